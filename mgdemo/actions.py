@@ -1,0 +1,342 @@
+"""The vocabulary of play: modes and their controls, and the timeline of action values.
+
+The action of a video frame is a keyboard vector [K] and, in modes with a camera, a mouse vector
+[2] = (pitch, yaw), both float32 in the units of the published checkpoints. A held camera control moves by
+`CAMERA_STEP` a frame; up and right are positive.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+CAMERA_STEP = 0.1
+FPS = 25  # video frames a second, of every published checkpoint
+BLOCK_FRAMES = 12
+FIRST_BLOCK_FRAMES = 9  # the first latent frame stands for one video frame, every later one for four
+
+
+def block_frames(block: int) -> int:
+    """Video frames of one block, counted from 0."""
+    return BLOCK_FRAMES if block else FIRST_BLOCK_FRAMES
+
+
+def frames_in_blocks(blocks: int) -> int:
+    """Video frames of the first `blocks` blocks, and so the index of the first frame of block `blocks`."""
+    return BLOCK_FRAMES * blocks - 3 if blocks else 0
+
+
+def block_of_frame(frame: int) -> int:
+    """The block to which a video frame belongs; both are counted from 0."""
+    return (frame + 3) // BLOCK_FRAMES
+
+
+@dataclass(frozen=True)
+class Control:
+    """A thing the player can hold.
+
+    `code` and `aliases` are W3C `KeyboardEvent.code`s. `group`, `row` and `column` are its place on the
+    on-screen pads (one pad a group). It sets keyboard entry `keyboard`, or adds `mouse` (pitch, yaw).
+    """
+
+    name: str
+    code: str
+    aliases: tuple[str, ...]
+    label: str
+    hint: str
+    group: str
+    row: int
+    column: int
+    keyboard: int | None = None
+    mouse: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Mode:
+    """What can be done in one kind of world.
+
+    `axes` are the camera axes that accept analogue values ("pitch", "yaw"); empty without a camera.
+    In a `one_hot` mode exactly one keyboard entry is 1, and entry 0 means that nothing is held.
+    """
+
+    name: str
+    title: str
+    controls: tuple[Control, ...]
+    keyboard_dim: int
+    axes: tuple[str, ...] = ()
+    one_hot: bool = False
+
+    @property
+    def has_mouse(self) -> bool:
+        return bool(self.axes)
+
+    @cached_property
+    def _index(self) -> dict[str, Control]:
+        return {
+            key.casefold(): control
+            for control in self.controls
+            for key in (control.name, control.label, control.code, *control.aliases)
+        }
+
+    def control(self, key: str) -> Control | None:
+        """The control with this name, label or key code (upper or lower case), if there is one."""
+        return self._index.get(key.casefold())
+
+    def frame(
+        self, held: Iterable[str], camera: Sequence[float] | None = None
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """The action of one video frame: keyboard [K] and mouse [2] or None.
+
+        held: names, labels or codes in the order of pressing; others are ignored. Opposite camera controls
+            cancel; in a one-hot mode the latest one counts.
+        camera: analogue (pitch, yaw) in [-1, 1], added to the held camera controls and clipped; axes that the
+            mode does not have are ignored.
+        """
+        controls = list(dict.fromkeys(c for key in held if (c := self.control(key))))
+        keyboard = np.zeros(self.keyboard_dim, np.float32)
+        if self.one_hot:
+            keyboard[controls[-1].keyboard if controls else 0] = 1
+        else:
+            keyboard[[c.keyboard for c in controls if c.keyboard is not None]] = 1
+        if not self.has_mouse:
+            return keyboard, None
+        mouse = np.zeros(2, np.float32)
+        for control in controls:
+            if control.mouse:
+                mouse += np.float32(control.mouse)
+        if camera is not None:
+            mouse += np.where([axis in self.axes for axis in ("pitch", "yaw")], np.float32(camera), 0)
+        return keyboard, np.clip(mouse, -1, 1)
+
+    def held(self, keyboard: np.ndarray, mouse: np.ndarray | None = None) -> tuple[str, ...]:
+        """Names of the controls to show as held for one frame's action: the inverse of `frame`.
+
+        A camera control counts as held when the camera moves its way at all.
+        """
+        return tuple(
+            control.name
+            for control in self.controls
+            if (control.keyboard is not None and keyboard[control.keyboard] > 0)
+            or (control.mouse and mouse is not None and np.dot(control.mouse, mouse) > 0)
+        )
+
+    def console(self, word: str) -> tuple[np.ndarray, np.ndarray | None]:
+        """The action typed at a console, like "i+w", "w a" or "q" (nothing).
+
+        Raises ValueError, naming the legal words.
+        """
+        labels = {control.label.casefold(): control for control in self.controls}
+        idle = {"q": "nothing"} | ({"u": "camera still"} if "pitch" in self.axes else {})
+        typed = [letter.casefold() for letter in re.split(r"[\s+]+", word.strip())]
+        if wrong := [letter for letter in typed if letter not in labels and letter not in idle]:
+            words = [f"{k} ({c.hint.lower()})" for k, c in labels.items()]
+            words += [f"{k} ({hint})" for k, hint in idle.items()]
+            raise ValueError(
+                f'"{wrong[0]}" is not an action of {self.title}; type '
+                f"{', '.join(words)}{'' if self.one_hot else ', or several joined by +'}."
+            )
+        return self.frame(typed)
+
+    def to_json(self) -> dict:
+        """The mode as the player in the browser needs it (plain JSON types)."""
+        shown = ("name", "code", "aliases", "label", "hint", "group", "row", "column")
+        return {
+            "name": self.name,
+            "title": self.title,
+            "one_hot": self.one_hot,
+            "axes": list(self.axes),
+            "camera_step": CAMERA_STEP,
+            "controls": [
+                {key: list(v) if isinstance(v := getattr(c, key), tuple) else v for key in shown}
+                for c in self.controls
+            ],
+        }
+
+
+def _pad(group: str, *keys: tuple) -> tuple[Control, ...]:
+    """Controls from (place, name, letter, arrow, hint, effect); places are those of a keyboard's corner."""
+    places = {"Z": (0, 0), "W": (0, 1), "C": (0, 2), "A": (1, 0), "S": (1, 1), "D": (1, 2)}
+    return tuple(
+        Control(
+            name,
+            f"Key{letter}",
+            (f"Arrow{arrow}",) if arrow else (),
+            letter,
+            hint,
+            group,
+            *places[place],
+            keyboard=effect if isinstance(effect, int) else None,
+            mouse=None if isinstance(effect, int) else effect,
+        )
+        for place, name, letter, arrow, hint, effect in keys
+    )
+
+
+_UP, _DOWN, _LEFT, _RIGHT = (CAMERA_STEP, 0.0), (-CAMERA_STEP, 0.0), (0.0, -CAMERA_STEP), (0.0, CAMERA_STEP)
+
+MODES: dict[str, Mode] = {
+    mode.name: mode
+    for mode in (
+        Mode(
+            "universal",
+            "Universal",
+            _pad(
+                "move",
+                ("W", "forward", "W", None, "Forward", 0),
+                ("S", "back", "S", None, "Back", 1),
+                ("A", "left", "A", None, "Left", 2),
+                ("D", "right", "D", None, "Right", 3),
+            )
+            + _pad(
+                "camera",
+                ("W", "look_up", "I", "Up", "Look up", _UP),
+                ("S", "look_down", "K", "Down", "Look down", _DOWN),
+                ("A", "look_left", "J", "Left", "Look left", _LEFT),
+                ("D", "look_right", "L", "Right", "Look right", _RIGHT),
+            ),
+            keyboard_dim=4,
+            axes=("pitch", "yaw"),
+        ),
+        Mode(
+            "gta_drive",
+            "GTA drive",
+            _pad(
+                "drive",
+                ("W", "accelerate", "W", "Up", "Accelerate", 0),
+                ("S", "brake", "S", "Down", "Brake or reverse", 1),
+                ("A", "steer_left", "A", "Left", "Steer left", _LEFT),
+                ("D", "steer_right", "D", "Right", "Steer right", _RIGHT),
+            ),
+            keyboard_dim=2,
+            axes=("yaw",),
+        ),
+        Mode(
+            "templerun",
+            "Temple Run",
+            _pad(
+                "run",
+                ("W", "jump", "W", "Up", "Jump", 1),
+                ("S", "slide", "S", "Down", "Slide", 2),
+                ("Z", "turn_left", "Z", None, "Turn left", 3),
+                ("C", "turn_right", "C", None, "Turn right", 4),
+                ("A", "left", "A", "Left", "Step left", 5),
+                ("D", "right", "D", "Right", "Step right", 6),
+            ),
+            keyboard_dim=7,
+            one_hot=True,
+        ),
+    )
+}
+
+
+@dataclass(frozen=True, eq=False)
+class ActionTrack:
+    """A timeline of actions: one row a video frame, row 0 belonging to the start frame.
+
+    keyboard [T, K] and mouse [T, 2] (None in modes without a camera) are float32 and read-only; `len` is T.
+    Raises ValueError when they do not fit the mode or are not finite.
+    """
+
+    mode: str
+    keyboard: np.ndarray
+    mouse: np.ndarray | None = None
+
+    def __post_init__(self):
+        mode = MODES[self.mode]
+        widths = {"keyboard": mode.keyboard_dim} | ({"mouse": 2} if mode.has_mouse else {})
+        if (self.mouse is None) == mode.has_mouse:
+            raise ValueError(f"Mode {self.mode} {'needs' if mode.has_mouse else 'has no'} mouse values.")
+        for field, width in widths.items():
+            values = np.asarray(getattr(self, field), np.float32).view()
+            if values.shape != (len(self.keyboard), width) or not np.isfinite(values).all():
+                raise ValueError(
+                    f"The {field} values of a {self.mode} track must be finite numbers of shape "
+                    f"[{len(self.keyboard)}, {width}], not {list(values.shape)}."
+                )
+            values.flags.writeable = False
+            object.__setattr__(self, field, values)
+
+    def __len__(self) -> int:
+        return len(self.keyboard)
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, ActionTrack)
+            and self.mode == other.mode
+            and np.array_equal(self.keyboard, other.keyboard)
+            and (self.mouse is None or np.array_equal(self.mouse, other.mouse))
+        )
+
+    @property
+    def blocks(self) -> int:
+        """Number of blocks that the track reaches into."""
+        return block_of_frame(len(self) - 1) + 1 if len(self) else 0
+
+    def frames(self, start: int, stop: int) -> ActionTrack:
+        """Rows [start, stop), as far as there are any."""
+        mouse = None if self.mouse is None else self.mouse[start:stop]
+        return ActionTrack(self.mode, self.keyboard[start:stop], mouse)
+
+    def block(self, index: int) -> ActionTrack:
+        """The rows of one block: 9 for block 0, else 12; fewer at the end of a track that is not `padded`."""
+        return self.frames(frames_in_blocks(index), frames_in_blocks(index + 1))
+
+    def padded(self) -> ActionTrack:
+        """The track extended by idle frames to a whole number of blocks."""
+        missing = frames_in_blocks(self.blocks) - len(self)
+        return ActionTrack.concat([self, ActionTrack.hold(self.mode, (), None, missing)])
+
+    @staticmethod
+    def hold(
+        mode: str, held: Iterable[str], camera: Sequence[float] | None = None, frames: int = 1
+    ) -> ActionTrack:
+        """The same action for a number of video frames; see `Mode.frame`."""
+        keyboard, mouse = MODES[mode].frame(held, camera)
+        return ActionTrack(
+            mode, np.tile(keyboard, (frames, 1)), None if mouse is None else np.tile(mouse, (frames, 1))
+        )
+
+    @staticmethod
+    def concat(tracks: Sequence[ActionTrack]) -> ActionTrack:
+        """One track after the other; at least one, all of one mode."""
+        mode = tracks[0].mode
+        if any(track.mode != mode for track in tracks):
+            raise ValueError(f"Only tracks of one mode can be joined; the first is {mode}.")
+        keyboard = np.concatenate([track.keyboard for track in tracks])
+        mouse = np.concatenate([track.mouse for track in tracks]) if MODES[mode].has_mouse else None
+        return ActionTrack(mode, keyboard, mouse)
+
+
+def _bench_choices(mode: str) -> list[tuple[str, ...]]:
+    """What the reference's random walk draws from; order and multiplicity decide what a seed gives."""
+    if mode == "templerun":
+        return [(n,) for n in ("jump", "slide", "left", "right", "turn_left", "turn_right")] + [()]
+    if mode == "gta_drive":
+        turns, moves = [("steer_left",), ("steer_right",)], [("accelerate",), ("brake",)]
+        return turns * 2 + moves * 2 + [move + turn for move in moves for turn in turns]
+    looks = [("look_left",), ("look_right",)]
+    moves = [("forward",), ("left",), ("right",)]
+    diagonals = [("forward", "left"), ("forward", "right")]
+    both = [move + look for move in moves + diagonals for look in looks]
+    return diagonals * 5 + looks * 5 + moves * 5 + both
+
+
+def bench_actions(mode: str, frames: int, seed: int) -> ActionTrack:
+    """The reference's random benchmark walk: one draw for frame 0, then one for every 12 frames.
+
+    (So its actions change at frames 1, 13, 25, …, not where blocks begin.) For one seed, more frames only
+    extend the walk.
+    """
+    choices = _bench_choices(mode)
+    generator = random.Random(seed)
+    parts = []
+    for start in (0, *range(1, frames, BLOCK_FRAMES)):
+        generator.randint(0, 0)  # the reference also draws the length, from a list of one
+        held = choices[generator.randint(0, len(choices) - 1)]
+        parts.append(ActionTrack.hold(mode, held, None, min(BLOCK_FRAMES, frames - start) if start else 1))
+    return ActionTrack.concat(parts).frames(0, frames)
