@@ -1,0 +1,137 @@
+"""Action modules: how keyboard and mouse enter the transformer (Matrix-Game 2.0, `action_module.py`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from mgdemo.config import ActionConfig
+from mgdemo.model.cache import LayerMemory
+from mgdemo.model.rotary import Rotation, time_rotation
+
+
+@dataclass
+class ActionInputs:
+    """The actions of one block as its latent frames read them, and where those frames stand in time.
+
+    keyboard [N, F, W, K] and mouse [N, F, W, 2] (None in modes without a mouse): for each of the F latent
+    frames the W video frames of its window.
+    """
+
+    keyboard: Tensor
+    mouse: Tensor | None
+    of_frame: Rotation  # [N, F, ...]
+    of_token: Rotation  # [N, F * S, ...], in token order
+    of_mouse: Rotation  # [N * S, F, ...]
+
+    @classmethod
+    def of(
+        cls, config: ActionConfig, keyboard: Tensor, mouse: Tensor | None, frames: Tensor, tokens: int
+    ) -> ActionInputs:
+        """From action rows [N, window_rows, C], latent frame indices [N, F] and S tokens a frame."""
+
+        def rotation(frames: Tensor, rope_dims: list[int]) -> Rotation:
+            return time_rotation(frames, rope_dims[0], config.rope_theta)
+
+        count = frames.shape[1]
+        return cls(
+            action_windows(keyboard, config, count),
+            action_windows(mouse, config, count) if config.enable_mouse else None,
+            rotation(frames, config.rope_dim_list),
+            rotation(frames.repeat_interleave(tokens, 1), config.rope_dim_list),
+            rotation(frames.repeat_interleave(tokens, 0), config.mouse_qk_dim_list),
+        )
+
+
+def window_rows(config: ActionConfig, frames: int) -> int:
+    """Rows of actions that a block of `frames` latent frames spans, the window before it included."""
+    return config.vae_time_compression_ratio * (config.windows_size + frames - 1) + 1
+
+
+def action_windows(rows: Tensor, config: ActionConfig, frames: int) -> Tensor:
+    """Cut rows [N, window_rows, C] into the windows [N, frames, W, C] that the block's latent frames read.
+
+    Latent frame j reads the video frames 4j-12 ... 4j-1, oldest first, so row i of a block that begins at
+    latent frame s is video frame 4s - 12 + i. Before the start stands frame 0. The last row is not read: it
+    reaches the model one block later.
+    """
+    ratio = config.vae_time_compression_ratio
+    span = ratio * config.windows_size
+    return torch.stack([rows[:, ratio * j : ratio * j + span] for j in range(frames)], dim=1)
+
+
+def rms(x: Tensor, eps: float = 1e-6) -> Tensor:
+    """Root-mean-square normalisation over the channels, in x's own precision and without a gain."""
+    return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + eps)
+
+
+class Gain(nn.Module):
+    """A gain that the published checkpoints hold and the reference never multiplies by."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+
+
+class ActionModule(nn.Module):
+    """Adds what the mouse and the keyboard do to the token stream [N, F*S, dim]; no norm, no gate."""
+
+    def __init__(self, config: ActionConfig):
+        super().__init__()
+        self.config = config
+        dim = config.img_hidden_size
+        span = config.windows_size * config.vae_time_compression_ratio
+        embed, keyboard, bias = config.hidden_size, config.keyboard_hidden_dim, config.qkv_bias
+        self.keyboard_embed = nn.Sequential(
+            nn.Linear(config.keyboard_dim_in, embed), nn.SiLU(), nn.Linear(embed, embed)
+        )
+        if config.enable_mouse:
+            mouse = config.mouse_hidden_dim
+            self.mouse_mlp = nn.Sequential(
+                nn.Linear(dim + config.mouse_dim_in * span, mouse),
+                nn.GELU(approximate="tanh"),
+                nn.Linear(mouse, mouse),
+                nn.LayerNorm(mouse),
+            )
+            self.t_qkv = nn.Linear(mouse, 3 * mouse, bias=bias)
+            self.img_attn_q_norm = Gain(mouse // config.heads_num)
+            self.img_attn_k_norm = Gain(mouse // config.heads_num)
+            self.proj_mouse = nn.Linear(mouse, dim, bias=bias)
+        self.key_attn_q_norm = Gain(keyboard // config.heads_num)
+        self.key_attn_k_norm = Gain(keyboard // config.heads_num)
+        self.mouse_attn_q = nn.Linear(dim, keyboard, bias=bias)  # the keyboard's query, despite its name
+        self.keyboard_attn_kv = nn.Linear(embed * span, 2 * keyboard, bias=bias)
+        self.proj_keyboard = nn.Linear(keyboard, dim, bias=bias)
+
+    def forward(self, x: Tensor, actions: ActionInputs, memory: LayerMemory) -> Tensor:
+        if self.config.enable_mouse:
+            x = x + self.mouse(x, actions, memory)
+        return x + self.keyboard(x, actions, memory)
+
+    def mouse(self, x: Tensor, actions: ActionInputs, memory: LayerMemory) -> Tensor:
+        """Attention over time alone, each spatial token by itself."""
+        n, frames = actions.mouse.shape[:2]
+        x = x.unflatten(1, (frames, -1))
+        tokens = x.shape[2]
+        values = actions.mouse.flatten(2).unsqueeze(2).expand(-1, -1, tokens, -1)
+        hidden = self.mouse_mlp(torch.cat((x, values), dim=-1))
+        qkv = self.t_qkv(hidden).unflatten(-1, (3, self.config.heads_num, -1))
+        q, k, v = qkv.transpose(1, 2).flatten(0, 1).unbind(2)
+        turn = actions.of_mouse
+        out = memory.mouse.attend(turn(self._normed(q)), turn(self._normed(k)), v)
+        out = out.flatten(2).unflatten(0, (n, tokens)).transpose(1, 2)
+        return self.proj_mouse(out).flatten(1, 2)
+
+    def keyboard(self, x: Tensor, actions: ActionInputs, memory: LayerMemory) -> Tensor:
+        """Every token asks the latent frames' key presses, which all spatial tokens share."""
+        heads = self.config.heads_num
+        pressed = self.keyboard_embed(actions.keyboard).flatten(2)
+        k, v = self.keyboard_attn_kv(pressed).unflatten(-1, (2, heads, -1)).unbind(2)
+        q = self.mouse_attn_q(x).unflatten(-1, (heads, -1))
+        q, k = actions.of_token(self._normed(q)), actions.of_frame(self._normed(k))
+        return self.proj_keyboard(memory.keyboard.attend(q, k, v).flatten(2))
+
+    def _normed(self, x: Tensor) -> Tensor:
+        return rms(x) if self.config.qk_norm else x

@@ -1,0 +1,25 @@
+"""Attention with one signature, whatever computes it."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+try:
+    from flash_attn import flash_attn_func
+except ImportError:  # flash-attn is used when present, never required
+    flash_attn_func = None
+
+FLASH_DTYPES = (torch.float16, torch.bfloat16)
+
+
+def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Softmax attention without a mask, scale 1/sqrt(D).
+
+    q is [B, Lq, H, D], k and v are [B, Lk, H, D]; returns [B, Lq, H, D].
+    """
+    if flash_attn_func is not None and q.is_cuda and q.dtype in FLASH_DTYPES:
+        return flash_attn_func(q, k, v)
+    q, k, v = (t.transpose(1, 2) for t in (q, k, v))
+    return F.scaled_dot_product_attention(q, k, v).transpose(1, 2)

@@ -1,0 +1,269 @@
+"""The causal 3D VAE of Wan 2.1 (arXiv:2503.20314): encoder and decoder that work in a stream.
+
+Every operator is causal in time, so a video may be fed in pieces of any length with the same result, provided
+that each temporal convolution remembers the last frames it saw. Those frames are the stream's `State`: a dict
+from module to frames, empty at the start. Tensors are [B, C, T, H, W], pixels in [-1, 1].
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mgdemo.config import VAEConfig
+
+State = dict[nn.Module, Tensor]
+
+
+def frames_first(x: Tensor) -> Tensor:
+    """[B, C, T, H, W] -> [B*T, C, H, W]."""
+    return x.transpose(1, 2).flatten(0, 1)
+
+
+def frames_third(x: Tensor, batch: int) -> Tensor:
+    """[B*T, C, H, W] -> [B, C, T, H, W]."""
+    return x.unflatten(0, (batch, -1)).transpose(1, 2)
+
+
+def conv3d(x: Tensor, weight: Tensor, bias: Tensor, stride: int = 1, padding: int = 0) -> Tensor:
+    """A 3D convolution over x [B, C, T, H, W], `stride` in time, `padding` in space.
+
+    On the CPU PyTorch's conv3d is slow with few channels; there the time taps are stacked as channels of one
+    conv2d, which computes the same sums ten times faster.
+    """
+    if not x.is_cpu:
+        return F.conv3d(x, weight, bias, (stride, 1, 1), (0, padding, padding))
+    batch, _, frames, _, _ = x.shape
+    taps = weight.shape[2]
+    count = (frames - taps) // stride + 1
+    stacked = torch.cat([x[:, :, t : t + stride * (count - 1) + 1 : stride] for t in range(taps)], dim=1)
+    flat = frames_first(stacked).contiguous(memory_format=torch.channels_last)
+    kernel = weight.transpose(1, 2).flatten(1, 2).contiguous(memory_format=torch.channels_last)
+    return frames_third(F.conv2d(flat, kernel, bias, padding=padding), batch)
+
+
+class CausalConv3d(nn.Conv3d):
+    """A convolution that sees no later frame: it looks back `kernel - stride` frames, zeros at the start."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int | tuple[int, int, int], stride: int = 1):
+        super().__init__(inputs, outputs, kernel)
+        self.time_stride = stride
+        self.look_back = self.kernel_size[0] - stride
+        self.space_padding = self.kernel_size[1] // 2
+
+    def forward(self, x: Tensor, state: State) -> Tensor:
+        if self.look_back:
+            before = state.get(self)
+            if before is None:
+                before = x.new_zeros(*x.shape[:2], self.look_back, *x.shape[3:])
+            x = torch.cat((before, x), dim=2)
+            state[self] = x[:, :, -self.look_back :].clone()
+        return conv3d(x, self.weight, self.bias, self.time_stride, self.space_padding)
+
+
+class RMSNorm(nn.Module):
+    """L2 normalisation over the channels, times sqrt(C) and a gain."""
+
+    def __init__(self, channels: int, axes: int = 3):
+        super().__init__()
+        self.gamma = nn.Parameter(torch.ones(channels, *(1,) * axes))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.normalize(x, dim=1) * (self.gamma * x.shape[1] ** 0.5)
+
+
+class ResidualBlock(nn.Module):
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__()
+        self.residual = nn.Sequential(
+            RMSNorm(inputs),
+            nn.SiLU(),
+            CausalConv3d(inputs, outputs, 3),
+            RMSNorm(outputs),
+            nn.SiLU(),
+            nn.Identity(),  # the published numbering counts a dropout here
+            CausalConv3d(outputs, outputs, 3),
+        )
+        self.shortcut = CausalConv3d(inputs, outputs, 1) if inputs != outputs else None
+
+    def forward(self, x: Tensor, state: State) -> Tensor:
+        skip = x if self.shortcut is None else self.shortcut(x, state)
+        return run(self.residual, x, state) + skip
+
+
+class AttentionBlock(nn.Module):
+    """Single-head self-attention over the pixels of each frame."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.norm = RMSNorm(channels, axes=2)
+        self.to_qkv = nn.Conv2d(channels, 3 * channels, 1)
+        self.proj = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, x: Tensor, state: State) -> Tensor:
+        flat = frames_first(x)
+        q, k, v = self.to_qkv(self.norm(flat)).flatten(2).unsqueeze(1).transpose(2, 3).chunk(3, dim=-1)
+        seen = F.scaled_dot_product_attention(q, k, v).squeeze(1).transpose(1, 2)
+        return x + frames_third(self.proj(seen.reshape(flat.shape)), x.shape[0])
+
+
+class Downsample(nn.Module):
+    """Halves height and width and, if `temporal`, time; the first frame of a stream stays alone."""
+
+    def __init__(self, channels: int, temporal: bool):
+        super().__init__()
+        # One row and column of zeros at the bottom and right only.
+        self.resample = nn.Sequential(nn.ZeroPad2d((0, 1, 0, 1)), nn.Conv2d(channels, channels, 3, stride=2))
+        self.time_conv = CausalConv3d(channels, channels, (3, 1, 1), stride=2) if temporal else None
+
+    def forward(self, x: Tensor, state: State) -> Tensor:
+        x = frames_third(self.resample(frames_first(x)), x.shape[0])
+        if self.time_conv is None:
+            return x
+        if self.time_conv in state:
+            return self.time_conv(x, state)
+        first, rest = x[:, :, :1], x[:, :, 1:]
+        state[self.time_conv] = first.clone()
+        return torch.cat((first, self.time_conv(rest, state)), dim=2) if rest.shape[2] else first
+
+
+class Upsample(nn.Module):
+    """Doubles height and width and, if `temporal`, time; the first frame of a stream is not doubled."""
+
+    def __init__(self, channels: int, temporal: bool):
+        super().__init__()
+        self.resample = nn.Sequential(
+            nn.Upsample(scale_factor=2.0, mode="nearest"), nn.Conv2d(channels, channels // 2, 3, padding=1)
+        )
+        self.time_conv = CausalConv3d(channels, 2 * channels, (3, 1, 1)) if temporal else None
+
+    def forward(self, x: Tensor, state: State) -> Tensor:
+        if self.time_conv is not None:
+            x = self._double(x, state)
+        return frames_third(self.resample(frames_first(x)), x.shape[0])
+
+    def _double(self, x: Tensor, state: State) -> Tensor:
+        if self.time_conv in state:
+            # The first half of the channels is the earlier frame of each pair.
+            pairs = self.time_conv(x, state).unflatten(1, (2, -1))
+            return pairs.movedim(1, 3).flatten(2, 3)
+        first, rest = x[:, :, :1], x[:, :, 1:]
+        # The convolution never sees the first frame: its past begins as zeros.
+        state[self.time_conv] = x.new_zeros(*x.shape[:2], self.time_conv.look_back, *x.shape[3:])
+        return torch.cat((first, self._double(rest, state)), dim=2) if rest.shape[2] else first
+
+
+def run(layers: nn.Module, x: Tensor, state: State) -> Tensor:
+    """Apply layers in order; those with a memory get the stream's state."""
+    for layer in layers:
+        stateful = isinstance(layer, CausalConv3d | ResidualBlock | AttentionBlock | Downsample | Upsample)
+        x = layer(x, state) if stateful else layer(x)
+    return x
+
+
+def middle(channels: int) -> nn.Sequential:
+    return nn.Sequential(
+        ResidualBlock(channels, channels), AttentionBlock(channels), ResidualBlock(channels, channels)
+    )
+
+
+def head(channels: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(RMSNorm(channels), nn.SiLU(), CausalConv3d(channels, outputs, 3))
+
+
+class Encoder(nn.Module):
+    def __init__(self, config: VAEConfig):
+        super().__init__()
+        widths = [config.dim * m for m in (1, *config.dim_mult)]
+        self.conv1 = CausalConv3d(3 * config.pixel_shuffle**2, widths[0], 3)
+        layers: list[nn.Module] = []
+        for stage, (inputs, outputs) in enumerate(pairwise(widths)):
+            for i in range(config.num_res_blocks):
+                layers.append(ResidualBlock(outputs if i else inputs, outputs))
+            if stage < len(config.temporal_downsample):
+                layers.append(Downsample(outputs, config.temporal_downsample[stage]))
+        self.downsamples = nn.Sequential(*layers)
+        self.middle = middle(widths[-1])
+        self.head = head(widths[-1], 2 * config.z_dim)
+
+    @property
+    def look_back(self) -> int:
+        """How many frames before its last one a latent depends on (112 for the published sizes)."""
+        total, step = 0, 1
+        for module in self.modules():
+            if isinstance(module, CausalConv3d):
+                total += (module.kernel_size[0] - 1) * step
+                step *= module.time_stride
+        return total
+
+    def forward(self, x: Tensor, state: State) -> Tensor:
+        x = self.conv1(x, state)
+        for part in (self.downsamples, self.middle, self.head):
+            x = run(part, x, state)
+        return x
+
+
+class Decoder(nn.Module):
+    def __init__(self, config: VAEConfig):
+        super().__init__()
+        widths = [config.dim * m for m in (config.dim_mult[-1], *reversed(config.dim_mult))]
+        temporal = config.temporal_downsample[::-1]
+        self.conv1 = CausalConv3d(config.z_dim, widths[0], 3)
+        self.middle = middle(widths[0])
+        layers: list[nn.Module] = []
+        for stage, (inputs, outputs) in enumerate(pairwise(widths)):
+            for i in range(config.num_res_blocks + 1):
+                # The upsampling before every later stage has halved the channels.
+                layers.append(ResidualBlock(outputs if i else inputs // 2 if stage else inputs, outputs))
+            if stage < len(temporal):
+                layers.append(Upsample(outputs, temporal[stage]))
+        self.upsamples = nn.Sequential(*layers)
+        self.head = head(widths[-1], 3 * config.pixel_shuffle**2)
+
+    def forward(self, x: Tensor, state: State) -> Tensor:
+        x = self.conv1(x, state)
+        for part in (self.middle, self.upsamples, self.head):
+            x = run(part, x, state)
+        return x
+
+
+class VAE(nn.Module):
+    """Video <-> latents [B, 16, T', h, w], normalised per channel. T frames give 1 + (T - 1) / 4 latents."""
+
+    def __init__(self, config: VAEConfig):
+        super().__init__()
+        self.config = config
+        self.encoder = Encoder(config)
+        self.conv1 = CausalConv3d(2 * config.z_dim, 2 * config.z_dim, 1)
+        self.conv2 = CausalConv3d(config.z_dim, config.z_dim, 1)
+        self.decoder = Decoder(config)
+
+    def moments(self, video: Tensor, state: State) -> tuple[Tensor, Tensor]:
+        """Mean (not normalised) and log-variance of the next frames' latents."""
+        side = self.config.pixel_shuffle
+        if side > 1:
+            video = frames_third(F.pixel_unshuffle(frames_first(video), side), video.shape[0])
+        return self.conv1(self.encoder(video, state), state).chunk(2, dim=1)
+
+    def encode(self, video: Tensor, state: State | None = None) -> Tensor:
+        """Latents of the next frames of a stream: 1 + 4n frames at its start (no `state`), 4n later on."""
+        mean, std = self._statistics(video)
+        return (self.moments(video, {} if state is None else state)[0] - mean) / std
+
+    def decode(self, latents: Tensor, state: State | None = None) -> Tensor:
+        """Video in [-1, 1] of the next latents of a stream: 4n - 3 frames at its start, 4n later on."""
+        mean, std = self._statistics(latents)
+        state = {} if state is None else state
+        video = self.decoder(self.conv2(latents * std + mean, state), state)
+        side = self.config.pixel_shuffle
+        if side > 1:
+            video = frames_third(F.pixel_shuffle(frames_first(video), side), video.shape[0])
+        return video.clamp(-1, 1)
+
+    def _statistics(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        shape = (1, -1, 1, 1, 1)
+        mean, std = like.new_tensor([self.config.latent_mean, self.config.latent_std])
+        return mean.view(shape), std.view(shape)

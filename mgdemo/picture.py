@@ -1,0 +1,27 @@
+"""How a start image is cropped and scaled to what the model sees."""
+
+from __future__ import annotations
+
+from PIL import Image, ImageOps
+
+
+def crop_box(width: int, height: int, aspect_height: int, aspect_width: int) -> tuple[float, ...]:
+    """The centred box (left, top, right, bottom) of the largest crop with the aspect, as the reference cuts.
+
+    The new side is truncated to whole pixels; the box may have halves, which PIL rounds to even.
+    """
+    if height / width > aspect_height / aspect_width:
+        new_width, new_height = width, int(width * aspect_height / aspect_width)
+    else:
+        new_width, new_height = int(height * aspect_width / aspect_height), height
+    left, top = (width - new_width) / 2, (height - new_height) / 2
+    return left, top, left + new_width, top + new_height
+
+
+def prepare_image(image: Image.Image, height: int, width: int) -> Image.Image:
+    """Turn by EXIF, drop alpha, crop to the aspect height:width and resize (bilinear, antialiased)."""
+    image = ImageOps.exif_transpose(image).convert("RGB")
+    if min(image.size) < 2:
+        raise ValueError(f"the image is {image.width}x{image.height} pixels; give one of at least 2x2")
+    image = image.crop(tuple(round(x) for x in crop_box(*image.size, height, width)))
+    return image.resize((width, height), Image.Resampling.BILINEAR)

@@ -1,0 +1,214 @@
+"""Worlds: the one loop that turns actions into video frames, block after block.
+
+model = load_world_model("universal-tiny")
+world = model.start(image, seed=7)
+frames = world.step(ActionTrack.hold("universal", ["forward"], frames=world.frames_next))
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from mgdemo.actions import ActionTrack, block_frames
+from mgdemo.config import CheckpointConfig
+from mgdemo.model.action import window_rows
+from mgdemo.model.flow import Schedule, add_noise, predict_x0
+from mgdemo.model.image_encoder import ImageEncoder
+from mgdemo.model.transformer import Transformer
+from mgdemo.model.vae import VAE
+from mgdemo.picture import prepare_image
+
+Noise = Callable[[int, int], Tensor]
+
+
+def seeded_noise(seed: int, shape: tuple[int, ...]) -> Noise:
+    """Gaussian noise [1, 16, F, h, w] as a pure function of (seed, block, step).
+
+    A counter-based generator (Philox) draws it on the host: whatever the device, and whatever else the server
+    does, the same play gets the same noise. Step 0 is the noise a block begins with, step s the one that is
+    mixed in after denoising step s - 1.
+    """
+
+    def draw(block: int, step: int) -> Tensor:
+        generator = np.random.Generator(np.random.Philox(key=[seed % 2**64, block << 8 | step]))
+        return torch.from_numpy(generator.standard_normal(shape, dtype=np.float32))
+
+    return draw
+
+
+def to_uint8(video: Tensor) -> np.ndarray:
+    """Video [1, 3, T, H, W] in [-1, 1] -> frames [T, H, W, 3] on the host, truncated like the reference."""
+    pixels = ((video[0].float() + 1) * 127.5).clamp(0, 255).to(torch.uint8)
+    return pixels.permute(1, 2, 3, 0).contiguous().cpu().numpy()
+
+
+class Condition:
+    """Latents of the start image followed by grey frames for ever, encoded only as far as needed.
+
+    The encoder looks back a bounded number of frames: once that span holds nothing but grey, its output
+    stays the same, so the last latent stands for all later ones.
+    """
+
+    def __init__(self, vae: VAE, image: Tensor):
+        self.vae = vae
+        self.image = image
+        self.steady = vae.encoder.look_back // vae.config.temporal_factor + 1
+        self.state: dict = {}
+        self.latents = vae.encode(image, self.state)
+
+    def block(self, start: int, frames: int) -> Tensor:
+        """Condition [1, 20, frames, h, w] of latent frames from `start`: mask (1 = given), then latents."""
+        known = self.latents.shape[2]
+        missing = min(start + frames, self.steady + 1) - known
+        if missing > 0:
+            size = (*self.image.shape[:2], missing * self.vae.config.temporal_factor, *self.image.shape[3:])
+            grey = self.vae.encode(self.image.new_zeros(size), self.state)
+            self.latents = torch.cat((self.latents, grey), dim=2)
+        index = torch.arange(start, start + frames).clamp(max=self.steady)
+        latents = self.latents[:, :, index]
+        mask = torch.zeros_like(latents[:, :4])
+        mask[:, :, index == 0] = 1
+        return torch.cat((mask, latents), dim=1)
+
+
+@dataclass
+class Snapshot:
+    """A world's state between two blocks; exact, and good for any number of restores."""
+
+    block: int
+    rows: tuple[Tensor, Tensor | None]
+    memory: list[Tensor]
+    decoder: dict
+
+
+class World:
+    """One play: position, caches, noise and decoder state. `step` makes exactly one block."""
+
+    def __init__(self, model: WorldModel, image: Tensor, noise: Noise):
+        """image: [1, 3, 1, H, W] in [-1, 1] on the model's device."""
+        self.model = model
+        self.noise = noise
+        self.block = 0
+        self.timings: dict[str, float] = {}
+        self.condition = Condition(model.vae, image.to(model.vae_dtype))
+        tokens = model.image_encoder(image[:, :, 0])
+        self._memory = model.transformer.memory(tokens, *self.condition.latents.shape[3:])
+        self._rows: tuple[Tensor, Tensor | None] | None = None  # action rows of the windows before
+        self._decoder: dict = {}
+
+    @property
+    def frames_next(self) -> int:
+        """Video frames of the next block."""
+        return block_frames(self.block)
+
+    @torch.inference_mode()
+    def step(self, actions: ActionTrack) -> np.ndarray:
+        """Make the next block under `frames_next` rows of actions; uint8 frames [T, H, W, 3]."""
+        if len(actions) != self.frames_next:
+            raise ValueError(
+                f"block {self.block} takes {self.frames_next} rows of actions, not {len(actions)}"
+            )
+        begin = time.perf_counter()
+        latents = self.step_latents(
+            torch.from_numpy(actions.keyboard),
+            None if actions.mouse is None else torch.from_numpy(actions.mouse),
+        )
+        made = time.perf_counter()
+        frames = to_uint8(self.decode(latents))
+        self.timings = {"dit": 1e3 * (made - begin), "vae": 1e3 * (time.perf_counter() - made)}
+        return frames
+
+    @torch.inference_mode()
+    def step_latents(self, keyboard: Tensor, mouse: Tensor | None) -> Tensor:
+        """Denoise the next block's latents [1, 16, F, h, w] and fill the caches with them."""
+        transformer, schedule = self.model.transformer, self.model.schedule
+        frames = transformer.config.frames_per_block
+        start = self.block * frames
+        self._rows = (self._extend(0, keyboard), self._extend(1, mouse))
+        condition = self.condition.block(start, frames)
+        inputs = transformer.block_inputs(start, condition, *self._rows)
+        self._memory.begin_block(start, frames)
+
+        def flow(x: Tensor, timestep: Tensor) -> Tensor:
+            return transformer(x, timestep.expand(1, frames), inputs, self._memory)
+
+        x = self._noise(0)
+        for step, (sigma, timestep) in enumerate(zip(schedule.sigmas, schedule.timesteps, strict=True)):
+            if step:
+                x = add_noise(x, self._noise(step), sigma)
+            x = predict_x0(x, flow(x, timestep), sigma)
+        flow(x, torch.zeros_like(timestep))  # the clean pass
+        self.block += 1
+        return x
+
+    @torch.inference_mode()
+    def decode(self, latents: Tensor) -> Tensor:
+        """Video [1, 3, T, H, W] of the next latents of the stream."""
+        return self.model.vae.decode(latents.to(self.model.vae_dtype), self._decoder)
+
+    def snapshot(self) -> Snapshot:
+        return Snapshot(self.block, self._rows, self._memory.snapshot(), dict(self._decoder))
+
+    def restore(self, snapshot: Snapshot) -> None:
+        self.block, self._rows = snapshot.block, snapshot.rows
+        self._memory.restore(snapshot.memory)
+        self._decoder = dict(snapshot.decoder)
+
+    def _noise(self, step: int) -> Tensor:
+        return self.noise(self.block, step).to(self.model.device, non_blocking=True)
+
+    def _extend(self, which: int, rows: Tensor | None) -> Tensor | None:
+        """The last `window_rows` action rows, the new ones included; the first stands for all before it."""
+        if rows is None:
+            return None
+        before = self._rows[which] if self._rows else rows[None, :1].expand(1, self.model.window_rows, -1)
+        return torch.cat((before, rows[None]), dim=1)[:, -self.model.window_rows :]
+
+
+class WorldModel:
+    """The weights of one checkpoint on one device, shared by all its worlds."""
+
+    def __init__(
+        self, config: CheckpointConfig, transformer: Transformer, vae: VAE, image_encoder: ImageEncoder
+    ):
+        self.config = config
+        self.transformer = transformer.eval().requires_grad_(False)
+        self.vae = vae.eval().requires_grad_(False)
+        self.image_encoder = image_encoder.eval().requires_grad_(False)
+        self.schedule = Schedule.of(config.sampling)
+        self.window_rows = window_rows(config.transformer.action_config, config.transformer.frames_per_block)
+
+    @property
+    def device(self) -> torch.device:
+        return self.transformer.device
+
+    @property
+    def vae_dtype(self) -> torch.dtype:
+        return self.vae.conv2.weight.dtype
+
+    @property
+    def fps(self) -> int:
+        return self.config.fps
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the picture."""
+        return self.config.height, self.config.width
+
+    @torch.inference_mode()
+    def start(self, image: Image.Image, seed: int = 0) -> World:
+        """Begin a play at an image of any size; it is cropped to the picture's aspect."""
+        pixels = np.asarray(prepare_image(image, *self.size), dtype=np.float32)
+        tensor = torch.from_numpy(pixels / 255 * 2 - 1).permute(2, 0, 1)[None, :, None].to(self.device)
+        factor = self.vae.config.spatial_factor
+        shape = (self.vae.config.z_dim, self.transformer.config.frames_per_block)
+        return World(
+            self, tensor, seeded_noise(seed, (1, *shape, self.size[0] // factor, self.size[1] // factor))
+        )
