@@ -1,0 +1,112 @@
+"""Single video frames to H.264 packets and JPEG pictures, as the live stream sends them."""
+
+from __future__ import annotations
+
+import io
+from fractions import Fraction
+from functools import lru_cache
+
+import av
+import numpy as np
+from av.codec.context import Flags
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
+from PIL import Image
+
+KEY_SECONDS = 2  # a decoder that joins or has lost its way waits at most this long
+LIVE_QUALITY = "19"  # x264's constant rate factor; the live packets are also the recording
+
+
+def to_yuv(frame: np.ndarray, reformatter: VideoReformatter) -> av.VideoFrame:
+    """uint8 RGB [H, W, 3] as a BT.709 limited-range yuv420p frame."""
+    return reformatter.reformat(
+        av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24"),
+        format="yuv420p",
+        dst_colorspace=Colorspace.ITU709,
+        src_color_range=ColorRange.JPEG,
+        dst_color_range=ColorRange.MPEG,
+    )
+
+
+def tag_colours(context: av.CodecContext) -> None:
+    """Write BT.709 into the stream: left untagged, players guess by the picture's size."""
+    context.colorspace = context.color_primaries = context.color_trc = Colorspace.ITU709
+    context.color_range = ColorRange.MPEG
+
+
+def check_size(width: int, height: int) -> None:
+    """Raises ValueError for sizes that 4:2:0 video cannot have."""
+    if width < 2 or height < 2 or width % 2 or height % 2:
+        raise ValueError(
+            f"A video of {width}x{height} pixels cannot be encoded: give even sizes, for example "
+            f"{max(2, width + width % 2)}x{max(2, height + height % 2)}."
+        )
+
+
+def _live_context(width: int, height: int, fps: int, *, global_header: bool = False) -> av.CodecContext:
+    check_size(width, height)
+    context = av.CodecContext.create("libx264", "w")
+    context.width, context.height, context.pix_fmt = width, height, "yuv420p"
+    context.time_base, context.framerate = Fraction(1, fps), Fraction(fps)
+    context.gop_size = KEY_SECONDS * fps
+    context.thread_count = 1  # the cores belong to the model
+    context.options = {
+        "preset": "ultrafast",
+        "tune": "zerolatency",
+        "profile": "baseline",
+        "crf": LIVE_QUALITY,
+        "forced-idr": "1",
+        "x264-params": "repeat-headers=1:scenecut=0",
+    }
+    if global_header:
+        context.flags |= Flags.global_header
+    tag_colours(context)
+    context.open()
+    return context
+
+
+@lru_cache
+def codec_string(width: int, height: int, fps: int) -> str:
+    """The WebCodecs name of `H264Encoder`'s stream, like "avc1.42C00C": profile and level of its SPS."""
+    header = bytes(_live_context(width, height, fps, global_header=True).extradata)
+    sps = header.index(b"\x00\x00\x01\x67") + 4
+    return "avc1." + header[sps : sps + 3].hex().upper()
+
+
+class H264Encoder:
+    """A zero-latency H.264 stream (baseline, yuv420p): one packet for every frame that goes in.
+
+    width and height must be even, else ValueError.
+    """
+
+    def __init__(self, width: int, height: int, fps: int):
+        self._context = _live_context(width, height, fps)
+        self._reformatter = VideoReformatter()
+        self._count = 0
+
+    def encode(self, frame: np.ndarray, key: bool = False) -> bytes:
+        """Encode a frame, uint8 RGB [H, W, 3], into its Annex B packet.
+
+        It is a key frame, with SPS and PPS, every `KEY_SECONDS` and when `key` asks for one.
+        """
+        shape = (self._context.height, self._context.width, 3)
+        if frame.shape != shape or frame.dtype != np.uint8:
+            raise ValueError(f"A frame must be uint8 {list(shape)}, not {frame.dtype} {list(frame.shape)}.")
+        picture = to_yuv(frame, self._reformatter)
+        picture.pts, picture.time_base = self._count, self._context.time_base
+        if key:
+            picture.pict_type = av.video.frame.PictureType.I
+        self._count += 1
+        (packet,) = self._context.encode(picture)
+        return bytes(packet)
+
+
+def is_key(packet: bytes) -> bool:
+    """Whether a packet of `H264Encoder` starts a decoder: then, and only then, it begins with an SPS."""
+    return packet[4] & 0x1F == 7
+
+
+def jpeg(frame: np.ndarray, quality: int = 85) -> bytes:
+    """A frame, uint8 RGB [H, W, 3], as a JPEG file."""
+    out = io.BytesIO()
+    Image.fromarray(frame).save(out, "JPEG", quality=quality)
+    return out.getvalue()
