@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -285,6 +286,12 @@ class ActionTrack:
     def block(self, index: int) -> ActionTrack:
         """The rows of one block: 9 for block 0, else 12; fewer at the end of a track that is not `padded`."""
         return self.frames(frames_in_blocks(index), frames_in_blocks(index + 1))
+
+    def runs(self) -> list[tuple[int, int]]:
+        """The stretches [start, stop) of unchanging action, in order."""
+        rows = self.keyboard if self.mouse is None else np.hstack([self.keyboard, self.mouse])
+        starts = [0, *(np.flatnonzero((rows[1:] != rows[:-1]).any(axis=1)) + 1), len(self)]
+        return [(int(a), int(b)) for a, b in pairwise(starts) if a < b]
 
     def padded(self) -> ActionTrack:
         """The track extended by idle frames to a whole number of blocks."""
