@@ -1,0 +1,188 @@
+"""Which checkpoints there are, and where their files lie. Nothing here opens a weight file or needs torch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from mgdemo.actions import MODES
+from mgdemo.config import CONFIGS, CheckpointConfig, load_config
+
+ROOT = CONFIGS.parent
+PARTS = ("transformer", "vae", "image_encoder")
+PICTURES = (".png", ".jpg", ".jpeg", ".webp")
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be found or used; the message says what is wrong and what to do."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the catalogue.
+
+    `available`: all its files are on this machine; `needs`: what it takes to play it, in words.
+    """
+
+    name: str
+    title: str
+    mode: str
+    embedded: bool
+    available: bool
+    needs: str
+    config: CheckpointConfig
+
+
+@dataclass(frozen=True)
+class Located:
+    """A checkpoint whose three weight files have been found."""
+
+    config: CheckpointConfig
+    transformer: Path
+    vae: Path
+    image_encoder: Path
+
+
+def checkpoint_folder() -> Path:
+    """The folder for published weights: $MGDEMO_CHECKPOINTS, or `checkpoints` beside the program."""
+    return Path(os.environ.get("MGDEMO_CHECKPOINTS") or ROOT / "checkpoints").expanduser()
+
+
+def configs() -> list[CheckpointConfig]:
+    """All checkpoints that can be chosen: the embedded ones that ship, then the published ones."""
+    shipped = [c for c in _read_configs(CONFIGS) if not c.embedded or (ROOT / c.files.folder).is_dir()]
+    return sorted(shipped, key=lambda c: (not c.embedded, list(MODES).index(c.mode), c.name))
+
+
+@cache
+def _read_configs(folder: Path) -> list[CheckpointConfig]:
+    return [load_config(path) for path in sorted(folder.glob("*.yaml"))]
+
+
+def catalogue() -> list[Entry]:
+    """Every checkpoint that can be chosen, with what it needs and whether it is there."""
+    return [Entry(c.name, c.title, c.mode, c.embedded, all(_find(c).values()), c.needs, c) for c in configs()]
+
+
+def config_named(name: str) -> CheckpointConfig:
+    """The configuration of a catalogue name. Raises CheckpointError, naming the ones there are."""
+    for config in configs():
+        if config.name == name:
+            return config
+    known = ", ".join(config.name for config in configs())
+    raise CheckpointError(f'There is no checkpoint or file called "{name}"; the checkpoints are {known}.')
+
+
+def start_images(name: str) -> list[Path]:
+    """The start images that ship for the checkpoint called `name`, in the order to show them."""
+    config = config_named(name)
+    world = config.files.folder if config.embedded else f"worlds/{config.mode}"
+    folder = ROOT / world / "start"
+    return sorted(p for p in folder.glob("*") if p.suffix.lower() in PICTURES)
+
+
+def resolve(
+    checkpoint: str | Path | Located | None = None,
+    *,
+    mode: str | None = None,
+    config: CheckpointConfig | None = None,
+) -> Located:
+    """Find the files of a checkpoint.
+
+    checkpoint: a catalogue name; "embedded", the one that ships for `mode`; a folder laid out like the public
+        repository or as `<mode>/model.safetensors`; a transformer's file; None for the published checkpoint
+        of `mode` where it is complete, else the embedded one. What a folder lacks (say the VAE) is looked for
+        in the usual places. A `Located` is returned as it is.
+    mode: for a folder or file that could be several.
+    config: replaces the catalogue's configuration.
+    Raises CheckpointError with a cure.
+    """
+    if isinstance(checkpoint, Located):
+        return checkpoint
+    pool = [config] if config else [c for c in configs() if mode in (None, c.mode)]
+    if checkpoint is None:
+        return _located(min(pool, key=lambda c: (not all(_find(c).values()), c.embedded)))
+    if checkpoint == "embedded":
+        if shipped := [c for c in pool if c.embedded]:
+            return _located(shipped[0])
+        raise CheckpointError(f"No embedded world ships for mode {mode}; name another checkpoint.")
+    if named := [c for c in configs() if c.name == checkpoint]:
+        if mode not in (None, named[0].mode):
+            raise CheckpointError(f"Checkpoint {checkpoint} is for mode {named[0].mode}, not for {mode}.")
+        return _located(config or named[0])
+    path = Path(checkpoint).expanduser()
+    if path.is_dir():
+        pool = [c for c in pool if config or _transformer_in(path, c)]
+    elif path.is_file():
+        owner = [c for c in pool if (own := _find(c)["transformer"]) and own.samefile(path)]
+        pool = owner or [c for c in pool if config or not c.embedded]
+    else:
+        config_named(str(checkpoint))  # raises, naming what there is
+    modes = sorted({c.mode for c in pool})
+    if len(modes) == 1:
+        return _located(pool[0], path)
+    problem = "has no transformer"
+    if modes:
+        problem = f"could be for mode {' or '.join(modes)}: say which with --mode"
+    raise CheckpointError(f"{path} {problem} (`python -m mgdemo check {path}` tells more).")
+
+
+def _located(config: CheckpointConfig, given: Path | None = None) -> Located:
+    found = _find(config, given)
+    missing = [getattr(config.files, part) for part, path in found.items() if path is None]
+    if not missing:
+        return Located(config, **found)
+    if config.embedded:
+        where, cure = config.files.folder, "restore it with `git checkout worlds`"
+    else:
+        where = f"{given or checkpoint_folder()} or the Hugging Face cache"
+        cure = f"`python -m mgdemo download --mode {config.mode}` fetches it"
+    raise CheckpointError(f"{config.title}: no {' and no '.join(missing)} in {where}; {cure}.")
+
+
+def _find(config: CheckpointConfig, given: Path | None = None) -> dict[str, Path | None]:
+    return {part: next((p for p in _places(config, part, given) if p.is_file()), None) for part in PARTS}
+
+
+def _transformer_in(folder: Path, config: CheckpointConfig) -> bool:
+    if config.embedded:
+        return folder.resolve() == (ROOT / config.files.folder).resolve()
+    return any(path.is_file() for path in _layouts(folder, config, "transformer"))
+
+
+def _places(config: CheckpointConfig, part: str, given: Path | None = None) -> Iterator[Path]:
+    """Everywhere a part may lie, the most wanted first."""
+    if given and given.is_file():
+        if part == "transformer":
+            yield given
+        given = given.parent
+    if given:
+        yield from _layouts(given, config, part)
+        if part != "transformer":  # a mode's own folder shares these with its neighbours
+            yield from _layouts(given.parent, config, part)
+    if config.embedded:
+        yield ROOT / config.files.folder / getattr(config.files, part)
+        return
+    yield from _layouts(checkpoint_folder(), config, part)
+    if cached := _in_hub_cache(config.files.repo, getattr(config.files, part)):
+        yield cached
+
+
+def _layouts(folder: Path, config: CheckpointConfig, part: str) -> list[Path]:
+    file = Path(getattr(config.files, part))
+    places = [folder / file, folder / config.mode / file.name, folder / file.name]
+    if part == "transformer":
+        places.append(folder / config.mode / "model.safetensors")
+        if folder.name == config.mode:
+            places.append(folder / "model.safetensors")
+    return places
+
+
+def _in_hub_cache(repo: str, file: str) -> Path | None:
+    from huggingface_hub import try_to_load_from_cache
+
+    path = try_to_load_from_cache(repo, file)
+    return Path(path) if isinstance(path, str) else None
