@@ -12,8 +12,8 @@
       - random: {for: 4 blocks, seed: 42}
 
 Steps follow one another, the first beginning at video frame 0, the start frame. A second is 25 video frames.
-A block is 12 frames, but 9 are taken from a step that begins at frame 0 for its first block, so that steps of
-whole blocks stay on the model's blocks. Times add up exactly: two steps of 0.5s are 25 frames.
+A block is 12 frames, the very first one 9, so steps of whole blocks stay on the blocks of the model. Times
+add up exactly: two steps of 0.5s are 25 frames, 13 and 12.
 """
 
 from __future__ import annotations

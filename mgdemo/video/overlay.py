@@ -34,10 +34,11 @@ def draw(frame: np.ndarray, mode: Mode, keyboard: np.ndarray, mouse: np.ndarray 
     key = round(max(4, min(5 + 0.075 * height, width / 11)))
     margin = round(0.55 * key)
     held = mode.held(keyboard, mouse)
-    first, *others = [_pad(mode, group, held, key) for group in dict.fromkeys(c.group for c in mode.controls)]
+    groups = dict.fromkeys(control.group for control in mode.controls)
+    first, *others = [_pad(mode, group, held, key) for group in groups]
     if mode.has_mouse:
-        places = np.clip(mouse / CAMERA_STEP, -1, 1) * STICK_STEPS
-        others.insert(0, _stick(mode.axes, *map(round, places.tolist()), key))
+        pitch, yaw = np.rint(np.clip(mouse / CAMERA_STEP, -1, 1) * STICK_STEPS).astype(int).tolist()
+        others.insert(0, _stick(mode.axes, pitch, yaw, key))
 
     frame = frame.copy()
     _paste(frame, first, margin, height - margin)
@@ -50,6 +51,7 @@ def draw(frame: np.ndarray, mode: Mode, keyboard: np.ndarray, mouse: np.ndarray 
 
 def _paste(frame: np.ndarray, picture: np.ndarray, left: int, bottom: int) -> None:
     """Blend `picture`, premultiplied RGBA [h, w, 4] in 1/255, into the frame, cut at its borders."""
+    bottom = max(0, bottom)
     top, skip = max(0, bottom - len(picture)), max(0, -left)
     picture = picture[len(picture) - (bottom - top) :, skip:].astype(np.uint16)
     place = frame[top:bottom, left + skip : left + skip + picture.shape[1]]
@@ -68,7 +70,8 @@ def _caps(caps: tuple[tuple[int, int, str, bool], ...], key: int) -> np.ndarray:
     """Key caps (row, column, label, lit) as premultiplied RGBA; `key` is their pitch in pixels."""
     unit = key * SMOOTH
     rows, columns = (1 + max(cap[axis] for cap in caps) for axis in (0, 1))
-    picture, pen = _canvas(columns * unit, rows * unit)
+    picture = Image.new("RGBA", (columns * unit, rows * unit))
+    pen = ImageDraw.Draw(picture)
     font, bold = ImageFont.load_default(0.52 * unit), round(0.012 * unit)
     gap, lip, radius, line = 0.05 * unit, 0.07 * unit, 0.2 * unit, max(SMOOTH // 2, round(0.035 * unit))
     for row, column, label, lit in caps:
@@ -86,9 +89,9 @@ def _caps(caps: tuple[tuple[int, int, str, bool], ...], key: int) -> np.ndarray:
 def _stick(axes: tuple[str, ...], pitch: int, yaw: int, key: int) -> np.ndarray:
     """The camera's stick, pushed `pitch` up and `yaw` right (in 1/STICK_STEPS), as premultiplied RGBA."""
     unit = key * SMOOTH
-    size = 2 * unit
-    picture, pen = _canvas(size, size)
-    middle, edge, line = size / 2, 0.93 * unit, max(SMOOTH // 2, round(0.035 * unit))
+    picture = Image.new("RGBA", (2 * unit, 2 * unit))
+    pen = ImageDraw.Draw(picture)
+    middle, edge, line = unit, 0.93 * unit, max(SMOOTH // 2, round(0.035 * unit))
     pen.circle((middle, middle), edge, GLASS, EDGE, line)
     for right, down in [(1, 0), (-1, 0)] + [(0, 1), (0, -1)] * ("pitch" in axes):
         lit = right * yaw > 0 or -down * pitch > 0
@@ -102,11 +105,6 @@ def _stick(axes: tuple[str, ...], pitch: int, yaw: int, key: int) -> np.ndarray:
     pen.circle((middle, middle), 0.07 * unit, EDGE)
     pen.circle(knob, 0.27 * unit, LIT if moving else INK, LIT_EDGE if moving else None, line)
     return _reduce(picture)
-
-
-def _canvas(width: int, height: int) -> tuple[Image.Image, ImageDraw.ImageDraw]:
-    picture = Image.new("RGBA", (width, height))
-    return picture, ImageDraw.Draw(picture)
 
 
 def _reduce(picture: Image.Image) -> np.ndarray:

@@ -87,7 +87,7 @@ def test_the_stick_follows_the_camera(mode):
         assert (drawn(mode, camera=(0.1, 0)) == drawn(mode)).all()
 
 
-@pytest.mark.parametrize("size", [(1, 1), (16, 16), (32, 48), (256, 144), (64, 2000)])
+@pytest.mark.parametrize("size", [(1, 1), (2, 200), (16, 16), (32, 48), (256, 144), (64, 2000)])
 @pytest.mark.parametrize("mode", MODES)
 def test_any_size_of_picture_can_be_drawn_on(mode, size):
     result = drawn(mode, ["W", "L"], size=size)
