@@ -16,6 +16,7 @@ from mgdemo.video.encode import check_size, tag_colours, to_yuv
 
 FINISHED = "faststart+use_metadata_tags"  # the index first, so that players start at once; any metadata key
 GROWING = "frag_keyframe+delay_moov+default_base_moof"  # playable up to the last key frame at any time
+CONTAINER_TAGS = {"major_brand", "minor_version", "compatible_brands", "encoder"}
 QUALITY = {"preset": "veryfast", "crf": "17"}
 
 
@@ -45,12 +46,15 @@ class Recording:
         )
 
     def add(self, packet: bytes, key: bool) -> None:
-        """Append one frame's Annex B packet; the first one must be a key frame."""
+        """Append one frame's Annex B packet; the first one must be a key frame. Raises OSError (a full disk)."""
         item = av.Packet(packet)
         item.stream, item.time_base = self._stream, self._time_base
         item.pts = item.dts = self.frames
         item.duration, item.is_keyframe = 1, key
-        self._file.mux(item)
+        try:
+            self._file.mux(item)
+        except av.FFmpegError as error:
+            raise OSError(f"{self.path.name} cannot be written: {error.strerror}") from error
         self.frames += 1
 
     def close(self, metadata: dict[str, str] | None = None) -> None:
@@ -132,6 +136,6 @@ def frame_rate(path: str | Path) -> float:
 
 
 def metadata(path: str | Path) -> dict[str, str]:
-    """The tags of a video file."""
+    """The tags of a video file that were given to it."""
     with av.open(str(path)) as file:
-        return dict(file.metadata)
+        return {name: text for name, text in file.metadata.items() if name not in CONTAINER_TAGS}

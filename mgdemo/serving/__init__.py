@@ -1,0 +1,17 @@
+"""Plays for many visitors: sessions, scheduling, pacing and transport. Only workers import torch."""
+
+from mgdemo.serving.keeping import Result
+from mgdemo.serving.service import PlayService, ServingError
+from mgdemo.serving.sessions import PlayRequest, Session, Status
+from mgdemo.serving.settings import Settings, SettingsError
+
+__all__ = [
+    "PlayRequest",
+    "PlayService",
+    "Result",
+    "ServingError",
+    "Session",
+    "Settings",
+    "SettingsError",
+    "Status",
+]

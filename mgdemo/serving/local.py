@@ -1,0 +1,119 @@
+"""The local engine: one worker process for a device, started when it is needed and again after a crash."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import pickle
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from mgdemo.serving import messages as m
+from mgdemo.serving.settings import Settings
+
+WORKER = "from mgdemo.serving.worker import main; main()"
+
+log = logging.getLogger(__name__)
+
+
+class LocalEngine:
+    """Carries commands to a worker process and its events back.
+
+    on_event and on_crash (with a sentence for visitors) are called from the engine's reading thread. The
+    process is a plain child with pipes, not a multiprocessing one: that would import the main module again,
+    and so the whole app.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        device: str,
+        on_event: Callable[[m.Event], None],
+        on_crash: Callable[[str], None],
+    ):
+        self.settings, self.device = settings, device
+        self._on_event, self._on_crash = on_event, on_crash
+        self._process: subprocess.Popen | None = None
+        self._commands: queue.SimpleQueue[m.Command | None] = queue.SimpleQueue()
+        self._writer: threading.Thread | None = None
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None
+
+    def send(self, command: m.Command) -> None:
+        """Never blocks. `Open` and `Warm` start a process that is not there; others have no use for one."""
+        self._commands.put(command)
+        if self._writer is None:
+            self._writer = threading.Thread(target=self._write, name="engine-write", daemon=True)
+            self._writer.start()
+
+    def close(self) -> None:
+        """End the process. The engine cannot be used afterwards."""
+        self._commands.put(None)
+        if self._writer is not None:
+            self._writer.join()
+
+    def _write(self) -> None:
+        while (command := self._commands.get()) is not None:
+            if self._process is None:
+                if not isinstance(command, m.Open | m.Warm):
+                    continue
+                self._start()
+            self._put(command)
+        if (process := self._process) is not None:
+            self._process = None  # on purpose: not a crash
+            with contextlib.suppress(OSError):
+                process.stdin.close()
+            try:
+                process.wait(2)  # the worker leaves when its input ends
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def _put(self, message: object) -> None:
+        process = self._process
+        with contextlib.suppress(OSError, AttributeError):  # it just died: its reader tells
+            process.stdin.write(pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
+            process.stdin.flush()
+
+    def _start(self) -> None:
+        environment = dict(os.environ, PYTHONPATH=os.pathsep.join(str(Path(p).resolve()) for p in sys.path))
+        if self.settings.threads:
+            environment["OMP_NUM_THREADS"] = str(self.settings.threads)
+        self._process = process = subprocess.Popen(
+            [sys.executable, "-c", WORKER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+        )
+        threading.Thread(target=self._read, args=(process,), name="engine-read", daemon=True).start()
+        self._put((self.settings, self.device))
+
+    def _read(self, process: subprocess.Popen) -> None:
+        try:
+            while True:
+                self._on_event(pickle.load(process.stdout))
+        except (EOFError, OSError, pickle.UnpicklingError):
+            pass
+        code = process.wait()
+        if self._process is process:
+            self._process = None
+            log.error("The worker of device %s stopped with exit code %d.", self.device, code)
+            self._on_crash(_crash_text(code))
+
+
+def _crash_text(code: int) -> str:
+    reason = f"exit code {code}"
+    if code < 0:
+        with contextlib.suppress(ValueError):
+            reason = signal.Signals(-code).name
+        if -code == signal.SIGKILL:
+            reason += ", often because memory ran out: a smaller checkpoint may help"
+    return (
+        f"The engine stopped unexpectedly ({reason}). What you have played is kept; "
+        f"press Start to play again, which starts it anew."
+    )

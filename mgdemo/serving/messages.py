@@ -1,0 +1,141 @@
+"""What the web process and a worker say to each other: plain picklable values, whatever carries them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from mgdemo.actions import ActionTrack
+
+
+@dataclass(frozen=True)
+class Warm:
+    """Load a checkpoint before anybody asks for it."""
+
+    checkpoint: str
+
+
+@dataclass(frozen=True)
+class Open:
+    """Begin a play: live, or along a track of whole blocks."""
+
+    session: str
+    checkpoint: str
+    image: Image.Image
+    seed: int
+    track: ActionTrack | None
+
+
+@dataclass(frozen=True)
+class Attach:
+    """A visitor's player is there: go on with a key frame, and add JPEG pictures if it needs them."""
+
+    session: str
+    jpeg: bool
+
+
+@dataclass(frozen=True)
+class Detach:
+    """The player is gone: live play waits, and what was held is released."""
+
+    session: str
+
+
+@dataclass(frozen=True)
+class SetInput:
+    session: str
+    held: tuple[str, ...]
+    camera: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Acknowledge:
+    session: str
+    block: int
+    buffer_ms: float
+
+
+@dataclass(frozen=True)
+class NeedKey:
+    session: str
+
+
+@dataclass(frozen=True)
+class Close:
+    """Forget a play. What it has already sent may still arrive."""
+
+    session: str
+
+
+Command = Warm | Open | Attach | Detach | SetInput | Acknowledge | NeedKey | Close
+
+
+@dataclass(frozen=True)
+class Loading:
+    """How far the loading of a checkpoint is (0 to 1), and what is being done, in words."""
+
+    checkpoint: str
+    progress: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A play's world stands at its start."""
+
+    session: str
+    mode: str
+    width: int
+    height: int
+    fps: int
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block is made; its frames follow. keyboard [frames, K] and mouse [frames, 2] or None made it.
+
+    made_ms is the time from the start of the block until its first frame could be sent, late_ms by how much
+    that missed the moment when the visitor's player ran dry (live play; 0 when in time). timings are the
+    stages in ms; "encode" is the previous block's, since this one's frames leave while they are encoded.
+    """
+
+    session: str
+    block: int
+    first_frame: int
+    frames: int
+    keyboard: np.ndarray
+    mouse: np.ndarray | None
+    made_ms: float
+    late_ms: float
+    timings: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One video frame: its H.264 packet, and its JPEG picture if the player needs it."""
+
+    session: str
+    block: int
+    frame: int
+    h264: bytes
+    jpeg: bytes | None
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The track is done; all its frames have been sent."""
+
+    session: str
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The play cannot go on, and why, in a sentence with a cure."""
+
+    session: str
+    text: str
+
+
+Event = Loading | Ready | Block | Frame | Finished | Failed

@@ -1,0 +1,88 @@
+"""Waking coroutines from threads, and the queue of one visitor's socket."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+FRAMES = 256  # waiting for a slow line; then frames are dropped, up to the next key frame
+
+
+class Wake:
+    """Tells coroutines of any event loop about a change made in any thread."""
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._listeners: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
+
+    def set(self) -> None:
+        with self._lock:
+            for loop, event in self._listeners:
+                with suppress(RuntimeError):  # a closed loop has nobody left to wake
+                    loop.call_soon_threadsafe(event.set)
+
+    @contextmanager
+    def listen(self) -> Iterator[asyncio.Event]:
+        """An event of the running loop that every `set` sets, while the context lasts."""
+        listener = (asyncio.get_running_loop(), asyncio.Event())
+        with self._lock:
+            self._listeners.add(listener)
+        try:
+            yield listener[1]
+        finally:
+            with self._lock:
+                self._listeners.discard(listener)
+
+
+class Outbox:
+    """What waits to be sent over one socket. Filled by any thread, never blocking; emptied by `next`."""
+
+    def __init__(self):
+        self._items: deque[str | bytes] = deque()
+        self._frames = 0
+        self._dropping = True  # a decoder starts with a key frame
+        self._lock = threading.Lock()
+        self._wake = Wake()
+        self.closed: tuple[int, str] | None = None  # WebSocket close code and reason
+
+    def text(self, message: str) -> None:
+        """Append a message. There are few, and the callers' rules bound them."""
+        with self._lock:
+            if self.closed is None:
+                self._items.append(message)
+        self._wake.set()
+
+    def frame(self, packet: bytes, key: bool) -> None:
+        """Append a video frame. When too many wait, it is left out, and all up to the next key frame."""
+        with self._lock:
+            self._dropping = self._frames >= FRAMES or (self._dropping and not key)
+            if not self._dropping and self.closed is None:
+                self._items.append(packet)
+                self._frames += 1
+        self._wake.set()
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """Accept nothing more; `next` ends after what waits, which is dropped unless the code is 1000."""
+        with self._lock:
+            if self.closed is None:
+                self.closed = (code, reason)
+                if code != 1000:
+                    self._items.clear()
+        self._wake.set()
+
+    async def next(self) -> str | bytes | None:
+        """The next item to send; None when closed and empty."""
+        with self._wake.listen() as changed:
+            while True:
+                changed.clear()
+                with self._lock:
+                    if self._items:
+                        item = self._items.popleft()
+                        self._frames -= isinstance(item, bytes)
+                        return item
+                    if self.closed is not None:
+                        return None
+                await changed.wait()

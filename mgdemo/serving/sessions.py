@@ -1,0 +1,407 @@
+"""A visitor's play: how it stands, what its player sends and sees, when it ends.
+
+Methods may be called from any thread and any event loop: the state of all sessions is guarded by their
+service's lock, never held for long, and coroutines are woken in their own loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import math
+import secrets
+import time
+from collections import deque
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from mgdemo.actions import MODES, ActionTrack
+from mgdemo.serving import messages as m
+from mgdemo.serving import protocol
+from mgdemo.serving.keeping import Keeper, Result
+from mgdemo.serving.outbox import Outbox, Wake
+from mgdemo.serving.worker import UNACKNOWLEDGED
+from mgdemo.video.encode import codec_string, is_key
+
+if TYPE_CHECKING:
+    from mgdemo.serving.local import LocalEngine
+    from mgdemo.serving.service import PlayService
+
+FINAL = ("ended", "error")
+GRACE = 30.0  # seconds that a play has left, at least, when somebody begins to wait
+FORGET = 3600.0  # seconds after its end when a session is forgotten, if nobody has closed it
+SLOW = 0.95  # of the nominal frame rate
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PlayRequest:
+    """What to play: live, or along `track`. `image_name` is how the recorded scenario refers to the image."""
+
+    checkpoint: str
+    image: Image.Image
+    seed: int = 0
+    track: ActionTrack | None = None
+    title: str = ""
+    image_name: str | None = None
+
+
+@dataclass(frozen=True)
+class Status:
+    """How a play stands. state: queued, loading, playing, buffering, saving, and at last ended or error.
+
+    place counts from 1; progress is 0 to 1 while loading and in scenarios; frames are those made so far and
+    fps how many are made a second; seconds_left is known while waiting, where others wait, and in scenarios.
+    """
+
+    state: str
+    text: str
+    place: int | None = None
+    progress: float | None = None
+    frames: int = 0
+    fps: float | None = None
+    seconds_left: float | None = None
+    result: Result | None = None
+
+
+class Session:
+    """One visitor's play, from the line to its files. Made by `PlayService.open`."""
+
+    def __init__(self, service: PlayService, request: PlayRequest):
+        self.token = secrets.token_urlsafe(24)
+        self.request = request
+        self.live = request.track is None
+        self.opened = self.began = time.monotonic()  # began: when its place was given to it
+        self.keeper: Keeper | None = None
+        self._service, self._lock = service, service.lock
+        self._wake = Wake()
+        self._state, self._text = "queued", ""
+        self._progress: float | None = None
+        self.outcome: tuple[str, str] | None = None  # the final state and text, from the moment of the end
+        self._ended = math.inf
+        self._result: Result | None = None
+        self._engine: LocalEngine | None = None
+        self._format: m.Ready | None = None
+        # the player
+        self._outbox: Outbox | None = None
+        self._codec = ""
+        self._input: protocol.Input | None = None
+        self._met = False  # a player has been there
+        self._since = math.inf  # when the player came or went
+        self._active = math.inf  # when the last input came
+        self._blocks = self._acknowledged = 0
+        self._unanswered: float | None = None  # since when data waits to be acknowledged
+        self._recent: deque[tuple[float, int, float]] = deque(maxlen=6)  # blocks: when, frames, ms too late
+        self._frames = 0
+
+    # For the page
+
+    async def statuses(self) -> AsyncIterator[Status]:
+        """How it stands: at every change and at least once a second, up to "ended" or "error"."""
+        with self._wake.listen() as changed:
+            while True:
+                changed.clear()
+                status = self.status()
+                yield status
+                if status.state in FINAL:
+                    return
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(changed.wait(), 1.0)
+
+    async def stop(self) -> Result | None:
+        """End the play and wait for its files; None if there was nothing to keep."""
+        self.end("ended", "Stopped.")
+        await self._settled()
+        return self._result
+
+    async def close(self) -> None:
+        """Clean up: a play that still goes on ends, its files are written, and the token becomes unknown.
+
+        The end itself happens at once, even if the waiting is cancelled. Files stay until they are pruned.
+        """
+        self.end("ended", "The page was closed.")
+        await self._settled()
+        self._service.forget(self)
+
+    def status(self) -> Status:
+        with self._lock:
+            place = seconds_left = fps = None
+            state, text, progress = self._state, self._text, self._progress
+            if state == "queued":
+                place, seconds_left, text = self._service.waiting(self)
+            elif state == "playing":
+                fps = self._rate()
+                state, text = self._playing_state(fps)
+                if self.live:
+                    seconds_left = self._service.limit(self)
+                    if seconds_left is not None and seconds_left <= GRACE and state == "playing":
+                        text = f"Others are waiting: this play ends in {duration(seconds_left)}."
+                else:
+                    progress = self._frames / len(self.request.track)
+                    seconds_left = (len(self.request.track) - self._frames) / fps if fps else None
+            return Status(state, text, place, progress, self._frames, fps, seconds_left, self._result)
+
+    def _playing_state(self, fps: float | None) -> tuple[str, str]:
+        if not self.live:
+            return "playing", f"Frame {self._frames} of {len(self.request.track)}."
+        if self._outbox is None:
+            if self._met:
+                return "buffering", "The line to your browser is interrupted; the play waits for it."
+            return "buffering", "Waiting for the player on your page."
+        if self._blocks - self._acknowledged > UNACKNOWLEDGED:
+            return "buffering", "Your line is slow; the play waits until it has caught up."
+        nominal = self._format.fps
+        if fps is not None and fps < SLOW * nominal and all(late > 0 for _, _, late in self._recent):
+            return "playing", f"Making {fps:.0f} frames/s of {nominal}: playback is slowed evenly."
+        return "playing", ""
+
+    def _rate(self) -> float | None:
+        """Frames made a second, over the last few blocks."""
+        if len(self._recent) < 3:
+            return None
+        seconds = self._recent[-1][0] - self._recent[0][0]
+        return sum(frames for _, frames, _ in list(self._recent)[1:]) / max(seconds, 1e-3)
+
+    async def _settled(self) -> None:
+        with self._wake.listen() as changed:
+            while self._state not in FINAL:
+                await changed.wait()
+                changed.clear()
+
+    # For the live transport
+
+    def attach(self, outbox: Outbox, codec: str) -> None:
+        """A player is there; what it is to see goes to `outbox`. An earlier one is let go."""
+        with self._lock:
+            if self._outbox is not None:
+                self._outbox.close(protocol.REPLACED, "The play goes on in another connection.")
+            self._outbox, self._codec, self._input = outbox, codec, None
+            self._since = self._active = time.monotonic()
+            self._met = True
+            if self._format is not None and self.outcome is None:
+                self._welcome()
+        self._wake.set()
+
+    def detach(self, outbox: Outbox) -> None:
+        """The player is gone, unless another has taken its place."""
+        with self._lock:
+            if outbox is not self._outbox:
+                return
+            self._outbox, self._since, self._unanswered = None, time.monotonic(), None
+            self._tell(m.Detach(self.token))
+        self._wake.set()
+
+    def receive(self, outbox: Outbox, message: protocol.ClientMessage) -> None:
+        """Obey a player's message. Raises BadMessage."""
+        with self._lock:
+            if outbox is not self._outbox or self.outcome is not None:
+                return
+            match message:
+                case protocol.Hello():
+                    raise protocol.BadMessage("hello comes first, and once")
+                case protocol.Stop():
+                    self.end("ended", "Stopped.")
+                case protocol.KeyFrame():
+                    self._tell(m.NeedKey(self.token))
+                case protocol.Input():
+                    self._input, self._active = message, time.monotonic()
+                    self._pass_input()
+                case protocol.Ack(block, buffer_ms):
+                    self._acknowledge(block, buffer_ms)
+
+    def _acknowledge(self, block: int, buffer_ms: float) -> None:
+        if not self._acknowledged <= block < self._blocks:
+            return
+        if self._blocks - self._acknowledged > UNACKNOWLEDGED:
+            self._recent.clear()  # its pause says nothing about the device
+        self._acknowledged = block + 1
+        self._unanswered = time.monotonic() if self._blocks > self._acknowledged else None
+        if self.live:
+            self._tell(m.Acknowledge(self.token, block, buffer_ms))
+
+    def _welcome(self) -> None:
+        """Tell the player what comes, and the worker that it is there."""
+        form, request = self._format, self.request
+        self._outbox.text(
+            protocol.Welcome(
+                codec=self._codec,
+                codec_string=codec_string(form.width, form.height, form.fps),
+                width=form.width,
+                height=form.height,
+                fps=form.fps,
+                mode=form.mode,
+                seed=request.seed,
+                checkpoint=request.checkpoint,
+                frames=None if self.live else len(request.track),
+            ).json()
+        )
+        self._acknowledged, self._unanswered = self._blocks, None
+        self._recent.clear()
+        self._tell(m.Attach(self.token, self._codec == "jpeg"))
+        self._pass_input()
+
+    def _pass_input(self) -> None:
+        if self.live and self._input is not None:
+            self._tell(m.SetInput(self.token, self._input.held, self._input.camera))
+
+    def _tell(self, command: m.Command) -> None:
+        if self._engine is not None and self._format is not None:
+            self._engine.send(command)
+
+    # For the service and its engine; with the lock held
+
+    def begin(self, engine: LocalEngine) -> None:
+        """The play has its place."""
+        request = self.request
+        self._engine, self.began = engine, time.monotonic()
+        self._state, self._text, self._progress = "loading", "Starting the engine", 0.0
+        engine.send(m.Open(self.token, request.checkpoint, request.image, request.seed, request.track))
+        self._wake.set()
+
+    def moved(self) -> None:
+        """Its place in line has changed."""
+        self._wake.set()
+
+    def loading(self, event: m.Loading, engine: LocalEngine) -> None:
+        wanted = self.request.checkpoint == event.checkpoint
+        if wanted and self._state == "loading" and self._engine is engine:
+            self._text, self._progress = event.text, event.progress
+            self._wake.set()
+
+    def handle(self, event: m.Event) -> None:
+        if self.outcome is not None:
+            return
+        match event:
+            case m.Frame():
+                self._frames += 1
+                self.keeper.frame(event.h264)
+                if self._outbox is not None:
+                    self._show(event)
+            case m.Block():
+                self._block(event)
+            case m.Ready():
+                self._format = event
+                self._state, self._text, self._progress = "playing", "", None
+                self._since = time.monotonic()
+                folder, name = self._service.settings.record_dir, self.request.checkpoint
+                self.keeper = Keeper(folder, name, event.width, event.height, event.fps)
+                if self._outbox is not None:
+                    self._welcome()
+                self._wake.set()
+            case m.Finished():
+                self.end("ended", "The scenario is complete.")
+            case m.Failed():
+                self.end("error", event.text)
+
+    def end(self, state: str, text: str) -> None:
+        """End the play, once: give its place away and have its files written."""
+        with self._lock:
+            if self.outcome is not None:
+                return
+            self.outcome, self._ended = (state, text), time.monotonic()
+            if self._engine is not None:
+                self._engine.send(m.Close(self.token))
+            if self.keeper is None:
+                self._settle(None)
+            else:
+                self._state, self._text = "saving", "Writing the recording."
+            self._service.left(self)
+        self._wake.set()
+
+    def save(self) -> None:
+        """Write the files; takes its time. Called by the service after the end, without the lock."""
+        request, result = self.request, None
+        title = request.title or f"A play of {request.checkpoint}"
+        try:
+            overlay = not self._service.closing  # it takes long, and nobody would see it
+            result = self.keeper.finish(title, request.checkpoint, request.image_name, request.seed, overlay)
+        except Exception:
+            log.exception("The files of a play could not be written.")
+            self.keeper.trouble = "The recording could not be written; see the server's log."
+        with self._lock:
+            self._settle(result)
+
+    def _settle(self, result: Result | None) -> None:
+        self._result, (self._state, self._text) = result, self.outcome
+        if self.keeper is not None and self.keeper.trouble:
+            self._text += f" {self.keeper.trouble}"
+        self._wake.set()
+
+    def tick(self, now: float) -> None:
+        """End what has lasted too long."""
+        settings = self._service.settings
+        if self.outcome is not None:
+            if self._state in FINAL and now - self._ended > FORGET:
+                self._service.forget(self)
+            return
+        if self._unanswered is not None and now - self._unanswered > settings.ack_seconds:
+            outbox = self._outbox
+            self.detach(outbox)
+            outbox.close(protocol.LOST_LINE, "No answer for too long; connect again.")
+        if self._format is None or not self.live:
+            return
+        if self._input is not None and self._input.held:
+            self._active = now
+        limit = self._service.limit(self)
+        if self._outbox is None and now - self._since > settings.reconnect_seconds:
+            if self._met:
+                self.end("ended", "The line to your browser was lost. Press Start to play again.")
+            else:
+                self.end(
+                    "error",
+                    "The player on your page could not reach the server. Reload the page; behind a proxy, it "
+                    "has to pass WebSockets.",
+                )
+        elif limit is not None and limit <= 0:
+            self.end("ended", "Your time was up, since others are waiting. Press Start to get in line again.")
+        elif settings.idle_seconds and now - self._active > settings.idle_seconds:
+            idle = duration(settings.idle_seconds)
+            self.end("ended", f"Nothing was pressed for {idle}. Press Start to play again.")
+        elif self._frames >= settings.record_seconds * self._format.fps:
+            length = duration(settings.record_seconds)
+            self.end("ended", f"The recording has reached its {length}. Press Start to play again.")
+
+    def _block(self, event: m.Block) -> None:
+        now = time.monotonic()
+        self.keeper.actions(ActionTrack(self._format.mode, event.keyboard, event.mouse))
+        self._blocks = event.block + 1
+        self._recent.append((now, event.frames, event.late_ms))
+        self._service.counts.update(blocks=1, frames=event.frames, late_blocks=event.late_ms > 0)
+        if self._outbox is None:
+            return
+        if self._unanswered is None:
+            self._unanswered = now
+        # All rows of a live block are equal; of a track's, the middle one is shown.
+        row = event.frames // 2
+        mouse = None if event.mouse is None else event.mouse[row]
+        self._outbox.text(
+            protocol.BlockMessage(
+                block=event.block,
+                first_frame=event.first_frame,
+                frames=event.frames,
+                held=MODES[self._format.mode].held(event.keyboard[row], mouse),
+                camera=None if mouse is None else tuple(map(float, mouse)),
+                made_ms=round(event.made_ms, 1),
+                timings={name: round(ms, 1) for name, ms in event.timings.items()},
+            ).json()
+        )
+
+    def _show(self, event: m.Frame) -> None:
+        if self._codec == "h264":
+            key, payload = is_key(event.h264), event.h264
+        else:
+            key, payload = True, event.jpeg
+        if payload is not None:  # JPEG pictures begin when the worker has heard of the player
+            packet = protocol.frame_packet(self._codec, key, event.frame, event.block, payload)
+            self._outbox.frame(packet, key)
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words, rounded up: "20 seconds", "5 minutes"."""
+    count, unit = (math.ceil(seconds), "second") if seconds <= 90 else (math.ceil(seconds / 60), "minute")
+    return f"{count} {unit}{'s' * (count != 1)}"

@@ -1,0 +1,58 @@
+"""What an operator can set: fields of `Settings`, each also an environment variable MGDEMO_<FIELD>."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used; the message names the variable and the cure."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Raises SettingsError for numbers below their minimum (0, or what `_at_least` says)."""
+
+    plays: int = field(default=1, metadata={"min": 1})  # at once, over all devices
+    queue: int = 20  # visitors that may wait in line
+    device: str = "auto"  # of one worker process, or several separated by commas: "cuda:0,cuda:1"
+    threads: int = 0  # of the model on a CPU; 0: one a core
+    models: int = field(default=2, metadata={"min": 1})  # checkpoints kept in memory by a worker
+    loader: str = "mgdemo.world:load_world_model"  # "module:function", called in the worker
+    idle_seconds: float = 300.0  # without any input, after which a play ends; 0: never
+    play_seconds: float = 300.0  # that a play may last while others wait; 0: as long as it likes
+    reconnect_seconds: float = 30.0  # that a play waits for its visitor to come back
+    ack_seconds: float = 10.0  # without acknowledgement, after which a line counts as lost
+    record_seconds: float = 600.0  # of video, after which a live play ends: as long as a scenario may be
+    record_dir: Path = Path(tempfile.gettempdir()) / "mgdemo-plays"
+    keep_plays: int = field(default=50, metadata={"min": 1})  # recordings kept, the newest ones
+    keep_megabytes: int = field(default=2000, metadata={"min": 1})  # and together at most so large
+
+    def __post_init__(self):
+        for item in fields(self):
+            value, least = getattr(self, item.name), item.metadata.get("min", 0)
+            if isinstance(value, int | float) and not value >= least:
+                raise SettingsError(f"{_variable(item.name)} is {value}: give a number from {least} on.")
+
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str] = os.environ) -> Settings:
+        """The defaults, changed by the MGDEMO_* variables that are set. Raises SettingsError."""
+        values = {}
+        for item in fields(cls):
+            text = environment.get(_variable(item.name), "")
+            if text:
+                try:
+                    values[item.name] = type(item.default)(text)
+                except ValueError:
+                    raise SettingsError(
+                        f"{_variable(item.name)} is {text!r}: give a number like {item.default}, or unset it."
+                    ) from None
+        return cls(**values)
+
+
+def _variable(name: str) -> str:
+    return f"MGDEMO_{name.upper()}"

@@ -1,0 +1,81 @@
+"""A player that speaks the live protocol, without a screen."""
+
+import asyncio
+import contextlib
+import json
+
+import numpy as np
+import websockets
+
+PATIENCE = 20  # seconds; only reached when something is broken
+
+
+class Player:
+    """A player: collects what the server says, acknowledges blocks, presses keys."""
+
+    def __init__(self, server, token, codecs=("h264",), acknowledge=True):
+        self.url, self.codecs, self.acknowledge = server.url(f"live/{token}"), codecs, acknowledge
+        self.messages, self.frames = [], []  # frames: (codec number, key, frame, block, payload)
+        self.closed = None
+        self._news = asyncio.Event()
+
+    async def __aenter__(self):
+        self.socket = await websockets.connect(self.url, max_size=2**22)
+        await self.send(type="hello", version=1, codecs=self.codecs)
+        self._task = asyncio.create_task(self._listen())
+        return self
+
+    async def __aexit__(self, *_):
+        await self.socket.close()
+        await self._task
+
+    async def send(self, **message):
+        await self.socket.send(json.dumps(message))
+
+    async def press(self, *held, camera=None):
+        await self.send(type="input", held=held, **({"camera": camera} if camera else {}))
+
+    async def _listen(self):
+        with contextlib.suppress(websockets.ConnectionClosed):
+            while True:
+                data = await self.socket.recv()
+                if isinstance(data, str):
+                    self.messages.append(json.loads(data))
+                else:
+                    header = np.frombuffer(data[:16], "<u4")
+                    self.frames.append((data[0], data[1], int(header[1]), int(header[2]), data[16:]))
+                    await self._answer()
+                self._news.set()
+        self.closed = (self.socket.close_code, self.socket.close_reason)
+        self._news.set()
+
+    async def _answer(self):
+        block, last = self.frames[-1][3], self.frames[-1][2]
+        if self.acknowledge and (last + 3) % 12 == 11:  # a block's last frame; they play at once
+            with contextlib.suppress(websockets.ConnectionClosed):
+                await self.send(type="ack", block=block, buffer_ms=0)
+
+    def of(self, kind):
+        return [message for message in self.messages if message["type"] == kind]
+
+    async def until(self, condition):
+        """Wait until condition() is true; its value."""
+        async with asyncio.timeout(PATIENCE):
+            while not (value := condition()):
+                self._news.clear()
+                await self._news.wait()
+        return value
+
+    async def block(self, number):
+        """Wait for a block to have arrived whole; its announcement."""
+        await self.until(lambda: self.frames and self.frames[-1][2] >= 12 * number + 8)
+        return next(message for message in self.of("block") if message["block"] == number)
+
+
+async def wait_for(session, condition):
+    """The first status of a session that meets the condition."""
+    async with asyncio.timeout(PATIENCE):
+        async for status in session.statuses():
+            if condition(status):
+                return status
+    raise AssertionError(f"the play has ended: {status}")

@@ -1,0 +1,112 @@
+"""Messages of the live WebSocket, and settings."""
+
+import json
+
+import pytest
+
+from mgdemo.serving import Settings, SettingsError
+from mgdemo.serving.protocol import (
+    Ack,
+    BadMessage,
+    End,
+    Hello,
+    Input,
+    KeyFrame,
+    Stop,
+    frame_packet,
+    parse,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"type":"hello","version":1,"codecs":["av1","jpeg","h264"]}', Hello(("jpeg", "h264"))),
+        ('{"type":"input","held":["KeyW","KeyD"]}', Input(("KeyW", "KeyD"), (0.0, 0.0))),
+        ('{"type":"input","held":[],"camera":[0.05,-7]}', Input((), (0.05, -1.0))),
+        ('{"type":"input","held":[],"camera":null}', Input((), (0.0, 0.0))),
+        ('{"type":"ack","block":3,"buffer_ms":12.5}', Ack(3, 12.5)),
+        ('{"type":"ack","block":3,"buffer_ms":-1}', Ack(3, 0.0)),
+        ('{"type":"keyframe"}', KeyFrame()),
+        ('{"type":"stop","more":1}', Stop()),
+    ],
+)
+def test_messages_are_read(text, message):
+    assert parse(text) == message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        "",
+        "hello",
+        "[]",
+        "null",
+        "3",
+        "{}",
+        '{"type":"jump"}',
+        '{"type":["hello"]}',
+        '{"type":"hello","version":1,"codecs":[]}',
+        '{"type":"hello","version":1,"codecs":["av1",{}]}',
+        '{"type":"hello","version":1,"codecs":"h264"}',
+        '{"type":"hello","codecs":["h264"]}',
+        '{"type":"input"}',
+        '{"type":"input","held":[1]}',
+        '{"type":"input","held":"KeyW"}',
+        '{"type":"input","held":[],"camera":[0]}',
+        '{"type":"input","held":[],"camera":[0,"1"]}',
+        '{"type":"input","held":[],"camera":[0,NaN]}',
+        '{"type":"input","held":[],"camera":[true,0]}',
+        '{"type":"input","held":[],"camera":{"yaw":1}}',
+        '{"type":"ack","block":NaN,"buffer_ms":0}',
+        '{"type":"ack","block":null,"buffer_ms":0}',
+        '{"type":"ack","block":1}',
+        json.dumps({"type": "input", "held": ["KeyW"] * 33}),
+        json.dumps({"type": "input", "held": ["x" * 5000]}),
+        "[" * 4000,
+    ],
+)
+def test_other_text_is_refused(text):
+    with pytest.raises(BadMessage):
+        parse(text)
+
+
+def test_another_version_is_told_to_reload():
+    with pytest.raises(BadMessage, match="reload the page"):
+        parse('{"type":"hello","version":2,"codecs":["h264"]}')
+
+
+def test_huge_numbers_stay_harmless():
+    assert parse('{"type":"ack","block":1e308,"buffer_ms":1e308}').buffer_ms == 60_000
+    parse('{"type":"ack","block":' + "9" * 4000 + ',"buffer_ms":1}')
+
+
+def test_server_messages():
+    assert json.loads(End("error", "Größe").json()) == {"type": "end", "state": "error", "text": "Größe"}
+    packet = frame_packet("jpeg", True, 70_000, 5834, b"picture")
+    assert packet == b"\x02\x01\x00\x00" + bytes.fromhex("70110100ca16000000000000") + b"picture"
+
+
+def test_settings_come_from_the_environment():
+    settings = Settings.from_env(
+        {
+            "MGDEMO_PLAYS": "3",
+            "MGDEMO_DEVICE": "cuda:0,cuda:1",
+            "MGDEMO_IDLE_SECONDS": "12.5",
+            "MGDEMO_RECORD_DIR": "kept/here",
+            "MGDEMO_QUEUE": "",
+        }
+    )
+    assert (settings.plays, settings.device, settings.idle_seconds) == (3, "cuda:0,cuda:1", 12.5)
+    assert settings.record_dir.parts == ("kept", "here")
+    assert settings.queue == Settings().queue
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [{"MGDEMO_PLAYS": "two"}, {"MGDEMO_PLAYS": "0"}, {"MGDEMO_QUEUE": "-1"}, {"MGDEMO_IDLE_SECONDS": "nan"}],
+)
+def test_wrong_settings_are_named(variables):
+    with pytest.raises(SettingsError, match=f"{next(iter(variables))} is .*: give a number"):
+        Settings.from_env(variables)
