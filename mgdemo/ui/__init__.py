@@ -1,0 +1,55 @@
+"""The page: two tabs over one player component. Knows sessions and pictures, no tensors."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from mgdemo import checkpoints, scenario
+from mgdemo.serving import PlayService
+from mgdemo.ui import player
+from mgdemo.ui.choices import Shelf
+from mgdemo.ui.play import play_tab
+from mgdemo.ui.scenarios import scenarios_tab
+from mgdemo.ui.theme import CSS, theme
+
+TITLE = "Matrix-Game worlds"
+HOUR, DAY = 3600, 86400
+
+
+def build(
+    service: PlayService,
+    shelf: Shelf | None = None,
+) -> gr.Blocks:
+    """The page over a service. `shelf`: what there is to choose from (default: what ships and is installed)."""
+    shelf = shelf or Shelf(checkpoints.catalogue, checkpoints.start_images, scenario.library)
+    # Gradio copies what it shows into its cache; what is a day old goes.
+    with gr.Blocks(title=TITLE, fill_width=True, analytics_enabled=False, delete_cache=(HOUR, DAY)) as demo:
+        gr.HTML(
+            f"<header><h1>{TITLE}</h1><p>Walk through a world that a model makes while you go.</p></header>",
+            apply_default_css=False,
+        )
+        with gr.Tab("Play", id="play"):
+            play_tab(service, shelf)
+        with gr.Tab("Scenarios", id="scenarios"):
+            scenarios_tab(service, shelf)
+    demo.queue(default_concurrency_limit=16)
+    demo.service = service
+    return demo
+
+
+def launch(demo: gr.Blocks, *, open_browser: bool = False, **options) -> None:
+    """Serves the page with its live routes until interrupted. `options` go to `Blocks.launch`."""
+    service = demo.service
+    demo.launch(
+        **{
+            "theme": theme(),
+            "css_paths": CSS,
+            "ssr_mode": False,  # its front proxy cannot pass a WebSocket on
+            "app_kwargs": {"routes": [*service.routes(), *player.routes()]},
+            "allowed_paths": [str(service.settings.record_dir)],
+            "max_file_size": "40mb",
+            "inbrowser": open_browser,
+            "footer_links": [],
+        }
+        | options
+    )

@@ -1,0 +1,200 @@
+"""The column where a visitor chooses what to play: mode, checkpoint, start image and seed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+import gradio as gr
+from PIL import Image
+
+from mgdemo.actions import MODES
+from mgdemo.checkpoints import Entry
+from mgdemo.picture import prepare_image
+from mgdemo.scenario import Scenario
+from mgdemo.ui import player
+
+MAX_PIXELS = 50_000_000
+MAX_SEED = 2**31 - 1
+QUIET = {"show_progress": "hidden", "api_visibility": "private"}  # for events: the player says what goes on
+
+
+class PictureError(ValueError):
+    """A file that cannot be a start image; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """Where the page finds what there is to choose from."""
+
+    catalogue: Callable[[], list[Entry]]
+    start_images: Callable[[str], list[Path]]
+    scenarios: Callable[[], dict[str, list[Scenario]]]
+
+    def entry(self, checkpoint: str) -> Entry:
+        return next(entry for entry in self.catalogue() if entry.name == checkpoint)
+
+    def of_mode(self, mode: str) -> list[Entry]:
+        return [entry for entry in self.catalogue() if entry.mode == mode]
+
+    def first(self) -> Entry:
+        """The checkpoint that the page opens with: one that can be played, if any can."""
+        return max(self.catalogue(), key=lambda entry: entry.available)
+
+    def best(self, mode: str) -> str:
+        """The checkpoint to offer first: one that is there."""
+        return max(self.of_mode(mode), key=lambda entry: entry.available).name
+
+    def reference(self, image: str, checkpoint: str) -> str | None:
+        """How a scenario names a start image that ships; None for another one."""
+        shipped = Path(image) in self.start_images(checkpoint)
+        return f"embedded:{Path(image).stem}" if shipped else None
+
+    def wanted(self, scenario: Scenario) -> str | None:
+        """The path of a scenario's own start image, if it is there."""
+        name = scenario.image or ""
+        if name.startswith("embedded:"):
+            shipped = self.start_images(self.best(scenario.mode))
+            return next((str(path) for path in shipped if path.stem == name.removeprefix("embedded:")), None)
+        beside = scenario.path.with_name(name) if name and scenario.path else None
+        return str(beside) if beside and beside.is_file() else None
+
+
+def open_picture(path: str | Path, entry: Entry) -> Image.Image:
+    """The picture as the checkpoint's world will see it. Raises PictureError."""
+    name = Path(path).name
+    try:
+        with Image.open(path) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise PictureError(f"{name} has more than {MAX_PIXELS // 10**6} megapixels; make it smaller.")
+            return prepare_image(image, entry.config.height, entry.config.width)
+    except PictureError:
+        raise
+    except Exception as error:  # a broken file can make Pillow's readers raise anything
+        logging.getLogger(__name__).info("%s cannot be read: %r", name, error)
+        raise PictureError(f"{name} cannot be read as a picture; give a JPEG, PNG or WebP file.") from None
+
+
+class Choices:
+    """The controls of the column, laid out in the Gradio context in which this is made.
+
+    `image` holds the path of the chosen start image, `own` that of the visitor's upload; either may be None.
+    """
+
+    def __init__(self, shelf: Shelf, *, live: bool, start: str, after_mode: tuple[gr.Component, ...] = ()):
+        self.shelf, self.live, self.start = shelf, live, start
+        first = shelf.first()
+        modes = [mode for mode in MODES.values() if shelf.of_mode(mode.name)]
+        images = [str(path) for path in shelf.start_images(first.name)]
+        self.mode = gr.Radio([(m.title, m.name) for m in modes], value=first.mode, label="World", elem_classes="modes")
+        for component in after_mode:
+            component.render()
+        self.checkpoint = gr.Dropdown(
+            self._titles(first.mode), value=first.name, label="Checkpoint", filterable=False
+        )
+        self.about = gr.HTML(_about(first), apply_default_css=False)
+        self.gallery = gr.Gallery(
+            images,
+            label="Start image",
+            show_label=False,
+            columns=3,
+            allow_preview=False,
+            selected_index=0 if images else None,
+            object_fit="cover",
+            interactive=False,
+            buttons=[],
+            elem_classes="start-images",
+        )
+        with gr.Row(elem_classes="tight"):
+            self.upload = gr.UploadButton("Use your own picture", file_types=["image"], size="sm")
+            self.seed = gr.Number(0, label="Seed", precision=0, minimum=0, maximum=MAX_SEED, min_width=90)
+        self.own = gr.State(None)
+        self.image = gr.State(images[0] if images else None)
+        self.first_setup = self.setup(first.name, self.image.value)
+
+    def connect(self, screen: gr.HTML) -> None:
+        """Lets the choices show themselves in the player `screen`. A new mode is left to `follow`."""
+        self.shown = [self.about, self.gallery, self.image, screen]
+        chosen = [self.checkpoint, self.image, self.own]
+        self.checkpoint.input(self.choose_checkpoint, chosen, self.shown, **QUIET)
+        self.gallery.select(self.choose_image, [self.checkpoint, self.own], [self.image, screen], **QUIET)
+        self.upload.upload(
+            self.choose_upload, [self.upload, self.checkpoint], [self.own, *self.shown], **QUIET
+        )
+
+    def follow(self, event: Callable) -> None:
+        """Brings checkpoint and start image in line with the mode and the image set before `event`."""
+        inputs = [self.mode, self.checkpoint, self.image, self.own]
+        event(self.choose_mode, inputs, [self.checkpoint, *self.shown], **QUIET)
+
+    # The handlers return updates for the components named above.
+
+    def choose_mode(self, mode: str, checkpoint: str, image: str | None, own: str | None) -> tuple:
+        if self.shelf.entry(checkpoint).mode != mode:
+            checkpoint = self.shelf.best(mode)
+        choices = gr.Dropdown(self._titles(mode), value=checkpoint)
+        return choices, *self.choose_checkpoint(checkpoint, image, own)
+
+    def choose_checkpoint(self, checkpoint: str, image: str | None, own: str | None) -> tuple:
+        entry = self.shelf.entry(checkpoint)
+        images = [str(path) for path in self.shelf.start_images(checkpoint)]
+        paths = [*images, own] if own else images
+        if image not in paths:
+            image = paths[0] if paths else None
+        return (
+            _about(entry),
+            gr.Gallery(
+                images + ([open_picture(own, entry)] if own else []),
+                selected_index=paths.index(image) if image else None,
+            ),
+            image,
+            gr.HTML(setup=self.setup(checkpoint, image)),
+        )
+
+    def choose_image(self, checkpoint: str, own: str | None, event: gr.SelectData) -> tuple:
+        image = [*map(str, self.shelf.start_images(checkpoint)), own][event.index]
+        return image, gr.HTML(setup=self.setup(checkpoint, image))
+
+    def choose_upload(self, upload: str, checkpoint: str) -> tuple:
+        try:
+            return upload, *self.choose_checkpoint(checkpoint, upload, upload)
+        except PictureError as error:
+            gr.Warning(escape(str(error)), title="This picture cannot be used")
+            return (gr.skip(),) * 5
+
+    def setup(self, checkpoint: str, image: str | None) -> dict:
+        """What the player shows for these choices."""
+        entry = self.shelf.entry(checkpoint)
+        blocked = "" if image else "Choose a start image first."
+        if not entry.available:
+            blocked = _missing(entry)
+        return player.setup(
+            MODES[entry.mode],
+            (entry.config.height, entry.config.width),
+            open_picture(image, entry) if image else None,
+            live=self.live,
+            start=self.start,
+            blocked=blocked,
+        )
+
+    def _titles(self, mode: str) -> list[tuple[str, str]]:
+        return [
+            (entry.title + ("" if entry.available else " (not here yet)"), entry.name)
+            for entry in self.shelf.of_mode(mode)
+        ]
+
+
+def _about(entry: Entry) -> str:
+    needs = f"Needs {entry.needs}." if entry.needs else ""
+    words = [entry.config.note, needs if entry.available else _missing(entry)]
+    return f'<p class="about">{escape(" ".join(filter(None, words)))}</p>'
+
+
+def _missing(entry: Entry) -> str:
+    return (
+        f"{entry.title} is not on this machine. It needs {entry.needs}. Fetch it there with "
+        f"“python -m mgdemo download --mode {entry.mode}”, then choose it again."
+    )

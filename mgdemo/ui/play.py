@@ -1,0 +1,30 @@
+"""The Play tab: choose a world, steer it, keep the film."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from mgdemo.serving import PlayRequest, PlayService
+from mgdemo.ui import run
+from mgdemo.ui.choices import Choices, Shelf, open_picture
+from mgdemo.ui.player import player
+
+
+def play_tab(service: PlayService, shelf: Shelf) -> None:
+    """Lays the tab out in the current Gradio context."""
+    with gr.Row(elem_classes="halves"):
+        with gr.Column(scale=7, min_width=320):
+            stage = gr.Column()
+            films = run.Films()
+        with gr.Column(scale=3, min_width=300):
+            choices = Choices(shelf, live=True, start="Start")
+    with stage:
+        screen = player(choices.first_setup, "play")
+    choices.connect(screen)
+    choices.follow(choices.mode.input)
+
+    def request(checkpoint: str, image: str, seed: int | None) -> PlayRequest:
+        picture = open_picture(image, shelf.entry(checkpoint))
+        return PlayRequest(checkpoint, picture, int(seed or 0), image_name=shelf.reference(image, checkpoint))
+
+    run.connect(service, screen, films, request, [choices.checkpoint, choices.image, choices.seed])

@@ -1,0 +1,89 @@
+"""The player component: a `gr.HTML` whose own JavaScript modules show pictures and send input."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from PIL import Image
+from starlette.responses import Response
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
+
+from mgdemo.actions import Mode
+
+HERE = Path(__file__).parent
+
+
+@cache
+def _modules_path() -> str:
+    """Where the modules are served: a new address for each version, so that browsers may keep them for good."""
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(HERE.glob("*.js"))))
+    return f"gradio_api/player/{digest.hexdigest()[:12]}"
+
+
+class _Modules(StaticFiles):
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        response = super().file_response(*args, **kwargs)
+        response.headers["Content-Type"] = "text/javascript"  # some systems' tables say text/plain
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        return response
+
+
+def routes() -> list[Mount]:
+    """The route that serves the JavaScript modules; for the `routes` of the app."""
+    return [Mount(f"/{_modules_path()}", _Modules(directory=HERE))]
+
+
+def player(setup: dict, elem_id: str) -> gr.HTML:
+    """A player showing `setup` (see the function of that name). It has the events `start` and `stop`.
+
+    Change it by `gr.HTML(setup=…)` and `gr.HTML(play=…)`; the two don't disturb each other. `stop` carries
+    the id of the play in its data.
+    """
+    return gr.HTML(
+        setup=setup,
+        play=None,
+        elem_id=elem_id,
+        html_template=(HERE / "player.html").read_text("utf-8"),
+        css_template=(HERE / "player.css").read_text("utf-8"),
+        # The page may lie behind a path prefix, which only Gradio's own configuration knows.
+        js_on_load=f"""
+            const root = (window.gradio_config?.root || document.baseURI).replace(/[/]*$/, "/");
+            const events = ["start", "stop"];
+            import(new URL("{_modules_path()}/player.js", root))
+              .then((module) => module.mount(element, {{ trigger, props, watch }}));
+        """,
+        apply_default_css=False,
+    )
+
+
+def setup(
+    mode: Mode, size: tuple[int, int], picture: Image.Image | None, *, live: bool, start: str, blocked: str = ""
+) -> dict:
+    """What the player shows before a play.
+
+    size: (height, width) of the world's pictures; picture: the start image, cropped as the world sees it.
+    live: the visitor steers (else the pads only show what a scenario does); start: the words on the button;
+    blocked: why it cannot be pressed, a sentence with a cure.
+    """
+    height, width = size
+    poster = None
+    if picture:
+        data = io.BytesIO()
+        picture.save(data, "JPEG", quality=90)
+        poster = "data:image/jpeg;base64," + base64.b64encode(data.getvalue()).decode()
+    return {
+        "mode": mode.to_json(),
+        "poster": poster,
+        "width": width,
+        "height": height,
+        "live": live,
+        "start": start,
+        "blocked": blocked,
+    }

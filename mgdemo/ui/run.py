@@ -1,0 +1,103 @@
+"""One play or scenario from Start to its films: what both tabs do with a session."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import AsyncIterator, Callable
+
+import gradio as gr
+
+from mgdemo.serving import PlayRequest, PlayService, Result, ServingError, Status
+from mgdemo.ui.choices import QUIET, PictureError
+
+LIVE = "gradio_api/live"  # where the service's WebSocket is
+log = logging.getLogger(__name__)
+
+
+class Films:
+    """What a play leaves: its films and its scenario. Laid out in the Gradio context where this is made."""
+
+    def __init__(self):
+        with gr.Column(visible=False, elem_classes="films") as self.box:
+            self.words = gr.HTML(apply_default_css=False)
+            self.video = gr.Video(show_label=False, interactive=False, autoplay=False, buttons=[])
+            with gr.Row(elem_classes="tight"):
+                self.plain = gr.DownloadButton("Film", size="sm")
+                self.keys = gr.DownloadButton("Film with keys", size="sm")
+                self.scenario = gr.DownloadButton("Scenario", size="sm")
+
+    @property
+    def outputs(self) -> list[gr.components.Component]:
+        return [self.box, self.words, self.video, self.plain, self.keys, self.scenario]
+
+    def show(self, result: Result | None) -> tuple:
+        """Updates for `outputs`: the films of a result, or nothing."""
+        if result is None:
+            return gr.Column(visible=False), *(gr.skip(),) * 5
+        return (
+            gr.Column(visible=True),
+            f'<h2>Your film</h2><p>{result.frames} frames, {result.frames / result.fps:.1f} s</p>',
+            str(result.overlay_mp4),
+            str(result.mp4),
+            str(result.overlay_mp4),
+            str(result.scenario),
+        )
+
+
+def connect(
+    service: PlayService,
+    screen: gr.HTML,
+    films: Films,
+    request: Callable[..., PlayRequest],
+    inputs: list[gr.components.Component],
+) -> None:
+    """Lets Start and Stop of the player `screen` run sessions. `request` makes one from the `inputs`."""
+
+    async def start(*values) -> AsyncIterator[tuple]:
+        async for play, result in follow(service, lambda: request(*values)):
+            yield gr.HTML(play=play), *films.show(result)
+
+    async def stop(event: gr.EventData) -> None:
+        session = service.get(event._data.get("token") or "")
+        if session:
+            await session.stop()
+
+    quiet = QUIET | {"concurrency_limit": None}  # who may play is decided in the service
+    screen.start(start, inputs, [screen, *films.outputs], trigger_mode="once", **quiet)
+    screen.stop(stop, **quiet)
+
+
+async def follow(
+    service: PlayService, request: Callable[[], PlayRequest]
+) -> AsyncIterator[tuple[dict, Result | None]]:
+    """Opens a session for `request()`; yields what the player reads of it, and at last its films.
+
+    The session ends with this generator, so that a visitor who leaves gives the place away.
+    """
+    play = {"id": secrets.token_hex(8), "token": None, "path": None, "live": False}
+    session = None
+
+    def failed(text: str) -> tuple[dict, None]:
+        return play | {"status": {"state": "error", "text": text}}, None
+
+    try:
+        asked = await asyncio.to_thread(request)
+        session = service.open(asked)
+        play |= {"token": session.token, "path": f"{LIVE}/{session.token}", "live": asked.track is None}
+        async for status in session.statuses():
+            yield play | {"status": _plain(status)}, status.result
+    except (PictureError, ServingError) as error:
+        yield failed(str(error))
+    except Exception:
+        log.exception("A play failed.")
+        yield failed("The server had a problem of its own, which its log describes. Start again.")
+    finally:
+        if session:
+            await session.close()
+
+
+def _plain(status: Status) -> dict:
+    fields = ("state", "text", "place", "progress", "frames", "fps", "seconds_left")
+    return {name: getattr(status, name) for name in fields}

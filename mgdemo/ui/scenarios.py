@@ -1,0 +1,95 @@
+"""The Scenarios tab: choose a scripted play, see its timeline, watch it while it is made."""
+
+from __future__ import annotations
+
+from html import escape
+
+import gradio as gr
+
+from mgdemo.actions import FPS, MODES
+from mgdemo.scenario import Scenario, ScenarioError, load_scenario
+from mgdemo.serving import PlayRequest, PlayService
+from mgdemo.ui import run, timeline
+from mgdemo.ui.choices import QUIET, Choices, Shelf, open_picture
+from mgdemo.ui.player import player
+
+OWN = "own"  # the list's value for the uploaded scenario; the others are their numbers in the library
+
+
+def scenarios_tab(service: PlayService, shelf: Shelf) -> None:
+    """Lays the tab out in the current Gradio context."""
+
+    def titles(mode: str) -> list[tuple[str, str]]:
+        return [(scenario.title, str(i)) for i, scenario in enumerate(shelf.scenarios()[mode])]
+
+    mode = shelf.first().mode
+    first = next(iter(shelf.scenarios()[mode]), None)
+    name = gr.Dropdown(
+        titles(mode), value="0" if first else None, label="Scenario", filterable=False, render=False
+    )
+    upload = gr.UploadButton("Use your own file", file_types=[".yaml", ".yml"], size="sm", render=False)
+    with gr.Row(elem_classes="halves"):
+        with gr.Column(scale=7, min_width=320):
+            stage = gr.Column()
+            films = run.Films()
+        with gr.Column(scale=3, min_width=300):
+            choices = Choices(shelf, live=False, start="Run", after_mode=(name, upload))
+    with stage:
+        screen = player(choices.first_setup, "scenarios")
+        words = gr.HTML(_words(first), apply_default_css=False, elem_classes="scenario")
+    choices.connect(screen)
+    chosen, own = gr.State(first), gr.State(None)
+    shown = [chosen, words, choices.image, choices.own, choices.seed]
+
+    def show(scenario: Scenario | None, image: str | None, picture: str | None) -> tuple:
+        """Updates for `shown`: the scenario, and what it brings along."""
+        wanted = shelf.wanted(scenario) if scenario else None
+        seed = gr.skip() if scenario is None or scenario.seed is None else scenario.seed
+        return scenario, _words(scenario), wanted or image, wanted or picture, seed
+
+    def choose(name: str, mode: str, own: Scenario | None, *pictures: str | None) -> tuple:
+        return show(own if name == OWN else shelf.scenarios()[mode][int(name)], *pictures)
+
+    def choose_mode(mode: str, *pictures: str | None) -> tuple:
+        first = next(iter(shelf.scenarios()[mode]), None)
+        return gr.Dropdown(titles(mode), value="0" if first else None), *show(first, *pictures)
+
+    def choose_upload(path: str, *pictures: str | None) -> tuple:
+        try:
+            scenario = load_scenario(path)
+        except ScenarioError as error:
+            return *(gr.skip(),) * 4, _problem(str(error)), *(gr.skip(),) * 3
+        names = gr.Dropdown([*titles(scenario.mode), (f"{scenario.title} (your file)", OWN)], value=OWN)
+        return scenario.mode, names, scenario, *show(scenario, *pictures)
+
+    pictures = [choices.image, choices.own]
+    by_name = name.input(choose, [name, choices.mode, own, *pictures], shown, **QUIET)
+    by_mode = choices.mode.input(choose_mode, [choices.mode, *pictures], [name, *shown], **QUIET)
+    by_file = upload.upload(
+        choose_upload, [upload, *pictures], [choices.mode, name, own, *shown], **QUIET
+    )
+    for event in (by_name, by_mode, by_file):
+        choices.follow(event.then)
+
+    def request(scenario: Scenario | None, checkpoint: str, image: str, seed: int | None) -> PlayRequest:
+        picture = open_picture(image, shelf.entry(checkpoint))
+        return PlayRequest(checkpoint, picture, int(seed or 0), track=scenario.track, title=scenario.title)
+
+    run.connect(
+        service, screen, films, request, [chosen, choices.checkpoint, choices.image, choices.seed]
+    )
+
+
+def _words(scenario: Scenario | None) -> str:
+    if scenario is None:
+        return _problem("No scenario ships for this mode yet; use a file of your own.")
+    seconds = len(scenario.track) / FPS
+    return (
+        f"<h2>{escape(scenario.title)}</h2><p>{escape(scenario.description)}</p>"
+        f"<p class=quiet>{MODES[scenario.mode].title}, {seconds:.1f} s, {len(scenario.track)} frames</p>"
+        f"{timeline.draw(scenario.track)}"
+    )
+
+
+def _problem(text: str) -> str:
+    return f'<p class="problem" role="alert">{escape(text)}</p>'

@@ -1,0 +1,80 @@
+"""Draws a track: one lane a control with bars over time, one a camera axis with its values as an area."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html import escape
+from itertools import groupby
+
+import numpy as np
+
+from mgdemo.actions import FPS, MODES, ActionTrack
+
+AXES = ("pitch", "yaw")  # columns of the mouse vector
+TICKS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600)  # seconds
+
+
+def draw(track: ActionTrack) -> str:
+    """The timeline of `track` as HTML; the colours come from the page's theme."""
+    mode, frames = MODES[track.mode], len(track)
+    lanes = [
+        _lane(control.hint, frames, _bars(track.keyboard[:, control.keyboard]))
+        for control in mode.controls
+        if control.keyboard is not None
+    ]
+    for axis, name in enumerate(AXES):
+        if name in mode.axes:
+            ways = sorted((-c.mouse[axis], c.hint) for c in mode.controls if c.mouse and c.mouse[axis])
+            label = "\n".join(hint for _, hint in ways)  # the way that goes up in the lane comes first
+            lanes.append(_lane(label, frames, _area(track.mouse[:, axis]), "camera"))
+    seconds = frames / FPS
+    step = next((tick for tick in TICKS if seconds / tick <= 10), TICKS[-1])
+    ticks = "".join(
+        f'<span style="left:{100 * at / seconds:.3f}%">{at} s</span>' for at in range(0, int(seconds) + 1, step)
+    )
+    return (
+        f'<div class="timeline" role="img" aria-label="Timeline of {seconds:.1f} s: {escape(_words(track))}">'
+        f'{"".join(lanes)}<div class="axis"><div>{ticks}</div></div></div>'
+    )
+
+
+def _lane(label: str, frames: int, shapes: str, kind: str = "") -> str:
+    unused = "" if "<rect" in shapes else "unused"
+    return (
+        f'<div class="lane {kind} {unused}"><span>{escape(label)}</span>'
+        f'<svg viewBox="0 0 {frames} 2" preserveAspectRatio="none">{shapes}</svg></div>'
+    )
+
+
+def _runs(values: np.ndarray) -> Iterator[tuple[int, int, float]]:
+    """(start, length, value) of each stretch of equal values that is not zero."""
+    start = 0
+    for value, group in groupby(values.tolist()):
+        length = sum(1 for _ in group)
+        if value:
+            yield start, length, value
+        start += length
+
+
+def _bars(values: np.ndarray) -> str:
+    return "".join(f'<rect x="{x}" y="0" width="{w}" height="2"/>' for x, w, _ in _runs(values))
+
+
+def _area(values: np.ndarray) -> str:
+    """Bars up and down from the middle; the largest value reaches the edge, but a held key is the least scale."""
+    scale = max(0.1, float(np.abs(values).max(initial=0)))
+    bars = "".join(
+        f'<rect x="{x}" y="{min(1, 1 - v / scale):.4f}" width="{w}" height="{abs(v) / scale:.4f}"/>'
+        for x, w, v in _runs(values)
+    )
+    return bars + f'<path d="M0 1H{len(values)}"/>'
+
+
+def _words(track: ActionTrack) -> str:
+    """Who cannot see the lanes hears how long each control is held."""
+    mode = MODES[track.mode]
+    held: dict[str, int] = {}
+    for i in range(len(track)):
+        for name in mode.held(track.keyboard[i], None if track.mouse is None else track.mouse[i]):
+            held[name] = held.get(name, 0) + 1
+    return ", ".join(f"{mode.control(name).hint} {n / FPS:.1f} s" for name, n in held.items()) or "nothing held"

@@ -1,0 +1,120 @@
+import assert from "node:assert/strict";
+import { mock, test } from "node:test";
+
+import { Connection, appUrl, backoff, socketUrl } from "../../../mgdemo/ui/player/connection.js";
+import { parsePacket } from "../../../mgdemo/ui/player/decoder.js";
+
+test("addresses follow the app: prefix, iframe, https", () => {
+  const at = (config, page) => socketUrl(appUrl("gradio_api/live/t", config, page)).href;
+  assert.equal(at({ root: "http://h:7860" }, "http://h:7860/"), "ws://h:7860/gradio_api/live/t");
+  assert.equal(at({ root: "http://h/pre/fix" }, "http://h/pre/fix/?a=b#c"), "ws://h/pre/fix/gradio_api/live/t");
+  assert.equal(at({ root: "http://h/pre/" }, "https://h/pre/"), "wss://h/pre/gradio_api/live/t");
+  assert.equal(at(undefined, "https://h/pre/?x=/y/"), "wss://h/pre/gradio_api/live/t");
+});
+
+test("retries come slower and slower, up to a limit", () => {
+  const waits = [...Array(8).keys()].map(backoff);
+  assert.deepEqual(waits, [...waits].sort((a, b) => a - b));
+  assert.ok(waits[0] <= 500 && waits.at(-1) <= 5000);
+});
+
+/** A stage on which sockets are opened and dropped by hand. */
+function stage() {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  const seen = [];
+  const sockets = [];
+  let now = 0;
+  class Socket {
+    readyState = 0;
+    sent = [];
+    constructor(url) {
+      this.url = url;
+      sockets.push(this);
+    }
+    send(text) {
+      this.sent.push(JSON.parse(text));
+    }
+    close() {
+      this.readyState = 3;
+    }
+    accept() {
+      this.readyState = 1;
+      this.onopen();
+    }
+  }
+  const handlers = {
+    onmessage: (message) => seen.push(message.type),
+    onpacket: (data) => seen.push(data.byteLength),
+    onlost: () => seen.push("lost"),
+    ongone: (reason) => seen.push(`gone: ${reason}`),
+  };
+  const connection = new Connection("ws://h/t", ["h264"], handlers, { WebSocket: Socket, now: () => now });
+  const wait = (ms) => {
+    now += ms;
+    mock.timers.tick(ms);
+  };
+  return { connection, sockets, seen, wait };
+}
+
+test("hello comes first, and again on the next socket after a drop", (t) => {
+  t.after(() => mock.timers.reset());
+  const { connection, sockets, seen, wait } = stage();
+  assert.equal(connection.send({ type: "input" }), false);
+  sockets[0].accept();
+  assert.deepEqual(sockets[0].sent, [{ type: "hello", version: 1, codecs: ["h264"] }]);
+  sockets[0].onmessage({ data: '{"type":"welcome"}' });
+  sockets[0].onmessage({ data: new ArrayBuffer(20) });
+  sockets[0].onclose({ code: 1006 });
+  assert.deepEqual(seen, ["welcome", 20, "lost"]);
+  wait(300);
+  sockets[1].accept();
+  assert.equal(sockets[1].sent[0].type, "hello");
+  sockets[0].onmessage({ data: '{"type":"late"}' }); // of a socket that is given up
+  assert.ok(connection.send({ type: "stop" }));
+  assert.deepEqual(seen, ["welcome", 20, "lost"]);
+});
+
+test("a line that has gone silent counts as dropped", (t) => {
+  t.after(() => mock.timers.reset());
+  const { sockets, seen, wait } = stage();
+  sockets[0].accept();
+  wait(9000);
+  assert.deepEqual(seen, ["lost"]);
+  assert.equal(sockets[0].readyState, 3);
+});
+
+test("after half a minute of trying, or when the server does not know the play, it is over", (t) => {
+  t.after(() => mock.timers.reset());
+  const first = stage();
+  for (let i = 0; i < 60 && !String(first.seen.at(-1)).startsWith("gone"); i++) {
+    first.sockets.at(-1).onclose({ code: 1006 });
+    first.wait(1000);
+    if (first.sockets.at(-1).readyState === 3) first.wait(4000);
+  }
+  assert.match(first.seen.at(-1), /^gone: .*did not come back/);
+  mock.timers.reset();
+  const second = stage();
+  second.sockets[0].onclose({ code: 4404, reason: "This play is not known here." });
+  assert.deepEqual(second.seen, ["gone: This play is not known here."]);
+  second.wait(60_000);
+  assert.equal(second.sockets.length, 1);
+});
+
+test("closing is quiet and final", (t) => {
+  t.after(() => mock.timers.reset());
+  const { connection, sockets, seen, wait } = stage();
+  sockets[0].accept();
+  const { onclose } = sockets[0];
+  connection.close();
+  onclose({ code: 1000 });
+  wait(60_000);
+  assert.deepEqual(seen, []);
+  assert.equal(sockets.length, 1);
+});
+
+test("packets are read little-endian, and too short ones refused", () => {
+  const bytes = new Uint8Array([1, 1, 0, 0, 9, 1, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 7, 8]);
+  const { kind, key, index, block, data } = parsePacket(bytes.buffer);
+  assert.deepEqual([kind, key, index, block, [...data]], [1, true, 265, 2, [7, 8]]);
+  assert.throws(() => parsePacket(new ArrayBuffer(16)), RangeError);
+});
