@@ -18,7 +18,8 @@ class Part:
     `r` is the horizontal radius (half the width of a box or gable, whose half depth is `depth` or `r`);
     `at` shifts it from the object's axis. A surface is `colour` mottled with `second` by `mottle` (0 to 1),
     carries snow by `snow` (0 to 1), level stripes by `stripes` (a count per unit) and, where `house` is 1,
-    a door and windows (lit from inside by `lamp`, 0 to 1).
+    a door and windows (lit from inside by `lamp`, 0 to 1). `facets` (0 to 1) makes it look hewn. An
+    ellipsoid's `y0` and `y1` are its poles; what lies below `cut` is left out.
     """
 
     shape: str
@@ -34,7 +35,8 @@ class Part:
     stripes: float = 0.0
     house: float = 0.0
     lamp: float = 0.0
-    whole: bool = False  # an ellipsoid: y0 and y1 are its poles, not clips
+    facets: float = 0.0
+    cut: float | None = None
 
 
 @dataclass(frozen=True)
@@ -78,14 +80,14 @@ class Theme:
     plateau: float  # 1: peaks; larger: flat tops
     far_peaks: tuple[Peak, ...]
     near_peaks: tuple[Peak, ...]
-    clouds: float = 0.5  # share of the sky
+    clouds: float = 0.7  # share of the sky's places for one that hold one
     fog: float = 42.0  # distance at which a thing is two thirds haze
-    dot_share: float = 0.35
+    dot_share: float = 0.5
 
 
 def ball(r: float, y0: float, y1: float, colour: str, **more) -> Part:
     """A whole ellipsoid between the heights `y0` and `y1`."""
-    return Part("ellipsoid", r, y0, y1, colour, whole=True, **more)
+    return Part("ellipsoid", r, y0, y1, colour, **more)
 
 
 def _peaks(*rows: tuple[float, float, float]) -> tuple[Peak, ...]:
@@ -120,8 +122,9 @@ MEADOW = Theme(
             Part("cone", 0.95, 0.55, 2.3, "#2c7d46", "#1f6440", 0.6),
             Part("cone", 0.72, 1.55, 3.3, "#35904d", "#257046", 0.6),
         ), 0.75),
-        Kind(0.14, (ball(0.85, -0.5, 0.85, "#8d95a3", second="#6d7585", mottle=0.7),
-                    ball(0.5, -0.3, 0.5, "#9aa2ae", second="#737c8b", mottle=0.7, at=(0.75, 0.3))), 0.9),
+        Kind(0.14, (ball(0.85, -0.5, 0.85, "#b4b9c4", second="#9299a8", mottle=0.4, facets=1.0),
+                    ball(0.5, -0.3, 0.5, "#bfc4cd", second="#989fae", mottle=0.4,
+                         facets=1.0, at=(0.75, 0.3))), 0.9),
         Kind(0.18, (ball(0.7, -0.35, 0.85, "#57b347", second="#2f8f3c", mottle=0.9),
                     ball(0.52, -0.25, 0.65, "#e8567a", second="#57b347", mottle=1.0, at=(0.6, -0.2))), 0.8),
         Kind(0.12, (
@@ -132,10 +135,10 @@ MEADOW = Theme(
     ),
     density=0.66,
     zenith="#2f86e0", horizon="#bfe6fb", cloud="#ffffff", sun="#fff4c4", sun_at=(48, 0.42),
-    light="#fff6dc", shade="#6c86b4",
+    light="#fff8e2", shade="#9fb6d8",
     ground=("#5aa53c", "#76bf48", "#93d257"), path=("#dcbf86", "#c8a56c"), dots=("#fff2f6", "#ffd43e"),
     far=("#8fb3dc", "#6f94c6"), near=("#7fb878", "#5c9a72"), cap="#f4fbff", cap_from=0.17, plateau=1.0,
-    far_peaks=_ALPS, near_peaks=_HILLS, clouds=0.5,
+    far_peaks=_ALPS, near_peaks=_HILLS, clouds=0.75,
 )  # fmt: skip
 
 DESERT = Theme(
@@ -147,11 +150,12 @@ DESERT = Theme(
             ball(0.18, 0.95, 1.9, "#55a659", second="#2f7a48", mottle=0.5, at=(-0.44, 0.0)),
             ball(0.16, 2.2, 2.45, "#ff5f86", mottle=0.0),
         ), 0.55, (0.75, 1.2)),
-        Kind(0.24, (ball(1.0, -0.6, 1.05, "#d98a52", second="#b9673e", mottle=0.7, stripes=3.0),
-                    ball(0.6, -0.4, 0.6, "#e09a60", second="#bf7145", mottle=0.7, at=(0.8, 0.45))), 1.0),
+        Kind(0.24, (ball(1.0, -0.6, 1.05, "#ee9f62", second="#d17c4c", mottle=0.5, facets=1.0, stripes=3.0),
+                    ball(0.6, -0.4, 0.6, "#f0a86c", second="#d58552", mottle=0.5,
+                         facets=1.0, at=(0.8, 0.45))), 1.0),
         Kind(0.12, (
-            Part("cylinder", 0.85, -0.1, 1.3, "#cf7a48", "#a9573a", 0.6, stripes=2.6),
-            Part("cylinder", 0.6, 1.2, 2.5, "#da8a54", "#b2603f", 0.6, stripes=2.6, at=(0.1, 0.1)),
+            Part("cylinder", 0.85, -0.1, 1.3, "#e88f58", "#c96c46", 0.8, stripes=2.6),
+            Part("cylinder", 0.6, 1.2, 2.5, "#ee9a62", "#cf7650", 0.8, stripes=2.6, at=(0.1, 0.1)),
         ), 0.95, (0.75, 1.2)),
         Kind(0.14, (
             Part("box", 0.95, 0.0, 1.25, "#f0d6a8", "#dfbd88", 0.4, depth=0.85, house=1.0),
@@ -163,11 +167,11 @@ DESERT = Theme(
     ),
     density=0.58,
     zenith="#2c7fc9", horizon="#ffe3bd", cloud="#fff6ea", sun="#fff0b8", sun_at=(-62, 0.36),
-    light="#fff0d0", shade="#8d79a6",
+    light="#fff2d6", shade="#bb9fac",
     ground=("#e3ae66", "#efc27b", "#f8d695"), path=("#c98e58", "#b67c4c"), dots=("#a86a48", "#8f9a52"),
     far=("#e2a58c", "#b9809a"), near=("#dd8252", "#b2596a"), cap="#f0b078", cap_from=2.0, plateau=3.2,
     far_peaks=_MESAS, near_peaks=_peaks(*((p.azimuth * 0.9 + 25, p.height * 0.62, p.width * 0.8)
-                                          for p in _MESAS)), clouds=0.25, dot_share=0.22,
+                                          for p in _MESAS)), clouds=0.5, dot_share=0.4,
 )  # fmt: skip
 
 SNOW = Theme(
@@ -179,8 +183,9 @@ SNOW = Theme(
             Part("cone", 0.82, 1.25, 2.8, "#34826f", "#276a60", 0.5, snow=0.75),
             Part("cone", 0.55, 2.1, 3.6, "#3a8a75", "#2a7064", 0.5, snow=0.8),
         ), 0.85),
-        Kind(0.18, (ball(0.85, -0.5, 0.9, "#7d8aa5", second="#62708e", mottle=0.6, snow=0.9),
-                    ball(0.5, -0.3, 0.5, "#8794ad", second="#66748f", mottle=0.6, snow=0.9, at=(0.8, -0.2))),
+        Kind(0.18, (ball(0.85, -0.5, 0.9, "#93a1bf", second="#7b8ab0", mottle=0.4, facets=1.0, snow=0.9),
+                    ball(0.5, -0.3, 0.5, "#9aa8c4", second="#8090b4", mottle=0.4,
+                         facets=1.0, snow=0.9, at=(0.8, -0.2))),
              0.9),
         Kind(0.16, (
             Part("box", 0.9, 0.0, 1.1, "#b5713f", "#93572f", 0.3, depth=0.75, house=1.0, lamp=1.0,
@@ -196,12 +201,12 @@ SNOW = Theme(
     ),
     density=0.62,
     zenith="#4a86d8", horizon="#ffdfe0", cloud="#fff7fb", sun="#fff0d6", sun_at=(120, 0.30),
-    light="#fff1e2", shade="#7f90cf",
+    light="#fff4e6", shade="#9cabe0",
     ground=("#c9dcf4", "#dfebfa", "#f3f8ff"), path=("#b3c6e6", "#a2b8de"), dots=("#9db6de", "#7f9ccf"),
     far=("#cfdcf6", "#8fa5d8"), near=("#5f86a8", "#486a93"), cap="#ffffff", cap_from=0.1, plateau=1.0,
     far_peaks=tuple(Peak(p.azimuth + 17, p.height * 1.1, p.width * 0.9) for p in _ALPS),
-    near_peaks=tuple(Peak(p.azimuth + 9, p.height * 1.05, p.width * 0.7) for p in _HILLS), clouds=0.4,
-    dot_share=0.25,
+    near_peaks=tuple(Peak(p.azimuth + 9, p.height * 1.05, p.width * 0.7) for p in _HILLS), clouds=0.6,
+    dot_share=0.4,
 )  # fmt: skip
 
 THEMES = (MEADOW, DESERT, SNOW)
