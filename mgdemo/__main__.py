@@ -1,0 +1,5 @@
+import sys
+
+from mgdemo.cli import main
+
+sys.exit(main())
