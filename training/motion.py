@@ -17,7 +17,7 @@ from training.themes import THEMES
 CLEARANCE = 0.8  # the camera stays this far from what is solid
 SPEED = 0.10  # units a frame
 TURN = math.radians(15)  # radians a frame for a mouse value of 1, so 1.5 degrees for 0.1
-PITCH_LIMIT = math.radians(25)
+PITCH_LIMIT = math.radians(18)  # the horizon stays in the picture
 
 
 def step(world: World, pose: Tensor, keyboard: Tensor, mouse: Tensor) -> Tensor:
@@ -91,9 +91,9 @@ def sample_start(world: World, generator: torch.Generator, *, candidates: int = 
     distance = torch.sqrt(away_x**2 + away_z**2)
     ahead = away_x * yaw.sin()[:, None] + away_z * yaw.cos()[:, None]
     aside = away_x * yaw.cos()[:, None] - away_z * yaw.sin()[:, None]
-    seen = (there.size > 0) & (ahead > aside.abs() * 1.4)
-    good = (seen & (distance > 4) & (distance < 14)).float() * (1 - (distance - 8).abs() / 12)
-    blocked = (seen & (distance < 4)) | ((there.size > 0) & (distance < there.solid + CLEARANCE + 0.3))
+    seen = (there.size > 0) & (ahead > (aside.abs() - there.reach) * 1.3)
+    good = (seen & (distance > 4.5) & (distance < 14)).float() * (1 - (distance - 8).abs() / 12)
+    blocked = (seen & (distance < 4.5)) | ((there.size > 0) & (distance < there.solid + CLEARANCE + 0.3))
     path = (1.5 - path_distance(many, x + 4 * yaw.sin(), z + 4 * yaw.cos())).clamp(0, 1)
     score = good.sum(1).clamp(max=3) + path + 0.5 * _draw(generator, batch * candidates).to(device)
     best = (score - 4 * blocked.float().sum(1)).view(batch, candidates).argmax(1)

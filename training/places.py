@@ -96,10 +96,11 @@ def _theme_rows(theme: Theme) -> tuple[list, list, list, list, list]:
         below += kind.share / total
         reach = max(math.hypot(*p.at) + math.hypot(p.r, p.depth) for p in kind.parts)
         kinds.append([below, kind.solid, reach, *kind.size])
-        if len(kind.parts) > PARTS or any(
-            (p.shape == "gable") != (i == 1) for i, p in enumerate(kind.parts) if p.shape == "gable"
-        ):
-            raise ValueError(f"{theme.name}: an object has at most {PARTS} parts, and a gable comes second.")
+        gables = {i for i, part in enumerate(kind.parts) if part.shape == "gable"}
+        if len(kind.parts) > PARTS or gables - {1} or reach * kind.size[1] > CELL * (1 - JITTER) / 2:
+            raise ValueError(
+                f"{theme.name}: an object has at most {PARTS} parts, a gable second, and fits its cell."
+            )
         parts.append([_part_row(p) for p in kind.parts] + [nothing] * (PARTS - len(kind.parts)))
     kinds += [kinds[-1]] * (width - len(kinds))
     parts += [parts[-1]] * (width - len(parts))

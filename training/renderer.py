@@ -219,7 +219,8 @@ def _nearest(feature: dict[str, Tensor], m: Tensor) -> tuple[Tensor, Tensor]:
         # A miss (enter >= leave, up to the little taken off) is pushed far behind everything.
         enter = torch.add(enter, (enter - leave).clamp(min=0), alpha=1e12).clamp(min=1e-3)
         index = torch.tensor(list(parts), dtype=torch.int32, device=m.device).view(-1, 1, 1)
-        return torch.minimum(nearest, ((enter.view(torch.int32) & -32) | index).amin(1))
+        found = (enter.view(torch.int32) & -32) | index
+        return torch.minimum(nearest, found.amin(1) if group > 1 else found[:, 0])
 
     def columns(names: str, parts: range) -> list[Tensor]:
         return [feature[name][:, parts.start : parts.stop : parts.step, None] for name in names.split()]
@@ -312,7 +313,8 @@ def _sky(rays: Rays, colour: dict, value: dict, grain: Grain, theme: Tensor, pea
         ridge = away + 0.2 * (top - m) * torch.sin(azimuth * 23) + grain.fine * 0.04
         lit = smooth(ridge * toward.sin().sign(), -0.004, 0.004)
         rock = blend(colour[name + "1"], colour[name + "0"], lit)
-        snow = smooth(m - value["cap_from"] - grain.fine * 0.09, -0.004, 0.004) * (1 - layer)
+        zigzag = 0.016 * torch.sin(azimuth * 31) + 0.010 * torch.sin(azimuth * 67)
+        snow = smooth(m - value["cap_from"] - zigzag, -0.004, 0.004) * (1 - layer)
         strata = smooth(torch.sin(m * 150 + azimuth * 3), -0.3, 0.3) * (value["cap_from"] > 1) * 0.45
         rock = blend(rock, colour["cap"] * (0.8 + 0.2 * lit[:, None]), torch.maximum(snow, strata))
         rock = blend(rock, colour["haze"], (0.75 - m / top.clamp(min=1e-3)).clamp(0, 1) * 0.6)
