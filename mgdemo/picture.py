@@ -19,9 +19,16 @@ def crop_box(width: int, height: int, aspect_height: int, aspect_width: int) -> 
 
 
 def prepare_image(image: Image.Image, height: int, width: int) -> Image.Image:
-    """Turn by EXIF, drop alpha, crop to the aspect height:width and resize (bilinear, antialiased)."""
-    image = ImageOps.exif_transpose(image).convert("RGB")
+    """Turn by EXIF, drop alpha, crop to the aspect height:width and resize (bilinear, antialiased).
+
+    Raises ValueError for an image without an inside: less than 2 pixels wide or high.
+    """
+    image = ImageOps.exif_transpose(image)
     if min(image.size) < 2:
-        raise ValueError(f"the image is {image.width}x{image.height} pixels; give one of at least 2x2")
-    image = image.crop(tuple(round(x) for x in crop_box(*image.size, height, width)))
+        raise ValueError(f"The image is {image.width}x{image.height} pixels; give one of at least 2x2.")
+    if image.mode.startswith("I"):  # 16 bits a pixel, which PIL would clip to 8 instead of scaling
+        image = image.convert("I").point(lambda value: value * (255 / 65535))
+    left, top, right, bottom = (round(side) for side in crop_box(*image.size, height, width))
+    # Rounding to even may leave nothing of a long and narrow image.
+    image = image.convert("RGB").crop((left, top, max(right, left + 1), max(bottom, top + 1)))
     return image.resize((width, height), Image.Resampling.BILINEAR)

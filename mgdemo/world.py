@@ -37,7 +37,8 @@ def seeded_noise(seed: int, shape: tuple[int, ...]) -> Noise:
     """
 
     def draw(block: int, step: int) -> Tensor:
-        generator = np.random.Generator(np.random.Philox(key=[seed % 2**64, block << 8 | step]))
+        key = np.array([seed % 2**64, block << 8 | step], dtype=np.uint64)
+        generator = np.random.Generator(np.random.Philox(key=key))
         return torch.from_numpy(generator.standard_normal(shape, dtype=np.float32))
 
     return draw
@@ -71,6 +72,8 @@ class Condition:
             size = (*self.image.shape[:2], missing * self.vae.config.temporal_factor, *self.image.shape[3:])
             grey = self.vae.encode(self.image.new_zeros(size), self.state)
             self.latents = torch.cat((self.latents, grey), dim=2)
+        if self.latents.shape[2] > self.steady:
+            self.state.clear()  # nothing is left to encode
         index = torch.arange(start, start + frames).clamp(max=self.steady)
         latents = self.latents[:, :, index]
         mask = torch.zeros_like(latents[:, :4])
@@ -110,15 +113,19 @@ class World:
 
     @torch.inference_mode()
     def step(self, actions: ActionTrack) -> np.ndarray:
-        """Make the next block under `frames_next` rows of actions; uint8 frames [T, H, W, 3]."""
-        if len(actions) != self.frames_next:
+        """Make the next block under `frames_next` rows of actions; uint8 frames [T, H, W, 3].
+
+        Raises ValueError, and changes nothing, if the actions are too many, too few or of another mode.
+        """
+        mode = self.model.config.mode
+        if actions.mode != mode or len(actions) != self.frames_next:
             raise ValueError(
-                f"block {self.block} takes {self.frames_next} rows of actions, not {len(actions)}"
+                f"Block {self.block} takes {self.frames_next} rows of {mode} actions, "
+                f"not {len(actions)} of {actions.mode}."
             )
         begin = time.perf_counter()
         latents = self.step_latents(
-            torch.from_numpy(actions.keyboard),
-            None if actions.mouse is None else torch.from_numpy(actions.mouse),
+            torch.tensor(actions.keyboard), None if actions.mouse is None else torch.tensor(actions.mouse)
         )
         made = time.perf_counter()
         frames = to_uint8(self.decode(latents))
@@ -131,9 +138,8 @@ class World:
         transformer, schedule = self.model.transformer, self.model.schedule
         frames = transformer.config.frames_per_block
         start = self.block * frames
-        self._rows = (self._extend(0, keyboard), self._extend(1, mouse))
-        condition = self.condition.block(start, frames)
-        inputs = transformer.block_inputs(start, condition, *self._rows)
+        rows = (self._extend(0, keyboard), self._extend(1, mouse))
+        inputs = transformer.block_inputs(start, self.condition.block(start, frames), *rows)
         self._memory.begin_block(start, frames)
 
         def flow(x: Tensor, timestep: Tensor) -> Tensor:
@@ -145,7 +151,7 @@ class World:
                 x = add_noise(x, self._noise(step), sigma)
             x = predict_x0(x, flow(x, timestep), sigma)
         flow(x, torch.zeros_like(timestep))  # the clean pass
-        self.block += 1
+        self.block, self._rows = self.block + 1, rows
         return x
 
     @torch.inference_mode()
@@ -156,6 +162,7 @@ class World:
     def snapshot(self) -> Snapshot:
         return Snapshot(self.block, self._rows, self._memory.snapshot(), dict(self._decoder))
 
+    @torch.inference_mode()
     def restore(self, snapshot: Snapshot) -> None:
         self.block, self._rows = snapshot.block, snapshot.rows
         self._memory.restore(snapshot.memory)

@@ -209,7 +209,8 @@ class Transformer(nn.Module):
         _, _, frames, height, width = x.shape
         tokens = self.patch_embedding(torch.cat((x.to(self.dtype), inputs.condition), dim=1))
         stream = tokens.flatten(2).transpose(1, 2)
-        time = self.time_embedding(timestep_embedding(timestep, self.config.freq_dim).to(self.dtype))
+        sinusoids = timestep_embedding(timestep.to(self.device), self.config.freq_dim)
+        time = self.time_embedding(sinusoids.to(self.dtype))
         projected = self.time_projection(time).unflatten(-1, (6, -1))
         for block, layer in zip(self.blocks, memory.layers, strict=True):
             stream = block(stream, projected, inputs, layer)
