@@ -1,0 +1,111 @@
+import ast
+import re
+import stat
+import sys
+import tomllib
+from dataclasses import fields
+from pathlib import Path
+
+import yaml
+
+from mgdemo.serving import Settings
+
+ROOT = Path(__file__).parent.parent
+COLOURS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
+MODULES = {
+    "av": "av",
+    "PIL": "pillow",
+    "yaml": "PyYAML",
+    "flash_attn": None,
+}  # None: used only where installed
+
+
+def requirements(name: str) -> dict[str, str]:
+    lines = (ROOT / name).read_text().splitlines()
+    pairs = (re.match(r"([A-Za-z0-9_-]+)(.*)", line) for line in lines if line and line[0] not in "#-")
+    return {pair[1]: pair[2] for pair in pairs}
+
+
+def card() -> tuple[dict, str]:
+    _, front, text = (ROOT / "README.md").read_text().split("---\n", 2)
+    return yaml.safe_load(front), text
+
+
+def test_the_space_card_is_valid():
+    front, _ = card()
+    assert front["sdk"] == "gradio"
+    assert (ROOT / front["app_file"]).is_file()
+    assert {front["colorFrom"], front["colorTo"]} <= COLOURS
+    assert isinstance(front["python_version"], str) and isinstance(front["sdk_version"], str)
+    assert isinstance(front["pinned"], bool)
+    assert front["title"] and front["emoji"] and not front["emoji"].isascii()
+    assert 0 < len(front["short_description"]) <= 60
+    assert front["license"] == "mit" and (ROOT / "LICENSE").read_text().startswith("MIT License")
+
+
+def test_versions_agree():
+    front, _ = card()
+    assert requirements("requirements.txt")["gradio"] == f"=={front['sdk_version']}"
+    assert requirements("requirements.txt")["torch"] == "==2.13.0"
+    needed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
+    assert needed == f">={front['python_version']}"
+
+
+def test_requirements_name_every_package_that_the_program_imports():
+    files = [ROOT / "app.py", *(ROOT / "mgdemo").rglob("*.py")]
+    imported = set()
+    for file in files:
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                imported.add(node.module.split(".")[0])
+    foreign = imported - set(sys.stdlib_module_names) - {"mgdemo"}
+    with_gradio = {"starlette", "anyio", "uvicorn"}
+    names = {MODULES.get(module, module) for module in foreign} - {None} - with_gradio
+    assert "gradio" in names and names <= set(requirements("requirements.txt"))
+
+
+def test_the_readme_begins_with_the_two_commands_and_names_every_setting():
+    _, text = card()
+    first = re.search(r"```sh\n(.*?)```", text, re.DOTALL)[1]
+    assert [line.split("#")[0].strip() for line in first.splitlines()] == ["make demo", "make test"]
+    table = dict(re.findall(r"^\| `MGDEMO_(\w+)` \| (.*?) \|", text, re.MULTILINE))
+    assert table.pop("CHECKPOINTS") and table.pop("RECORD_DIR")
+    defaults = {field.name.upper(): str(field.default) for field in fields(Settings)}
+    del defaults["RECORD_DIR"]
+    assert {name: text.removesuffix(".0") for name, text in defaults.items()} == table
+
+
+def test_the_readmes_own_scenario_and_paths_are_true():
+    from mgdemo.checkpoints import configs
+    from mgdemo.scenario import parse_scenario
+
+    _, text = card()
+    assert len(parse_scenario(re.search(r"```yaml\n(.*?)```", text, re.DOTALL)[1]).track) > 100
+    for config in configs():
+        if not config.embedded:
+            files = config.files
+            for path in (
+                files.transformer,
+                files.vae,
+                files.image_encoder,
+                f"{config.mode}/model.safetensors",
+            ):
+                assert f"checkpoints/{path}" in text
+
+
+def test_the_readmes_commands_are_understood():
+    from mgdemo.cli import _parser
+
+    _, text = card()
+    commands = re.findall(r"^python -m mgdemo (.*?)\s*(?:#.*)?$", text, re.MULTILINE)
+    assert len(commands) >= 7
+    for command in commands:
+        _parser().parse_args(command.split())
+
+
+def test_ci_calls_make_test_and_nothing_else():
+    run = ROOT / ".ci" / "run"
+    assert run.stat().st_mode & stat.S_IXUSR
+    assert run.read_text().splitlines()[-1] == "make test"
