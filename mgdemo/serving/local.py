@@ -79,14 +79,14 @@ class LocalEngine:
 
     def _put(self, message: object) -> None:
         process = self._process
-        with contextlib.suppress(OSError, AttributeError):  # it just died: its reader tells
+        with contextlib.suppress(OSError, AttributeError):  # it has just died: its reader tells
             process.stdin.write(pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
             process.stdin.flush()
 
     def _start(self) -> None:
         environment = dict(os.environ, PYTHONPATH=os.pathsep.join(str(Path(p).resolve()) for p in sys.path))
-        if self.settings.threads:
-            environment["OMP_NUM_THREADS"] = str(self.settings.threads)
+        if self.settings.threads or "OMP_NUM_THREADS" not in environment:
+            environment["OMP_NUM_THREADS"] = str(self.settings.threads or cores())
         self._process = process = subprocess.Popen(
             [sys.executable, "-c", WORKER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
         )
@@ -104,6 +104,15 @@ class LocalEngine:
             self._process = None
             log.error("The worker of device %s stopped with exit code %d.", self.device, code)
             self._on_crash(_crash_text(code))
+
+
+def cores(quota: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
+    """CPU cores that this process may use: libraries count those of the whole machine."""
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with contextlib.suppress(OSError, ValueError):
+        time, period = map(int, quota.read_text().split())  # "max 100000" without a limit: a ValueError
+        available = min(available, max(1, time // period))
+    return available
 
 
 def _crash_text(code: int) -> str:

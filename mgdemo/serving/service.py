@@ -60,6 +60,10 @@ class PlayService:
 
     def open(self, request: PlayRequest) -> Session:
         """Get in line. Raises ServingError where that cannot be."""
+        try:
+            request.image.load()  # files are read late
+        except (OSError, ValueError, SyntaxError) as error:
+            raise ServingError(f"The start image cannot be read ({error}): choose another one.") from error
         if request.track is not None:
             if not len(request.track):
                 raise ServingError("The scenario is empty: give it an action.")

@@ -153,12 +153,16 @@ class Session:
             if self._met:
                 return "buffering", "The line to your browser is interrupted; the play waits for it."
             return "buffering", "Waiting for the player on your page."
-        if self._blocks - self._acknowledged > UNACKNOWLEDGED:
+        if self._behind():
             return "buffering", "Your line is slow; the play waits until it has caught up."
         nominal = self._format.fps
         if fps is not None and fps < SLOW * nominal and all(late > 0 for _, _, late in self._recent):
             return "playing", f"Making {fps:.0f} frames/s of {nominal}: playback is slowed evenly."
         return "playing", ""
+
+    def _behind(self) -> bool:
+        """Whether live play waits for acknowledgements."""
+        return self.live and self._blocks - self._acknowledged > UNACKNOWLEDGED
 
     def _rate(self) -> float | None:
         """Frames made a second, over the last few blocks."""
@@ -217,8 +221,9 @@ class Session:
     def _acknowledge(self, block: int, buffer_ms: float) -> None:
         if not self._acknowledged <= block < self._blocks:
             return
-        if self._blocks - self._acknowledged > UNACKNOWLEDGED:
-            self._recent.clear()  # its pause says nothing about the device
+        if self._behind():
+            self._recent.clear()  # the pause says nothing about the device
+            self._wake.set()
         self._acknowledged = block + 1
         self._unanswered = time.monotonic() if self._blocks > self._acknowledged else None
         if self.live:
@@ -370,12 +375,15 @@ class Session:
         now = time.monotonic()
         self.keeper.actions(ActionTrack(self._format.mode, event.keyboard, event.mouse))
         self._blocks = event.block + 1
-        self._recent.append((now, event.frames, event.late_ms))
+        if event.block:  # the first one is shorter, and warms the device up
+            self._recent.append((now, event.frames, event.late_ms))
         self._service.counts.update(blocks=1, frames=event.frames, late_blocks=event.late_ms > 0)
         if self._outbox is None:
             return
         if self._unanswered is None:
             self._unanswered = now
+        if self._behind():
+            self._wake.set()
         # All rows of a live block are equal; of a track's, the middle one is shown.
         row = event.frames // 2
         mouse = None if event.mouse is None else event.mouse[row]

@@ -69,6 +69,6 @@ def level(actions, row):
 def paint(actions, row, index):
     frame = np.full((HEIGHT, WIDTH, 3), level(actions, row), np.uint8)
     if actions.mouse is not None:
-        frame[:, WIDTH // 2 :] = 128 + round(400 * float(actions.mouse[row, 1]))
+        frame[:, WIDTH // 2 :] = 128 + round(120 * float(actions.mouse[row, 1]))
     frame[:4, index % WIDTH] = 255
     return frame

@@ -21,7 +21,8 @@ class Player:
 
     async def __aenter__(self):
         self.socket = await websockets.connect(self.url, max_size=2**22)
-        await self.send(type="hello", version=1, codecs=self.codecs)
+        with contextlib.suppress(websockets.ConnectionClosed):  # an unknown play is refused before
+            await self.send(type="hello", version=1, codecs=self.codecs)
         self._task = asyncio.create_task(self._listen())
         return self
 

@@ -1,0 +1,143 @@
+"""Which block is made when."""
+
+import math
+from types import SimpleNamespace
+
+import pytest
+
+from mgdemo.actions import ActionTrack
+from mgdemo.serving import messages as m
+from mgdemo.serving import worker as w
+from mgdemo.serving.settings import Settings
+
+TRACK = ActionTrack.hold("universal", [], None, 45)
+
+
+def play(worker, name, *, dry=0.0, cost=0.1, served=0.0, track=None):
+    """A play that is ready, in a worker that has not been started."""
+    item = w._Play(m.Open(name, "universal", None, 0, track))
+    item.world = SimpleNamespace(frames_next=12)
+    item.model = SimpleNamespace(fps=25)
+    item.attached, item.dry, item.served = True, dry, served
+    item.cost.add(cost)
+    worker._plays[name] = item
+    return item
+
+
+@pytest.fixture
+def worker():
+    return w.Worker(Settings(), "cpu", lambda event: None)
+
+
+def following(worker, now):
+    item, start = worker._next(now)
+    return item and item.order.session, start
+
+
+def test_nothing_to_do_means_waiting(worker):
+    assert following(worker, 0) == (None, math.inf)
+    play(worker, "gone").attached = False
+    assert following(worker, 0) == (None, math.inf)
+
+
+def test_a_block_begins_just_in_time(worker):
+    play(worker, "live", dry=10, cost=0.1)
+    assert following(worker, 0) == ("live", pytest.approx(10 - w.MARGIN - 0.1))
+
+
+def test_a_block_that_takes_longer_than_it_plays_is_not_begun_ever_earlier(worker):
+    play(worker, "live", dry=10, cost=3.0)
+    assert following(worker, 0) == ("live", pytest.approx(10 - w.MARGIN - 0.48))
+
+
+def test_plays_that_run_dry_together_begin_early_enough_for_both(worker):
+    play(worker, "a", dry=10.05, cost=0.2)
+    play(worker, "b", dry=10.0, cost=0.1)
+    play(worker, "c", dry=12.0, cost=0.1)
+    # a must begin at 9.82, so b, which is due first, at 9.72 and not at 9.87
+    assert following(worker, 0) == ("b", pytest.approx(10.05 - w.MARGIN - 0.2 - 0.1))
+
+
+def test_who_runs_dry_first_comes_first_when_all_are_late(worker):
+    play(worker, "a", dry=5, cost=1)
+    play(worker, "b", dry=4, cost=1)
+    assert following(worker, 20)[0] == "b"
+
+
+def test_scenarios_fill_the_gaps_and_take_turns(worker):
+    play(worker, "live", dry=10, cost=0.1)
+    play(worker, "track", track=TRACK, cost=0.3, served=9.2)
+    play(worker, "other", track=TRACK, cost=0.3, served=9.1)
+    assert following(worker, 9.3) == ("other", 9.3)
+    assert following(worker, 9.7) == ("live", pytest.approx(9.87))  # a track's block would end too late
+    assert following(worker, 9.1 + w.PATIENCE + 0.1)[0] == "other"  # but none waits for ever
+
+
+def test_a_visitor_who_does_not_acknowledge_is_waited_for(worker):
+    item = play(worker, "live")
+    item.blocks = w.UNACKNOWLEDGED
+    assert item.ready
+    item.blocks += 1
+    assert not item.ready
+
+
+def test_the_moment_of_running_dry_follows_the_player(worker):
+    item = play(worker, "live", dry=-math.inf)
+    item.delivered(block=0, frames=9, first=10.0, now=10.02)
+    assert item.dry == pytest.approx(10.36)  # until more is known: it plays from the first packet on
+    item.acknowledge(block=0, buffered=0.3, now=10.12)
+    assert item.dry == pytest.approx(10.12 + 0.3 - 0.1)  # the line takes 0.1 s there and back
+    item.delivered(block=1, frames=12, first=10.2, now=10.22)
+    assert item.dry == pytest.approx(10.32 + 0.48)
+    item.delivered(block=2, frames=12, first=10.7, now=10.72)
+    item.acknowledge(block=1, buffered=0.4, now=10.32)  # block 2 is still on its way
+    assert item.dry == pytest.approx(10.32 + 0.4 - 0.1 + 0.48)
+    item.acknowledge(block=77, buffered=9, now=11)  # never sent
+    assert item.dry == pytest.approx(11.1)
+    item.delivered(block=3, frames=12, first=15.0, now=15.0)
+    assert item.dry == pytest.approx(15.48)  # it ran dry before, and plays on from this block's first packet
+
+
+def test_checkpoints_in_use_are_kept_and_the_least_recently_used_go():
+    worker = w.Worker(Settings(models=2, loader="stub:load"), "cpu", lambda event: None)
+
+    def load(name):
+        worker._command(m.Warm(name))
+        while name not in worker._models:
+            worker._obey(10)
+
+    load("universal-a")
+    load("universal-b")
+    load("universal-a")  # used again
+    load("universal-c")
+    assert list(worker._models) == ["universal-a", "universal-c"]
+    play(worker, "live").order = m.Open("live", "universal-a", None, 0, None)
+    load("universal-d")
+    load("universal-e")
+    assert list(worker._models) == ["universal-a", "universal-e"]
+    worker.stop()
+    worker.run()
+
+
+def test_estimates_follow_and_allow_for_jitter():
+    estimate = w.Estimate()
+    for _ in range(20):
+        estimate.add(0.1)
+    assert estimate.high == pytest.approx(0.1)
+    for i in range(40):
+        estimate.add(0.1 + 0.04 * (i % 2))
+    assert 0.13 < estimate.high < 0.2
+    for _ in range(60):
+        estimate.add(0.1)
+    assert estimate.high == pytest.approx(0.1, abs=1e-3)
+
+
+def test_errors_become_sentences():
+    class OutOfMemoryError(RuntimeError):
+        pass
+
+    assert "MGDEMO_PLAYS" in w.sentence(OutOfMemoryError("CUDA out of memory. Tried to allocate"))
+    assert "MGDEMO_PLAYS" in w.sentence(MemoryError())
+    assert w.sentence(w.PlayError("Choose another.")) == "Choose another."
+    assert "KeyError: 'x'" in w.sentence(KeyError("x"))
+    assert "no reason given" in w.sentence(ValueError())
