@@ -34,8 +34,8 @@ def step(world: World, pose: Tensor, keyboard: Tensor, mouse: Tensor) -> Tensor:
 def push_out(world: World, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
     """Move points [B] out of what is solid, the short way; along a surface this makes the camera slide."""
     corner_x, corner_z = torch.floor(x / CELL - 0.5).int(), torch.floor(z / CELL - 0.5).int()
-    near = torch.tensor([[0, 0], [0, 1], [1, 0], [1, 1]], dtype=torch.int32, device=x.device)
-    there = objects_at(world, corner_x[:, None] + near[:, 0], corner_z[:, None] + near[:, 1])
+    near = torch.arange(4, dtype=torch.int32, device=x.device)
+    there = objects_at(world, corner_x[:, None] + near // 2, corner_z[:, None] + near % 2)
     radius = (there.solid + CLEARANCE) * (there.size > 0)
     for _ in range(2):  # twice, for the notch between two objects
         away_x, away_z = x[:, None] - there.x, z[:, None] - there.z

@@ -209,6 +209,7 @@ def _nearest(feature: dict[str, Tensor], m: Tensor) -> tuple[Tensor, Tensor]:
     """The first part (index [N, H, W], SLOTS * PARTS where none) that rays of slope m meet, and where."""
     count = SLOTS * PARTS
     m, inverse = m[:, None], (1 / m)[:, None]
+    m2 = m * m
     ground = (-EYE * inverse).clamp(max=400.0) + (m > 0) * 1e6
     # Distances are compared as integers, with the part's index in their five lowest bits.
     nearest = ((ground.view(torch.int32) & -32) | 31)[:, 0]
@@ -218,8 +219,8 @@ def _nearest(feature: dict[str, Tensor], m: Tensor) -> tuple[Tensor, Tensor]:
     def nearer(nearest: Tensor, enter: Tensor, leave: Tensor, parts: range) -> Tensor:
         # A miss (enter >= leave, up to the little taken off) is pushed far behind everything.
         enter = torch.add(enter, (enter - leave).clamp(min=0), alpha=1e12).clamp(min=1e-3)
-        index = torch.tensor(list(parts), dtype=torch.int32, device=m.device).view(-1, 1, 1)
-        found = (enter.view(torch.int32) & -32) | index
+        index = torch.arange(parts.start, parts.stop, parts.step, dtype=torch.int32, device=m.device)
+        found = (enter.view(torch.int32) & -32) | index.view(-1, 1, 1)
         return torch.minimum(nearest, found.amin(1) if group > 1 else found[:, 0])
 
     def columns(names: str, parts: range) -> list[Tensor]:
@@ -228,7 +229,7 @@ def _nearest(feature: dict[str, Tensor], m: Tensor) -> tuple[Tensor, Tensor]:
     for i in range(0, count, group):
         parts = range(i, i + group)
         s0, q, k, yc, y0, y1 = columns("s0 q k yc y0 y1", parts)
-        a = 1 + k * (m * m)
+        a = 1 + k * m2
         d = (EYE - yc) + m * s0
         kd = k * d
         over_a = 1 / a
@@ -282,7 +283,7 @@ def _sky(rays: Rays, colour: dict, value: dict, grain: Grain, theme: Tensor, pea
     """The sky [N, 3, H, W] with sun, clouds and skyline: functions of the direction and the theme alone."""
     m, azimuth = rays.m, rays.azimuth
     toward = wrap(value["sun_azimuth"] - azimuth)
-    sky = blend(colour["horizon"], colour["zenith"], smooth(m, -0.05, 0.75))
+    sky = blend(colour["horizon"], colour["zenith"], smooth(m, -0.05, 0.65))
     from_sun = torch.sqrt(toward**2 + (m - value["sun_slope"]) ** 2)
     sky = blend(sky, colour["sun"], 0.55 * torch.exp(-from_sun * 4.5))
     sky = blend(sky, colour["sun"] * 1.05, smooth(from_sun, 0.085, 0.077))
@@ -299,7 +300,7 @@ def _sky(rays: Rays, colour: dict, value: dict, grain: Grain, theme: Tensor, pea
         body = torch.full_like(m, -9.0)
         for x, y, r in ((0.0, 0.05, 0.52), (-0.62, -0.06, 0.38), (0.58, -0.04, 0.42), (-0.25, 0.22, 0.40),
                         (1.0, -0.12, 0.26), (-1.02, -0.12, 0.24)):  # fmt: skip
-            body = torch.maximum(body, r - torch.sqrt((px - x) ** 2 + ((py - y) * 1.25) ** 2))
+            body = torch.maximum(body, r / 2 - ((px - x) ** 2 + ((py - y) * 1.25) ** 2) * (0.5 / r))
         body = torch.minimum(body, (py + 0.26) * 1.25)
         there = smooth(body, 0.0, 0.07) * (uniform(h, 4) < value["clouds"])
         sky = blend(sky, blend(sky, colour["cloud"], 0.72 + 0.28 * smooth(py + px * 0.05, -0.28, 0.1)), there)
