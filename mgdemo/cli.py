@@ -310,10 +310,12 @@ def _open(path: Path):
     try:
         with Image.open(path) as image:
             image.load()
-            return image
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         reason = getattr(error, "strerror", None) or "it is no picture, or a damaged one"
         raise UsageError(f"{path} cannot be used as a start image: {reason}.") from error
+    if min(image.size) < 2:
+        raise UsageError(f"{path} is only {image.width}x{image.height} pixels; give a larger start image.")
+    return image
 
 
 def _status(text: str) -> None:
