@@ -350,7 +350,7 @@ class Session:
             outbox.close(protocol.LOST_LINE, "No answer for too long; connect again.")
         if self._format is None or not self.live:
             return
-        if self._input is not None and self._input.held:
+        if self._input is not None and (self._input.held or any(self._input.camera)):
             self._active = now
         limit = self._service.limit(self)
         if self._outbox is None and now - self._since > settings.reconnect_seconds:
