@@ -46,7 +46,7 @@ class Recording:
         )
 
     def add(self, packet: bytes, key: bool) -> None:
-        """Append one frame's Annex B packet; the first one must be a key frame. Raises OSError (a full disk)."""
+        """Append a frame's Annex B packet, at first a key frame's. Raises OSError, as on a full disk."""
         item = av.Packet(packet)
         item.stream, item.time_base = self._stream, self._time_base
         item.pts = item.dts = self.frames
