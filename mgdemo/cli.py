@@ -203,12 +203,13 @@ def _play(args: argparse.Namespace) -> None:
 
         Image.fromarray(frames[-1]).save(args.output_folder / "now.png")
 
-    print(f'Type an action, Enter to repeat the last one, "quit" to leave. {_words(mode)}')
     _finish(args, located, image, _console(mode), None, f"A play of {located.config.title}", name, told)
 
 
 def _console(mode) -> Iterator[ActionTrack]:
     """The actions typed at the console, one block each, until the player leaves."""
+    words = [f"{control.label.lower()} {control.hint.lower()}" for control in mode.controls]
+    print(f"{', '.join(words)}, q nothing. Enter repeats the last action, quit ends the play.")
     block, last = 0, "q"
     while (word := _ask(f"block {block}> ")) not in ("quit", "exit", None):
         try:
@@ -219,13 +220,6 @@ def _console(mode) -> Iterator[ActionTrack]:
         last, frames = word or last, block_frames(block)
         yield ActionTrack(mode.name, [keyboard] * frames, None if mouse is None else [mouse] * frames)
         block += 1
-
-
-def _words(mode) -> str:
-    return (
-        ", ".join(f"{control.label.lower()} {control.hint.lower()}" for control in mode.controls)
-        + ", q nothing"
-    )
 
 
 def _ask(question: str) -> str | None:
