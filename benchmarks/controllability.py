@@ -32,6 +32,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -161,8 +162,9 @@ def model_play(checkpoint: str, device: str, images: list[Image.Image]) -> Play:
     return play
 
 
-def judge(play: Play, starts: int, *, progress: Callable[[str], None] = print) -> dict:
+def judge(play: Play, starts: int, *, progress: Callable[[str], None] | None = None) -> dict:
     """Shares of right plays and blocks over the starts; see the module's text."""
+    progress = progress or partial(print, flush=True)
     frames = frames_in_blocks(BLOCKS)
     verdicts: dict[str, list[np.ndarray]] = {name: [] for name in (*CONTROLS, *TILTS, "idle")}
     own: dict[str, list[float]] = {name: [] for name in CONTROLS}
