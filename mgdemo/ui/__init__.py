@@ -16,12 +16,13 @@ TITLE = "Matrix-Game worlds"
 HOUR, DAY = 3600, 86400
 
 
-def build(
-    service: PlayService,
-    shelf: Shelf | None = None,
-) -> gr.Blocks:
-    """The page over a service. `shelf`: what there is to choose from (default: what ships and is installed)."""
+def build(service: PlayService | None = None, shelf: Shelf | None = None) -> gr.Blocks:
+    """The page over a service (default: one with the settings of the environment).
+
+    shelf: what there is to choose from (default: what ships and what is installed).
+    """
     shelf = shelf or Shelf(checkpoints.catalogue, checkpoints.start_images, scenario.library)
+    service = service or PlayService()
     # Gradio copies what it shows into its cache; what is a day old goes.
     with gr.Blocks(title=TITLE, fill_width=True, analytics_enabled=False, delete_cache=(HOUR, DAY)) as demo:
         gr.HTML(
@@ -37,19 +38,21 @@ def build(
     return demo
 
 
-def launch(demo: gr.Blocks, *, open_browser: bool = False, **options) -> None:
-    """Serves the page with its live routes until interrupted. `options` go to `Blocks.launch`."""
-    service = demo.service
-    demo.launch(
-        **{
-            "theme": theme(),
-            "css_paths": CSS,
-            "ssr_mode": False,  # its front proxy cannot pass a WebSocket on
-            "app_kwargs": {"routes": [*service.routes(), *player.routes()]},
-            "allowed_paths": [str(service.settings.record_dir)],
-            "max_file_size": "40mb",
-            "inbrowser": open_browser,
-            "footer_links": [],
-        }
-        | options
-    )
+def launch(demo: gr.Blocks | None = None, *, open_browser: bool = False, **options) -> gr.Blocks:
+    """Serves the page (default: a new one) with its live routes until interrupted.
+
+    Host and port are those of GRADIO_SERVER_NAME and GRADIO_SERVER_PORT; `options` go to `Blocks.launch`.
+    """
+    demo = demo or build()
+    defaults = {
+        "theme": theme(),
+        "css_paths": CSS,
+        "ssr_mode": False,  # its front proxy cannot pass a WebSocket on
+        "app_kwargs": {"routes": [*demo.service.routes(), *player.routes()]},
+        "allowed_paths": [str(demo.service.settings.record_dir.resolve())],
+        "max_file_size": "40mb",
+        "inbrowser": open_browser,
+        "footer_links": [],
+    }
+    demo.launch(**defaults | options)
+    return demo

@@ -89,7 +89,9 @@ class Choices:
         first = shelf.first()
         modes = [mode for mode in MODES.values() if shelf.of_mode(mode.name)]
         images = [str(path) for path in shelf.start_images(first.name)]
-        self.mode = gr.Radio([(m.title, m.name) for m in modes], value=first.mode, label="World", elem_classes="modes")
+        self.mode = gr.Radio(
+            [(m.title, m.name) for m in modes], value=first.mode, label="World", elem_classes="modes"
+        )
         for component in after_mode:
             component.render()
         self.checkpoint = gr.Dropdown(
@@ -170,7 +172,10 @@ class Choices:
         entry = self.shelf.entry(checkpoint)
         blocked = "" if image else "Choose a start image first."
         if not entry.available:
-            blocked = _missing(entry)
+            blocked = (
+                f"{entry.title} is not on this machine. Fetch it there with "
+                f"“python -m mgdemo download --mode {entry.mode}”, then choose it again."
+            )
         return player.setup(
             MODES[entry.mode],
             (entry.config.height, entry.config.width),
@@ -189,12 +194,5 @@ class Choices:
 
 def _about(entry: Entry) -> str:
     needs = f"Needs {entry.needs}." if entry.needs else ""
-    words = [entry.config.note, needs if entry.available else _missing(entry)]
+    words = [entry.config.note, needs, "" if entry.available else "It is not on this machine yet."]
     return f'<p class="about">{escape(" ".join(filter(None, words)))}</p>'
-
-
-def _missing(entry: Entry) -> str:
-    return (
-        f"{entry.title} is not on this machine. It needs {entry.needs}. Fetch it there with "
-        f"“python -m mgdemo download --mode {entry.mode}”, then choose it again."
-    )

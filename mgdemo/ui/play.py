@@ -15,9 +15,9 @@ def play_tab(service: PlayService, shelf: Shelf) -> None:
     with gr.Row(elem_classes="halves"):
         with gr.Column(scale=7, min_width=320):
             stage = gr.Column()
-            films = run.Films()
         with gr.Column(scale=3, min_width=300):
             choices = Choices(shelf, live=True, start="Start")
+            films = run.Films()
     with stage:
         screen = player(choices.first_setup, "play")
     choices.connect(screen)

@@ -22,11 +22,11 @@ class Films:
     def __init__(self):
         with gr.Column(visible=False, elem_classes="films") as self.box:
             self.words = gr.HTML(apply_default_css=False)
-            self.video = gr.Video(show_label=False, interactive=False, autoplay=False, buttons=[])
+            self.video = gr.Video(show_label=False, interactive=False, buttons=[])
             with gr.Row(elem_classes="tight"):
-                self.plain = gr.DownloadButton("Film", size="sm")
-                self.keys = gr.DownloadButton("Film with keys", size="sm")
-                self.scenario = gr.DownloadButton("Scenario", size="sm")
+                self.plain = gr.DownloadButton("Save film", size="sm", min_width=80)
+                self.keys = gr.DownloadButton("Save with keys", size="sm", min_width=80)
+                self.scenario = gr.DownloadButton("Save scenario", size="sm", min_width=80)
 
     @property
     def outputs(self) -> list[gr.components.Component]:
@@ -36,13 +36,15 @@ class Films:
         """Updates for `outputs`: the films of a result, or nothing."""
         if result is None:
             return gr.Column(visible=False), *(gr.skip(),) * 5
+        seconds = result.frames / result.fps
         return (
             gr.Column(visible=True),
-            f'<h2>Your film</h2><p>{result.frames} frames, {result.frames / result.fps:.1f} s</p>',
-            str(result.overlay_mp4),
-            str(result.mp4),
-            str(result.overlay_mp4),
-            str(result.scenario),
+            f"<h2>Your film</h2><p>{seconds:.1f} s, {result.frames} frames</p>",
+            str(result.overlay_mp4 or result.mp4),
+            *(
+                gr.DownloadButton(value=path and str(path), interactive=path is not None)
+                for path in (result.mp4, result.overlay_mp4, result.scenario)
+            ),
         )
 
 
@@ -99,5 +101,8 @@ async def follow(
 
 
 def _plain(status: Status) -> dict:
-    fields = ("state", "text", "place", "progress", "frames", "fps", "seconds_left")
-    return {name: getattr(status, name) for name in fields}
+    fields = ("state", "text", "progress", "frames", "fps", "seconds_left")
+    plain = {name: getattr(status, name) for name in fields}
+    if status.result:
+        plain["text"] += " Your film is ready."
+    return plain

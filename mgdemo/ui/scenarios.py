@@ -31,9 +31,9 @@ def scenarios_tab(service: PlayService, shelf: Shelf) -> None:
     with gr.Row(elem_classes="halves"):
         with gr.Column(scale=7, min_width=320):
             stage = gr.Column()
-            films = run.Films()
         with gr.Column(scale=3, min_width=300):
             choices = Choices(shelf, live=False, start="Run", after_mode=(name, upload))
+            films = run.Films()
     with stage:
         screen = player(choices.first_setup, "scenarios")
         words = gr.HTML(_words(first), apply_default_css=False, elem_classes="scenario")
@@ -65,9 +65,7 @@ def scenarios_tab(service: PlayService, shelf: Shelf) -> None:
     pictures = [choices.image, choices.own]
     by_name = name.input(choose, [name, choices.mode, own, *pictures], shown, **QUIET)
     by_mode = choices.mode.input(choose_mode, [choices.mode, *pictures], [name, *shown], **QUIET)
-    by_file = upload.upload(
-        choose_upload, [upload, *pictures], [choices.mode, name, own, *shown], **QUIET
-    )
+    by_file = upload.upload(choose_upload, [upload, *pictures], [choices.mode, name, own, *shown], **QUIET)
     for event in (by_name, by_mode, by_file):
         choices.follow(event.then)
 
@@ -75,9 +73,7 @@ def scenarios_tab(service: PlayService, shelf: Shelf) -> None:
         picture = open_picture(image, shelf.entry(checkpoint))
         return PlayRequest(checkpoint, picture, int(seed or 0), track=scenario.track, title=scenario.title)
 
-    run.connect(
-        service, screen, films, request, [chosen, choices.checkpoint, choices.image, choices.seed]
-    )
+    run.connect(service, screen, films, request, [chosen, choices.checkpoint, choices.image, choices.seed])
 
 
 def _words(scenario: Scenario | None) -> str:

@@ -30,7 +30,8 @@ def draw(track: ActionTrack) -> str:
     seconds = frames / FPS
     step = next((tick for tick in TICKS if seconds / tick <= 10), TICKS[-1])
     ticks = "".join(
-        f'<span style="left:{100 * at / seconds:.3f}%">{at} s</span>' for at in range(0, int(seconds) + 1, step)
+        f'<span style="left:{100 * at / seconds:.3f}%">{at} s</span>'
+        for at in range(0, int(seconds) + 1, step)
     )
     return (
         f'<div class="timeline" role="img" aria-label="Timeline of {seconds:.1f} s: {escape(_words(track))}">'
@@ -61,7 +62,7 @@ def _bars(values: np.ndarray) -> str:
 
 
 def _area(values: np.ndarray) -> str:
-    """Bars up and down from the middle; the largest value reaches the edge, but a held key is the least scale."""
+    """Bars up and down from the middle. The largest value reaches the edge, if it is that of a held key."""
     scale = max(0.1, float(np.abs(values).max(initial=0)))
     bars = "".join(
         f'<rect x="{x}" y="{min(1, 1 - v / scale):.4f}" width="{w}" height="{abs(v) / scale:.4f}"/>'
@@ -77,4 +78,6 @@ def _words(track: ActionTrack) -> str:
     for i in range(len(track)):
         for name in mode.held(track.keyboard[i], None if track.mouse is None else track.mouse[i]):
             held[name] = held.get(name, 0) + 1
-    return ", ".join(f"{mode.control(name).hint} {n / FPS:.1f} s" for name, n in held.items()) or "nothing held"
+    return (
+        ", ".join(f"{mode.control(name).hint} {n / FPS:.1f} s" for name, n in held.items()) or "nothing held"
+    )

@@ -22,7 +22,7 @@ HERE = Path(__file__).parent
 
 @cache
 def _modules_path() -> str:
-    """Where the modules are served: a new address for each version, so that browsers may keep them for good."""
+    """Where the modules are served: a new address for each version, so browsers may keep them for good."""
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(HERE.glob("*.js"))))
     return f"gradio_api/player/{digest.hexdigest()[:12]}"
 
@@ -64,7 +64,13 @@ def player(setup: dict, elem_id: str) -> gr.HTML:
 
 
 def setup(
-    mode: Mode, size: tuple[int, int], picture: Image.Image | None, *, live: bool, start: str, blocked: str = ""
+    mode: Mode,
+    size: tuple[int, int],
+    picture: Image.Image | None,
+    *,
+    live: bool,
+    start: str,
+    blocked: str = "",
 ) -> dict:
     """What the player shows before a play.
 

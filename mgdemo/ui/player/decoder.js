@@ -50,7 +50,12 @@ export class Screen {
     this.onneedkey = onneedkey;
     this.decoder = null;
     this.waitsForKey = true;
-    this.lastShown = -1;
+    this.lastAsked = this.lastShown = -1;
+  }
+
+  /** Whether a frame is still being decoded. */
+  get busy() {
+    return this.decoder !== null && this.lastShown < this.lastAsked;
   }
 
   /** Prepares for one play's pictures. @param {{codec_string: string, width: number, height: number}} format */
@@ -59,7 +64,7 @@ export class Screen {
     this.codec = codec_string;
     if (this.canvas.width !== width || this.canvas.height !== height)
       Object.assign(this.canvas, { width, height }); // also clears it, so only when it must
-    this.lastShown = -1;
+    this.lastAsked = this.lastShown = -1;
   }
 
   /** @param {Packet} packet */
@@ -71,6 +76,7 @@ export class Screen {
   showH264(packet) {
     if (this.waitsForKey && !packet.key) return;
     this.waitsForKey = false;
+    this.lastAsked = packet.index;
     try {
       this.decoder ??= this.newDecoder();
       this.decoder.decode(

@@ -205,6 +205,7 @@ class Player {
   }
 
   onmessage(message) {
+    if (this.state === "lost") this.say("loading"); // the line is there again
     if (message.type === "welcome") this.onwelcome(message);
     else if (message.type === "status") this.onstatus(message);
     else if (message.type === "block") this.onblock(message);
@@ -216,7 +217,6 @@ class Player {
     else this.playout = new Playout({ fps: welcome.fps, live: this.play.live });
     this.frames = welcome.frames;
     this.screen.configure(welcome);
-    if (this.state === "lost") this.say("loading");
     if (this.held.codes.length) this.onheld(this.held.codes);
     this.run();
   }
@@ -229,12 +229,12 @@ class Player {
       if (this.draining) this.over = status;
       else this.conclude(status);
     } else if (SHOWING.has(this.state)) this.refresh();
-    else if (this.running) this.say(SHOWING.has(status.state) ? "loading" : status.state, status.text);
+    else if (this.running && this.state !== "lost") this.say(SHOWING.has(status.state) ? "loading" : status.state, status.text);
   }
 
   /** Whether a scenario that has been made is still arriving or being shown. */
   get draining() {
-    const rest = this.connection || this.playout?.queue.length;
+    const rest = this.connection || this.playout?.queue.length || this.screen.busy;
     return SHOWING.has(this.state) && !this.play.live && Boolean(rest);
   }
 
@@ -255,6 +255,8 @@ class Player {
   onblock(block) {
     this.blocks.set(block.block, block);
     this.playout.announce(block.frames, block.made_ms);
+    const made = block.first_frame + block.frames; // sooner than the status that comes once a second
+    if (this.frames) this.status = { ...this.status, frames: made, progress: made / this.frames };
   }
 
   onpacket(data) {
@@ -309,11 +311,12 @@ class Player {
     const now = performance.now();
     this.refreshedAt = now;
     const { frames, fps, seconds_left: left, progress, text } = this.status;
-    this.parts.progress.value = progress ?? 0;
-    const words = [`${this.playout.shownRate(now).toFixed(1)} frames/s`];
+    this.parts.progress.value = this.over ? 1 : (progress ?? 0);
+    const rate = this.playout.shownRate(now);
+    const words = rate ? [`Playing ${rate.toFixed(1)} frames/s`] : ["Playing"];
     if (this.play.live) words.push(text);
     else {
-      words[0] = `${Math.min(frames, this.frames)} of ${this.frames} frames made`;
+      words[0] = `${frames} of ${this.frames} frames made`;
       if (fps) words.push(`${fps.toFixed(0)} frames/s`);
       if (left) words.push(`${Math.ceil(left)} s left`);
     }
@@ -330,7 +333,7 @@ class Player {
     this.parts.message.textContent = state === "ended" ? "" : text;
     if (changed || text) this.parts.announce.textContent = text || STATES[state] || "";
     if (SHOWING.has(state)) return this.refresh();
-    this.parts.status.textContent = text;
+    this.parts.status.textContent = state === "ended" ? text : ""; // else it is over the picture
     this.parts.progress.value = state === "loading" ? (this.status?.progress ?? 0) : 0;
   }
 

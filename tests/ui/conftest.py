@@ -1,0 +1,207 @@
+"""The page in a real browser, over real workers with stub worlds."""
+
+import contextlib
+import os
+import shutil
+import socket
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Frame, Page, expect, sync_playwright
+
+from mgdemo import checkpoints, scenario, ui
+from mgdemo.checkpoints import Entry
+from mgdemo.config import CheckpointConfig
+from mgdemo.serving import PlayService, Settings
+from mgdemo.ui.choices import Shelf
+
+SCENARIOS = {
+    "universal": "title: There and round\ndescription: Short.\nmode: universal\nactions:\n"
+    "  - {hold: [W], for: 1 block}\n  - {hold: [A, L], for: 8 blocks}\n",
+    "templerun": "title: A run\nmode: templerun\nactions:\n  - {for: 2 blocks}\n",
+}
+HERE = Path(__file__).parent
+HEIGHT, WIDTH = 48, 64  # of the stub's pictures
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+REAL = Shelf(checkpoints.catalogue, checkpoints.start_images, scenario.library)
+EMBEDDED = [entry.name for entry in checkpoints.catalogue() if entry.name == "universal-tiny"]
+
+expect.set_options(timeout=15_000)
+
+
+def stub_entry(name, title, **more):
+    mode = name.partition("-")[0] if name != "missing" else "universal"
+    config = CheckpointConfig(name=name, title=title, mode=mode, height=HEIGHT, width=WIDTH, fps=25)
+    config.note = "Preview world: grey." if name == "universal" else ""
+    words = {"name": name, "title": title, "mode": mode, "embedded": True, "available": True, "needs": ""}
+    return Entry(**words | more, config=config)
+
+
+@pytest.fixture(scope="session")
+def stub_shelf(tmp_path_factory):
+    """Worlds of the stub, one that fails and one that is not there; three start images, two scenarios."""
+    library = tmp_path_factory.mktemp("scenarios")
+    for mode, text in SCENARIOS.items():
+        (library / mode).mkdir()
+        (library / mode / "one.yaml").write_text(text)
+    folder = tmp_path_factory.mktemp("start")
+    for name, colour in (("red", (200, 40, 40)), ("green", (40, 160, 40)), ("blue", (40, 40, 200))):
+        Image.new("RGB", (WIDTH, HEIGHT), colour).save(folder / f"{name}.png")
+    entries = [
+        stub_entry("universal", "Grey world"),
+        stub_entry("universal-slow", "Slow world"),
+        stub_entry("missing", "Broken world"),
+        stub_entry("universal-big", "Big world", embedded=False, available=False, needs="9 GB and a GPU"),
+        stub_entry("templerun", "Grey run"),
+    ]
+    return Shelf(
+        lambda: entries, lambda _name: sorted(folder.glob("*.png")), lambda: scenario.library(library)
+    )
+
+
+@pytest.fixture(scope="module")
+def browser():
+    path = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    assert path, (
+        "These tests need Chromium: install it (apt-get install chromium) or set CHROMIUM to its path."
+    )
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def serve(tmp_path_factory, stub_shelf):
+    """serve(shelf=…, **settings) -> the address of a page of its own; all are closed in the end."""
+    with contextlib.ExitStack() as stack:
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        for folder in (HERE, HERE.parent / "serving"):
+            patch.syspath_prepend(str(folder))  # workers inherit it, and find the stubs there
+
+        def start(shelf=stub_shelf, **settings):
+            defaults = {"record_dir": tmp_path_factory.mktemp("plays"), "threads": 1}
+            if shelf is stub_shelf:
+                defaults["loader"] = "steady:load"
+            service = PlayService(Settings(**defaults | settings))
+            stack.callback(service.close)
+            demo = ui.build(service, shelf)
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", 0))
+                port = probe.getsockname()[1]
+            ui.launch(demo, server_port=port, prevent_thread_lock=True, quiet=True)
+            stack.callback(demo.close, verbose=False)
+            return demo.local_url
+
+        yield start
+
+
+class Player:
+    """A page (or one inside an iframe of `page`) and one of its two players."""
+
+    def __init__(self, page: Page, frame: Frame, name: str):
+        self.page, self.scope, self.root = page, frame, frame.locator(f"#{name}")
+        self.panel = frame.get_by_role("tabpanel").filter(has=self.root)
+        self.player, self.status = self.root.locator(".player"), self.root.locator(".status")
+        self.message, self.films = self.root.locator(".message"), self.panel.locator(".films")
+
+    def start(self):
+        self.root.locator(".start").click()
+
+    def stop(self):
+        self.root.get_by_role("button", name="Stop").click()
+        self.expect("ended")
+
+    def expect(self, state, timeout=15_000):
+        expect(self.player).to_have_attribute("data-state", state, timeout=timeout)
+
+    def pad(self, control):
+        return self.root.locator(f'.pad[data-control="{control}"]')
+
+    def expect_lit(self, control, name, lit=True):
+        """name: "held" by the visitor, or "used" by the server in the block that is shown."""
+        check = expect(self.pad(control))
+        (check.to_contain_class if lit else check.not_to_contain_class)(name)
+
+    def choose(self, label, option):
+        """Opens one of the lists of the column and picks from it."""
+        self.panel.get_by_label(label).click()
+        self.page.get_by_role("option", name=option).click()
+
+    def upload(self, button, path):
+        with self.page.expect_file_chooser() as chooser:
+            self.panel.get_by_role("button", name=button).click()
+        chooser.value.set_files(path)
+
+    @property
+    def frame(self):
+        """The index of the frame that is shown."""
+        return int(self.player.get_attribute("data-frame") or -1)
+
+    def pixels(self):
+        """The middle row of the picture: (left part's level, right part's level)."""
+        return self.root.locator("canvas").evaluate(
+            """(canvas) => {
+              const row = canvas.getContext("2d").getImageData(0, canvas.height / 2, canvas.width, 1).data;
+              return [row[Math.floor(canvas.width / 4) * 4], row[Math.floor((canvas.width * 3) / 4) * 4]];
+            }"""
+        )
+
+    def wait_for_frame(self, index):
+        self.scope.wait_for_function(
+            "([player, index]) => Number(player.dataset.frame) >= index",
+            arg=[self.player.element_handle(), index],
+        )
+
+    def save(self, button, folder):
+        """Downloads by one of the films' buttons; the file's path."""
+        with self.page.expect_download() as download:
+            self.films.get_by_role("link", name=button).or_(
+                self.films.get_by_role("button", name=button)
+            ).first.click()
+        path = folder / download.value.suggested_filename
+        download.value.save_as(path)
+        return path
+
+
+@pytest.fixture
+def visit(browser):
+    """visit(address, player="play", script="", framed=False, **context) -> Player of a new visitor.
+
+    script runs before the page's own; framed: the page is in an iframe of another site.
+    """
+    problems = []
+    with contextlib.ExitStack() as stack:
+
+        def open_page(address, player="play", script="", framed=False, **options):
+            context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}} | options)
+            stack.callback(context.close)
+            page = context.new_page()
+            page.on("pageerror", lambda error: problems.append(str(error)))
+            if script:
+                page.add_init_script(script)
+            if framed:
+                page.set_content(
+                    f'<iframe src="{address}" width="1200" height="760" allow="fullscreen"></iframe>'
+                )
+            else:
+                page.goto(address)
+            frame = page.main_frame.child_frames[0] if framed else page.main_frame
+            if player == "scenarios":
+                frame.get_by_role("tab", name="Scenarios").click()
+            it = Player(page, frame, player)
+            expect(it.root.locator(".pad").first).to_be_visible()
+            return it
+
+        yield open_page
+    assert not problems, f"the page had errors: {problems}"

@@ -1,0 +1,13 @@
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="Node runs the tests of the player's modules")
+def test_player_modules():
+    tests = sorted(map(str, (Path(__file__).parent / "player").glob("*.test.js")))
+    assert tests
+    run = subprocess.run(["node", "--test", *tests], capture_output=True, text=True, timeout=60)
+    assert run.returncode == 0, run.stdout + run.stderr

@@ -1,0 +1,220 @@
+import av
+import pytest
+from conftest import EMBEDDED, HEIGHT, REAL, WIDTH
+from PIL import Image
+from playwright.sync_api import expect
+
+from mgdemo.scenario import load_scenario
+
+
+@pytest.fixture(scope="module")
+def address(serve):
+    return serve(plays=1)
+
+
+def frames_of(path):
+    with av.open(str(path)) as film:
+        return [frame.to_ndarray(format="rgb24") for frame in film.decode(video=0)]
+
+
+@pytest.mark.parametrize("world", ["stub", *EMBEDDED])
+def test_a_play_from_start_to_film(world, serve, address, visit, tmp_path):
+    player = visit(address if world == "stub" else serve(REAL))
+    player.start()
+    player.expect("playing", 60_000)
+    player.wait_for_frame(10)
+    before = player.root.locator("canvas").screenshot()
+    level = player.pixels()[0]
+
+    player.page.keyboard.down("w")
+    player.expect_lit("forward", "held")
+    player.expect_lit("forward", "used")
+    player.wait_for_frame(player.frame + 12)
+    assert player.root.locator("canvas").screenshot() != before
+    if world == "stub":
+        assert player.pixels()[0] == pytest.approx(level + 10, abs=3)  # the stub paints the pressed key
+    player.page.keyboard.up("w")
+    player.expect_lit("forward", "held", False)
+    player.expect_lit("forward", "used", False)
+
+    player.stop()
+    expect(player.films).to_be_visible()
+    expect(player.status).to_contain_text("Your film is ready")
+    plain = frames_of(player.save("Save film", tmp_path))
+    drawn = frames_of(player.save("Save with keys", tmp_path))
+    scenario = load_scenario(player.save("Save scenario", tmp_path))
+    assert len(plain) == len(drawn) == len(scenario.track) > 24
+    assert any((a != b).any() for a, b in zip(plain, drawn, strict=True))
+    forward = scenario.track.keyboard[:, 0]
+    assert 0 < forward.sum() < len(forward)
+    assert scenario.image and scenario.seed == 0
+    if world == "stub":
+        levels = [float(frame[HEIGHT // 2, WIDTH // 4, 0]) for frame in plain]
+        assert levels == pytest.approx([level + 10 * pressed for pressed in forward], abs=4)
+
+
+def test_combinations_pads_and_lost_key_ups(address, visit):
+    player = visit(address)
+    player.start()
+    player.expect("playing")
+    keyboard = player.page.keyboard
+    keyboard.down("w")
+    keyboard.down("ArrowRight")  # another key of "look right"
+    for control in ("forward", "look_right"):
+        player.expect_lit(control, "held")
+        player.expect_lit(control, "used")
+    assert player.page.evaluate("scrollY") == 0
+    player.page.evaluate("window.dispatchEvent(new Event('blur'))")
+    for control in ("forward", "look_right"):
+        player.expect_lit(control, "held", False)
+    player.expect_lit("forward", "used", False)
+
+    player.pad("left").hover()
+    player.page.mouse.down()
+    player.expect_lit("left", "held")
+    player.expect_lit("left", "used")
+    player.page.mouse.move(0, 0)  # the pad keeps the pointer that pressed it
+    player.expect_lit("left", "held")
+    player.page.mouse.up()
+    player.expect_lit("left", "held", False)
+
+    player.page.get_by_label("Seed").first.focus()
+    keyboard.press("5")
+    keyboard.down("d")
+    player.expect_lit("right", "held", False)  # it was meant for the text field
+    keyboard.up("d")
+    player.stop()
+
+
+def test_places_in_line_and_leaving(serve, visit):
+    address = serve(plays=2)
+    one, two, three, four = (visit(address) for _ in range(4))
+    for player in (one, two):
+        player.start()
+        player.expect("playing")
+    three.start()
+    three.expect("queued")
+    expect(three.message).to_contain_text("number 1 in line")
+    four.start()
+    expect(four.message).to_contain_text("number 2 in line")
+    one.page.keyboard.down("w")
+    one.expect_lit("forward", "used")
+    assert one.pixels()[0] > two.pixels()[0] + 5, "two visitors share a world"
+    two.page.reload()  # which ends the play
+    three.expect("playing")
+    expect(four.message).to_contain_text("number 1 in line")
+    one.stop()
+    four.expect("playing")
+
+
+def test_a_picture_of_ones_own(address, visit, tmp_path):
+    player = visit(address)
+    bands = Image.new("RGB", (90, 300), (250, 0, 0))
+    bands.paste((0, 0, 250), (0, 100, 90, 200))
+    exif = bands.getexif()
+    exif[0x0112] = 3  # upside down
+    portrait, broken = tmp_path / "portrait.jpg", tmp_path / "broken.png"
+    bands.save(portrait, exif=exif)
+    broken.write_bytes(b"\x89PNG\r\n\x1a\n not really")
+    poster = player.root.locator(".poster")
+    first = poster.get_attribute("src")
+
+    player.upload("Use your own picture", portrait)
+    expect(poster).not_to_have_attribute("src", first)
+    size, middle = poster.evaluate(
+        """async (image) => {
+          await image.decode();
+          const canvas = Object.assign(document.createElement("canvas"), {width: 64, height: 48});
+          canvas.getContext("2d").drawImage(image, 0, 0);
+          const at = (y) => [...canvas.getContext("2d").getImageData(32, y, 1, 1).data.slice(0, 3)];
+          return [[image.naturalWidth, image.naturalHeight], [at(2), at(45)]];
+        }"""
+    )
+    assert size == [WIDTH, HEIGHT]
+    assert all(pixel[2] > 200 > 50 > pixel[0] for pixel in middle), f"not cropped to the middle: {middle}"
+    chosen = player.panel.locator(".thumbnail-item.selected")
+    expect(chosen).to_have_attribute("aria-label", "Thumbnail 4 of 4")
+
+    cropped = poster.get_attribute("src")
+    player.upload("Use your own picture", broken)
+    expect(player.page.get_by_text("broken.png cannot be read as a picture")).to_be_visible()
+    assert poster.get_attribute("src") == cropped
+    player.panel.get_by_label("Thumbnail 1 of 4").click()
+    expect(poster).not_to_have_attribute("src", cropped)
+
+
+def test_what_cannot_be_played_says_what_to_do(address, visit):
+    player = visit(address)
+    expect(player.panel.get_by_text("Preview world: grey.")).to_be_visible()
+    player.choose("Checkpoint", "Big world (not here yet)")
+    expect(player.message).to_contain_text("python -m mgdemo download --mode universal")
+    expect(player.root.locator(".start")).to_be_disabled()
+    player.choose("Checkpoint", "Broken world")
+    player.start()
+    player.expect("error")
+    expect(player.message).to_contain_text("missing.safetensors")
+    expect(player.root.locator(".start")).to_be_enabled()
+
+    player.panel.get_by_text("Temple Run", exact=True).click()
+    expect(player.pad("turn_left")).to_be_visible()
+    expect(player.pad("look_up")).to_have_count(0)
+    player.start()
+    player.expect("playing")
+    player.stop()
+
+
+NO_SOCKET = """
+  window.WebSocket = class {
+    constructor() { setTimeout(() => this.onclose({ code: 1006 }), 5); }
+    close() {}
+  };
+"""
+SOCKETS = """
+  window.sockets = [];
+  window.WebSocket = class extends WebSocket {
+    constructor(...all) { super(...all); window.sockets.push(this); }
+  };
+"""
+
+
+def test_a_dropped_line_comes_back_and_loses_no_frame(address, visit, tmp_path):
+    player = visit(address, script=SOCKETS)
+    player.start()
+    player.expect("playing")
+    player.wait_for_frame(20)
+    player.page.evaluate("window.sockets.at(-1).close(4000)")
+    player.expect("lost")
+    player.expect("playing")
+    assert player.page.evaluate("window.sockets.length") == 2
+    player.wait_for_frame(player.frame + 20)
+    player.stop()
+    expect(player.films).to_be_visible()
+    frames = frames_of(player.save("Save film", tmp_path))
+    stripes = [int(frame[1, :, 1].argmax()) for frame in frames]  # the stub's stripe moves on with each frame
+    assert len(frames) > 40 and stripes == [i % WIDTH for i in range(len(frames))]
+
+
+def test_stop_works_without_a_socket(address, visit):
+    player = visit(address, script=NO_SOCKET)
+    player.start()
+    player.expect("lost")
+    player.stop()
+
+
+def test_jpeg_without_webcodecs_in_a_frame_of_another_page(address, visit):
+    player = visit(address, script="delete window.VideoDecoder;", framed=True)
+    player.start()
+    player.expect("playing")
+    player.page.keyboard.down("d")
+    player.expect_lit("right", "used")
+    assert player.pixels()[0] == pytest.approx(60 + 80, abs=6)
+    player.stop()
+
+
+def test_a_slow_machine_slows_evenly_and_says_so(address, visit):
+    player = visit(address)
+    player.choose("Checkpoint", "Slow world")
+    player.start()
+    player.expect("playing")
+    expect(player.status).to_contain_text("playback is slowed evenly", timeout=20_000)
+    player.stop()

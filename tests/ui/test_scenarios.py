@@ -1,0 +1,89 @@
+import re
+
+import av
+import pytest
+from conftest import EMBEDDED, HEIGHT, REAL, WIDTH
+from playwright.sync_api import expect
+
+from mgdemo.actions import ActionTrack
+from mgdemo.scenario import scenario_yaml
+from mgdemo.video.record import metadata
+
+
+@pytest.fixture(scope="module")
+def address(serve):
+    return serve(plays=1)
+
+
+@pytest.mark.parametrize("world", ["stub", *EMBEDDED])
+def test_a_scenario_from_the_library_to_its_films(world, serve, address, visit, tmp_path):
+    title, frames = ("There and round", 105) if world == "stub" else ("Circling a place", 345)
+    scenarios = visit(address if world == "stub" else serve(REAL), "scenarios")
+    scenarios.choose("Scenario", title)
+    expect(scenarios.panel.get_by_role("heading", name=title)).to_be_visible()
+    scenarios.start()
+    scenarios.expect("playing", 60_000)
+    expect(scenarios.status).to_have_text(re.compile(rf"^[1-9]\d* of {frames} frames made"))
+    scenarios.expect_lit("left", "used")
+    scenarios.expect_lit("look_right", "used")
+    assert scenarios.pad("left").is_disabled()
+    assert 0 < scenarios.root.locator("progress").evaluate("(bar) => bar.value") <= 1
+    if world != "stub":
+        return scenarios.stop()
+    expect(scenarios.films).to_be_visible()
+    assert scenarios.frame < frames - 1  # the films do not wait for the watching
+    scenarios.expect("ended")
+    assert scenarios.frame == frames - 1
+    for button in ("Save film", "Save with keys"):
+        path = scenarios.save(button, tmp_path)
+        with av.open(str(path)) as film:
+            assert sum(1 for _ in film.decode(video=0)) == frames
+        assert title in metadata(path).get("scenario", title)
+    return None
+
+
+def test_a_file_of_ones_own(address, visit, tmp_path):
+    scenarios = visit(address, "scenarios")
+    wrong, right = tmp_path / "wrong.yaml", tmp_path / "right.yaml"
+    wrong.write_text("title: Wrong\nmode: universal\nactions:\n  - {hold: [Q], for: 1s}\n")
+    track = ActionTrack.concat(
+        [ActionTrack.hold("templerun", ["jump"], None, 45), ActionTrack.hold("templerun", ["A"], None, 24)]
+    )
+    right.write_text(scenario_yaml(track, title="Jump & <b>away", seed=77))
+
+    scenarios.upload("Use your own file", wrong)
+    problem = scenarios.panel.get_by_role("alert")
+    expect(problem).to_contain_text("line 4")
+    expect(problem).to_contain_text("use one of W, S, A, D")
+
+    scenarios.upload("Use your own file", right)
+    expect(scenarios.panel.get_by_role("heading", name="Jump & <b>away")).to_be_visible()
+    expect(problem).to_have_count(0)
+    expect(scenarios.panel.get_by_label("Temple Run")).to_be_checked()
+    expect(scenarios.panel.get_by_label("Seed")).to_have_value("77")
+    expect(scenarios.panel.get_by_label("Checkpoint")).to_have_value("Grey run")
+    scenarios.start()
+    scenarios.expect_lit("jump", "used")
+    scenarios.expect("ended")
+    assert scenarios.frame == 68
+    assert scenarios.pixels()[0] == pytest.approx(60, abs=4)  # entry 5 of the vector is not painted
+
+    scenarios.panel.get_by_text("Universal", exact=True).click()
+    expect(scenarios.panel.get_by_label("Checkpoint")).to_have_value("Grey world")
+    expect(scenarios.pad("look_up")).to_be_visible()
+    expect(scenarios.panel.locator(".timeline")).to_have_attribute(
+        "aria-label", re.compile("Timeline of 4.2 s")
+    )
+
+
+def test_stopping_a_scenario_keeps_what_was_made(address, visit, tmp_path):
+    scenarios = visit(address, "scenarios")
+    scenarios.choose("Checkpoint", "Slow world")
+    scenarios.start()
+    scenarios.expect("playing")
+    scenarios.wait_for_frame(12)
+    scenarios.stop()
+    with av.open(str(scenarios.save("Save film", tmp_path))) as film:
+        frames = list(film.decode(video=0))
+    assert 12 < len(frames) < 105
+    assert (frames[0].width, frames[0].height) == (WIDTH, HEIGHT)
