@@ -62,7 +62,7 @@ def _bars(values: np.ndarray) -> str:
 
 
 def _area(values: np.ndarray) -> str:
-    """Bars up and down from the middle. The largest value reaches the edge, if it is that of a held key."""
+    """Bars up and down from the middle; full height is the largest value, or a held key's if that is more."""
     scale = max(0.1, float(np.abs(values).max(initial=0)))
     bars = "".join(
         f'<rect x="{x}" y="{min(1, 1 - v / scale):.4f}" width="{w}" height="{abs(v) / scale:.4f}"/>'

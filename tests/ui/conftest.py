@@ -83,13 +83,13 @@ def browser():
 
 @pytest.fixture(scope="module")
 def serve(tmp_path_factory, stub_shelf):
-    """serve(shelf=…, **settings) -> the address of a page of its own; all are closed in the end."""
+    """serve(shelf=…, root_path="", **settings) -> the address of a page of its own."""
     with contextlib.ExitStack() as stack:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         for folder in (HERE, HERE.parent / "serving"):
             patch.syspath_prepend(str(folder))  # workers inherit it, and find the stubs there
 
-        def start(shelf=stub_shelf, **settings):
+        def start(shelf=stub_shelf, root_path="", **settings):
             defaults = {"record_dir": tmp_path_factory.mktemp("plays"), "threads": 1}
             if shelf is stub_shelf:
                 defaults["loader"] = "steady:load"
@@ -99,7 +99,7 @@ def serve(tmp_path_factory, stub_shelf):
             with socket.socket() as probe:
                 probe.bind(("127.0.0.1", 0))
                 port = probe.getsockname()[1]
-            ui.launch(demo, server_port=port, prevent_thread_lock=True, quiet=True)
+            ui.launch(demo, server_port=port, root_path=root_path, prevent_thread_lock=True, quiet=True)
             stack.callback(demo.close, verbose=False)
             return demo.local_url
 
@@ -176,18 +176,21 @@ class Player:
 
 @pytest.fixture
 def visit(browser):
-    """visit(address, player="play", script="", framed=False, **context) -> Player of a new visitor.
+    """visit(address, player="play", script="", framed=False, route=None, **context) -> Player of a visitor.
 
-    script runs before the page's own; framed: the page is in an iframe of another site.
+    script runs before the page's own; framed: the page is in an iframe of another site; route: pattern and
+    handler of requests.
     """
     problems = []
     with contextlib.ExitStack() as stack:
 
-        def open_page(address, player="play", script="", framed=False, **options):
+        def open_page(address, player="play", script="", framed=False, route=None, **options):
             context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}} | options)
             stack.callback(context.close)
             page = context.new_page()
             page.on("pageerror", lambda error: problems.append(str(error)))
+            if route:
+                page.route(*route)
             if script:
                 page.add_init_script(script)
             if framed:

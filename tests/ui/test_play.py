@@ -194,6 +194,27 @@ def test_a_dropped_line_comes_back_and_loses_no_frame(address, visit, tmp_path):
     assert len(frames) > 40 and stripes == [i % WIDTH for i in range(len(frames))]
 
 
+def test_behind_a_proxy_with_a_path_prefix(serve, visit):
+    address = serve(root_path="/demo/world", plays=1)
+    # What such a proxy does: it takes the prefix off.
+    script = "window.WebSocket = class extends WebSocket { constructor(url) { super(unprefix(url)); } };"
+    unprefix = """
+      window.unprefix = (url) => {
+        if (!String(url).includes("/demo/world/")) throw new Error(`${url} lacks the prefix`);
+        return String(url).replace("/demo/world", "");
+      };
+    """
+
+    def proxy(route):
+        route.continue_(url=route.request.url.replace("/demo/world", "", 1))
+
+    player = visit(f"{address}demo/world/", script=unprefix + script, route=("**/demo/world/**", proxy))
+    player.start()
+    player.expect("playing")
+    player.stop()
+    expect(player.films).to_be_visible()
+
+
 def test_stop_works_without_a_socket(address, visit):
     player = visit(address, script=NO_SOCKET)
     player.start()

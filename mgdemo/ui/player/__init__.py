@@ -7,13 +7,12 @@ import hashlib
 import io
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 from PIL import Image
-from starlette.responses import Response
-from starlette.routing import Mount
-from starlette.staticfiles import StaticFiles
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import Route
 
 from mgdemo.actions import Mode
 
@@ -27,17 +26,22 @@ def _modules_path() -> str:
     return f"gradio_api/player/{digest.hexdigest()[:12]}"
 
 
-class _Modules(StaticFiles):
-    def file_response(self, *args: Any, **kwargs: Any) -> Response:
-        response = super().file_response(*args, **kwargs)
-        response.headers["Content-Type"] = "text/javascript"  # some systems' tables say text/plain
-        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
-        return response
+def routes() -> list[Route]:
+    """The route that serves the JavaScript modules; for the `routes` of the app.
 
+    (Starlette's StaticFiles would not find its files in an app with a root path.)
+    """
+    modules = {path.name: path for path in HERE.glob("*.js")}
 
-def routes() -> list[Mount]:
-    """The route that serves the JavaScript modules; for the `routes` of the app."""
-    return [Mount(f"/{_modules_path()}", _Modules(directory=HERE))]
+    async def module(request: Request) -> Response:
+        path = modules.get(request.path_params["name"])
+        if path is None:
+            return Response(status_code=404)
+        headers = {"Cache-Control": "public, max-age=31536000, immutable"}
+        # Not by the system's table of types, which may say text/plain: browsers don't run that.
+        return FileResponse(path, headers=headers, media_type="text/javascript")
+
+    return [Route(f"/{_modules_path()}/{{name}}", module)]
 
 
 def player(setup: dict, elem_id: str) -> gr.HTML:
