@@ -66,10 +66,11 @@ class Condition:
 
     def block(self, start: int, frames: int) -> Tensor:
         """Condition [1, 20, frames, h, w] of latent frames from `start`: mask (1 = given), then latents."""
-        known = self.latents.shape[2]
-        missing = min(start + frames, self.steady + 1) - known
-        if missing > 0:
-            size = (*self.image.shape[:2], missing * self.vae.config.temporal_factor, *self.image.shape[3:])
+        needed = min(start + frames, self.steady + 1)
+        while (known := self.latents.shape[2]) < needed:
+            # Always in the same pieces, whatever is asked for first, so that a restored play is exact.
+            count = min(frames - known % frames, needed - known)
+            size = (*self.image.shape[:2], count * self.vae.config.temporal_factor, *self.image.shape[3:])
             grey = self.vae.encode(self.image.new_zeros(size), self.state)
             self.latents = torch.cat((self.latents, grey), dim=2)
         if self.latents.shape[2] > self.steady:

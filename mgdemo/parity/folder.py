@@ -50,6 +50,12 @@ class Folder:
         self.low_precision = self.dtype != torch.float32
         self.nets: dict[str, nn.Module] = {}
         try:
+            torch.empty(0, device=device)
+        except (RuntimeError, AssertionError) as error:
+            raise NotUnderstood(
+                f"Device {device} cannot be used here; leave --device out for the CPU."
+            ) from error
+        try:
             self.index: dict[str, dict] = json.loads((path / "index.json").read_text())
             self.pictures = {i["png"] for e in self.index.values() for i in e.get("images", {}).values()}
         except (OSError, ValueError, AttributeError, KeyError) as error:

@@ -1,0 +1,224 @@
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny import held_tensors, tiny_image, tiny_model
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from mgdemo.actions import MODES, ActionTrack, bench_actions
+from mgdemo.world import World, seeded_noise
+
+SHAPE = (1, 16, 3, 4, 6)
+
+
+def play(world, track, blocks=None):
+    """The frames of each block of a track from where the world stands."""
+    return [world.step(track.block(world.block)) for _ in range(blocks or track.blocks - world.block)]
+
+
+def equal(first, second):
+    return len(first) == len(second) and all(map(np.array_equal, first, second))
+
+
+@pytest.fixture(params=MODES)
+def mode(request):
+    return request.param
+
+
+def test_a_play_gives_nine_frames_then_twelve(tiny, mode):
+    world = tiny(mode).start(tiny_image(), seed=1)
+    for block, frames in enumerate((9, 12, 12)):
+        assert (world.block, world.frames_next) == (block, frames)
+        made = world.step(ActionTrack.hold(mode, ["w"], frames=frames))
+        assert made.shape == (frames, 32, 48, 3) and made.dtype == np.uint8
+        assert set(world.timings) == {"dit", "vae"} and all(ms > 0 for ms in world.timings.values())
+
+
+def test_the_same_image_seed_and_actions_give_the_same_frames(tiny, mode):
+    model, track = tiny(mode), bench_actions(mode, 45, seed=3)
+    first, second = (play(model.start(tiny_image(), seed=5), track) for _ in range(2))
+    assert equal(first, second)
+
+
+def test_the_image_the_seed_and_the_actions_each_matter(tiny, mode):
+    model, track = tiny(mode), bench_actions(mode, 21, seed=3)
+    plain = play(model.start(tiny_image(), seed=5), track)
+    assert not equal(play(model.start(tiny_image(1), seed=5), track), plain)
+    assert not equal(play(model.start(tiny_image(), seed=6), track), plain)
+    latents = []
+    for held in ("w", "s"):
+        world = model.start(tiny_image(), seed=5)
+        rows = ActionTrack.hold(mode, [held], frames=9)
+        mouse = None if rows.mouse is None else torch.tensor(rows.mouse)
+        latents.append(world.step_latents(torch.tensor(rows.keyboard), mouse))
+    assert not torch.equal(*latents)
+
+
+def test_worlds_that_take_turns_do_not_disturb_each_other(tiny):
+    model, tracks = tiny("universal"), [bench_actions("universal", 45, seed) for seed in range(3)]
+    alone = [play(model.start(tiny_image(i), seed=i), track) for i, track in enumerate(tracks)]
+    worlds = [model.start(tiny_image(i), seed=i) for i in range(3)]
+    together = [[], [], []]
+    for i in (0, 1, 1, 2, 0, 2, 1, 0, 2, 2, 0, 1):
+        together[i] += play(worlds[i], tracks[i], blocks=1)
+    assert all(map(equal, together, alone))
+
+
+def test_noise_depends_on_seed_block_and_step_alone():
+    keys = list(itertools.product((0, 1, 7), (0, 1, 300, 10**6), (0, 1, 2, 3)))
+    forward = {key: seeded_noise(key[0], SHAPE)(*key[1:]) for key in keys}
+    sources = {seed: seeded_noise(seed, SHAPE) for seed in (0, 1, 7)}
+    for seed, block, step in reversed(keys):
+        assert torch.equal(sources[seed](block, step), forward[seed, block, step])
+    assert len({noise.numpy().tobytes() for noise in forward.values()}) == len(keys)
+
+
+def test_noise_is_the_same_on_every_machine_and_in_every_version():
+    noise = seeded_noise(7, SHAPE)(3, 1).flatten()
+    torch.testing.assert_close(noise[:4], torch.tensor([0.00186689, 1.36753047, 0.32851025, -0.12300791]))
+    whole = torch.cat([seeded_noise(7, SHAPE)(b, 0) for b in range(20)])
+    assert whole.dtype == torch.float32 and abs(whole.mean()) < 0.02 and abs(whole.std() - 1) < 0.02
+
+
+def test_any_whole_number_is_a_seed():
+    seeds = [0, 1, -1, -2, 2**32, 2**53 + 1, 2**53 + 2, 2**63, 2**64 - 3, 10**30]
+    draws = {seed: seeded_noise(seed, (4,))(1, 1).numpy().tobytes() for seed in seeds}
+    assert len(set(draws.values())) == len(seeds)
+
+
+def test_a_world_draws_each_block_and_step_once(tiny):
+    model, drawn = tiny("universal"), []
+
+    def noise(block, step):
+        drawn.append((block, step))
+        return seeded_noise(0, SHAPE)(block, step)
+
+    with torch.inference_mode():
+        world = World(model, torch.zeros(1, 3, 1, 32, 48), noise)
+    play(world, bench_actions("universal", 33, seed=0))
+    assert drawn == list(itertools.product(range(3), range(len(model.schedule.sigmas))))
+
+
+@pytest.mark.parametrize("after", [0, 1, 2, 5])
+def test_a_snapshot_leads_back_exactly_and_often(tiny, mode, after):
+    model, track = tiny(mode), bench_actions(mode, 12 * 9 - 3, seed=1)
+    other = ActionTrack.concat(
+        [track.frames(0, 12 * after), bench_actions(mode, 12 * 9 - 3 - 12 * after, seed=2)]
+    )
+    world = model.start(tiny_image(), seed=4)
+    if after:
+        play(world, track, after)
+    snapshot = world.snapshot()
+    first = play(world, track)
+    world.restore(snapshot)
+    assert world.block == after
+    branch = play(world, other)
+    assert not equal(branch, first)
+    for _ in range(2):
+        world.restore(snapshot)
+        assert equal(play(world, track), first)
+    # It is good for another world of the same image and seed, too.
+    twin = model.start(tiny_image(), seed=4)
+    twin.restore(snapshot)
+    assert equal(play(twin, track), first)
+
+
+@pytest.mark.parametrize("rows", [0, 8, 10, 12])
+def test_a_wrong_number_of_actions_is_refused(tiny, rows):
+    world = tiny("universal").start(tiny_image())
+    with pytest.raises(ValueError, match=f"Block 0 takes 9 rows of universal actions, not {rows} of"):
+        world.step(ActionTrack.hold("universal", [], frames=rows))
+    assert world.block == 0
+    world.step(ActionTrack.hold("universal", [], frames=9))
+    with pytest.raises(ValueError, match="Block 1 takes 12 rows"):
+        world.step(ActionTrack.hold("universal", [], frames=9))
+
+
+def test_actions_of_another_mode_are_refused(tiny):
+    world = tiny("universal").start(tiny_image())
+    for other in ("gta_drive", "templerun"):
+        with pytest.raises(ValueError, match=f"universal actions, not 9 of {other}"):
+            world.step(ActionTrack.hold(other, [], frames=9))
+
+
+def test_a_block_that_failed_can_be_made_again(tiny):
+    track = bench_actions("universal", 45, seed=1)
+    expected = play(tiny("universal").start(tiny_image()), track)
+    world = tiny("universal").start(tiny_image())
+    made, draw, failures = play(world, track, 2), world.noise, [RuntimeError("out of memory")]
+
+    def failing(block, step):
+        if step and failures:
+            raise failures.pop()
+        return draw(block, step)
+
+    world.noise = failing
+    with pytest.raises(RuntimeError):
+        world.step(track.block(2))
+    assert equal(made + play(world, track), expected)
+
+
+def test_everything_happens_on_the_models_device():
+    """On the meta device, which refuses to mix with the host as a GPU does."""
+    model = tiny_model()
+    for net in (model.transformer, model.vae, model.image_encoder):
+        net.to("meta")
+    with torch.inference_mode():
+        world = World(model, torch.zeros(1, 3, 1, 32, 48, device="meta"), seeded_noise(0, SHAPE))
+    for rows in (9, 12, 12):
+        latents = world.step_latents(torch.zeros(rows, 4), torch.zeros(rows, 2))
+        assert latents.device.type == world.decode(latents).device.type == "meta"
+    host = [tensor for tensor in held_tensors(world) if tensor.device.type == "cpu"]
+    assert len(host) == 2 and all(tensor.numel() < 200 for tensor in host)  # the action rows
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_play_in_bfloat16(mode):
+    track, plain = bench_actions(mode, 21, seed=1), tiny_model(mode)
+    low = tiny_model(mode)
+    for net in (low.transformer, low.vae, low.image_encoder):
+        net.bfloat16()
+    frames = [np.concatenate(play(m.start(tiny_image(), 2), track)).astype(float) for m in (plain, low)]
+    assert 0 < np.abs(frames[0] - frames[1]).mean() < 4
+
+
+class Operations(TorchDispatchMode):
+    """Writes down every tensor operation with its sizes."""
+
+    def __init__(self):
+        super().__init__()
+        self.done = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        self.done.append((str(func), tuple(out.shape) if isinstance(out, torch.Tensor) else None))
+        return out
+
+
+def resident_bytes():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+
+def test_a_play_has_no_end():
+    """3,000 blocks: what a world holds and what a block takes are the same at the end as at the start."""
+    model = tiny_model(steps=(1000,), size=(16, 32), layers=1, res_blocks=0)
+    world, held, operations, resident = model.start(tiny_image(), seed=1), {}, {}, {}
+    looks = [ActionTrack.hold("universal", ["w", key], frames=12) for key in ("j", "l")]
+    world.step(looks[0].frames(0, 9))
+    settled = world.condition.steady // 3 + 1  # the first block for which nothing of the condition is encoded
+    for block in range(1, 3000):
+        if block in (settled, 100, 2999):
+            with Operations() as recorder:
+                frames = world.step(looks[block // 7 % 2])
+            operations[block], resident[block] = recorder.done, resident_bytes()
+        else:
+            frames = world.step(looks[block // 7 % 2])
+        if block >= settled and block % 100 in (0, 1, 99):
+            held[block] = sorted(tuple(tensor.shape) for tensor in held_tensors(world))
+    assert len(operations[settled]) > 100
+    assert operations[settled] == operations[100] == operations[2999]
+    assert all(shapes == held[100] for shapes in held.values())
+    assert resident[2999] - resident[100] < 8e6
+    assert frames.std() > 1 and not np.array_equal(frames[0], frames[-1])
