@@ -147,3 +147,17 @@ def test_true_frames_pass_the_flow_judge():
             readings = block_readings(play(start, ActionTrack.hold("universal", [name], frames=frames)))
             assert right_blocks(readings, axis, sign).all(), (name, start, readings)
             assert not right_blocks(readings, axis, -sign).any()
+
+
+def test_the_flow_judge_passes_neither_a_frozen_picture_nor_the_wrong_motion():
+    world, starts = free_starts(1, seed=6)
+    play = true_play(world, starts, (144, 256))
+    frames = frames_in_blocks(2)
+    strafe = block_readings(play(0, ActionTrack.hold("universal", ["left"], frames=frames)))
+    frozen = block_readings(
+        np.repeat(play(0, ActionTrack.hold("universal", [], frames=frames))[-2:-1], frames, 0)
+    )
+    assert np.abs(frozen).max() < 0.01
+    for name, (axis, sign) in CONTROLS.items():
+        assert not right_blocks(frozen, axis, sign).any()
+        assert right_blocks(strafe, axis, sign).all() == (name == "left")
