@@ -13,7 +13,7 @@ from mgdemo.ui.player import player
 def play_tab(service: PlayService, shelf: Shelf) -> None:
     """Lays the tab out in the current Gradio context."""
     with gr.Row(elem_classes="halves"):
-        with gr.Column(scale=7, min_width=320):
+        with gr.Column(scale=7, min_width=480):
             stage = gr.Column()
         with gr.Column(scale=3, min_width=300):
             choices = Choices(shelf, live=True, start="Start")

@@ -29,7 +29,7 @@ def scenarios_tab(service: PlayService, shelf: Shelf) -> None:
     )
     upload = gr.UploadButton("Use your own file", file_types=[".yaml", ".yml"], size="sm", render=False)
     with gr.Row(elem_classes="halves"):
-        with gr.Column(scale=7, min_width=320):
+        with gr.Column(scale=7, min_width=480):
             stage = gr.Column()
         with gr.Column(scale=3, min_width=300):
             choices = Choices(shelf, live=False, start="Run", after_mode=(name, upload))

@@ -78,11 +78,44 @@ def test_combinations_pads_and_lost_key_ups(address, visit):
     player.page.mouse.up()
     player.expect_lit("left", "held", False)
 
+    player.root.get_by_role("button", name="Full screen").click()
+    player.page.wait_for_function("document.fullscreenElement")
+    keyboard.down("s")
+    player.expect_lit("back", "held")
+    keyboard.up("s")
+    player.page.evaluate("document.exitFullscreen()")
+
     player.page.get_by_label("Seed").first.focus()
     keyboard.press("5")
     keyboard.down("d")
     player.expect_lit("right", "held", False)  # it was meant for the text field
     keyboard.up("d")
+    player.stop()
+
+
+def test_two_thumbs_on_a_phone(address, visit):
+    player = visit(address, viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
+    assert player.page.evaluate("document.documentElement.scrollWidth") <= 360
+    player.start()
+    player.expect("playing")
+    touch = player.page.context.new_cdp_session(player.page)
+
+    def fingers(kind, *controls):
+        boxes = [player.pad(control).bounding_box() for control in controls]
+        points = [
+            {"x": b["x"] + b["width"] / 2, "y": b["y"] + b["height"] / 2, "id": i}
+            for i, b in enumerate(boxes)
+        ]
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    fingers("touchStart", "forward")
+    fingers("touchStart", "forward", "look_left")
+    for control in ("forward", "look_left"):
+        player.expect_lit(control, "held")
+        player.expect_lit(control, "used")
+    fingers("touchEnd")
+    for control in ("forward", "look_left"):
+        player.expect_lit(control, "held", False)
     player.stop()
 
 

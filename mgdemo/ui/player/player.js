@@ -69,7 +69,7 @@ class Player {
 
   /** Whether what is held now goes to the server: a live play in the tab that is open. */
   get steering() {
-    return this.running && this.play?.live === true && this.root.offsetParent !== null;
+    return this.running && this.play?.live === true && this.root.getClientRects().length > 0;
   }
 
   /** Takes over what Python set. */

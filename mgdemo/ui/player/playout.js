@@ -12,6 +12,8 @@
 const LOW_MARKS = 4; // blocks over which the low-water mark is taken
 const RESERVE_LIMIT = 150; // ms
 const STALL = 200; // ms behind the clock (a hidden tab, a frozen page) after which we go on instead of racing
+const STALE = 2000; // ms of live video that is too old to be worth playing
+const FRESH = 400; // ms that are then kept
 
 export class Playout {
   /**
@@ -106,6 +108,9 @@ export class Playout {
   due(now) {
     const out = [];
     if (now - this.nextDue > STALL && this.queue.length) this.nextDue = now;
+    // After a hidden tab: through the decoder, since later frames build on these, but not at their pace.
+    if (this.live && this.queue.length * this.frameMs > STALE)
+      out.push(...this.queue.splice(0, this.queue.length - Math.round(FRESH / this.frameMs)));
     while (this.queue.length && now >= this.nextDue) {
       out.push(this.queue.shift());
       this.nextDue += this.frameMs / this.speed;
