@@ -17,6 +17,18 @@ from starlette.routing import Route
 from mgdemo.actions import Mode
 
 HERE = Path(__file__).parent
+# The page may lie behind a path prefix, which only Gradio's configuration knows. Gradio lets Python listen to
+# the events that it finds named here.
+JS_ON_LOAD = """
+  const events = ["start", "stop"];
+  const root = (window.gradio_config?.root || document.baseURI).replace(/^https?:/, location.protocol);
+  import(root.split(/[?#]/)[0].replace(/[/]*$/, "/MODULES/player.js"))
+    .then((module) => module.mount(element, { trigger, props, watch }))
+    .catch((error) => {
+      console.error(error);
+      element.querySelector(".message").textContent = "The player could not be loaded: reload the page.";
+    });
+"""
 
 
 @cache
@@ -48,7 +60,7 @@ def player(setup: dict, elem_id: str) -> gr.HTML:
     """A player showing `setup` (see the function of that name). It has the events `start` and `stop`.
 
     Change it by `gr.HTML(setup=…)` and `gr.HTML(play=…)`; the two don't disturb each other. `stop` carries
-    the id of the play in its data.
+    the token of the play in its data.
     """
     return gr.HTML(
         setup=setup,
@@ -56,13 +68,7 @@ def player(setup: dict, elem_id: str) -> gr.HTML:
         elem_id=elem_id,
         html_template=(HERE / "player.html").read_text("utf-8"),
         css_template=(HERE / "player.css").read_text("utf-8"),
-        # The page may lie behind a path prefix, which only Gradio's own configuration knows.
-        js_on_load=f"""
-            const root = (window.gradio_config?.root || document.baseURI).replace(/[/]*$/, "/");
-            const events = ["start", "stop"];
-            import(new URL("{_modules_path()}/player.js", root))
-              .then((module) => module.mount(element, {{ trigger, props, watch }}));
-        """,
+        js_on_load=JS_ON_LOAD.replace("MODULES", _modules_path()),
         apply_default_css=False,
     )
 
