@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from PIL import Image, ImageOps
 
 
@@ -32,3 +33,8 @@ def prepare_image(image: Image.Image, height: int, width: int) -> Image.Image:
     # Rounding to even may leave nothing of a long and narrow image.
     image = image.convert("RGB").crop((left, top, max(right, left + 1), max(bottom, top + 1)))
     return image.resize((width, height), Image.Resampling.BILINEAR)
+
+
+def pixel_values(picture: Image.Image) -> np.ndarray:
+    """An RGB picture as the nets see it: float32 [3, H, W] in [-1, 1]."""
+    return np.asarray(picture, dtype=np.float32).transpose(2, 0, 1) / 255 * 2 - 1

@@ -23,7 +23,7 @@ from mgdemo.model.flow import Schedule, add_noise, predict_x0
 from mgdemo.model.image_encoder import ImageEncoder
 from mgdemo.model.transformer import Transformer
 from mgdemo.model.vae import VAE
-from mgdemo.picture import prepare_image
+from mgdemo.picture import pixel_values, prepare_image
 
 Noise = Callable[[int, int], Tensor]
 
@@ -213,10 +213,8 @@ class WorldModel:
     @torch.inference_mode()
     def start(self, image: Image.Image, seed: int = 0) -> World:
         """Begin a play at an image of any size; it is cropped to the picture's aspect."""
-        pixels = np.asarray(prepare_image(image, *self.size), dtype=np.float32)
-        tensor = torch.from_numpy(pixels / 255 * 2 - 1).permute(2, 0, 1)[None, :, None].to(self.device)
+        pixels = torch.from_numpy(pixel_values(prepare_image(image, *self.size))).to(self.device)
         factor = self.vae.config.spatial_factor
         shape = (self.vae.config.z_dim, self.transformer.config.frames_per_block)
-        return World(
-            self, tensor, seeded_noise(seed, (1, *shape, self.size[0] // factor, self.size[1] // factor))
-        )
+        noise = seeded_noise(seed, (1, *shape, self.size[0] // factor, self.size[1] // factor))
+        return World(self, pixels[None, :, None], noise)

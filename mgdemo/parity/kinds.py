@@ -24,7 +24,7 @@ from mgdemo.model.image_encoder import ImageEncoder
 from mgdemo.model.transformer import Transformer
 from mgdemo.model.vae import VAE
 from mgdemo.parity.folder import EXACT, Case, NotUnderstood, bare, build, some
-from mgdemo.picture import crop_box, prepare_image
+from mgdemo.picture import crop_box, pixel_values, prepare_image
 from mgdemo.world import Condition, World, WorldModel
 
 SHIFT = SamplingConfig().timestep_shift
@@ -371,9 +371,9 @@ def check_preprocess(case: Case) -> None:
         case.compare(f"{label}.crop_box_int", whole, "crop", tolerance=EXACT)
         for name in case.named(f"{label}.out_"):
             height, width = (int(n) for n in re.search(r"out_(\d+)x(\d+)", name).groups())
-            pixels = torch.tensor(np.array(prepare_image(image, height, width), np.float32)).permute(2, 0, 1)
             step = math.ceil(height / case[name].shape[1])
-            case.compare(name, ((pixels / 255 - 0.5) / 0.5)[:, ::step, ::step], "resized")
+            pixels = pixel_values(prepare_image(image, height, width))[:, ::step, ::step]
+            case.compare(name, pixels.copy(), "resized")
 
 
 def check_json(case: Case) -> None:
