@@ -7,10 +7,11 @@ import socket
 from pathlib import Path
 
 import pytest
+from page_player import HEIGHT, WIDTH, Player
 from PIL import Image
-from playwright.sync_api import Frame, Page, expect, sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
-from mgdemo import checkpoints, scenario, ui
+from mgdemo import scenario, ui
 from mgdemo.checkpoints import Entry
 from mgdemo.config import CheckpointConfig
 from mgdemo.serving import PlayService, Settings
@@ -22,7 +23,6 @@ SCENARIOS = {
     "templerun": "title: A run\nmode: templerun\nactions:\n  - {for: 2 blocks}\n",
 }
 HERE = Path(__file__).parent
-HEIGHT, WIDTH = 48, 64  # of the stub's pictures
 FLAGS = [
     "--headless",
     "--no-sandbox",
@@ -33,8 +33,6 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-REAL = Shelf(checkpoints.catalogue, checkpoints.start_images, scenario.library)
-EMBEDDED = [entry.name for entry in checkpoints.catalogue() if entry.name == "universal-tiny"]
 
 expect.set_options(timeout=15_000)
 
@@ -104,74 +102,6 @@ def serve(tmp_path_factory, stub_shelf):
             return demo.local_url
 
         yield start
-
-
-class Player:
-    """A page (or one inside an iframe of `page`) and one of its two players."""
-
-    def __init__(self, page: Page, frame: Frame, name: str):
-        self.page, self.scope, self.root = page, frame, frame.locator(f"#{name}")
-        self.panel = frame.get_by_role("tabpanel").filter(has=self.root)
-        self.player, self.status = self.root.locator(".player"), self.root.locator(".status")
-        self.message, self.films = self.root.locator(".message"), self.panel.locator(".films")
-
-    def start(self):
-        self.root.locator(".start").click()
-
-    def stop(self):
-        self.root.get_by_role("button", name="Stop").click()
-        self.expect("ended")
-
-    def expect(self, state, timeout=15_000):
-        expect(self.player).to_have_attribute("data-state", state, timeout=timeout)
-
-    def pad(self, control):
-        return self.root.locator(f'.pad[data-control="{control}"]')
-
-    def expect_lit(self, control, name, lit=True):
-        """name: "held" by the visitor, or "used" by the server in the block that is shown."""
-        check = expect(self.pad(control))
-        (check.to_contain_class if lit else check.not_to_contain_class)(name)
-
-    def choose(self, label, option):
-        """Opens one of the lists of the column and picks from it."""
-        self.panel.get_by_label(label).click()
-        self.page.get_by_role("option", name=option).click()
-
-    def upload(self, button, path):
-        with self.page.expect_file_chooser() as chooser:
-            self.panel.get_by_role("button", name=button).click()
-        chooser.value.set_files(path)
-
-    @property
-    def frame(self):
-        """The index of the frame that is shown."""
-        return int(self.player.get_attribute("data-frame") or -1)
-
-    def pixels(self):
-        """The middle row of the picture: (left part's level, right part's level)."""
-        return self.root.locator("canvas").evaluate(
-            """(canvas) => {
-              const row = canvas.getContext("2d").getImageData(0, canvas.height / 2, canvas.width, 1).data;
-              return [row[Math.floor(canvas.width / 4) * 4], row[Math.floor((canvas.width * 3) / 4) * 4]];
-            }"""
-        )
-
-    def wait_for_frame(self, index):
-        self.scope.wait_for_function(
-            "([player, index]) => Number(player.dataset.frame) >= index",
-            arg=[self.player.element_handle(), index],
-        )
-
-    def save(self, button, folder):
-        """Downloads by one of the films' buttons; the file's path."""
-        with self.page.expect_download() as download:
-            self.films.get_by_role("link", name=button).or_(
-                self.films.get_by_role("button", name=button)
-            ).first.click()
-        path = folder / download.value.suggested_filename
-        download.value.save_as(path)
-        return path
 
 
 @pytest.fixture

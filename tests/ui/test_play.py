@@ -1,6 +1,6 @@
 import av
 import pytest
-from conftest import EMBEDDED, HEIGHT, REAL, WIDTH
+from page_player import EMBEDDED, HEIGHT, REAL, WIDTH
 from PIL import Image
 from playwright.sync_api import expect
 

@@ -2,7 +2,7 @@ import re
 
 import av
 import pytest
-from conftest import EMBEDDED, HEIGHT, REAL, WIDTH
+from page_player import EMBEDDED, HEIGHT, REAL, WIDTH
 from playwright.sync_api import expect
 
 from mgdemo.actions import ActionTrack

@@ -74,22 +74,7 @@ export class Playout {
 
   /** Sets the speed when a new block arrives, by how near the buffer came to running dry. */
   adapt(now) {
-    const step = this.frameMs / this.speed;
-    if (this.drySince !== null) {
-      const late = now - this.drySince;
-      const played = this.lastBlockFrames * step;
-      const sustainable = (this.speed * played) / (played + late);
-      this.lows = [];
-      if (this.ceiling < 1) this.speed = Math.min(this.ceiling, this.speed);
-      if (late > this.frameMs / 4) {
-        // Once may be an accident: go half the way. Again and again converges on what can be kept up.
-        if (this.ceiling >= 1) this.speed = (this.speed + sustainable) / 2;
-        else this.speed = Math.min(this.speed, Math.max(sustainable, this.ceiling * 0.9));
-        this.reserve = Math.min(RESERVE_LIMIT, this.reserve + Math.min(late, 40));
-      }
-      this.speed = Math.max(0.1, Math.min(1, this.speed));
-      return;
-    }
+    if (this.drySince !== null) return this.slowDown(now - this.drySince);
     const low = this.buffered(now);
     this.lows = [...this.lows.slice(1 - LOW_MARKS), low];
     this.reserve *= 0.95;
@@ -102,6 +87,18 @@ export class Playout {
     } else {
       this.speed = 1;
     }
+  }
+
+  /** A block came `late` ms after the buffer ran dry. @param {number} late */
+  slowDown(late) {
+    this.lows = [];
+    const played = (this.lastBlockFrames * this.frameMs) / this.speed;
+    const sustainable = (this.speed * played) / (played + late);
+    if (this.ceiling < 1) this.speed = Math.max(sustainable, this.ceiling * 0.9);
+    // Not the server's doing, and once may be an accident: go half the way. Again and again, that converges.
+    else if (late > this.frameMs / 4) this.speed = (this.speed + sustainable) / 2;
+    this.speed = Math.max(0.1, Math.min(this.speed, this.ceiling, 1));
+    if (late > this.frameMs / 4) this.reserve = Math.min(RESERVE_LIMIT, this.reserve + Math.min(late, 40));
   }
 
   /** The frames to show now, in order; usually none or one. @param {number} now @returns {Packet[]} */
