@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from mgdemo.actions import ActionTrack, block_frames
+from mgdemo.checkpoints import Located, resolve
 from mgdemo.config import CheckpointConfig
 from mgdemo.model.action import window_rows
 from mgdemo.model.flow import Schedule, add_noise, predict_x0
@@ -24,8 +25,10 @@ from mgdemo.model.image_encoder import ImageEncoder
 from mgdemo.model.transformer import Transformer
 from mgdemo.model.vae import VAE
 from mgdemo.picture import pixel_values, prepare_image
+from mgdemo.weights import PREFIX, load_weights
 
 Noise = Callable[[int, int], Tensor]
+Progress = Callable[[float, str], None]
 
 
 def seeded_noise(seed: int, shape: tuple[int, ...]) -> Noise:
@@ -190,6 +193,7 @@ class WorldModel:
         self.transformer = transformer.eval().requires_grad_(False)
         self.vae = vae.eval().requires_grad_(False)
         self.image_encoder = image_encoder.eval().requires_grad_(False)
+        channels_last(self.vae)
         self.schedule = Schedule.of(config.sampling)
         self.window_rows = window_rows(config.transformer.action_config, config.transformer.frames_per_block)
 
@@ -218,3 +222,52 @@ class WorldModel:
         shape = (self.vae.config.z_dim, self.transformer.config.frames_per_block)
         noise = seeded_noise(seed, (1, *shape, self.size[0] // factor, self.size[1] // factor))
         return World(self, pixels[None, :, None], noise)
+
+
+def load_world_model(
+    checkpoint: str | Located, *, device: str = "auto", progress: Progress | None = None
+) -> WorldModel:
+    """Load a checkpoint: a name of the catalogue, a path, or what `resolve` found.
+
+    device: "auto" takes an NVIDIA GPU if there is one. `progress` is told the share done (0 to 1) and what is
+    being loaded. Raises CheckpointError with a cure.
+    """
+    located = resolve(checkpoint)
+    config = located.config
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    dtype = torch.bfloat16 if torch.device(device).type == "cuda" or fast_bfloat16() else torch.float32
+    with torch.device("meta"):
+        nets = {
+            "transformer": Transformer(config.transformer),
+            "vae": VAE(config.vae),
+            "image_encoder": ImageEncoder(config.image_encoder),
+        }
+    sizes = {part: getattr(located, part).stat().st_size for part in nets}
+    done = 0
+    for part, net in nets.items():
+
+        def tell(share: float, text: str, before: int = done, size: int = sizes[part]) -> None:
+            if progress:
+                progress((before + share * size) / sum(sizes.values()), text)
+
+        load_weights(
+            net, getattr(located, part), prefix=PREFIX[part], dtype=dtype, device=device, progress=tell
+        )
+        done += sizes[part]
+    return WorldModel(config, **nets)
+
+
+def fast_bfloat16() -> bool:
+    """Whether this CPU computes in bfloat16 natively (about 1.5 times the frames of float32)."""
+    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+def channels_last(net: torch.nn.Module) -> None:
+    """Lay the kernels out channels last, as the fast convolutions of CPUs and GPUs want them."""
+    for module in net.modules():
+        if isinstance(module, torch.nn.Conv3d):
+            module.to(memory_format=torch.channels_last_3d)
+        elif isinstance(module, torch.nn.Conv2d):
+            module.to(memory_format=torch.channels_last)

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mgdemo.config import ImageEncoderConfig
+from mgdemo.model.constants import constant
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -61,7 +62,7 @@ class ImageEncoder(nn.Module):
         """Squash to a square (bicubic, no antialias, overshoot kept) and normalise as CLIP does."""
         side = (self.config.image_size,) * 2
         images = F.interpolate(images.float(), side, mode="bicubic", align_corners=False) * 0.5 + 0.5
-        mean, std = images.new_tensor([CLIP_MEAN, CLIP_STD]).view(2, 1, 3, 1, 1)
+        mean, std = (constant(v, 2, images.device, images.dtype) for v in (CLIP_MEAN, CLIP_STD))
         return (images - mean) / std
 
     def forward(self, images: Tensor) -> Tensor:

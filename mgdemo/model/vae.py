@@ -14,8 +14,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mgdemo.config import VAEConfig
+from mgdemo.model.constants import constant
 
 State = dict[nn.Module, Tensor]
+
+ONEDNN = torch.backends.mkldnn.is_available()
 
 
 def frames_first(x: Tensor) -> Tensor:
@@ -28,21 +31,15 @@ def frames_third(x: Tensor, batch: int) -> Tensor:
     return x.unflatten(0, (batch, -1)).transpose(1, 2)
 
 
-def conv3d(x: Tensor, weight: Tensor, bias: Tensor, stride: int = 1, padding: int = 0) -> Tensor:
-    """A 3D convolution over x [B, C, T, H, W], `stride` in time, `padding` in space.
+def conv3d(x: Tensor, weight: Tensor, bias: Tensor, stride: int, padding: int) -> Tensor:
+    """A 3D convolution, `stride` in time and `padding` in space.
 
-    On the CPU PyTorch's conv3d is slow with few channels; there the time taps are stacked as channels of one
-    conv2d, which computes the same sums ten times faster.
+    On the CPU, PyTorch takes a slow kernel for small inputs; oneDNN is 4 to 10 times faster there.
     """
-    if not x.is_cpu:
-        return F.conv3d(x, weight, bias, (stride, 1, 1), (0, padding, padding))
-    batch, _, frames, _, _ = x.shape
-    taps = weight.shape[2]
-    count = (frames - taps) // stride + 1
-    stacked = torch.cat([x[:, :, t : t + stride * (count - 1) + 1 : stride] for t in range(taps)], dim=1)
-    flat = frames_first(stacked).contiguous(memory_format=torch.channels_last)
-    kernel = weight.transpose(1, 2).flatten(1, 2).contiguous(memory_format=torch.channels_last)
-    return frames_third(F.conv2d(flat, kernel, bias, padding=padding), batch)
+    stride, padding = (stride, 1, 1), (0, padding, padding)
+    if ONEDNN and x.is_cpu:
+        return torch.mkldnn_convolution(x, weight, bias, padding, stride, (1, 1, 1), 1)
+    return F.conv3d(x, weight, bias, stride, padding)
 
 
 class CausalConv3d(nn.Conv3d):
@@ -256,14 +253,17 @@ class VAE(nn.Module):
     def decode(self, latents: Tensor, state: State | None = None) -> Tensor:
         """Video in [-1, 1] of the next latents of a stream: 4n - 3 frames at its start, 4n later on."""
         mean, std = self._statistics(latents)
+        return self.decode_raw(latents * std + mean, state).clamp(-1, 1)
+
+    def decode_raw(self, latents: Tensor, state: State | None = None) -> Tensor:
+        """As `decode`, but of latents that are not normalised, and not clamped."""
         state = {} if state is None else state
-        video = self.decoder(self.conv2(latents * std + mean, state), state)
+        video = self.decoder(self.conv2(latents, state), state)
         side = self.config.pixel_shuffle
         if side > 1:
             video = frames_third(F.pixel_shuffle(frames_first(video), side), video.shape[0])
-        return video.clamp(-1, 1)
+        return video
 
     def _statistics(self, like: Tensor) -> tuple[Tensor, Tensor]:
-        shape = (1, -1, 1, 1, 1)
-        mean, std = like.new_tensor([self.config.latent_mean, self.config.latent_std])
-        return mean.view(shape), std.view(shape)
+        statistics = (tuple(self.config.latent_mean), tuple(self.config.latent_std))
+        return tuple(constant(values, 3, like.device, like.dtype) for values in statistics)

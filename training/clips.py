@@ -1,0 +1,56 @@
+"""Clips from the renderer: frames with the actions that made them."""
+
+from __future__ import annotations
+
+import time
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from training import renderer
+
+
+class Clips(NamedTuple):
+    """frames uint8 [n, T, 3, H, W]; keyboard [n, T, 4]; mouse [n, T, 2]; row f moves frame f to f + 1."""
+
+    frames: Tensor
+    keyboard: Tensor
+    mouse: Tensor
+
+
+def to_float(frames: Tensor) -> Tensor:
+    """uint8 -> float32 in [-1, 1]."""
+    return frames.float() / 127.5 - 1
+
+
+class Source:
+    """Draws random plays of one mode at one size on one device."""
+
+    def __init__(
+        self,
+        device: str,
+        height: int,
+        width: int,
+        *,
+        themes: tuple[str, ...] | None = None,
+        compiled: bool = False,
+    ):
+        self.device, self.height, self.width, self.themes = device, height, width, themes
+        draw = renderer.render_frames
+        self.draw = torch.compile(draw, dynamic=False) if compiled else draw
+        self.chunk = 1 if device == "cpu" else 64
+
+    def clips(self, count: int, frames: int, *, seed: int, held_out: bool = False, log: bool = True) -> Clips:
+        """`count` clips of `frames` video frames; the seed fixes them."""
+        begin = time.perf_counter()
+        generator = torch.Generator().manual_seed(seed)
+        world = renderer.sample_worlds(count, generator, held_out=held_out, themes=self.themes)
+        world = world.to(self.device)
+        keyboard, mouse = (a.to(self.device) for a in renderer.sample_actions(count, frames, generator))
+        poses = renderer.integrate(world, renderer.sample_start(world, generator), keyboard, mouse)
+        drawn = renderer.render(world, poses, self.height, self.width, chunk=self.chunk, frames=self.draw)
+        if log:
+            rate = count * frames / (time.perf_counter() - begin)
+            print(f"drew {count} clips of {frames} frames, {rate:.0f} frames/s", flush=True)
+        return Clips(drawn, keyboard, mouse)

@@ -1,0 +1,283 @@
+"""Stage 3: the transformer and its image encoder, by flow matching over encoded clips.
+
+    python -m training.dit --latents FILE [FILE ...] --out DIR --seconds 900
+
+All blocks of a clip are trained at once: each noisy block attends to itself and to the clean blocks before
+it, exactly what it sees in play, where the clean pass has filled the caches. The model's own classes are used
+as they are; only the memory differs (`BlockContext`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from mgdemo.config import ActionConfig, ImageEncoderConfig, SamplingConfig, TransformerConfig
+from mgdemo.model.action import Gain, window_rows
+from mgdemo.model.attention import attention
+from mgdemo.model.cache import LayerMemory, Memory
+from mgdemo.model.flow import Schedule
+from mgdemo.model.image_encoder import ImageEncoder
+from mgdemo.model.transformer import Transformer
+from training import clips
+from training.latents import Latents
+from training.optim import Optimiser, Step, trapezoid
+
+CONTEXT_NOISE = 0.3  # most noise put on clean blocks, so that the model bears its own mistakes
+SAMPLER_SHARE = 0.65  # share of blocks at the sampler's own noise levels
+FAR = 3000  # latent frames: how far into a play a clip may pretend to be
+
+
+def tiny_config(keyboard_dim: int = 4, mouse: bool = True) -> tuple[TransformerConfig, ImageEncoderConfig]:
+    image = ImageEncoderConfig(image_size=112, patch_size=14, dim=64, out_dim=64, num_heads=1, num_layers=2)
+    action = ActionConfig(
+        blocks=[0, 1, 2],
+        keyboard_dim_in=keyboard_dim,
+        enable_mouse=mouse,
+        heads_num=2,
+        hidden_size=8,
+        img_hidden_size=192,
+        keyboard_hidden_dim=128,
+        mouse_hidden_dim=128,
+    )
+    transformer = TransformerConfig(
+        action_config=action, dim=192, ffn_dim=384, num_heads=4, num_layers=6, img_dim=image.dim
+    )
+    return transformer, image
+
+
+SAMPLING = SamplingConfig(denoising_steps=[1000, 700, 350], timestep_shift=2.0)
+
+
+@dataclass
+class BlockContext:
+    """Attention of stacked (clean, noisy) blocks: each sees itself and the clean latent frames before it.
+
+    q, k, v are [2 * B * blocks * S, T, H, D], S streams that never mix (1, or the spatial tokens).
+    """
+
+    batch: int
+    blocks: int
+    before: float  # share of the block before that is still in the window
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        def split(t: Tensor) -> Tensor:
+            return t.unflatten(0, (2, self.batch, self.blocks, -1))
+
+        q, k, v = split(q), split(k), split(v)
+        keep = int(k.shape[4] * self.before)
+
+        def with_context(t: Tensor) -> Tensor:
+            context = t[:1, :, :-1, :, t.shape[4] - keep :].expand(2, *(-1,) * 6)
+            return torch.cat((context, t[:, :, 1:]), dim=4)
+
+        def run(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+            shape = q.shape
+            attend = short_attention if k.shape[4] <= 8 else attention
+            return attend(q.flatten(0, 3), k.flatten(0, 3), v.flatten(0, 3)).view(shape)
+
+        first = run(q[:, :, :1], k[:, :, :1], v[:, :, :1])
+        rest = run(q[:, :, 1:], with_context(k), with_context(v))
+        return torch.cat((first, rest), dim=2).flatten(0, 3)
+
+
+def short_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Attention over a handful of keys, written so that a compiler fuses it; shapes as in `attention`."""
+    scores = (q.unsqueeze(2) * k.unsqueeze(1)).float().sum(-1) / q.shape[-1] ** 0.5  # [N, Lq, Lk, H]
+    weights = scores.softmax(2).to(v.dtype)
+    return (weights.unsqueeze(-1) * v.unsqueeze(1)).sum(2)
+
+
+def teacher_forcing(transformer: Transformer, image_tokens: Tensor, batch: int, blocks: int) -> Memory:
+    """A memory for 2 * batch * blocks stacked blocks; image_tokens [batch, L, img_dim]."""
+    config = transformer.config
+    per_block = config.frames_per_block
+    context = BlockContext(batch, blocks, (config.local_attn_size - per_block) / per_block)
+    rings = {"video": context, "mouse": context, "keyboard": context}
+    cross = transformer.cross_memory(image_tokens)
+
+    def spread(t: Tensor) -> Tensor:
+        return t.repeat_interleave(blocks, 0).repeat(2, *(1,) * (t.ndim - 1))
+
+    return Memory([LayerMemory(cross=(spread(k), spread(v)), **rings) for k, v in cross])
+
+
+class Model(torch.nn.Module):
+    def __init__(self, transformer: TransformerConfig, image_encoder: ImageEncoderConfig):
+        super().__init__()
+        self.transformer = Transformer(transformer)
+        self.image_encoder = ImageEncoder(image_encoder)
+        encoder = self.image_encoder
+        unused = [encoder.transformer[-1], encoder.post_norm]
+        unused += [m for m in self.transformer.modules() if isinstance(m, Gain)]
+        for module in unused:
+            module.requires_grad_(False)
+        encoder.head.requires_grad_(False)
+
+
+class Batch(NamedTuple):
+    """B clips of latents with everything random already drawn."""
+
+    latents: Tensor  # [B, 16, F, h, w]
+    condition: Tensor  # [B, 20, F, h, w]
+    image: Tensor  # [B, 3, H, W] in [-1, 1]
+    keyboard: Tensor  # [B, blocks, rows, K]
+    mouse: Tensor  # [B, blocks, rows, 2]
+    start: Tensor  # [B] latent frame of the clip's first
+    noise: Tensor  # [2, B, 16, F, h, w] for the clean and the noisy copy
+    sigma: Tensor  # [2, B, blocks]
+    weight: Tensor  # [B, blocks] of each block's loss
+
+
+def stack_blocks(t: Tensor, blocks: int) -> Tensor:
+    """[B, C, F, h, w] -> [B * blocks, C, F / blocks, h, w]."""
+    return t.unflatten(2, (blocks, -1)).transpose(1, 2).flatten(0, 1)
+
+
+def flow_loss(model: Model, batch: Batch) -> Tensor:
+    """Mean squared error of the flow, weighted by sigma (between the x0 and the flow objective)."""
+    transformer = model.transformer
+    count, blocks = batch.sigma.shape[1:]
+    per_block = transformer.config.frames_per_block
+    sigma = batch.sigma.flatten().view(-1, 1, 1, 1, 1)
+    clean = stack_blocks(batch.latents, blocks).repeat(2, 1, 1, 1, 1)
+    noise = torch.cat([stack_blocks(n, blocks) for n in batch.noise])
+    noisy = (1 - sigma) * clean + sigma * noise
+    # The clean copy is told timestep 0, whatever noise it bears, as in play.
+    told = torch.cat((torch.zeros_like(batch.sigma[0]), batch.sigma[1])).flatten() * 1000
+    first = batch.start.view(-1, 1) + per_block * torch.arange(blocks, device=sigma.device)
+    with torch.autocast(noisy.device.type, torch.bfloat16, enabled=noisy.is_cuda):
+        inputs = transformer.block_inputs(
+            first.flatten().repeat(2),
+            stack_blocks(batch.condition, blocks).repeat(2, 1, 1, 1, 1),
+            batch.keyboard.flatten(0, 1).repeat(2, 1, 1),
+            batch.mouse.flatten(0, 1).repeat(2, 1, 1),
+        )
+        memory = teacher_forcing(transformer, model.image_encoder(batch.image), count, blocks)
+        flow = transformer(noisy, told.view(-1, 1).expand(-1, per_block), inputs, memory)
+    half = len(flow) // 2
+    error = (flow[half:].float() - (noise - clean)[half:]).square().mean((1, 2, 3, 4))
+    return (error * batch.sigma[1].flatten() * batch.weight.flatten()).mean() / batch.weight.mean()
+
+
+def draw_batch(data: Latents, batch: int, rows: int, levels: Tensor) -> Batch:
+    """A random batch; `levels` are the sampler's noise levels, `rows` those of a block's actions."""
+    device, blocks = data.latents.device, data.latents.shape[2] // 3
+    pick = torch.randint(len(data.latents), (batch,), device=device)
+    latents = data.latents[pick].float()
+    # Half the clips begin a play; the others pretend to be far into one, where the condition is steady.
+    later = torch.rand(batch, device=device) < 0.5
+    start = torch.where(later, 3 * torch.randint(blocks, FAR // 3, (batch,), device=device), 0)
+    mask = torch.zeros(batch, 4, *latents.shape[2:], device=device)
+    mask[:, :, 0] = (~later).float().view(-1, 1, 1, 1)
+    grey = data.grey[pick].float()
+    grey = torch.where(later.view(-1, 1, 1, 1, 1), grey[:, :, -1:], grey)
+    row = 12 * torch.arange(blocks, device=device).view(-1, 1) - 12 + torch.arange(rows, device=device)
+    row = row.clamp(min=0)
+
+    level = levels[torch.randint(len(levels), (batch, blocks), device=device)]
+    free = torch.rand(batch, blocks, device=device) * 0.97 + 0.03
+    noisy = torch.where(torch.rand(batch, blocks, device=device) < SAMPLER_SHARE, level, free)
+    clean = torch.rand(batch, blocks, device=device) * CONTEXT_NOISE
+    clean = clean * (torch.rand(batch, blocks, device=device) < 0.5)
+    weight = torch.ones(batch, blocks, device=device)
+    weight[:, 0] = (~later).float()  # far into a play, a block without the one before it is never made
+    return Batch(
+        latents,
+        torch.cat((mask, grey), dim=1),
+        clips.to_float(data.image[pick]),
+        data.keyboard[pick][:, row],
+        data.mouse[pick][:, row],
+        start,
+        torch.randn(2, *latents.shape, device=device),
+        torch.stack((clean, noisy)),
+        weight,
+    )
+
+
+def train(
+    model: Model,
+    data: Latents,
+    seconds: float,
+    *,
+    batch: int,
+    compiled: bool = True,
+    report: float = 20.0,
+    every: float = 1e9,
+    keep: Callable[[Optimiser], None] = lambda optimiser: None,
+) -> tuple[Optimiser, int]:
+    """Train for `seconds`, calling `keep` every so many; returns the optimiser and the number of steps."""
+    device = data.latents.device
+    optimiser = Optimiser([model], muon=0.015)
+    levels = Schedule.of(SAMPLING).sigmas.to(device)
+    rows = window_rows(model.transformer.config.action_config, model.transformer.config.frames_per_block)
+    if compiled:
+        for block in model.transformer.blocks:
+            block.compile(dynamic=False)
+    step = Step(lambda **b: flow_loss(model, Batch(**b)), optimiser, graph=device.type == "cuda")
+    begin = told = kept = time.perf_counter()
+    steps, mean = 0, None
+    while (now := time.perf_counter()) - begin < seconds:
+        optimiser.set_factor(trapezoid((now - begin) / seconds))
+        value = step(**draw_batch(data, batch, rows, levels)._asdict())
+        steps += 1
+        mean = value.clone() if mean is None else mean.lerp_(value, 0.02)
+        if steps % 50 == 0 and device.type == "cuda":
+            torch.cuda.synchronize()  # keep the queue short, so that the clock is honest
+        if now - told > report:
+            print(f"dit {now - begin:5.0f} s, step {steps}, loss {float(mean):.4f}", flush=True)
+            told = now
+        if now - kept > every:
+            keep(optimiser)
+            kept = now
+    return optimiser, steps
+
+
+def save(model: Model, folder: Path) -> None:
+    """The weights in fp16, in the layout of the published files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for part, prefix, name in (
+        (model.transformer, "model.", "transformer"),
+        (model.image_encoder, "visual.", "image_encoder"),
+    ):
+        tensors = {prefix + k: v.detach().half().contiguous() for k, v in part.state_dict().items()}
+        save_file(tensors, folder / f"{name}.safetensors")
+
+
+def main() -> None:
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
+    parser.add_argument("--latents", type=Path, nargs="+", required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seconds", type=float, default=900)
+    parser.add_argument("--batch", type=int, default=16)
+    args = parser.parse_args()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    torch.manual_seed(0)
+    torch.set_float32_matmul_precision("high")
+    data = Latents.load(args.latents, device)
+    print(f"{len(data.latents)} clips; latent std {float(data.latents[:200].float().std()):.3f}", flush=True)
+    model = Model(*tiny_config()).to(device)
+
+    def keep(optimiser: Optimiser) -> None:
+        optimiser.swap_ema()
+        save(model, args.out)
+        optimiser.swap_ema()
+
+    optimiser, steps = train(
+        model, data, args.seconds, batch=args.batch, compiled=device == "cuda", every=100, keep=keep
+    )
+    print(f"trained {steps} steps of {args.batch} clips", flush=True)
+    keep(optimiser)
+
+
+if __name__ == "__main__":
+    main()

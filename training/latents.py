@@ -1,0 +1,90 @@
+"""Stage 2: clips encoded once, as the transformer's training data.
+
+python -m training.latents --vae DIR --out FILE --clips 4800 --seed 10
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from mgdemo.config import VAEConfig
+from mgdemo.model.vae import VAE
+from training import clips
+from training.vae import HEIGHT, WIDTH
+
+BLOCKS = 7
+FRAMES = 12 * BLOCKS - 3
+PART = 320  # clips drawn at a time
+
+
+class Latents(NamedTuple):
+    """n encoded clips of T video frames, F = (T + 3) / 4 latent frames."""
+
+    latents: Tensor  # [n, 16, F, h, w]
+    grey: Tensor  # the same of the first frame followed by grey: the condition of a play
+    image: Tensor  # uint8 [n, 3, H, W], the first frame
+    keyboard: Tensor  # [n, T, 4]
+    mouse: Tensor  # [n, T, 2]
+
+    @classmethod
+    def load(cls, files: Iterable[Path], device: str) -> Latents:
+        parts = [load_file(file, device=device) for file in files]
+        return cls(*(torch.cat([part[name] for part in parts]) for name in cls._fields))
+
+    def save(self, file: Path) -> None:
+        save_file({name: t.contiguous() for name, t in self._asdict().items()}, file)
+
+
+@torch.no_grad()
+def encode(vae: VAE, made: clips.Clips, chunk: int = 8) -> Latents:
+    """Encode clips, and their first frames followed by grey."""
+    on_gpu = made.frames.is_cuda
+    latents, grey = [], []
+    with torch.autocast(made.frames.device.type, torch.float16, enabled=on_gpu):
+        for frames in made.frames.split(chunk):
+            video = clips.to_float(frames).transpose(1, 2)
+            blank = torch.zeros_like(video)
+            blank[:, :, 0] = video[:, :, 0]
+            latents.append(vae.encode(video))
+            grey.append(vae.encode(blank))
+    half = torch.float16 if on_gpu else torch.float32
+    return Latents(
+        torch.cat(latents).to(half), torch.cat(grey).to(half), made.frames[:, 0], made.keyboard, made.mouse
+    )
+
+
+def load_vae(folder: Path, device: str) -> VAE:
+    vae = VAE(VAEConfig(**json.loads((folder / "vae.json").read_text())["config"]))
+    vae.load_state_dict(load_file(folder / "vae.safetensors"))
+    return vae.to(device).eval().requires_grad_(False)
+
+
+def join(parts: list[Latents]) -> Latents:
+    return Latents(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
+
+
+def main() -> None:
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
+    parser.add_argument("--vae", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--clips", type=int, default=4800)
+    parser.add_argument("--seed", type=int, default=10)
+    args = parser.parse_args()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    vae = load_vae(args.vae, device)
+    source = clips.Source(device, HEIGHT, WIDTH, compiled=device == "cuda")
+    seeds = range(args.seed * 1000, args.seed * 1000 + args.clips // PART)
+    join([encode(vae, source.clips(PART, FRAMES, seed=seed)) for seed in seeds]).save(args.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""Last stage: put trained weights, their configuration and start images where the program finds them.
+
+    python -m training.publish --vae DIR --dit DIR --starts 9
+
+Writes worlds/universal/*.safetensors, worlds/universal/start/ and configs/universal-tiny.yaml.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+
+import yaml
+
+from mgdemo.config import CONFIGS, CheckpointConfig, FilesConfig, VAEConfig
+from training import renderer
+from training.dit import SAMPLING, tiny_config
+from training.vae import HEIGHT, WIDTH
+
+NOTE = (
+    "Preview world: a tiny model that knows only its own meadow, desert and snow, and paints them softly. "
+    "Places do not stay as they were once you have turned away."
+)
+
+
+def differing(value: dict, default: dict) -> dict:
+    """What of a nested configuration is not the default."""
+    out = {}
+    for key, item in value.items():
+        if isinstance(item, dict):
+            if inner := differing(item, default.get(key) or {}):
+                out[key] = inner
+        elif item != default.get(key):
+            out[key] = item
+    return out
+
+
+def configuration(vae: dict) -> CheckpointConfig:
+    transformer, image_encoder = tiny_config()
+    config = VAEConfig(**vae)
+    config.latent_mean = [round(x, 6) for x in config.latent_mean]
+    config.latent_std = [round(x, 6) for x in config.latent_std]
+    return CheckpointConfig(
+        name="universal-tiny",
+        title="Small places (embedded)",
+        mode="universal",
+        note=NOTE,
+        height=HEIGHT,
+        width=WIDTH,
+        files=FilesConfig(
+            folder="worlds/universal",
+            transformer="transformer.safetensors",
+            vae="vae.safetensors",
+            image_encoder="image_encoder.safetensors",
+        ),
+        transformer=transformer,
+        vae=config,
+        image_encoder=image_encoder,
+        sampling=SAMPLING,
+    )
+
+
+def main() -> None:
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
+    parser.add_argument("--vae", type=Path, required=True)
+    parser.add_argument("--dit", type=Path, required=True)
+    parser.add_argument("--starts", type=int, default=0, help="start images to draw anew")
+    args = parser.parse_args()
+    config = configuration(json.loads((args.vae / "vae.json").read_text())["config"])
+    folder = CONFIGS.parent / config.files.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy(args.vae / "vae.safetensors", folder)
+    for name in ("transformer", "image_encoder"):
+        shutil.copy(args.dit / f"{name}.safetensors", folder)
+    text = yaml.safe_dump(
+        differing(asdict(config), asdict(CheckpointConfig())),
+        sort_keys=False,
+        default_flow_style=None,
+        width=110,
+    )
+    (CONFIGS / f"{config.name}.yaml").write_text(text)
+    if args.starts:
+        renderer.start_images(str(folder / "start"), args.starts, height=HEIGHT, width=WIDTH)
+
+
+if __name__ == "__main__":
+    main()

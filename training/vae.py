@@ -1,0 +1,192 @@
+"""Stage 1: the VAE, trained on clips drawn as it goes.
+
+    python -m training.vae --out DIR --seconds 240
+
+Writes vae.safetensors (fp16) and vae.json (architecture, latent statistics, quality on unseen places).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from torch import Tensor
+
+from mgdemo.config import VAEConfig
+from mgdemo.model.vae import VAE
+from training import clips
+from training.optim import Optimiser, Step, trapezoid
+
+STD_FLOOR = 0.2  # channels the KL has silenced would otherwise be blown up into pure noise
+HEIGHT, WIDTH = 144, 256
+LONG_EVERY = 6  # every so many steps a whole clip instead of crops
+
+
+def tiny_config() -> VAEConfig:
+    """8x in space (2x2 pixel squares, then two halvings), 4x in time."""
+    return VAEConfig(
+        dim=24,
+        dim_mult=[1, 2, 2],
+        num_res_blocks=1,
+        temporal_downsample=[True, True],
+        pixel_shuffle=2,
+        latent_mean=[0.0] * 16,
+        latent_std=[1.0] * 16,
+    )
+
+
+def edges(video: Tensor) -> tuple[Tensor, Tensor]:
+    return video.diff(dim=-1), video.diff(dim=-2)
+
+
+def reconstruction(made: Tensor, true: Tensor) -> Tensor:
+    """L1 on pixels, on edges, at a quarter of the size and on differences in time."""
+
+    def l1(a: Tensor, b: Tensor) -> Tensor:
+        return (a - b).abs().mean()
+
+    small = [F.avg_pool3d(v, (1, 4, 4)) for v in (made, true)]
+    loss = l1(made, true) + 0.5 * l1(*small) + 0.25 * l1(made.diff(dim=2), true.diff(dim=2))
+    return loss + 0.5 * sum(l1(a, b) for a, b in zip(edges(made), edges(true), strict=True))
+
+
+def vae_loss(vae: VAE, video: Tensor, noise: Tensor, jitter: Tensor) -> Tensor:
+    """video [B, 3, T, H, W] in [-1, 1]; jitter [B] is the noise a decoder must bear on its latents."""
+    with torch.autocast(video.device.type, torch.bfloat16, enabled=video.is_cuda):
+        mean, log_var = vae.moments(video, {})
+        log_var = log_var.float().clamp(-12, 4)
+        spread = (0.5 * log_var).exp() + jitter.view(-1, 1, 1, 1, 1)
+        made = vae.decode_raw(mean + spread * noise)
+    kl = 0.5 * (mean.float().square() + log_var.exp() - 1 - log_var).mean()
+    return reconstruction(made.float(), video) + 3e-4 * kl
+
+
+class Crops:
+    """Random pieces of a pool of rendered clips."""
+
+    def __init__(self, pool: Tensor, frames: int, height: int, width: int, generator: torch.Generator):
+        self.pool, self.size, self.generator = pool, (frames, height, width), generator
+
+    def draw(self, batch: int) -> Tensor:
+        pieces = []
+        for _ in range(batch):
+            limits = (
+                len(self.pool),
+                *(full - part + 1 for full, part in zip(self._full(), self.size, strict=True)),
+            )
+            clip, t, y, x = (int(torch.randint(n, (), generator=self.generator)) for n in limits)
+            y, x = y - y % 2, x - x % 2
+            frames, height, width = self.size
+            pieces.append(self.pool[clip, t : t + frames, :, y : y + height, x : x + width])
+        video = clips.to_float(torch.stack(pieces)).transpose(1, 2)
+        return video.contiguous(memory_format=torch.channels_last_3d)
+
+    def _full(self) -> tuple[int, int, int]:
+        _, frames, _, height, width = self.pool.shape
+        return frames, height, width
+
+
+@torch.no_grad()
+def statistics(vae: VAE, pool: Tensor) -> tuple[list[float], list[float]]:
+    """Mean and floored standard deviation of each latent channel over a pool of clips [n, T, 3, H, W]."""
+    latents = torch.cat([vae.moments(clips.to_float(c[None]).transpose(1, 2), {})[0] for c in pool])
+    mean, std = latents.mean((0, 2, 3, 4)), latents.std((0, 2, 3, 4))
+    return mean.tolist(), std.clamp(min=STD_FLOOR).tolist()
+
+
+@torch.no_grad()
+def quality(vae: VAE, pool: Tensor) -> dict[str, float]:
+    """PSNR in dB and the share of gradient energy kept, on clips [n, T, 3, H, W]."""
+    psnr, energy = [], []
+    for clip in pool:
+        video = clips.to_float(clip[None]).transpose(1, 2)
+        made = vae.decode(vae.encode(video))
+        psnr.append(-10 * ((made - video) / 2).square().mean().log10())
+        energy.append(sum(e.abs().mean() for e in edges(made)) / sum(e.abs().mean() for e in edges(video)))
+    return {"psnr": float(torch.stack(psnr).mean()), "gradient": float(torch.stack(energy).mean())}
+
+
+def train(
+    config: VAEConfig,
+    device: str,
+    seconds: float,
+    *,
+    pool: Tensor,
+    held_out: Tensor,
+    batch: int = 24,
+    crop: tuple[int, int, int] = (13, 96, 96),
+    long: int = 41,
+    report: float = 20.0,
+    compiled: bool = True,
+) -> tuple[VAE, dict[str, float]]:
+    """Train for `seconds` on a pool of clips [n, T, 3, H, W] uint8; returns the averaged model."""
+    torch.manual_seed(0)
+    generator = torch.Generator().manual_seed(0)
+    vae = VAE(config).to(device)
+    for module in vae.modules():
+        if isinstance(module, torch.nn.Conv3d):
+            module.to(memory_format=torch.channels_last_3d)
+    optimiser = Optimiser([vae], muon=0.01, adamw=2e-3, ema=0.998)
+
+    def step_of(sampler: Crops, count: int) -> callable:
+        run = Step(lambda **inputs: vae_loss(vae, **inputs), optimiser, graph=device == "cuda")
+
+        def step() -> Tensor:
+            video = sampler.draw(count)
+            frames, height, width = sampler.size
+            factor = config.spatial_factor
+            shape = (count, config.z_dim, (frames - 1) // 4 + 1, height // factor, width // factor)
+            jitter = 0.1 * (torch.rand(count, generator=generator) < 0.5).float()
+            return run(video=video, noise=torch.randn(shape, device=device), jitter=jitter.to(device))
+
+        return step
+
+    height, width = pool.shape[-2:]
+    short_step = step_of(Crops(pool, *crop, generator), batch)
+    long_step = step_of(Crops(pool, long, height, width, generator), max(1, batch // 12))
+    begin = told = time.perf_counter()
+    steps = 0
+    while (now := time.perf_counter()) - begin < seconds:
+        optimiser.set_factor(trapezoid((now - begin) / seconds))
+        value = long_step() if steps % LONG_EVERY == LONG_EVERY - 1 else short_step()
+        steps += 1
+        if now - told > report:
+            print(f"vae {now - begin:5.0f} s, step {steps}, loss {float(value):.4f}", flush=True)
+            told = now
+    optimiser.swap_ema()
+    config.latent_mean, config.latent_std = statistics(vae, pool[:24])
+    figures = quality(vae, held_out) | {"steps": steps}
+    print(f"vae on unseen places: {figures}", flush=True)
+    return vae, figures
+
+
+def save(vae: VAE, figures: dict[str, float], folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file({k: v.half().contiguous() for k, v in vae.state_dict().items()}, folder / "vae.safetensors")
+    (folder / "vae.json").write_text(json.dumps({"config": asdict(vae.config), "figures": figures}, indent=1))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seconds", type=float, default=240)
+    parser.add_argument("--clips", type=int, default=768)
+    args = parser.parse_args()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    source = clips.Source(device, HEIGHT, WIDTH)
+    pool = source.clips(args.clips, 41, seed=1).frames
+    held_out = source.clips(12, 41, seed=2, held_out=True).frames
+    vae, figures = train(tiny_config(), device, args.seconds, pool=pool, held_out=held_out)
+    save(vae, figures, args.out)
+
+
+if __name__ == "__main__":
+    main()
