@@ -114,6 +114,7 @@ class SamplingConfig:
 
     denoising_steps: list[int] = field(default_factory=lambda: [1000, 666, 333])
     timestep_shift: float = 5.0
+    noise_scale: float = 1.0  # of the noise mixed in between steps (S_noise, Karras et al., 2022)
 
 
 @dataclass

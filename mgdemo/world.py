@@ -152,7 +152,7 @@ class World:
         x = self._noise(0)
         for step, (sigma, timestep) in enumerate(zip(schedule.sigmas, schedule.timesteps, strict=True)):
             if step:
-                x = add_noise(x, self._noise(step), sigma)
+                x = add_noise(x, schedule.noise_scale * self._noise(step), sigma)
             x = predict_x0(x, flow(x, timestep), sigma)
         flow(x, torch.zeros_like(timestep))  # the clean pass
         self.block, self._rows = self.block + 1, rows

@@ -54,7 +54,7 @@ def tiny_config(keyboard_dim: int = 4, mouse: bool = True) -> tuple[TransformerC
     return transformer, image
 
 
-SAMPLING = SamplingConfig(denoising_steps=[1000, 700, 350], timestep_shift=2.0)
+SAMPLING = SamplingConfig(denoising_steps=[1000, 700, 350], timestep_shift=2.0, noise_scale=1.3)
 
 
 @dataclass

@@ -20,17 +20,21 @@ def sigma_table(shift: float) -> Tensor:
 
 @dataclass
 class Schedule:
-    """A sampling schedule: `timesteps` [S] and `sigmas` [S], noisiest first."""
+    """A sampling schedule: `timesteps` [S] and `sigmas` [S], noisiest first.
+
+    `noise_scale` above 1 makes up for the detail that a small model loses from step to step.
+    """
 
     sigmas: Tensor
     timesteps: Tensor
+    noise_scale: float = 1.0
 
     @classmethod
     def of(cls, config: SamplingConfig) -> Schedule:
         """Denoising step d is entry 1000 - d of the table: 1000 is pure noise."""
         index = [TABLE - step for step in config.denoising_steps]
         sigmas = sigma_table(config.timestep_shift)[index]
-        return cls(sigmas, sigmas * TABLE)
+        return cls(sigmas, sigmas * TABLE, config.noise_scale)
 
 
 def sigma_of(timestep: Tensor, shift: float) -> Tensor:
