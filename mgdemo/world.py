@@ -17,7 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from mgdemo.actions import ActionTrack, block_frames
-from mgdemo.checkpoints import Located, resolve
+from mgdemo.checkpoints import CheckpointError, Located, resolve
 from mgdemo.config import CheckpointConfig
 from mgdemo.model.action import window_rows
 from mgdemo.model.flow import Schedule, add_noise, predict_x0
@@ -26,6 +26,8 @@ from mgdemo.model.transformer import Transformer
 from mgdemo.model.vae import VAE
 from mgdemo.picture import pixel_values, prepare_image
 from mgdemo.weights import PREFIX, load_weights
+
+SPREAD = 3  # blocks after the first over which the start condition is encoded
 
 Noise = Callable[[int, int], Tensor]
 Progress = Callable[[float, str], None]
@@ -57,7 +59,8 @@ class Condition:
     """Latents of the start image followed by grey frames for ever, encoded only as far as needed.
 
     The encoder looks back a bounded number of frames: once that span holds nothing but grey, its output
-    stays the same, so the last latent stands for all later ones.
+    stays the same, so the last latent stands for all later ones. The work until then is spread over the
+    blocks 1 to 3, so that the first picture comes at once and from block 4 on a block costs the same for ever.
     """
 
     def __init__(self, vae: VAE, image: Tensor):
@@ -69,14 +72,16 @@ class Condition:
 
     def block(self, start: int, frames: int) -> Tensor:
         """Condition [1, 20, frames, h, w] of latent frames from `start`: mask (1 = given), then latents."""
-        needed = min(start + frames, self.steady + 1)
+        end = self.steady + 1
+        stride = max(frames, -(-(end - frames) // SPREAD))
+        needed = min(frames + stride * (start // frames), end)
         while (known := self.latents.shape[2]) < needed:
             # Always in the same pieces, whatever is asked for first, so that a restored play is exact.
-            count = min(frames - known % frames, needed - known)
+            count = min(frames - known if known < frames else stride, end - known)
             size = (*self.image.shape[:2], count * self.vae.config.temporal_factor, *self.image.shape[3:])
             grey = self.vae.encode(self.image.new_zeros(size), self.state)
             self.latents = torch.cat((self.latents, grey), dim=2)
-        if self.latents.shape[2] > self.steady:
+        if self.latents.shape[2] == end:
             self.state.clear()  # nothing is left to encode
         index = torch.arange(start, start + frames).clamp(max=self.steady)
         latents = self.latents[:, :, index]
@@ -236,6 +241,8 @@ def load_world_model(
     config = located.config
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise CheckpointError(f"There is no NVIDIA GPU that PyTorch can use for device {device}; give cpu.")
     dtype = torch.bfloat16 if torch.device(device).type == "cuda" or fast_bfloat16() else torch.float32
     with torch.device("meta"):
         nets = {
