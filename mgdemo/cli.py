@@ -193,10 +193,18 @@ def _play(args: argparse.Namespace) -> None:
     mode = MODES[args.mode or "universal"]
     args.output_folder.mkdir(parents=True, exist_ok=True)
     located = _locate(args, mode.name)
-    if args.image is None:
-        answer = _ask("Start image (a file, or Enter for one that ships): ")
-        args.image = Path(answer).expanduser() if answer else None
-    image, name = _start_image(args, located.config.name, None)
+    asked = args.image is None
+    while True:
+        if asked:
+            answer = _ask("Start image (a file, or Enter for one that ships): ")
+            args.image = Path(answer).expanduser() if answer else None
+        try:
+            image, name = _start_image(args, located.config.name, None)
+            break
+        except ValueError as error:
+            if not asked or not answer:
+                raise
+            print(error)
 
     def told(frames, made: int, fps: float) -> None:
         from PIL import Image
@@ -295,7 +303,7 @@ def _start_image(args: argparse.Namespace, checkpoint: str, scenario: Scenario |
         path = shipped[0]
     if path is None:
         raise UsageError("No start image ships for this checkpoint; give one with --image.")
-    return _open(path), f"embedded:{path.stem}" if path in shipped else None
+    return _open(path), f"embedded:{path.stem}" if path.resolve() in shipped else None
 
 
 def _open(path: Path):

@@ -154,10 +154,10 @@ def type_in(monkeypatch, *lines):
 
 @pytest.mark.parametrize("leave", ["quit", EOFError, KeyboardInterrupt])
 def test_play_asks_for_an_image_and_for_each_blocks_action(worlds, photo, monkeypatch, capsys, leave):
-    asked = type_in(monkeypatch, str(photo), "w+l", "", "hop", "q", leave)
+    asked = type_in(monkeypatch, "nosuch.png", str(photo), "w+l", "", "hop", "q", leave)
     assert run("play", "--mode", "universal", "--seed", 3) == 0
-    assert asked[0].startswith("Start image")
-    assert asked[1:] == [f"block {n}> " for n in (0, 1, 2, 2, 3)]
+    assert asked[0].startswith("Start image") and asked[1] == asked[0]
+    assert asked[2:] == [f"block {n}> " for n in (0, 1, 2, 2, 3)]
     universal = MODES["universal"].frame
     expected = [universal(["forward", "look_right"])] * 2 + [universal([])]
     assert [len(track) for track in worlds[0].given] == [9, 12, 12]
