@@ -53,10 +53,10 @@ class CausalConv3d(nn.Conv3d):
 
     def forward(self, x: Tensor, state: State) -> Tensor:
         if self.look_back:
-            before = state.get(self)
-            if before is None:
-                before = x.new_zeros(*x.shape[:2], self.look_back, *x.shape[3:])
-            x = torch.cat((before, x), dim=2)
+            if self in state:
+                x = torch.cat((state[self], x), dim=2)
+            else:  # padding keeps the layout, channels last; the first state decides that of all later ones
+                x = F.pad(x, (0, 0, 0, 0, self.look_back, 0))
             state[self] = x[:, :, -self.look_back :].clone()
         return conv3d(x, self.weight, self.bias, self.time_stride, self.space_padding)
 
@@ -69,7 +69,8 @@ class RMSNorm(nn.Module):
         self.gamma = nn.Parameter(torch.ones(channels, *(1,) * axes))
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.normalize(x, dim=1) * (self.gamma * x.shape[1] ** 0.5)
+        length = torch.linalg.vector_norm(x, dim=1, keepdim=True).clamp_min(1e-12)
+        return x * length.reciprocal() * (self.gamma * x.shape[1] ** 0.5)
 
 
 class ResidualBlock(nn.Module):
