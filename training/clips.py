@@ -27,30 +27,22 @@ def to_float(frames: Tensor) -> Tensor:
 class Source:
     """Draws random plays of one mode at one size on one device."""
 
-    def __init__(
-        self,
-        device: str,
-        height: int,
-        width: int,
-        *,
-        themes: tuple[str, ...] | None = None,
-        compiled: bool = False,
-    ):
-        self.device, self.height, self.width, self.themes = device, height, width, themes
+    def __init__(self, device: str, height: int, width: int, *, compiled: bool = False):
+        """`compiled`: draw many times faster, after a minute of compiling."""
+        self.device, self.height, self.width = device, height, width
         draw = renderer.render_frames
         self.draw = torch.compile(draw, dynamic=False) if compiled else draw
         self.chunk = 1 if device == "cpu" else 64
 
-    def clips(self, count: int, frames: int, *, seed: int, held_out: bool = False, log: bool = True) -> Clips:
-        """`count` clips of `frames` video frames; the seed fixes them."""
+    def clips(self, count: int, frames: int, *, seed: int, held_out: bool = False) -> Clips:
+        """`count` clips of `frames` video frames; the seed and the count fix them."""
         begin = time.perf_counter()
         generator = torch.Generator().manual_seed(seed)
-        world = renderer.sample_worlds(count, generator, held_out=held_out, themes=self.themes)
+        world = renderer.sample_worlds(count, generator, held_out=held_out)
         world = world.to(self.device)
         keyboard, mouse = (a.to(self.device) for a in renderer.sample_actions(count, frames, generator))
         poses = renderer.integrate(world, renderer.sample_start(world, generator), keyboard, mouse)
         drawn = renderer.render(world, poses, self.height, self.width, chunk=self.chunk, frames=self.draw)
-        if log:
-            rate = count * frames / (time.perf_counter() - begin)
-            print(f"drew {count} clips of {frames} frames, {rate:.0f} frames/s", flush=True)
+        rate = count * frames / (time.perf_counter() - begin)
+        print(f"drew {count} clips of {frames} frames, {rate:.0f} frames/s", flush=True)
         return Clips(drawn, keyboard, mouse)

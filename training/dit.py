@@ -10,7 +10,7 @@ as they are; only the memory differs (`BlockContext`).
 from __future__ import annotations
 
 import argparse
-import time
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +29,7 @@ from mgdemo.model.image_encoder import ImageEncoder
 from mgdemo.model.transformer import Transformer
 from training import clips
 from training.latents import Latents
-from training.optim import Optimiser, Step, trapezoid
+from training.optim import Optimiser, Step, train_for
 
 CONTEXT_NOISE = 0.3  # most noise put on clean blocks, so that the model bears its own mistakes
 SAMPLER_SHARE = 0.65  # share of blocks at the sampler's own noise levels
@@ -59,21 +59,23 @@ SAMPLING = SamplingConfig(denoising_steps=[1000, 700, 350], timestep_shift=2.0, 
 
 @dataclass
 class BlockContext:
-    """Attention of stacked (clean, noisy) blocks: each sees itself and the clean latent frames before it.
+    """In place of a play's ring: stacked blocks, each of which sees itself and the clean frames before it.
 
-    q, k, v are [2 * B * blocks * S, T, H, D], S streams that never mix (1, or the spatial tokens).
+    q, k, v are [2 * batch * blocks * S, L, H, D]: the clean copies first, then the noisy ones; S streams that
+    never mix (the spatial tokens where attention is over time alone, else 1); L keys or queries of a block.
     """
 
     batch: int
     blocks: int
-    before: float  # share of the block before that is still in the window
+    frames: int  # latent frames of a block
+    before: int  # of the block before, those that are still in the window
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         def split(t: Tensor) -> Tensor:
             return t.unflatten(0, (2, self.batch, self.blocks, -1))
 
         q, k, v = split(q), split(k), split(v)
-        keep = int(k.shape[4] * self.before)
+        keep = k.shape[4] * self.before // self.frames
 
         def with_context(t: Tensor) -> Tensor:
             context = t[:1, :, :-1, :, t.shape[4] - keep :].expand(2, *(-1,) * 6)
@@ -97,10 +99,18 @@ def short_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 
 def teacher_forcing(transformer: Transformer, image_tokens: Tensor, batch: int, blocks: int) -> Memory:
-    """A memory for 2 * batch * blocks stacked blocks; image_tokens [batch, L, img_dim]."""
-    config = transformer.config
-    per_block = config.frames_per_block
-    context = BlockContext(batch, blocks, (config.local_attn_size - per_block) / per_block)
+    """A memory for 2 * batch * blocks stacked blocks; image_tokens [batch, L, img_dim].
+
+    Raises ValueError for a window that reaches back farther than the block before.
+    """
+    frames = transformer.config.frames_per_block
+    before = transformer.config.local_attn_size - frames
+    if not 0 <= before <= frames:
+        raise ValueError(
+            f"A window of {before + frames} latent frames reaches back beyond the block before: "
+            f"train with {frames} to {2 * frames}."
+        )
+    context = BlockContext(batch, blocks, frames, before)
     rings = {"video": context, "mouse": context, "keyboard": context}
     cross = transformer.cross_memory(image_tokens)
 
@@ -111,16 +121,15 @@ def teacher_forcing(transformer: Transformer, image_tokens: Tensor, batch: int, 
 
 
 class Model(torch.nn.Module):
+    """The two nets that learn together, without what is in their files but never runs."""
+
     def __init__(self, transformer: TransformerConfig, image_encoder: ImageEncoderConfig):
         super().__init__()
         self.transformer = Transformer(transformer)
-        self.image_encoder = ImageEncoder(image_encoder)
-        encoder = self.image_encoder
-        unused = [encoder.transformer[-1], encoder.post_norm]
-        unused += [m for m in self.transformer.modules() if isinstance(m, Gain)]
-        for module in unused:
-            module.requires_grad_(False)
-        encoder.head.requires_grad_(False)
+        self.image_encoder = encoder = ImageEncoder(image_encoder)
+        gains = [module for module in self.transformer.modules() if isinstance(module, Gain)]
+        for unused in (encoder.transformer[-1], encoder.post_norm, encoder.head, *gains):
+            unused.requires_grad_(False)
 
 
 class Batch(NamedTuple):
@@ -206,39 +215,33 @@ def draw_batch(data: Latents, batch: int, rows: int, levels: Tensor) -> Batch:
 def train(
     model: Model,
     data: Latents,
-    seconds: float,
+    seconds: float = math.inf,
     *,
+    steps: int = 0,
     batch: int,
-    compiled: bool = True,
     report: float = 20.0,
-    every: float = 1e9,
-    keep: Callable[[Optimiser], None] = lambda optimiser: None,
-) -> tuple[Optimiser, int]:
-    """Train for `seconds`, calling `keep` every so many; returns the optimiser and the number of steps."""
+    every: float = math.inf,
+    keep: Callable[[], None] = lambda: None,
+) -> int:
+    """Train for `seconds` (or so many `steps`) on random batches of clips; returns the number of steps.
+
+    Every `every` seconds `keep` is called. Then and at the end the model holds its averaged weights.
+    """
     device = data.latents.device
-    optimiser = Optimiser([model], muon=0.015)
+    optimiser = Optimiser(model, muon=0.015)
     levels = Schedule.of(SAMPLING).sigmas.to(device)
     rows = window_rows(model.transformer.config.action_config, model.transformer.config.frames_per_block)
-    if compiled:
+    if device.type == "cuda":
         for block in model.transformer.blocks:
             block.compile(dynamic=False)
-    step = Step(lambda **b: flow_loss(model, Batch(**b)), optimiser, graph=device.type == "cuda")
-    begin = told = kept = time.perf_counter()
-    steps, mean = 0, None
-    while (now := time.perf_counter()) - begin < seconds:
-        optimiser.set_factor(trapezoid((now - begin) / seconds))
-        value = step(**draw_batch(data, batch, rows, levels)._asdict())
-        steps += 1
-        mean = value.clone() if mean is None else mean.lerp_(value, 0.02)
-        if steps % 50 == 0 and device.type == "cuda":
-            torch.cuda.synchronize()  # keep the queue short, so that the clock is honest
-        if now - told > report:
-            print(f"dit {now - begin:5.0f} s, step {steps}, loss {float(mean):.4f}", flush=True)
-            told = now
-        if now - kept > every:
-            keep(optimiser)
-            kept = now
-    return optimiser, steps
+    run = Step(lambda **inputs: flow_loss(model, Batch(**inputs)), optimiser)
+
+    def step(_index: int) -> Tensor:
+        return run(**draw_batch(data, batch, rows, levels)._asdict())
+
+    return train_for(
+        "dit", optimiser, step, seconds=seconds, steps=steps, report=report, every=every, keep=keep
+    )
 
 
 def save(model: Model, folder: Path) -> None:
@@ -267,16 +270,12 @@ def main() -> None:
     print(f"{len(data.latents)} clips; latent std {float(data.latents[:200].float().std()):.3f}", flush=True)
     model = Model(*tiny_config()).to(device)
 
-    def keep(optimiser: Optimiser) -> None:
-        optimiser.swap_ema()
+    def keep() -> None:
         save(model, args.out)
-        optimiser.swap_ema()
 
-    optimiser, steps = train(
-        model, data, args.seconds, batch=args.batch, compiled=device == "cuda", every=100, keep=keep
-    )
+    steps = train(model, data, args.seconds, batch=args.batch, every=100, keep=keep)
     print(f"trained {steps} steps of {args.batch} clips", flush=True)
-    keep(optimiser)
+    keep()
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
 """Stage 2: clips encoded once, as the transformer's training data.
 
-python -m training.latents --vae DIR --out FILE --clips 4800 --seed 10
+    python -m training.latents --vae DIR --out FILE --clips 4800 --seed 10
+
+Files made with different seeds hold different clips, and can be trained on together.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -15,10 +16,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from mgdemo.config import VAEConfig
 from mgdemo.model.vae import VAE
 from training import clips
-from training.vae import HEIGHT, WIDTH
+from training.vae import HEIGHT, WIDTH, load
 
 BLOCKS = 7
 FRAMES = 12 * BLOCKS - 3
@@ -28,7 +28,7 @@ PART = 320  # clips drawn at a time
 class Latents(NamedTuple):
     """n encoded clips of T video frames, F = (T + 3) / 4 latent frames."""
 
-    latents: Tensor  # [n, 16, F, h, w]
+    latents: Tensor  # float16 [n, 16, F, h, w], normalised
     grey: Tensor  # the same of the first frame followed by grey: the condition of a play
     image: Tensor  # uint8 [n, 3, H, W], the first frame
     keyboard: Tensor  # [n, T, 4]
@@ -36,8 +36,7 @@ class Latents(NamedTuple):
 
     @classmethod
     def load(cls, files: Iterable[Path], device: str) -> Latents:
-        parts = [load_file(file, device=device) for file in files]
-        return cls(*(torch.cat([part[name] for part in parts]) for name in cls._fields))
+        return join([cls(**load_file(file, device=device)) for file in files])
 
     def save(self, file: Path) -> None:
         save_file({name: t.contiguous() for name, t in self._asdict().items()}, file)
@@ -46,25 +45,17 @@ class Latents(NamedTuple):
 @torch.no_grad()
 def encode(vae: VAE, made: clips.Clips, chunk: int = 8) -> Latents:
     """Encode clips, and their first frames followed by grey."""
-    on_gpu = made.frames.is_cuda
     latents, grey = [], []
-    with torch.autocast(made.frames.device.type, torch.float16, enabled=on_gpu):
+    with torch.autocast(made.frames.device.type, torch.float16, enabled=made.frames.is_cuda):
         for frames in made.frames.split(chunk):
             video = clips.to_float(frames).transpose(1, 2)
             blank = torch.zeros_like(video)
             blank[:, :, 0] = video[:, :, 0]
             latents.append(vae.encode(video))
             grey.append(vae.encode(blank))
-    half = torch.float16 if on_gpu else torch.float32
     return Latents(
-        torch.cat(latents).to(half), torch.cat(grey).to(half), made.frames[:, 0], made.keyboard, made.mouse
+        torch.cat(latents).half(), torch.cat(grey).half(), made.frames[:, 0], made.keyboard, made.mouse
     )
-
-
-def load_vae(folder: Path, device: str) -> VAE:
-    vae = VAE(VAEConfig(**json.loads((folder / "vae.json").read_text())["config"]))
-    vae.load_state_dict(load_file(folder / "vae.safetensors"))
-    return vae.to(device).eval().requires_grad_(False)
 
 
 def join(parts: list[Latents]) -> Latents:
@@ -80,10 +71,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=10)
     args = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    vae = load_vae(args.vae, device)
+    vae = load(args.vae, device)
     source = clips.Source(device, HEIGHT, WIDTH, compiled=device == "cuda")
-    seeds = range(args.seed * 1000, args.seed * 1000 + args.clips // PART)
-    join([encode(vae, source.clips(PART, FRAMES, seed=seed)) for seed in seeds]).save(args.out)
+    parts = []
+    for first in range(0, args.clips, PART):
+        made = source.clips(min(PART, args.clips - first), FRAMES, seed=1000 * args.seed + len(parts))
+        parts.append(encode(vae, made))
+    join(parts).save(args.out)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
-"""The optimiser of all stages, and the whole training step as one CUDA graph."""
+"""What all stages train with: the optimiser, the whole step as one CUDA graph, and the loop around it."""
 
 from __future__ import annotations
 
+import math
+import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -24,14 +26,12 @@ def orthogonalise(g: Tensor, steps: int = 5) -> Tensor:
 class Optimiser:
     """Muon (orthogonalised momentum) on matrices and kernels, AdamW on everything else, and an EMA.
 
-    All state is on the device and the learning rate's factor is a tensor, so that `step` can be captured in
-    a CUDA graph.
+    Embeddings and matrices with a side below 16 count as everything else. All state is on the device and the
+    learning rate's factor is a tensor, so that `step` can be captured in a CUDA graph.
     """
 
-    def __init__(
-        self, modules: Iterable[nn.Module], *, muon: float = 0.02, adamw: float = 3e-3, ema: float = 0.999
-    ):
-        named = [(n, p) for module in modules for n, p in module.named_parameters() if p.requires_grad]
+    def __init__(self, module: nn.Module, *, muon: float, adamw: float = 3e-3, ema: float = 0.999):
+        named = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
         self.params = [p for _, p in named]
         matrices = [
             p
@@ -96,16 +96,19 @@ class Optimiser:
 class Step:
     """Runs `loss(**inputs)`, its gradient and the optimiser; on a GPU as one replayed graph.
 
-    Small models are bound by kernel launches; replaying removes them. The inputs' shapes must stay the same.
+    Small models are bound by kernel launches; replaying removes them. The inputs' shapes must stay the same,
+    and the loss that is returned is overwritten by the next call.
     """
 
-    def __init__(self, loss: Callable[..., Tensor], optimiser: Optimiser, graph: bool):
-        self.loss, self.optimiser, self.graph = loss, optimiser, graph
+    def __init__(self, loss: Callable[..., Tensor], optimiser: Optimiser):
+        self.loss, self.optimiser = loss, optimiser
         self.captured: torch.cuda.CUDAGraph | None = None
+        self.inputs: dict[str, Tensor] = {}  # what the graph reads
+        self.value: Tensor | None = None  # what it writes
         self.warm_up = 3
 
     def __call__(self, **inputs: Tensor) -> Tensor:
-        if not self.graph:
+        if not self.optimiser.factor.is_cuda:
             return self._run(inputs)
         if self.captured is None:
             if self.warm_up:
@@ -137,3 +140,41 @@ class Step:
 def trapezoid(done: float, *, rise: float = 0.02, fall: float = 0.5) -> float:
     """Learning-rate factor at `done` of the time in [0, 1]: linear rise, plateau, linear fall to 0."""
     return max(0.0, min(1.0, done / rise, (1 - done) / fall))
+
+
+def train_for(
+    name: str,
+    optimiser: Optimiser,
+    step: Callable[[int], Tensor],
+    *,
+    seconds: float = math.inf,
+    steps: int = 0,
+    report: float = 20.0,
+    every: float = math.inf,
+    keep: Callable[[], None] = lambda: None,
+) -> int:
+    """Call step(0), step(1) and so on, each returning its loss, for `seconds`, or so many `steps` if given.
+
+    Every `report` seconds the mean loss is printed, every `every` seconds `keep` is called, with the averaged
+    weights in place; so they are at the end. Returns the number of steps.
+    """
+    begin = told = kept = time.perf_counter()
+    count, mean = 0, None
+    while (done := count / steps if steps else (time.perf_counter() - begin) / seconds) < 1:
+        optimiser.set_factor(trapezoid(done))
+        value = step(count)
+        count += 1
+        mean = value.clone() if mean is None else mean.lerp_(value, 0.02)
+        if count % 50 == 0 and value.is_cuda:
+            torch.cuda.synchronize()  # keep the queue short, so that the clock is honest
+        now = time.perf_counter()
+        if now - told > report:
+            print(f"{name} {now - begin:5.0f} s, step {count}, loss {float(mean):.4f}", flush=True)
+            told = now
+        if now - kept > every:
+            optimiser.swap_ema()
+            keep()
+            optimiser.swap_ema()
+            kept = now
+    optimiser.swap_ema()
+    return count

@@ -2,7 +2,8 @@
 
     python -m training.publish --vae DIR --dit DIR --starts 9
 
-Writes worlds/universal/*.safetensors, worlds/universal/start/ and configs/universal-tiny.yaml.
+Writes worlds/universal/*.safetensors and configs/universal-tiny.yaml and, with --starts, draws so many
+new start images of unseen places in worlds/universal/start/.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ def differing(value: dict, default: dict) -> dict:
 
 
 def configuration(vae: dict) -> CheckpointConfig:
+    """The checkpoint's, around a VAE's as stage 1 wrote it."""
     transformer, image_encoder = tiny_config()
     config = VAEConfig(**vae)
     config.latent_mean = [round(x, 6) for x in config.latent_mean]
@@ -63,28 +65,36 @@ def configuration(vae: dict) -> CheckpointConfig:
     )
 
 
-def main() -> None:
-    raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
-    parser.add_argument("--vae", type=Path, required=True)
-    parser.add_argument("--dit", type=Path, required=True)
-    parser.add_argument("--starts", type=int, default=0, help="start images to draw anew")
-    args = parser.parse_args()
-    config = configuration(json.loads((args.vae / "vae.json").read_text())["config"])
-    folder = CONFIGS.parent / config.files.folder
+def publish(vae: Path, dit: Path, root: Path, starts: int = 0) -> None:
+    """Copy the weights in the folders of stages 1 and 3 into the program at `root`, with all they need."""
+    config = configuration(json.loads((vae / "vae.json").read_text())["config"])
+    folder = root / config.files.folder
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copy(args.vae / "vae.safetensors", folder)
-    for name in ("transformer", "image_encoder"):
-        shutil.copy(args.dit / f"{name}.safetensors", folder)
+    shutil.copy(vae / config.files.vae, folder)
+    for name in (config.files.transformer, config.files.image_encoder):
+        shutil.copy(dit / name, folder)
     text = yaml.safe_dump(
         differing(asdict(config), asdict(CheckpointConfig())),
         sort_keys=False,
         default_flow_style=None,
         width=110,
     )
-    (CONFIGS / f"{config.name}.yaml").write_text(text)
-    if args.starts:
-        renderer.start_images(str(folder / "start"), args.starts, height=HEIGHT, width=WIDTH)
+    configs = root / CONFIGS.name
+    configs.mkdir(exist_ok=True)
+    (configs / f"{config.name}.yaml").write_text(text)
+    if starts:
+        renderer.start_images(str(folder / "start"), starts, height=HEIGHT, width=WIDTH)
+
+
+def main() -> None:
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
+    parser.add_argument("--vae", type=Path, required=True)
+    parser.add_argument("--dit", type=Path, required=True)
+    parser.add_argument("--starts", type=int, default=0, help="start images to draw anew")
+    parser.add_argument("--root", type=Path, default=CONFIGS.parent, help="default: this program")
+    args = parser.parse_args()
+    publish(args.vae, args.dit, args.root, args.starts)
 
 
 if __name__ == "__main__":

@@ -9,23 +9,25 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
+import math
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from mgdemo.config import VAEConfig
 from mgdemo.model.vae import VAE
+from mgdemo.world import channels_last
 from training import clips
-from training.optim import Optimiser, Step, trapezoid
+from training.optim import Optimiser, Step, train_for
 
 STD_FLOOR = 0.2  # channels the KL has silenced would otherwise be blown up into pure noise
 HEIGHT, WIDTH = 144, 256
-LONG_EVERY = 6  # every so many steps a whole clip instead of crops
+LONG_EVERY = 6  # every so many steps whole pictures instead of crops
 
 
 def tiny_config() -> VAEConfig:
@@ -115,27 +117,29 @@ def quality(vae: VAE, pool: Tensor) -> dict[str, float]:
 def train(
     config: VAEConfig,
     device: str,
-    seconds: float,
+    seconds: float = math.inf,
     *,
+    steps: int = 0,
     pool: Tensor,
     held_out: Tensor,
     batch: int = 24,
     crop: tuple[int, int, int] = (13, 96, 96),
     long: int = 41,
     report: float = 20.0,
-    compiled: bool = True,
 ) -> tuple[VAE, dict[str, float]]:
-    """Train for `seconds` on a pool of clips [n, T, 3, H, W] uint8; returns the averaged model."""
+    """Train for `seconds` (or so many `steps`) on a pool of clips [n, T, 3, H, W] uint8.
+
+    Batches of `batch` crops (frames, height, width) take turns with a few whole pictures of `long` frames.
+    Returns the averaged model and its quality on the clips `held_out`; its statistics go into `config`.
+    """
     torch.manual_seed(0)
     generator = torch.Generator().manual_seed(0)
     vae = VAE(config).to(device)
-    for module in vae.modules():
-        if isinstance(module, torch.nn.Conv3d):
-            module.to(memory_format=torch.channels_last_3d)
-    optimiser = Optimiser([vae], muon=0.01, adamw=2e-3, ema=0.998)
+    channels_last(vae)
+    optimiser = Optimiser(vae, muon=0.01, adamw=2e-3, ema=0.998)
 
-    def step_of(sampler: Crops, count: int) -> callable:
-        run = Step(lambda **inputs: vae_loss(vae, **inputs), optimiser, graph=device == "cuda")
+    def step_of(sampler: Crops, count: int) -> Callable[[], Tensor]:
+        run = Step(lambda **inputs: vae_loss(vae, **inputs), optimiser)
 
         def step() -> Tensor:
             video = sampler.draw(count)
@@ -150,16 +154,11 @@ def train(
     height, width = pool.shape[-2:]
     short_step = step_of(Crops(pool, *crop, generator), batch)
     long_step = step_of(Crops(pool, long, height, width, generator), max(1, batch // 12))
-    begin = told = time.perf_counter()
-    steps = 0
-    while (now := time.perf_counter()) - begin < seconds:
-        optimiser.set_factor(trapezoid((now - begin) / seconds))
-        value = long_step() if steps % LONG_EVERY == LONG_EVERY - 1 else short_step()
-        steps += 1
-        if now - told > report:
-            print(f"vae {now - begin:5.0f} s, step {steps}, loss {float(value):.4f}", flush=True)
-            told = now
-    optimiser.swap_ema()
+
+    def step(index: int) -> Tensor:
+        return long_step() if index % LONG_EVERY == LONG_EVERY - 1 else short_step()
+
+    steps = train_for("vae", optimiser, step, seconds=seconds, steps=steps, report=report)
     config.latent_mean, config.latent_std = statistics(vae, pool[:24])
     figures = quality(vae, held_out) | {"steps": steps}
     print(f"vae on unseen places: {figures}", flush=True)
@@ -167,9 +166,17 @@ def train(
 
 
 def save(vae: VAE, figures: dict[str, float], folder: Path) -> None:
+    """The weights in fp16, with their configuration and figures beside them."""
     folder.mkdir(parents=True, exist_ok=True)
     save_file({k: v.half().contiguous() for k, v in vae.state_dict().items()}, folder / "vae.safetensors")
     (folder / "vae.json").write_text(json.dumps({"config": asdict(vae.config), "figures": figures}, indent=1))
+
+
+def load(folder: Path, device: str) -> VAE:
+    """What `save` wrote, as fp32 weights that no longer learn."""
+    vae = VAE(VAEConfig(**json.loads((folder / "vae.json").read_text())["config"]))
+    vae.load_state_dict(load_file(folder / "vae.safetensors"))
+    return vae.to(device).eval().requires_grad_(False)
 
 
 def main() -> None:
@@ -181,7 +188,7 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=768)
     args = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    source = clips.Source(device, HEIGHT, WIDTH)
+    source = clips.Source(device, HEIGHT, WIDTH)  # so few that compiling would take longer
     pool = source.clips(args.clips, 41, seed=1).frames
     held_out = source.clips(12, 41, seed=2, held_out=True).frames
     vae, figures = train(tiny_config(), device, args.seconds, pool=pool, held_out=held_out)
