@@ -332,10 +332,11 @@ def load_weights(
         instead = f" It is the {report.text}." if report.state == "ok" else ""
         raise CheckpointError(f"{path} does not fit: {'; '.join(problems)}.{instead}")
     total = sum(prod(t.shape) * t.dtype.itemsize for t in found.values())
+    unit, times = ("GB", 1e9) if total > 1e9 else ("MB", 1e6)
     loaded, done = {}, 0
     for name, stored in found.items():
         loaded[name] = stored.read().to(device=device, dtype=dtype or stored.dtype, copy=True)
         done += prod(stored.shape) * stored.dtype.itemsize
         if progress:
-            progress(done / total, f"{path.name}, {done / 1e9:.1f} of {total / 1e9:.1f} GB")
+            progress(done / total, f"Reading {path.name}, {done / times:.1f} of {total / times:.1f} {unit}")
     module.load_state_dict(loaded, assign=True)

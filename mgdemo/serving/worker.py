@@ -30,6 +30,7 @@ from mgdemo.video.encode import H264Encoder, jpeg
 UNACKNOWLEDGED = 3  # blocks; above, live play waits for its visitor
 MARGIN = 0.03  # seconds by which a block is to be early
 PATIENCE = 2.0  # seconds after which a track's next block no longer gives way to live play
+AUDIENCE = 2.0  # seconds for which a track waits for its visitor's player, so that all of it is seen
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +63,7 @@ class _Play:
     world: Any = None
     model: Any = None
     encoder: H264Encoder | None = None
+    opening: float = -math.inf  # when a track begins without a player
     attached: bool = False
     jpeg: bool = False
     want_key: bool = False
@@ -83,11 +85,12 @@ class _Play:
     def live(self) -> bool:
         return self.order.track is None
 
-    @property
-    def ready(self) -> bool:
+    def ready(self, now: float) -> bool:
         if self.world is None:
             return False
-        return not self.live or (self.attached and self.blocks - self.acknowledged <= UNACKNOWLEDGED)
+        if self.live:
+            return self.attached and self.blocks - self.acknowledged <= UNACKNOWLEDGED
+        return self.attached or self.blocks > 0 or now >= self.opening
 
     def release(self) -> None:
         self.held, self.pressed, self.camera, self.glance = (), {}, (0.0, 0.0), None
@@ -203,9 +206,9 @@ class Worker:
         """The play whose block is to be made next, and when to begin: as late as all can be in time.
 
         Live plays go by the moment when their player runs dry. A track's block fills the time that they
-        leave, and comes first when it has waited too long.
+        leave, and comes first when it has waited too long. Without a play, the moment is that to look again.
         """
-        plays = [play for play in self._plays.values() if play.ready]
+        plays = [play for play in self._plays.values() if play.ready(now)]
         live = sorted((play for play in plays if play.live), key=lambda play: play.dry)
         start = math.inf
         for play in reversed(live):
@@ -217,7 +220,8 @@ class Worker:
             track = min(tracks, key=lambda play: play.served)
             if now + track.cost.high <= start or now - track.served > PATIENCE:
                 return track, now
-        return (live[0], start) if live else (None, math.inf)
+        again = min((p.opening for p in self._plays.values() if p.opening > now), default=math.inf)
+        return (live[0], start) if live and start <= again else (None, again)
 
     def _guard(self, play: _Play, step: Callable[[_Play], None]) -> None:
         """Run a step of a play; if it fails, the play ends and the others go on."""
@@ -283,6 +287,7 @@ class Worker:
             )
         play.encoder = H264Encoder(width, height, model.fps)
         play.model, play.world = model, model.start(order.image, order.seed)
+        play.opening = time.monotonic() + AUDIENCE
         self.emit(m.Ready(order.session, mode, width, height, model.fps))
 
     def _make(self, play: _Play) -> None:

@@ -105,6 +105,7 @@ class Choices:
             columns=3,
             allow_preview=False,
             selected_index=0 if images else None,
+            visible=bool(images),
             object_fit="cover",
             interactive=False,
             buttons=[],
@@ -151,6 +152,7 @@ class Choices:
             gr.Gallery(
                 images + ([open_picture(own, entry)] if own else []),
                 selected_index=paths.index(image) if image else None,
+                visible=bool(paths),
             ),
             image,
             gr.HTML(setup=self.setup(checkpoint, image)),
@@ -164,7 +166,7 @@ class Choices:
         try:
             return upload, *self.choose_checkpoint(checkpoint, upload, upload)
         except PictureError as error:
-            gr.Warning(escape(str(error)), title="This picture cannot be used")
+            gr.Warning(escape(str(error)))
             return (gr.skip(),) * 5
 
     def setup(self, checkpoint: str, image: str | None) -> dict:
@@ -194,5 +196,4 @@ class Choices:
 
 def _about(entry: Entry) -> str:
     needs = f"Needs {entry.needs}." if entry.needs else ""
-    words = [entry.config.note, needs, "" if entry.available else "It is not on this machine yet."]
-    return f'<p class="about">{escape(" ".join(filter(None, words)))}</p>'
+    return f'<p class="about">{escape(" ".join(filter(None, (entry.config.note, needs))))}</p>'

@@ -16,8 +16,8 @@ def play_tab(service: PlayService, shelf: Shelf) -> None:
         with gr.Column(scale=7, min_width=480):
             stage = gr.Column()
         with gr.Column(scale=3, min_width=300):
-            choices = Choices(shelf, live=True, start="Start")
             films = run.Films()
+            choices = Choices(shelf, live=True, start="Start")
     with stage:
         screen = player(choices.first_setup, "play")
     choices.connect(screen)

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 
 import gradio as gr
 
+from mgdemo.scenario import ScenarioError
 from mgdemo.serving import PlayRequest, PlayService, Result, ServingError, Status
 from mgdemo.ui.choices import QUIET, PictureError
 
@@ -90,7 +91,7 @@ async def follow(
         play |= {"token": session.token, "path": f"{LIVE}/{session.token}", "live": asked.track is None}
         async for status in session.statuses():
             yield play | {"status": _plain(status)}, status.result
-    except (PictureError, ServingError) as error:
+    except (PictureError, ScenarioError, ServingError) as error:
         yield failed(str(error))
     except Exception:
         log.exception("A play failed.")

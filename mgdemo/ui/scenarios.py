@@ -32,8 +32,8 @@ def scenarios_tab(service: PlayService, shelf: Shelf) -> None:
         with gr.Column(scale=7, min_width=480):
             stage = gr.Column()
         with gr.Column(scale=3, min_width=300):
-            choices = Choices(shelf, live=False, start="Run", after_mode=(name, upload))
             films = run.Films()
+            choices = Choices(shelf, live=False, start="Run", after_mode=(name, upload))
     with stage:
         screen = player(choices.first_setup, "scenarios")
         words = gr.HTML(_words(first), apply_default_css=False, elem_classes="scenario")
@@ -54,24 +54,30 @@ def scenarios_tab(service: PlayService, shelf: Shelf) -> None:
         first = next(iter(shelf.scenarios()[mode]), None)
         return gr.Dropdown(titles(mode), value="0" if first else None), *show(first, *pictures)
 
-    def choose_upload(path: str, *pictures: str | None) -> tuple:
+    def choose_upload(path: str, chosen: Scenario | None, *pictures: str | None) -> tuple:
         try:
             scenario = load_scenario(path)
         except ScenarioError as error:
-            return *(gr.skip(),) * 4, _problem(str(error)), *(gr.skip(),) * 3
+            words = _problem(str(error)) + (_words(chosen) if chosen else "")
+            return *(gr.skip(),) * 4, words, *(gr.skip(),) * 3
         names = gr.Dropdown([*titles(scenario.mode), (f"{scenario.title} (your file)", OWN)], value=OWN)
         return scenario.mode, names, scenario, *show(scenario, *pictures)
 
     pictures = [choices.image, choices.own]
     by_name = name.input(choose, [name, choices.mode, own, *pictures], shown, **QUIET)
     by_mode = choices.mode.input(choose_mode, [choices.mode, *pictures], [name, *shown], **QUIET)
-    by_file = upload.upload(choose_upload, [upload, *pictures], [choices.mode, name, own, *shown], **QUIET)
+    by_file = upload.upload(
+        choose_upload, [upload, chosen, *pictures], [choices.mode, name, own, *shown], **QUIET
+    )
     for event in (by_name, by_mode, by_file):
         choices.follow(event.then)
 
     def request(scenario: Scenario | None, checkpoint: str, image: str, seed: int | None) -> PlayRequest:
+        if scenario is None:
+            raise ScenarioError("There is no scenario to run: use a file of your own.")
         picture = open_picture(image, shelf.entry(checkpoint))
-        return PlayRequest(checkpoint, picture, int(seed or 0), track=scenario.track, title=scenario.title)
+        name = shelf.reference(image, checkpoint)
+        return PlayRequest(checkpoint, picture, int(seed or 0), scenario.track, scenario.title, name)
 
     run.connect(service, screen, films, request, [chosen, choices.checkpoint, choices.image, choices.seed])
 

@@ -1,13 +1,46 @@
-"""A player that speaks the live protocol, without a screen."""
+"""A player that speaks the live protocol, without a screen, and a real server on loopback for it."""
 
 import asyncio
 import contextlib
 import json
+import threading
+import time
 
 import numpy as np
+import uvicorn
 import websockets
+from PIL import Image
+from starlette.applications import Starlette
+
+from mgdemo.serving import PlayRequest, PlayService
 
 PATIENCE = 20  # seconds; only reached when something is broken
+
+
+class Server:
+    """A service and the uvicorn that serves its routes in another thread, as Gradio does it."""
+
+    def __init__(self, settings):
+        self.service = PlayService(settings)
+        app = Starlette(routes=self.service.routes())
+        self._uvicorn = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
+        self._thread = threading.Thread(target=self._uvicorn.run)
+        self._thread.start()
+        while not self._uvicorn.started:
+            time.sleep(0.01)
+        self.port = self._uvicorn.servers[0].sockets[0].getsockname()[1]
+
+    def open(self, checkpoint="universal", **request):
+        image = Image.new("RGB", (90, 60), (30, 60, 90))
+        return self.service.open(PlayRequest(checkpoint, image, **request))
+
+    def url(self, path, scheme="ws"):
+        return f"{scheme}://127.0.0.1:{self.port}/gradio_api/{path}"
+
+    def close(self):
+        self.service.close()
+        self._uvicorn.should_exit = True
+        self._thread.join()
 
 
 class Player:

@@ -73,12 +73,26 @@ def test_scenarios_fill_the_gaps_and_take_turns(worker):
     assert following(worker, 9.1 + w.PATIENCE + 0.1)[0] == "other"  # but none waits for ever
 
 
+def test_a_scenario_waits_a_moment_for_its_visitor(worker):
+    item = play(worker, "track", track=TRACK)
+    item.attached, item.opening = False, 2.0
+    assert following(worker, 1.0) == (None, 2.0)
+    play(worker, "live", dry=1.5, cost=0.1)
+    assert following(worker, 1.0) == ("live", pytest.approx(1.37))
+    del worker._plays["live"]
+    assert following(worker, 2.0) == ("track", 2.0)  # nobody came
+    item.attached = True
+    assert following(worker, 1.0) == ("track", 1.0)
+    item.attached, item.blocks = False, 1
+    assert following(worker, 1.1) == ("track", 1.1)  # who leaves is not waited for
+
+
 def test_a_visitor_who_does_not_acknowledge_is_waited_for(worker):
     item = play(worker, "live")
     item.blocks = w.UNACKNOWLEDGED
-    assert item.ready
+    assert item.ready(0)
     item.blocks += 1
-    assert not item.ready
+    assert not item.ready(0)
 
 
 def test_the_moment_of_running_dry_follows_the_player(worker):

@@ -90,7 +90,7 @@ def serve(tmp_path_factory, stub_shelf):
         def start(shelf=stub_shelf, root_path="", **settings):
             defaults = {"record_dir": tmp_path_factory.mktemp("plays"), "threads": 1}
             if shelf is stub_shelf:
-                defaults["loader"] = "steady:load"
+                defaults["loader"] = "stub:load"
             service = PlayService(Settings(**defaults | settings))
             stack.callback(service.close)
             demo = ui.build(service, shelf)

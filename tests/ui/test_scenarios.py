@@ -62,6 +62,9 @@ def test_a_file_of_ones_own(address, visit, tmp_path):
     expect(scenarios.panel.get_by_label("Temple Run")).to_be_checked()
     expect(scenarios.panel.get_by_label("Seed")).to_have_value("77")
     expect(scenarios.panel.get_by_label("Checkpoint")).to_have_value("Grey run")
+    scenarios.upload("Use your own file", wrong)
+    expect(problem).to_be_visible()
+    expect(scenarios.panel.get_by_role("heading", name="Jump & <b>away")).to_be_visible()  # it stays chosen
     scenarios.start()
     scenarios.expect_lit("jump", "used")
     scenarios.expect("ended")

@@ -68,6 +68,10 @@ export class Connection {
     socket.onclose = ({ code, reason }) => socket === this.socket && this.dropped(code, reason);
   }
 
+  get up() {
+    return this.lostSince === null;
+  }
+
   heard() {
     clearTimeout(this.silence);
     this.silence = setTimeout(() => this.dropped(0, ""), SILENCE_MS);

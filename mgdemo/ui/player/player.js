@@ -23,6 +23,7 @@ const SPIN_AFTER_MS = 600; // a shorter wait for pictures is not worth a word
 const SHOWING = new Set(["playing", "buffering"]);
 const RUNNING = new Set(["starting", "queued", "loading", "lost", ...SHOWING]);
 const OVER = new Set(["saving", "ended", "error"]);
+const FIRST = "Making the first pictures";
 const STATES = { playing: "Playing", buffering: "Waiting for the next pictures" };
 
 class Player {
@@ -76,7 +77,7 @@ class Player {
   update() {
     const { setup, play } = this.props;
     if (play && play.id !== this.play?.id) this.begin(play);
-    else if (play) this.onstatus(play.status);
+    else if (play && (OVER.has(play.status.state) || !this.connection?.up)) this.onstatus(play.status);
     if (!this.running && this.state !== "saving") this.applySetup(setup);
   }
 
@@ -164,6 +165,8 @@ class Player {
     this.blocks.clear();
     this.shownBlock = undefined;
     this.held.releaseAll();
+    this.root.dataset.picture = "poster"; // not the last picture of the play before
+    delete this.root.dataset.frame;
     this.state = "starting";
     this.onstatus(play.status);
     if (play.path && this.running) this.connect(play);
@@ -221,7 +224,7 @@ class Player {
     this.run();
   }
 
-  /** @param {Status} status from the socket or from the Gradio event, which say the same */
+  /** @param {Status} status from the socket or, while that is down, from the Gradio event, which says the same */
   onstatus(status) {
     if (!this.running && this.state !== "saving") return;
     this.status = status;
@@ -229,7 +232,10 @@ class Player {
       if (this.draining) this.over = status;
       else this.conclude(status);
     } else if (SHOWING.has(this.state)) this.refresh();
-    else if (this.running && this.state !== "lost") this.say(SHOWING.has(status.state) ? "loading" : status.state, status.text);
+    else if (this.running && this.state !== "lost") {
+      const made = SHOWING.has(status.state); // and on their way to here
+      this.say(made ? "loading" : status.state, made ? (this.root.dataset.frame ? STATES.buffering : FIRST) : status.text);
+    }
   }
 
   /** Whether a scenario that has been made is still arriving or being shown. */
@@ -313,14 +319,13 @@ class Player {
     const { frames, fps, seconds_left: left, progress, text } = this.status;
     this.parts.progress.value = this.over ? 1 : (progress ?? 0);
     const rate = this.playout.shownRate(now);
-    const words = rate ? [`Playing ${rate.toFixed(1)} frames/s`] : ["Playing"];
-    if (this.play.live) words.push(text);
-    else {
+    const words = [text || (rate ? `Playing ${rate.toFixed(1)} frames/s` : "Playing")];
+    if (!this.play.live) {
       words[0] = `${frames} of ${this.frames} frames made`;
       if (fps) words.push(`${fps.toFixed(0)} frames/s`);
       if (left) words.push(`${Math.ceil(left)} s left`);
     }
-    this.parts.status.textContent = words.filter(Boolean).join(" · ");
+    this.parts.status.textContent = words.join(" · ");
   }
 
   /** Enters a state and says it: over the picture, in the line below and to a screen reader. */
@@ -334,7 +339,7 @@ class Player {
     if (changed || text) this.parts.announce.textContent = text || STATES[state] || "";
     if (SHOWING.has(state)) return this.refresh();
     this.parts.status.textContent = state === "ended" ? text : ""; // else it is over the picture
-    this.parts.progress.value = state === "loading" ? (this.status?.progress ?? 0) : 0;
+    this.parts.progress.value = state === "loading" ? (this.status?.progress ?? 1) : 0;
   }
 
   toggleFullScreen() {
