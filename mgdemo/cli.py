@@ -291,6 +291,7 @@ def _start_image(args: argparse.Namespace, checkpoint: str, scenario: Scenario |
     It is the one given, else the scenario's own, else the first that ships.
     """
     from mgdemo.checkpoints import start_images
+    from mgdemo.picture import open_picture
 
     shipped = start_images(checkpoint) if args.config is None else []
     wanted = (scenario.image or "") if scenario else ""
@@ -303,21 +304,7 @@ def _start_image(args: argparse.Namespace, checkpoint: str, scenario: Scenario |
         path = shipped[0]
     if path is None:
         raise UsageError("No start image ships for this checkpoint; give one with --image.")
-    return _open(path), f"embedded:{path.stem}" if path.resolve() in shipped else None
-
-
-def _open(path: Path):
-    from PIL import Image
-
-    try:
-        with Image.open(path) as image:
-            image.load()
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        reason = getattr(error, "strerror", None) or "it is no picture, or a damaged one"
-        raise UsageError(f"{path} cannot be used as a start image: {reason}.") from error
-    if min(image.size) < 2:
-        raise UsageError(f"{path} is only {image.width}x{image.height} pixels; give a larger start image.")
-    return image
+    return open_picture(path), f"embedded:{path.stem}" if path.resolve() in shipped else None
 
 
 def _status(text: str) -> None:

@@ -2,8 +2,41 @@
 
 from __future__ import annotations
 
+import logging
+from pathlib import Path
+
 import numpy as np
 from PIL import Image, ImageOps
+
+MEGAPIXELS = 100  # of a start image, at most: it is held in memory whole
+
+
+class PictureError(ValueError):
+    """A file that cannot be a start image; the message says why and what to do."""
+
+
+def open_picture(path: str | Path, name: str = "") -> Image.Image:
+    """The picture in a file, read whole. name: what to call it in errors, if not by its path.
+
+    Raises PictureError.
+    """
+    name = name or str(path)
+    try:
+        with Image.open(path) as image:
+            fits = image.width * image.height <= MEGAPIXELS * 1e6
+            if fits:
+                image.load()
+    except Exception as error:  # a broken file can make Pillow's readers raise anything
+        logging.getLogger(__name__).info("%s cannot be read: %r", name, error)
+        reason = getattr(error, "strerror", None) or "it is no picture, or a damaged one"
+        raise PictureError(
+            f"{name} cannot be used as a start image: {reason}; give a JPEG, PNG or WebP file."
+        ) from None
+    if not fits:
+        raise PictureError(f"{name} has more than {MEGAPIXELS} megapixels; make it smaller.")
+    if min(image.size) < 2:
+        raise PictureError(f"{name} is only {image.width}x{image.height} pixels; give a larger start image.")
+    return image
 
 
 def crop_box(width: int, height: int, aspect_height: int, aspect_width: int) -> tuple[float, ...]:

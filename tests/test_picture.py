@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mgdemo.picture import crop_box, prepare_image
+from mgdemo.picture import PictureError, crop_box, open_picture, prepare_image
 
 
 def ramp(width, height):
@@ -72,3 +72,34 @@ def test_any_kind_of_pixels(mode):
         image = (grey.point(lambda v: 255) if mode == "1" else grey).convert(mode)
     expected = 255 if mode == "1" else 102
     assert np.abs(np.asarray(prepare_image(image, 44, 80), int) - expected).max() <= 1
+
+
+def test_the_first_picture_of_an_animation_is_taken(tmp_path):
+    first, second = (Image.new("RGB", (80, 44), colour) for colour in ((200, 0, 0), (0, 0, 200)))
+    first.save(tmp_path / "two.gif", save_all=True, append_images=[second])
+    assert prepare_image(open_picture(tmp_path / "two.gif"), 44, 80).getpixel((40, 22)) == (200, 0, 0)
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("none.png", "none.png cannot be used as a start image: No such file or directory; give a JPEG"),
+        ("text.png", "text.png cannot be used as a start image: it is no picture, or a damaged one; give a"),
+        ("half.png", "half.png cannot be used as a start image: it is no picture, or a damaged one; give a"),
+        ("wall.png", "wall.png has more than 100 megapixels; make it smaller"),
+        ("line.png", "line.png is only 1x9 pixels; give a larger start image"),
+    ],
+)
+def test_a_file_that_cannot_be_a_start_image_is_told(tmp_path, name, said):
+    (tmp_path / "text.png").write_text("not a picture")
+    ramp(200, 200).save(tmp_path / "half.png")
+    whole = (tmp_path / "half.png").read_bytes()
+    (tmp_path / "half.png").write_bytes(whole[: len(whole) // 2])
+    Image.new("1", (12_000, 9_000)).save(tmp_path / "wall.png")
+    Image.new("RGB", (1, 9)).save(tmp_path / "line.png")
+    with pytest.raises(PictureError, match=said) as error:
+        open_picture(tmp_path / name)
+    assert str(error.value).startswith(str(tmp_path))
+    with pytest.raises(PictureError, match=f"^your {said}"):
+        open_picture(tmp_path / name, f"your {name}")

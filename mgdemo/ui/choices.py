@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
@@ -13,17 +12,16 @@ from PIL import Image
 
 from mgdemo.actions import MODES
 from mgdemo.checkpoints import Entry
-from mgdemo.picture import prepare_image
-from mgdemo.scenario import Scenario
+from mgdemo.picture import PictureError, open_picture, prepare_image
+from mgdemo.scenario import MAX_SEED, Scenario
+from mgdemo.serving import PlayRequest
 from mgdemo.ui import player
 
-MAX_PIXELS = 50_000_000
-MAX_SEED = 2**31 - 1
 QUIET = {"show_progress": "hidden", "api_visibility": "private"}  # for events: the player says what goes on
 
 
-class PictureError(ValueError):
-    """A file that cannot be a start image; the message says why and what to do."""
+class ChoiceError(ValueError):
+    """What is chosen cannot be played; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -63,19 +61,9 @@ class Shelf:
         return str(beside) if beside and beside.is_file() else None
 
 
-def open_picture(path: str | Path, entry: Entry) -> Image.Image:
+def picture(path: str, entry: Entry) -> Image.Image:
     """The picture as the checkpoint's world will see it. Raises PictureError."""
-    name = Path(path).name
-    try:
-        with Image.open(path) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise PictureError(f"{name} has more than {MAX_PIXELS // 10**6} megapixels; make it smaller.")
-            return prepare_image(image, entry.config.height, entry.config.width)
-    except PictureError:
-        raise
-    except Exception as error:  # a broken file can make Pillow's readers raise anything
-        logging.getLogger(__name__).info("%s cannot be read: %r", name, error)
-        raise PictureError(f"{name} cannot be read as a picture; give a JPEG, PNG or WebP file.") from None
+    return prepare_image(open_picture(path, Path(path).name), entry.config.height, entry.config.width)
 
 
 class Choices:
@@ -113,7 +101,7 @@ class Choices:
         )
         with gr.Row(elem_classes="tight"):
             self.upload = gr.UploadButton("Use your own picture", file_types=["image"], size="sm")
-            self.seed = gr.Number(0, label="Seed", precision=0, minimum=0, maximum=MAX_SEED, min_width=90)
+            self.seed = gr.Number(0, label="Seed", min_width=90)
         self.own = gr.State(None)
         self.image = gr.State(images[0] if images else None)
         self.first_setup = self.setup(first.name, self.image.value)
@@ -144,13 +132,13 @@ class Choices:
     def choose_checkpoint(self, checkpoint: str, image: str | None, own: str | None) -> tuple:
         entry = self.shelf.entry(checkpoint)
         images = [str(path) for path in self.shelf.start_images(checkpoint)]
-        paths = [*images, own] if own else images
+        paths = [*images, own] if own and Path(own).is_file() else images  # uploads are not kept for ever
         if image not in paths:
             image = paths[0] if paths else None
         return (
             _about(entry),
             gr.Gallery(
-                images + ([open_picture(own, entry)] if own else []),
+                images + [picture(path, entry) for path in paths[len(images) :]],
                 selected_index=paths.index(image) if image else None,
                 visible=bool(paths),
             ),
@@ -169,6 +157,22 @@ class Choices:
             gr.Warning(escape(str(error)))
             return (gr.skip(),) * 5
 
+    def request(
+        self, checkpoint: str, image: str, seed: float | None, scenario: Scenario | None = None
+    ) -> PlayRequest:
+        """What these choices ask for: live play, or the scenario. Raises ChoiceError and PictureError."""
+        seed = seed or 0
+        if seed != int(seed) or not 0 <= seed <= MAX_SEED:
+            raise ChoiceError(f"{seed:g} cannot be a seed: give a whole number from 0 to {MAX_SEED}.")
+        return PlayRequest(
+            checkpoint,
+            picture(image, self.shelf.entry(checkpoint)),
+            int(seed),
+            scenario.track if scenario else None,
+            scenario.title if scenario else "",
+            self.shelf.reference(image, checkpoint),
+        )
+
     def setup(self, checkpoint: str, image: str | None) -> dict:
         """What the player shows for these choices."""
         entry = self.shelf.entry(checkpoint)
@@ -181,7 +185,7 @@ class Choices:
         return player.setup(
             MODES[entry.mode],
             (entry.config.height, entry.config.width),
-            open_picture(image, entry) if image else None,
+            picture(image, entry) if image else None,
             live=self.live,
             start=self.start,
             blocked=blocked,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import gradio as gr
 
-from mgdemo.serving import PlayRequest, PlayService
+from mgdemo.serving import PlayService
 from mgdemo.ui import run
-from mgdemo.ui.choices import Choices, Shelf, open_picture
+from mgdemo.ui.choices import Choices, Shelf
 from mgdemo.ui.player import player
 
 
@@ -22,9 +22,4 @@ def play_tab(service: PlayService, shelf: Shelf) -> None:
         screen = player(choices.first_setup, "play")
     choices.connect(screen)
     choices.follow(choices.mode.input)
-
-    def request(checkpoint: str, image: str, seed: int | None) -> PlayRequest:
-        picture = open_picture(image, shelf.entry(checkpoint))
-        return PlayRequest(checkpoint, picture, int(seed or 0), image_name=shelf.reference(image, checkpoint))
-
-    run.connect(service, screen, films, request, [choices.checkpoint, choices.image, choices.seed])
+    run.connect(service, screen, films, choices.request, [choices.checkpoint, choices.image, choices.seed])

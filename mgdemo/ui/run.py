@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Callable
 
 import gradio as gr
 
-from mgdemo.scenario import ScenarioError
+from mgdemo.picture import PictureError
 from mgdemo.serving import PlayRequest, PlayService, Result, ServingError, Status
-from mgdemo.ui.choices import QUIET, PictureError
+from mgdemo.ui.choices import QUIET, ChoiceError
 
 LIVE = "gradio_api/live"  # where the service's WebSocket is
 log = logging.getLogger(__name__)
@@ -91,7 +91,7 @@ async def follow(
         play |= {"token": session.token, "path": f"{LIVE}/{session.token}", "live": asked.track is None}
         async for status in session.statuses():
             yield play | {"status": _plain(status)}, status.result
-    except (PictureError, ScenarioError, ServingError) as error:
+    except (ChoiceError, PictureError, ServingError) as error:
         yield failed(str(error))
     except Exception:
         log.exception("A play failed.")

@@ -10,7 +10,7 @@ from mgdemo.actions import FPS, MODES
 from mgdemo.scenario import Scenario, ScenarioError, load_scenario
 from mgdemo.serving import PlayRequest, PlayService
 from mgdemo.ui import run, timeline
-from mgdemo.ui.choices import QUIET, Choices, Shelf, open_picture
+from mgdemo.ui.choices import QUIET, ChoiceError, Choices, Shelf
 from mgdemo.ui.player import player
 
 OWN = "own"  # the list's value for the uploaded scenario; the others are their numbers in the library
@@ -72,14 +72,12 @@ def scenarios_tab(service: PlayService, shelf: Shelf) -> None:
     for event in (by_name, by_mode, by_file):
         choices.follow(event.then)
 
-    def request(scenario: Scenario | None, checkpoint: str, image: str, seed: int | None) -> PlayRequest:
+    def request(checkpoint: str, image: str, seed: float | None, scenario: Scenario | None) -> PlayRequest:
         if scenario is None:
-            raise ScenarioError("There is no scenario to run: use a file of your own.")
-        picture = open_picture(image, shelf.entry(checkpoint))
-        name = shelf.reference(image, checkpoint)
-        return PlayRequest(checkpoint, picture, int(seed or 0), scenario.track, scenario.title, name)
+            raise ChoiceError("There is no scenario to run: use a file of your own.")
+        return choices.request(checkpoint, image, seed, scenario)
 
-    run.connect(service, screen, films, request, [chosen, choices.checkpoint, choices.image, choices.seed])
+    run.connect(service, screen, films, request, [choices.checkpoint, choices.image, choices.seed, chosen])
 
 
 def _words(scenario: Scenario | None) -> str:

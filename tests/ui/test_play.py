@@ -170,7 +170,7 @@ def test_a_picture_of_ones_own(address, visit, tmp_path):
 
     cropped = poster.get_attribute("src")
     player.upload("Use your own picture", broken)
-    expect(player.page.get_by_text("broken.png cannot be read as a picture")).to_be_visible()
+    expect(player.page.get_by_text("broken.png cannot be used as a start image")).to_be_visible()
     assert poster.get_attribute("src") == cropped
     player.panel.get_by_label("Thumbnail 1 of 4").click()
     expect(poster).not_to_have_attribute("src", cropped)
