@@ -14,8 +14,6 @@ demo: $(VENV)/demo.stamp
 	$(BIN)/python -m mgdemo app
 
 test: lint browser
-	@if command -v node >/dev/null; then echo node --test tests/ui/player; node --test tests/ui/player; \
-	else echo "node is not installed: the player's own tests are left out"; fi
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/test.stamp
