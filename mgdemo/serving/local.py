@@ -17,6 +17,7 @@ from pathlib import Path
 from mgdemo.serving import messages as m
 from mgdemo.serving.settings import Settings
 
+PATIENCE = 2.0  # seconds that a process has to end by itself
 WORKER = "from mgdemo.serving.worker import main; main()"
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ class LocalEngine:
         self.settings, self.device = settings, device
         self._on_event, self._on_crash = on_event, on_crash
         self._process: subprocess.Popen | None = None
+        self._killed = ""  # why
         self._commands: queue.SimpleQueue[m.Command | None] = queue.SimpleQueue()
         self._writer: threading.Thread | None = None
 
@@ -54,11 +56,20 @@ class LocalEngine:
             self._writer = threading.Thread(target=self._write, name="engine-write", daemon=True)
             self._writer.start()
 
+    def kill(self, reason: str) -> None:
+        """End a process that hangs, at once: a crash with this reason."""
+        if (process := self._process) is not None:
+            self._killed = reason
+            process.kill()
+
     def close(self) -> None:
         """End the process. The engine cannot be used afterwards."""
         self._commands.put(None)
         if self._writer is not None:
-            self._writer.join()
+            self._writer.join(PATIENCE)
+            if self._writer.is_alive():  # the process does not even read
+                self.kill("it had to be ended")
+                self._writer.join()
 
     def _write(self) -> None:
         while (command := self._commands.get()) is not None:
@@ -72,7 +83,7 @@ class LocalEngine:
             with contextlib.suppress(OSError):
                 process.stdin.close()
             try:
-                process.wait(2)  # the worker leaves when its input ends
+                process.wait(PATIENCE)  # the worker leaves when its input ends
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -103,7 +114,11 @@ class LocalEngine:
         if self._process is process:
             self._process = None
             log.error("The worker of device %s stopped with exit code %d.", self.device, code)
-            self._on_crash(_crash_text(code))
+            reason, self._killed = self._killed or _reason(code), ""
+            self._on_crash(
+                f"The engine stopped unexpectedly ({reason}). What you have played is kept; "
+                f"press Start to play again, which starts it anew."
+            )
 
 
 def cores(quota: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
@@ -115,14 +130,11 @@ def cores(quota: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
     return available
 
 
-def _crash_text(code: int) -> str:
+def _reason(code: int) -> str:
     reason = f"exit code {code}"
     if code < 0:
         with contextlib.suppress(ValueError):
             reason = signal.Signals(-code).name
         if -code == signal.SIGKILL:
             reason += ", often because memory ran out: a smaller checkpoint may help"
-    return (
-        f"The engine stopped unexpectedly ({reason}). What you have played is kept; "
-        f"press Start to play again, which starts it anew."
-    )
+    return reason

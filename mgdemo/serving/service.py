@@ -49,6 +49,7 @@ class PlayService:
             engine(self.settings, name, partial(self._event, i), partial(self._crashed, i))
             for i, name in enumerate(devices)
         ]
+        self._silence = [0.0] * len(devices)  # seconds for which each had work and nothing was heard of it
         self._to_save: queue.SimpleQueue[Session | None] = queue.SimpleQueue()
         self._saver: threading.Thread | None = None
         self._closed = threading.Event()
@@ -185,6 +186,7 @@ class PlayService:
 
     def _event(self, index: int, event: m.Event) -> None:
         with self.lock:
+            self._silence[index] = 0.0
             if isinstance(event, m.Loading):
                 for session in self._sessions.values():
                     session.loading(event, self._engines[index])
@@ -209,6 +211,11 @@ class PlayService:
                 now = time.monotonic()
                 for session in list(self._sessions.values()):
                     session.tick(now)
+                for index in {self._playing[session] for session in self._playing if session.due}:
+                    self._silence[index] += TICK
+                    if 0 < self.settings.hang_seconds < self._silence[index]:
+                        self._silence[index] = 0.0
+                        self._engines[index].kill("nothing came from it for too long")
 
     def _save(self) -> None:
         """One recording at a time: the cores belong to the plays."""

@@ -164,6 +164,13 @@ class Session:
         """Whether live play waits for acknowledgements."""
         return self.live and self._blocks - self._acknowledged > UNACKNOWLEDGED
 
+    @property
+    def due(self) -> bool:
+        """Whether something must come from its worker. With the lock held."""
+        if self._state != "playing" or not self.live:
+            return self._state in ("loading", "playing")
+        return self._outbox is not None and not self._behind()
+
     def _rate(self) -> float | None:
         """Frames made a second, over the last few blocks."""
         if len(self._recent) < 3:

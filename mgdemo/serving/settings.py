@@ -27,6 +27,7 @@ class Settings:
     play_seconds: float = 300.0  # that a play may last while others wait; 0: as long as it likes
     reconnect_seconds: float = 30.0  # that a play waits for its visitor to come back
     ack_seconds: float = 10.0  # without acknowledgement, after which a line counts as lost
+    hang_seconds: float = 180.0  # without a sign of a worker that has work, after which it is ended; 0: never
     record_seconds: float = 600.0  # of video, after which a live play ends: as long as a scenario may be
     record_dir: Path = Path(tempfile.gettempdir()) / "mgdemo-plays"
     keep_plays: int = field(default=50, metadata={"min": 1})  # recordings kept, the newest ones

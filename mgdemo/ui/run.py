@@ -79,7 +79,7 @@ async def follow(
 
     The session ends with this generator, so that a visitor who leaves gives the place away.
     """
-    play = {"id": secrets.token_hex(8), "token": None, "path": None, "live": False}
+    play = {"id": secrets.token_hex(8), "token": None, "path": None, "live": False, "beat": 0}
     session = None
 
     def failed(text: str) -> tuple[dict, None]:
@@ -90,6 +90,7 @@ async def follow(
         session = service.open(asked)
         play |= {"token": session.token, "path": f"{LIVE}/{session.token}", "live": asked.track is None}
         async for status in session.statuses():
+            play["beat"] += 1
             yield play | {"status": _plain(status)}, status.result
     except (ChoiceError, PictureError, ServingError) as error:
         yield failed(str(error))

@@ -2,8 +2,8 @@
 
 Frames are a grey field with a moving stripe; the left part's level shows the keyboard (bits of the first four
 entries), the right part's the yaw. The checkpoint's name sets what goes wrong and how long a block takes:
-"universal", "universal-slow" (a block takes 0.6 s), "universal-crash" (dies in block 3), "universal-broken"
-(raises in block 3), "missing" (cannot be loaded), and "templerun".
+"universal", "universal-slow" (a block takes 0.6 s), "universal-crash" (dies in block 3), "universal-hang"
+(block 3 takes an hour), "universal-broken" (raises in block 3), "missing" (cannot be loaded), and "templerun".
 """
 
 import os
@@ -49,6 +49,8 @@ class World:
     def step(self, actions):
         assert len(actions) == self.frames_next
         time.sleep({"slow": 0.6}.get(self.model.trouble, 0.02))
+        if self.block == 3 and self.model.trouble == "hang":
+            time.sleep(3600)
         if self.block == 3 and self.model.trouble == "crash":
             os._exit(7)
         if self.block == 3 and self.model.trouble == "broken":

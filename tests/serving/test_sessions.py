@@ -186,6 +186,34 @@ async def test_a_crash_is_told_and_kept_and_overcome(serve):
     assert server.service.metrics()["crashes_total"] == 1
 
 
+async def test_a_worker_that_hangs_is_ended_and_the_next_play_begins(serve):
+    server = serve(hang_seconds=4)
+    session = server.open("universal-hang")
+    async with Player(server, session.token):
+        status = await wait_for(session, final)
+    assert status.text.startswith("The engine stopped unexpectedly (nothing came from it for too long).")
+    assert status.result.frames == 33
+    session = server.open()
+    async with Player(server, session.token) as player:
+        await player.block(1)
+    silence = list(server.service._silence)
+    await asyncio.sleep(0.6)  # nobody is there to play for, which is no hanging
+    assert server.service._silence == silence
+
+
+async def test_a_worker_that_does_not_even_read_does_not_hold_up_the_end(serve):
+    server = serve()
+    session = server.open()
+    async with Player(server, session.token) as player:
+        await player.block(0)
+    (pid,) = children(os.getpid())
+    os.kill(int(pid), signal.SIGSTOP)
+    await session.stop()
+    server.service.open(PlayRequest("universal", Image.new("RGB", (400, 300))))  # more than its pipe holds
+    await asyncio.to_thread(server.service.close)
+    assert not Path(f"/proc/{pid}").exists()
+
+
 async def test_a_model_that_fails_ends_its_own_play_only(serve):
     server = serve(plays=2)
     session, other = server.open("universal-broken"), server.open()

@@ -248,6 +248,17 @@ def test_behind_a_proxy_with_a_path_prefix(serve, visit):
     expect(player.films).to_be_visible()
 
 
+def test_a_server_that_says_nothing_is_given_up(address, visit):
+    player = visit(address, route=("**/queue/join*", lambda route: None))
+    player.page.clock.install()
+    player.start()
+    player.expect("starting")
+    player.page.clock.fast_forward(21_000)
+    player.expect("error")
+    expect(player.message).to_contain_text("The server does not answer")
+    expect(player.root.locator(".start")).to_be_enabled()
+
+
 def test_stop_works_without_a_socket(address, visit):
     player = visit(address, script=NO_SOCKET)
     player.start()

@@ -10,7 +10,8 @@
  *   height: number, live: boolean, start: string, blocked: string}} Setup  blocked: why Start cannot be pressed
  * @typedef {{state: string, text: string, progress: number | null, frames: number,
  *   fps: number | null, seconds_left: number | null}} Status
- * @typedef {{id: string, token: string, path: string | null, live: boolean, status: Status}} Play
+ * @typedef {{id: string, token: string, path: string | null, live: boolean, status: Status, beat: number}} Play
+ *   beat: another one at least once a second, or Gradio would not tell that nothing has changed
  */
 
 import { Connection, appUrl, socketUrl } from "./connection.js";
@@ -18,7 +19,7 @@ import { Screen, parsePacket, supportedCodecs } from "./decoder.js";
 import { Held, Input } from "./input.js";
 import { Playout } from "./playout.js";
 
-const ANSWER_MS = 20_000; // how long Start may go without any answer
+const SILENCE_MS = 20_000; // the server says something at least once a second; after so long it is gone
 const SPIN_AFTER_MS = 600; // a shorter wait for pictures is not worth a word
 const SHOWING = new Set(["playing", "buffering"]);
 const RUNNING = new Set(["starting", "queued", "loading", "lost", ...SHOWING]);
@@ -76,6 +77,7 @@ class Player {
   /** Takes over what Python set. */
   update() {
     const { setup, play } = this.props;
+    this.heard();
     if (play && play.id !== this.play?.id) this.begin(play);
     else if (play && (OVER.has(play.status.state) || !this.connection?.up)) this.onstatus(play.status);
     if (!this.running && this.state !== "saving") this.applySetup(setup);
@@ -151,14 +153,23 @@ class Player {
     if (!this.startable) return;
     this.say("starting", "Starting");
     this.parts.stage.focus({ preventScroll: true }); // or Space would press Start again
-    const silence = "The server does not answer. Check the connection and start again.";
-    this.answerTimer = setTimeout(() => this.say("error", silence), ANSWER_MS);
+    this.heard();
     this.trigger("start");
+  }
+
+  /** Something came from the server, or something was asked of it: now it has some time to go on. */
+  heard() {
+    clearTimeout(this.silence);
+    this.silence = setTimeout(() => {
+      if (this.over || !(this.running || this.state === "saving")) return;
+      if (this.state === "lost") return this.heard(); // the connection itself knows when to give up
+      const text = "The server does not answer. Check the connection and start again.";
+      this.conclude({ state: "error", text });
+    }, SILENCE_MS);
   }
 
   /** @param {Play} play */
   begin(play) {
-    clearTimeout(this.answerTimer);
     this.disconnect();
     this.play = play;
     this.playout = this.over = null;
@@ -205,9 +216,11 @@ class Player {
     this.playout?.clear();
     if (this.over) this.conclude(this.over);
     else this.say("saving", "Stopping");
+    this.heard();
   }
 
   onmessage(message) {
+    this.heard();
     if (this.state === "lost") this.say("loading"); // the line is there again
     if (message.type === "welcome") this.onwelcome(message);
     else if (message.type === "status") this.onstatus(message);
