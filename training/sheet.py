@@ -1,0 +1,67 @@
+"""A picture of what was learnt: unseen places as they are, as the VAE keeps them, and as a play shows them.
+
+    python -m training.sheet --out training/contact_sheet.png
+
+Every three rows are one place under one random sequence of actions: the true frames; the same, encoded and
+decoded; and a play from the first frame. Columns are moments, their seconds written below.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+
+from mgdemo.actions import ActionTrack, block_of_frame, frames_in_blocks
+from mgdemo.world import load_world_model, to_uint8
+from training import clips
+
+GAP = 2  # pixels
+LINE = 14
+
+
+@torch.inference_mode()
+def sheet(checkpoint: str, places: int, moments: list[int], seed: int) -> Image.Image:
+    """Three rows a place; `moments` are the video frames to show."""
+    model = load_world_model(checkpoint, device="cpu")
+    height, width = model.size
+    length = frames_in_blocks(block_of_frame(max(moments)) + 1)
+    drawn = clips.Source("cpu", height, width).clips(places, length, seed=seed, held_out=True)
+    rows = []
+    for frames, keyboard, mouse in zip(*drawn, strict=True):
+        video = clips.to_float(frames).transpose(0, 1)[None].to(model.vae_dtype)
+        true = frames.permute(0, 2, 3, 1).numpy()
+        world = model.start(Image.fromarray(true[0]), seed=seed)
+        track = ActionTrack(model.config.mode, keyboard.numpy(), mouse.numpy())
+        played = np.concatenate([world.step(track.block(block)) for block in range(track.blocks)])
+        rows += [true, to_uint8(model.vae.decode(model.vae.encode(video))), played]
+
+    out = Image.new("RGB", (len(moments) * (width + GAP) - GAP, len(rows) * (height + GAP) + LINE), "white")
+    for y, row in enumerate(rows):
+        for x, moment in enumerate(moments):
+            out.paste(Image.fromarray(row[moment]), (x * (width + GAP), y * (height + GAP)))
+    pen = ImageDraw.Draw(out)
+    for x, moment in enumerate(moments):
+        text = f"{moment / model.fps:.2f} s"
+        pen.text((x * (width + GAP) + 4, out.height - LINE), text, fill="black")
+    return out
+
+
+def main() -> None:
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--checkpoint", default="universal-tiny")
+    parser.add_argument("--places", type=int, default=3)
+    parser.add_argument("--moments", type=int, nargs="+", default=[0, 8, 32, 80, 152], help="video frames")
+    parser.add_argument("--seed", type=int, default=4)
+    args = parser.parse_args()
+    picture = sheet(args.checkpoint, args.places, args.moments, args.seed)
+    picture.quantize(128).save(args.out, optimize=True)
+
+
+if __name__ == "__main__":
+    main()
