@@ -3,7 +3,7 @@
 Frames are a grey field with a moving stripe; the left part's level shows the keyboard (bits of the first four
 entries), the right part's the yaw. The checkpoint's name sets what goes wrong and how long a block takes:
 "universal", "universal-slow" (a block takes 0.6 s), "universal-crash" (dies in block 3), "universal-hang"
-(block 3 takes an hour), "universal-broken" (raises in block 3), "missing" (cannot be loaded), and "templerun".
+(block 3 takes an hour), "universal-broken" (raises in block 3), "missing" (cannot be loaded), "templerun".
 """
 
 import os
