@@ -163,7 +163,7 @@ class Choices:
         """What these choices ask for: live play, or the scenario. Raises ChoiceError and PictureError."""
         seed = seed or 0
         if seed != int(seed) or not 0 <= seed <= MAX_SEED:
-            raise ChoiceError(f"{seed:g} cannot be a seed: give a whole number from 0 to {MAX_SEED}.")
+            raise ChoiceError(f"{seed:.15g} cannot be a seed: give a whole number from 0 to {MAX_SEED}.")
         return PlayRequest(
             checkpoint,
             picture(image, self.shelf.entry(checkpoint)),

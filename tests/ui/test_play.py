@@ -248,6 +248,19 @@ def test_behind_a_proxy_with_a_path_prefix(serve, visit):
     expect(player.films).to_be_visible()
 
 
+def test_stop_before_the_play_is_there(address, visit):
+    player = visit(address)
+    clicks = "(root) => [root.querySelector('.start'), root.querySelector('.stop')].forEach((b) => b.click())"
+    for _ in range(2):  # the second time there is an earlier play that could be stopped by mistake
+        player.root.evaluate(clicks)
+        player.expect("saving")
+        player.expect("ended")
+        assert player.frame == -1
+        player.start()
+        player.expect("playing")
+        player.stop()
+
+
 def test_a_server_that_says_nothing_is_given_up(address, visit):
     player = visit(address, route=("**/queue/join*", lambda route: None))
     player.page.clock.install()

@@ -153,6 +153,8 @@ class Player {
     if (!this.startable) return;
     this.say("starting", "Starting");
     this.parts.stage.focus({ preventScroll: true }); // or Space would press Start again
+    this.asked = true;
+    this.unwanted = false;
     this.heard();
     this.trigger("start");
   }
@@ -180,7 +182,9 @@ class Player {
     delete this.root.dataset.frame;
     this.state = "starting";
     this.onstatus(play.status);
-    if (play.path && this.running) this.connect(play);
+    this.asked = false;
+    if (this.unwanted) this.stop();
+    else if (play.path && this.running) this.connect(play);
   }
 
   async connect(play) {
@@ -211,7 +215,8 @@ class Player {
     if (!this.running) return;
     // By both lines: the socket is quicker, the Gradio event works when the socket is down.
     this.connection?.send({ type: "stop" });
-    if (this.play?.token) this.trigger("stop", { token: this.play.token });
+    if (this.asked) this.unwanted = true; // it is not there yet: stop it when it is
+    else if (this.play?.token) this.trigger("stop", { token: this.play.token });
     this.disconnect();
     this.playout?.clear();
     if (this.over) this.conclude(this.over);
