@@ -9,7 +9,6 @@ as they are; only the memory differs (`BlockContext`).
 
 from __future__ import annotations
 
-import argparse
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,7 +26,7 @@ from mgdemo.model.cache import LayerMemory, Memory
 from mgdemo.model.flow import Schedule
 from mgdemo.model.image_encoder import ImageEncoder
 from mgdemo.model.transformer import Transformer
-from training import clips
+from training import best_device, clips, command
 from training.latents import Latents
 from training.optim import Optimiser, Step, train_for
 
@@ -256,14 +255,13 @@ def save(model: Model, folder: Path) -> None:
 
 
 def main() -> None:
-    raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
+    parser = command(__doc__)
     parser.add_argument("--latents", type=Path, nargs="+", required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seconds", type=float, default=900)
     parser.add_argument("--batch", type=int, default=16)
     args = parser.parse_args()
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = best_device()
     torch.manual_seed(0)
     torch.set_float32_matmul_precision("high")
     data = Latents.load(args.latents, device)

@@ -7,7 +7,6 @@ Files made with different seeds hold different clips, and can be trained on toge
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from mgdemo.model.vae import VAE
-from training import clips
+from training import best_device, clips, command
 from training.vae import HEIGHT, WIDTH, load
 
 BLOCKS = 7
@@ -63,14 +62,13 @@ def join(parts: list[Latents]) -> Latents:
 
 
 def main() -> None:
-    raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
+    parser = command(__doc__)
     parser.add_argument("--vae", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--clips", type=int, default=4800)
     parser.add_argument("--seed", type=int, default=10)
     args = parser.parse_args()
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = best_device()
     vae = load(args.vae, device)
     source = clips.Source(device, HEIGHT, WIDTH, compiled=device == "cuda")
     parts = []

@@ -8,7 +8,6 @@ new start images of unseen places in worlds/universal/start/.
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
 from dataclasses import asdict
@@ -17,7 +16,7 @@ from pathlib import Path
 import yaml
 
 from mgdemo.config import CONFIGS, CheckpointConfig, FilesConfig, VAEConfig
-from training import renderer
+from training import command, renderer
 from training.dit import SAMPLING, tiny_config
 from training.vae import HEIGHT, WIDTH
 
@@ -70,9 +69,9 @@ def publish(vae: Path, dit: Path, root: Path, starts: int = 0) -> None:
     config = configuration(json.loads((vae / "vae.json").read_text())["config"])
     folder = root / config.files.folder
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copy(vae / config.files.vae, folder)
+    shutil.copyfile(vae / config.files.vae, folder / config.files.vae)
     for name in (config.files.transformer, config.files.image_encoder):
-        shutil.copy(dit / name, folder)
+        shutil.copyfile(dit / name, folder / name)
     text = yaml.safe_dump(
         differing(asdict(config), asdict(CheckpointConfig())),
         sort_keys=False,
@@ -87,8 +86,7 @@ def publish(vae: Path, dit: Path, root: Path, starts: int = 0) -> None:
 
 
 def main() -> None:
-    raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
+    parser = command(__doc__)
     parser.add_argument("--vae", type=Path, required=True)
     parser.add_argument("--dit", type=Path, required=True)
     parser.add_argument("--starts", type=int, default=0, help="start images to draw anew")

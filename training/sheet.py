@@ -8,7 +8,6 @@ decoded; and a play from the first frame. Columns are moments, their seconds wri
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ from PIL import Image, ImageDraw
 
 from mgdemo.actions import ActionTrack, block_of_frame, frames_in_blocks
 from mgdemo.world import load_world_model, to_uint8
-from training import clips
+from training import clips, command
 
 GAP = 2  # pixels
 LINE = 14
@@ -51,8 +50,7 @@ def sheet(checkpoint: str, places: int, moments: list[int], seed: int) -> Image.
 
 
 def main() -> None:
-    raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
+    parser = command(__doc__)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--checkpoint", default="universal-tiny")
     parser.add_argument("--places", type=int, default=3)

@@ -7,7 +7,6 @@ Writes vae.safetensors (fp16) and vae.json (architecture, latent statistics, qua
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 from collections.abc import Callable
@@ -22,7 +21,7 @@ from torch import Tensor
 from mgdemo.config import VAEConfig
 from mgdemo.model.vae import VAE
 from mgdemo.world import channels_last
-from training import clips
+from training import best_device, clips, command
 from training.optim import Optimiser, Step, train_for
 
 STD_FLOOR = 0.2  # channels the KL has silenced would otherwise be blown up into pure noise
@@ -180,14 +179,12 @@ def load(folder: Path, device: str) -> VAE:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command(__doc__)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seconds", type=float, default=240)
-    parser.add_argument("--clips", type=int, default=768)
+    parser.add_argument("--clips", type=int, default=400)
     args = parser.parse_args()
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = best_device()
     source = clips.Source(device, HEIGHT, WIDTH)  # so few that compiling would take longer
     pool = source.clips(args.clips, 41, seed=1).frames
     held_out = source.clips(12, 41, seed=2, held_out=True).frames
