@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import pkgutil
@@ -112,11 +113,9 @@ def in_process(row: Row, checkpoint: str, image: Image.Image, track: ActionTrack
 
 async def served(row: Row, checkpoint: str, image: Image.Image, track: ActionTrack, threads: int) -> None:
     """A live play from a new service, pressing what the track holds."""
-    sys.path.append(str(Path(__file__).resolve().parent.parent / "tests" / "serving"))
-    import live_player
+    import live_player  # not needed by the worker, which imports this file for `load_float32`
 
     live_player.PATIENCE = PATIENCE
-    mode = MODES[track.mode]
     with tempfile.TemporaryDirectory() as folder:
         loader = LOADERS[row.precision]
         begin = time.perf_counter()
@@ -131,10 +130,7 @@ async def served(row: Row, checkpoint: str, image: Image.Image, track: ActionTra
             row.first.append(time.perf_counter() - begin)
             before = begin
             for block in range(track.blocks):
-                rows = track.block(block)
-                await player.press(
-                    *mode.held(rows.keyboard[-1], None if rows.mouse is None else rows.mouse[-1])
-                )
+                await player.press(*held(track.block(block)))
                 message = await player.block(block)
                 arrived = time.perf_counter()
                 if block >= WARM_UP:
@@ -142,19 +138,23 @@ async def served(row: Row, checkpoint: str, image: Image.Image, track: ActionTra
                     for name, ms in message["timings"].items():
                         row.stages[name].append(ms)
                 before = arrived
-        row.peak = max(filter(None, (row.peak, *map(peak_memory, children()))), default=None)
+        row.peak = child_peak()
         server.close()
 
 
-def children() -> list[Path]:
-    """The folders in /proc of this process's children; none where there is no /proc."""
-    mine = f"PPid:\t{os.getpid()}\n"
-    return [path.parent for path in Path("/proc").glob("[0-9]*/status") if mine in path.read_text()]
+def held(rows: ActionTrack) -> tuple[str, ...]:
+    """The controls that are held in the last of some rows."""
+    return MODES[rows.mode].held(rows.keyboard[-1], None if rows.mouse is None else rows.mouse[-1])
 
 
-def peak_memory(process: Path) -> int:
-    """The most memory that a process has held, in bytes."""
-    return 1024 * int(re.search(r"VmHWM:\s*(\d+)", (process / "status").read_text())[1])
+def child_peak() -> int | None:
+    """The most memory that this process's child has held, in bytes; None where /proc does not tell."""
+    for path in Path("/proc").glob("[0-9]*/status"):
+        with contextlib.suppress(OSError):  # a process that has just ended
+            status = path.read_text()
+            if f"PPid:\t{os.getpid()}\n" in status:
+                return 1024 * int(re.search(r"VmHWM:\s*(\d+)", status)[1])
+    return None
 
 
 def environment(threads: int) -> dict:
@@ -186,6 +186,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE")
     args = parser.parse_args()
 
+    sys.path.append(str(Path(__file__).resolve().parent.parent / "tests" / "serving"))
     config = config_named(args.checkpoint)
     image = Image.open(start_images(args.checkpoint)[0]).convert("RGB")
     track = bench_actions(config.mode, frames_in_blocks(WARM_UP + max(1, args.blocks // ROUNDS)), seed=1)

@@ -9,6 +9,11 @@ from mgdemo.serving import Settings
 
 
 @pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+
+@pytest.fixture
 def serve(tmp_path):
     """serve(**settings) -> Server; all of them are closed in the end."""
     with contextlib.ExitStack() as stack:

@@ -21,11 +21,6 @@ from mgdemo.video.record import metadata, read_frames
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend():
-    return "asyncio"
-
-
 def pictures(frames):
     """What a decoder shows of a player's H.264 frames."""
     decoder = av.CodecContext.create("h264", "r")

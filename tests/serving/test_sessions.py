@@ -25,11 +25,6 @@ from mgdemo.video.record import Recording, metadata, read_frames
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend():
-    return "asyncio"
-
-
 def final(status):
     return status.state in ("ended", "error")
 
