@@ -79,7 +79,7 @@ class PlayService:
             session = Session(self, request)
             self._sessions[session.token] = session
             self._line.append(session)
-            self._admit()
+            self.admit()
             if self._saver is None:
                 self._saver = threading.Thread(target=self._save, name="save", daemon=True)
                 self._saver.start()
@@ -165,13 +165,17 @@ class PlayService:
             self._to_save.put(session)
         if session in self._line:
             self._line.remove(session)
-        self._admit()
+        self.admit()
 
     def forget(self, session: Session) -> None:
         with self.lock:
             self._sessions.pop(session.token, None)
 
-    def _admit(self) -> None:
+    def admit(self) -> None:
+        """Give free places to who waits, and those of plays whose page is gone."""
+        free = self.settings.plays - len(self._playing)
+        for gone in [session for session in self._playing if session.left][: max(0, len(self._line) - free)]:
+            gone.end("ended", "Your line was lost while others waited. Press Start to play again.")
         while self._line and len(self._playing) < self.settings.plays and not self.closing:
             session = self._line.popleft()
             loads = Counter(self._playing.values())

@@ -92,6 +92,7 @@ class Session:
         self._codec = ""
         self._input: protocol.Input | None = None
         self._met = False  # a player has been there
+        self.left = False  # its page is gone, perhaps to come back
         self._since = math.inf  # when the player came or went
         self._active = math.inf  # when the last input came
         self._blocks = self._acknowledged = 0
@@ -127,6 +128,14 @@ class Session:
         self.end("ended", "The page was closed.")
         await self._settled()
         self._service.forget(self)
+
+    def leave(self) -> None:
+        """The page is gone. A play waits for it as for a lost line, but only while nobody else waits."""
+        with self._lock:
+            self.left = True
+            if self._state == "queued":
+                self.end("ended", "The page was closed.")
+            self._service.admit()
 
     def status(self) -> Status:
         with self._lock:
@@ -193,7 +202,7 @@ class Session:
                 self._outbox.close(protocol.REPLACED, "The play goes on in another connection.")
             self._outbox, self._codec, self._input = outbox, codec, None
             self._since = self._active = time.monotonic()
-            self._met = True
+            self._met, self.left = True, False
             if self._format is not None and self.outcome is None:
                 self._welcome()
         self._wake.set()
@@ -355,13 +364,13 @@ class Session:
             outbox = self._outbox
             self.detach(outbox)
             outbox.close(protocol.LOST_LINE, "No answer for too long; connect again.")
-        if self._format is None or not self.live:
+        if self._format is None or not (self.live or self.left):
             return
         if self._input is not None and (self._input.held or any(self._input.camera)):
             self._active = now
         limit = self._service.limit(self)
         if self._outbox is None and now - self._since > settings.reconnect_seconds:
-            if self._met:
+            if self._met or self.left:
                 self.end("ended", "The line to your browser was lost. Press Start to play again.")
             else:
                 self.end(

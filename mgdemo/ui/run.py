@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 import gradio as gr
 
 from mgdemo.picture import PictureError
-from mgdemo.serving import PlayRequest, PlayService, Result, ServingError, Status
+from mgdemo.serving import FINAL, PlayRequest, PlayService, Result, ServingError, Session, Status
 from mgdemo.ui.choices import QUIET, ChoiceError
 
 LIVE = "gradio_api/live"  # where the service's WebSocket is
@@ -59,7 +59,11 @@ def connect(
     """Lets Start and Stop of the player `screen` run sessions. `request` makes one from the `inputs`."""
 
     async def start(*values) -> AsyncIterator[tuple]:
-        async for play, result in follow(service, lambda: request(*values)):
+        async for play, result in follow(lambda: service.open(request(*values))):
+            yield gr.HTML(play=play), *films.show(result)
+
+    async def resume(event: gr.EventData) -> AsyncIterator[tuple]:
+        async for play, result in follow(lambda: service.get(event._data.get("token") or "")):
             yield gr.HTML(play=play), *films.show(result)
 
     async def stop(event: gr.EventData) -> None:
@@ -69,28 +73,29 @@ def connect(
 
     quiet = QUIET | {"concurrency_limit": None}  # who may play is decided in the service
     screen.start(start, inputs, [screen, *films.outputs], trigger_mode="once", **quiet)
+    screen.resume(resume, None, [screen, *films.outputs], trigger_mode="once", **quiet)
     screen.stop(stop, **quiet)
 
 
-async def follow(
-    service: PlayService, request: Callable[[], PlayRequest]
-) -> AsyncIterator[tuple[dict, Result | None]]:
-    """Opens a session for `request()`; yields what the player reads of it, and at last its films.
+async def follow(session_of: Callable[[], Session | None]) -> AsyncIterator[tuple[dict, Result | None]]:
+    """Yields what the player reads of the session that `session_of()` gives, and at last its films.
 
-    The session ends with this generator, so that a visitor who leaves gives the place away.
+    When the page goes before that, the session is left to come back to.
     """
     play = {"id": secrets.token_hex(8), "token": None, "path": None, "live": False, "beat": 0}
-    session = None
+    session, over = None, False
 
     def failed(text: str) -> tuple[dict, None]:
         return play | {"status": {"state": "error", "text": text}}, None
 
     try:
-        asked = await asyncio.to_thread(request)
-        session = service.open(asked)
-        play |= {"token": session.token, "path": f"{LIVE}/{session.token}", "live": asked.track is None}
+        session = await asyncio.to_thread(session_of)
+        if session is None:
+            raise ServingError("Your play is over. Press Start to play again.")
+        play |= {"token": session.token, "path": f"{LIVE}/{session.token}", "live": session.live}
         async for status in session.statuses():
             play["beat"] += 1
+            over = status.state in FINAL
             yield play | {"status": _plain(status)}, status.result
     except (ChoiceError, PictureError, ServingError) as error:
         yield failed(str(error))
@@ -98,8 +103,10 @@ async def follow(
         log.exception("A play failed.")
         yield failed("The server had a problem of its own, which its log describes. Start again.")
     finally:
-        if session:
+        if session and over:
             await session.close()
+        elif session:
+            session.leave()
 
 
 def _plain(status: Status) -> dict:

@@ -181,6 +181,34 @@ async def test_a_crash_is_told_and_kept_and_overcome(serve):
     assert server.service.metrics()["crashes_total"] == 1
 
 
+async def test_who_leaves_keeps_the_place_until_another_wants_it(serve):
+    server = serve()
+    first = server.open()
+    async with Player(server, first.token) as player:
+        await player.block(0)
+    first.leave()
+    async with Player(server, first.token) as player:
+        await player.block(2)  # the page was only loaded anew
+        first.leave()
+        assert first.outcome is None
+        second = server.open()
+        status = await wait_for(first, final)
+    assert "lost while others waited" in status.text and status.result.frames >= 33
+    third = server.open()
+    third.leave()  # who only waits has nothing to come back to
+    assert final(third.status())
+    assert second.status().state != "queued" and second.outcome is None
+
+
+async def test_a_scenario_whose_page_is_gone_ends_like_a_play(serve):
+    session = serve(reconnect_seconds=0.5).open(
+        "universal-slow", track=ActionTrack.hold("universal", [], None, 600)
+    )
+    await wait_for(session, lambda status: status.frames)
+    session.leave()
+    assert "line to your browser was lost" in (await wait_for(session, final)).text
+
+
 async def test_a_worker_that_hangs_is_ended_and_the_next_play_begins(serve):
     server = serve(hang_seconds=4)
     session = server.open("universal-hang")

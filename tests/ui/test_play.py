@@ -133,8 +133,10 @@ def test_places_in_line_and_leaving(serve, visit):
     one.page.keyboard.down("w")
     one.expect_lit("forward", "used")
     assert one.pixels()[0] > two.pixels()[0] + 5, "two visitors share a world"
-    two.page.reload()  # which ends the play
+    two.page.reload()  # which ends the play, since others wait
     three.expect("playing")
+    expect(two.status).to_contain_text("while others waited")
+    expect(two.films).to_be_visible()
     expect(four.message).to_contain_text("number 1 in line")
     one.stop()
     four.expect("playing")
@@ -225,6 +227,24 @@ def test_a_dropped_line_comes_back_and_loses_no_frame(address, visit, tmp_path):
     frames = frames_of(player.save("Save film", tmp_path))
     stripes = [int(frame[1, :, 1].argmax()) for frame in frames]  # the stub's stripe moves on with each frame
     assert len(frames) > 40 and stripes == [i % WIDTH for i in range(len(frames))]
+
+
+def test_a_page_that_is_loaded_anew_takes_up_its_play(address, visit, tmp_path):
+    """As Gradio does when its own line was lost."""
+    player = visit(address)
+    player.start()
+    player.expect("playing")
+    player.wait_for_frame(20)
+    player.page.reload()
+    player.expect("playing")
+    assert player.frame > 20
+    player.page.keyboard.down("w")
+    player.expect_lit("forward", "used")
+    player.stop()
+    frames = frames_of(player.save("Save film", tmp_path))
+    assert [int(frame[1, :, 1].argmax()) for frame in frames] == [i % WIDTH for i in range(len(frames))]
+    player.page.reload()
+    player.expect("idle")  # what is over is not taken up
 
 
 def test_behind_a_proxy_with_a_path_prefix(serve, visit):

@@ -20,7 +20,7 @@ HERE = Path(__file__).parent
 # The page may lie behind a path prefix, which only Gradio's configuration knows. Gradio lets Python listen to
 # the events that it finds named here.
 JS_ON_LOAD = """
-  const events = ["start", "stop"];
+  const events = ["start", "stop", "resume"];
   const root = (window.gradio_config?.root || document.baseURI).replace(/^https?:/, location.protocol);
   import(root.split(/[?#]/)[0].replace(/[/]*$/, "/MODULES/player.js"))
     .then((module) => module.mount(element, { trigger, props, watch }))
@@ -57,10 +57,11 @@ def routes() -> list[Route]:
 
 
 def player(setup: dict, elem_id: str) -> gr.HTML:
-    """A player showing `setup` (see the function of that name). It has the events `start` and `stop`.
+    """A player showing `setup` (see the function of that name). It has the events `start`, `stop` and
+    `resume`: the page was loaded anew (Gradio does that after a lost line) and its play may still be there.
 
-    Change it by `gr.HTML(setup=…)` and `gr.HTML(play=…)`; the two don't disturb each other. `stop` carries
-    the token of the play in its data.
+    Change it by `gr.HTML(setup=…)` and `gr.HTML(play=…)`; the two don't disturb each other. `stop` and
+    `resume` carry the token of the play in their data.
     """
     return gr.HTML(
         setup=setup,

@@ -4,7 +4,8 @@
 
 const RETRY_MS = 30_000; // the server keeps a play this long without its visitor
 const SILENCE_MS = 8_000; // the server says something at least once a second; a line this silent is dead
-const FINAL = new Set([4400, 4404, 4409]); // refused; unknown play; opened elsewhere: no use trying again
+const ELSEWHERE = 4409; // a duplicated tab has taken up the play
+const FINAL = new Set([4400, 4404, ELSEWHERE]); // refused; unknown play: no use trying again either
 
 /**
  * The address of a path of the app: behind a path prefix, in an iframe, by https or not.
@@ -36,7 +37,7 @@ export class Connection {
    * @param {URL} url
    * @param {string[]} codecs
    * @param {{onmessage: (message: object) => void, onpacket: (data: ArrayBuffer) => void,
-   *   onlost: () => void, ongone: (reason: string) => void}} handlers
+   *   onlost: () => void, ongone: (reason: string, elsewhere?: boolean) => void}} handlers
    *   onlost: the line dropped and is being tried again; ongone: it will not come back, and why.
    * @param {{WebSocket: typeof WebSocket, now: () => number}} [world]
    */
@@ -80,7 +81,7 @@ export class Connection {
   dropped(code, reason) {
     if (this.closed) return;
     this.cut();
-    if (FINAL.has(code)) return this.handlers.ongone(reason || "This play is over");
+    if (FINAL.has(code)) return this.handlers.ongone(reason || "This play is over", code === ELSEWHERE);
     this.lostSince ??= this.world.now();
     if (this.world.now() - this.lostSince > RETRY_MS)
       return this.handlers.ongone("The connection did not come back");

@@ -151,12 +151,22 @@ class Player {
 
   start() {
     if (!this.startable) return;
-    this.say("starting", "Starting");
     this.parts.stage.focus({ preventScroll: true }); // or Space would press Start again
+    this.ask("start");
+  }
+
+  /** Asks for a play: a new one ("start"), or that of before the page was loaded anew ("resume"). */
+  ask(event, data) {
+    this.say("starting", "Starting");
     this.asked = true;
     this.unwanted = false;
     this.heard();
-    this.trigger("start");
+    this.trigger(event, data);
+  }
+
+  /** Keeps the token of the play where it outlasts the page (a frame may be forbidden to store anything). */
+  remember(token) {
+    history.replaceState({ ...history.state, [this.setup.start]: token }, "");
   }
 
   /** Something came from the server, or something was asked of it: now it has some time to go on. */
@@ -181,6 +191,7 @@ class Player {
     this.root.dataset.picture = "poster"; // not the last picture of the play before
     delete this.root.dataset.frame;
     this.state = "starting";
+    this.remember(play.token);
     this.onstatus(play.status);
     this.asked = false;
     if (this.unwanted) this.stop();
@@ -195,7 +206,7 @@ class Player {
       onmessage: (message) => this.onmessage(message),
       onpacket: (data) => this.onpacket(data),
       onlost: () => this.running && !this.over && this.say("lost", "The connection was lost. Trying again."),
-      ongone: (reason) => this.ongone(reason),
+      ongone: (...why) => this.ongone(...why),
     });
   }
 
@@ -204,10 +215,10 @@ class Player {
     this.connection = null;
   }
 
-  ongone(reason) {
+  ongone(reason, elsewhere) {
     this.disconnect();
     if (this.over || !this.running) return;
-    this.trigger("stop", { token: this.play.token });
+    if (!elsewhere) this.trigger("stop", { token: this.play.token });
     this.conclude({ state: "error", text: `${reason} What was recorded is kept; press Start to play again.` });
   }
 
@@ -269,6 +280,7 @@ class Player {
     this.held.releaseAll();
     this.playout?.clear();
     this.over = null;
+    this.remember(null);
     for (const { pad } of this.pads.values()) pad.classList.remove("used");
     this.say(state, text);
     if (state !== "ended") return;
@@ -370,4 +382,6 @@ class Player {
 export function mount(element, gradio) {
   const player = new Player(element, gradio);
   gradio.watch(["setup", "play"], () => player.update());
+  const token = history.state?.[player.setup.start];
+  if (token) player.ask("resume", { token });
 }
