@@ -59,8 +59,8 @@ class Condition:
     """Latents of the start image followed by grey frames for ever, encoded only as far as needed.
 
     The encoder looks back a bounded number of frames: once that span holds nothing but grey, its output
-    stays the same, so the last latent stands for all later ones. The work until then is spread over the
-    blocks 1 to 3, so that the first picture comes at once and from block 4 on a block costs the same for ever.
+    stays the same, so the last latent stands for all later ones. The work until then is spread over blocks
+    1 to 3: the first picture comes at once, and from block 4 on every block costs the same.
     """
 
     def __init__(self, vae: VAE, image: Tensor):
