@@ -46,7 +46,7 @@ function stage() {
     onmessage: (message) => seen.push(message.type),
     onpacket: (data) => seen.push(data.byteLength),
     onlost: () => seen.push("lost"),
-    ongone: (reason) => seen.push(`gone: ${reason}`),
+    ongone: (reason, elsewhere) => seen.push(`${elsewhere ? "elsewhere" : "gone"}: ${reason}`),
   };
   const connection = new Connection("ws://h/t", ["h264"], handlers, { WebSocket: Socket, now: () => now });
   const wait = (ms) => {
@@ -98,6 +98,10 @@ test("after half a minute of trying, or when the server does not know the play, 
   assert.deepEqual(second.seen, ["gone: This play is not known here."]);
   second.wait(60_000);
   assert.equal(second.sockets.length, 1);
+  mock.timers.reset();
+  const third = stage();
+  third.sockets[0].onclose({ code: 4409, reason: "The play goes on in another connection." });
+  assert.deepEqual(third.seen, ["elsewhere: The play goes on in another connection."]);
 });
 
 test("closing is quiet and final", (t) => {
