@@ -7,7 +7,7 @@ import gradio as gr
 from mgdemo import checkpoints, scenario
 from mgdemo.serving import PlayService
 from mgdemo.ui import player
-from mgdemo.ui.choices import Shelf
+from mgdemo.ui.choices import QUIET, Shelf
 from mgdemo.ui.play import play_tab
 from mgdemo.ui.scenarios import scenarios_tab
 from mgdemo.ui.theme import CSS, theme
@@ -23,6 +23,13 @@ def build(service: PlayService | None = None, shelf: Shelf | None = None) -> gr.
     """
     shelf = shelf or Shelf(checkpoints.catalogue, checkpoints.start_images, scenario.library)
     service = service or PlayService()
+    first = shelf.first()
+
+    def warm() -> None:
+        """The engine starts while the visitor looks around."""
+        if first.embedded and not any(worker["running"] for worker in service.health()["workers"]):
+            service.warm(first.name)
+
     # Gradio copies what it shows into its cache; what is a day old goes.
     with gr.Blocks(title=TITLE, fill_width=True, analytics_enabled=False, delete_cache=(HOUR, DAY)) as demo:
         gr.HTML(
@@ -33,6 +40,7 @@ def build(service: PlayService | None = None, shelf: Shelf | None = None) -> gr.
             play_tab(service, shelf)
         with gr.Tab("Scenarios", id="scenarios"):
             scenarios_tab(service, shelf)
+        demo.load(warm, **QUIET)
     demo.queue(default_concurrency_limit=16)
     demo.service = service
     return demo

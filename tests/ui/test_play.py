@@ -268,6 +268,13 @@ def test_behind_a_proxy_with_a_path_prefix(serve, visit):
     expect(player.films).to_be_visible()
 
 
+def test_the_engine_starts_while_the_visitor_looks_around(serve, visit):
+    player = visit(serve())
+    health = "fetch('gradio_api/live-health').then((answer) => answer.json())"
+    player.page.wait_for_function(f"{health}.then((health) => health.workers[0].running)")
+    assert player.page.evaluate(health)["playing"] == 0
+
+
 def test_stop_before_the_play_is_there(address, visit):
     player = visit(address)
     clicks = "(root) => [root.querySelector('.start'), root.querySelector('.stop')].forEach((b) => b.click())"
