@@ -297,7 +297,7 @@ def test_loading_never_holds_a_second_copy(tmp_path, dtype):
     Path("/proc/self/clear_refs").write_text("5")  # starts the peak anew
     load_weights(model, path, dtype=dtype)
     growth = memory("VmHWM") - before
-    assert 0.9 * size < growth < 1.3 * size
+    assert growth < 1.3 * size  # less, where the process has freed memory to use again
 
 
 def test_a_folder_is_checked_file_by_file(tmp_path):
