@@ -18,7 +18,6 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -143,7 +142,7 @@ class Worker:
         self._plays: dict[str, _Play] = {}
         self._models: OrderedDict[str, Any] = OrderedDict()  # least recently used first
         self._loading: set[str] = set()
-        self._loader = ThreadPoolExecutor(1, "load")  # so that loading does not stop the plays that go on
+        self._one_load = threading.Lock()
         self._stopping = False
 
     def stop(self) -> None:
@@ -158,7 +157,6 @@ class Worker:
             play, start = self._next(time.monotonic())
             if play is not None and start <= time.monotonic():
                 self._guard(play, self._make)
-        self._loader.shutdown(wait=False, cancel_futures=True)
 
     def _obey(self, seconds: float) -> None:
         """Obey the commands that wait; if there are none, wait for one at most so long."""
@@ -245,7 +243,9 @@ class Worker:
             idle = [name for name in self._models if name not in in_use]
             while idle and len(self._models) + len(self._loading) > self.settings.models:
                 del self._models[idle.pop(0)]  # before loading, so that memory never holds one more
-            self._loader.submit(self._load_in_thread, checkpoint)
+            # So that plays go on. A new thread each time: OpenMP keeps a pool for each living thread that has
+            # computed, and with more threads than cores it no longer spins: blocks take 1.5 times as long.
+            threading.Thread(target=self._load_in_thread, args=(checkpoint,), daemon=True).start()
 
     def _load_in_thread(self, checkpoint: str) -> None:
         def progress(fraction: float, text: str) -> None:
@@ -254,8 +254,9 @@ class Worker:
         try:
             progress(0.0, "Starting the engine")
             module, _, function = self.settings.loader.partition(":")
-            load = getattr(importlib.import_module(module), function)
-            model = load(checkpoint, device=self.device, progress=progress)
+            with self._one_load:
+                load = getattr(importlib.import_module(module), function)
+                model = load(checkpoint, device=self.device, progress=progress)
             self.commands.put(_Loaded(checkpoint, model, None))
         except Exception as error:
             log.exception("%s could not be loaded.", checkpoint)
