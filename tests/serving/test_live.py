@@ -112,12 +112,15 @@ async def test_the_latest_input_before_a_block_makes_it(serve):
         await player.press("KeyS", camera=[0, -0.25])
         await player.until(lambda: ("back", "look_left") in held(player))
         block = player.of("block")[-1]
-    # What was held before is gone, what was tapped in between is in the one block that follows.
-    assert set(held(player)) - {()} == {
-        ("forward", "look_right"),
-        ("back", "right", "look_left"),
-        ("back", "look_left"),
-    }
+    # What was held before is gone for good; the tap in between counts in one block, maybe one of its own.
+    pressed = [keys for keys in held(player) if keys]
+    after = [keys for keys in pressed if "forward" not in keys]
+    assert pressed == [("forward", "look_right")] * (len(pressed) - len(after)) + after
+    assert [keys for keys in after if "right" in keys] in (
+        [("back", "right", "look_left")],
+        [("right", "look_right")],
+    )
+    assert after[-1] == ("back", "look_left")
     assert block["camera"] == pytest.approx([0, -0.25])
 
 
