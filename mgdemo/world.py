@@ -92,12 +92,17 @@ class Condition:
 
 @dataclass
 class Snapshot:
-    """A world's state between two blocks; exact, and good for any number of restores."""
+    """A world's state between two blocks, on the host; exact, and good for any number of restores."""
 
     block: int
-    rows: tuple[Tensor, Tensor | None]
+    rows: tuple[Tensor, Tensor | None] | None
     memory: list[Tensor]
     decoder: dict
+
+    @property
+    def nbytes(self) -> int:
+        """The memory that it takes."""
+        return sum(tensor.nbytes for tensor in (*self.memory, *self.decoder.values()))
 
 
 class World:
@@ -114,6 +119,7 @@ class World:
         self._memory = model.transformer.memory(tokens, *self.condition.latents.shape[3:])
         self._rows: tuple[Tensor, Tensor | None] | None = None  # action rows of the windows before
         self._decoder: dict = {}
+        self._before: tuple | None = None  # block, rows and decoder state before the last block
 
     @property
     def frames_next(self) -> int:
@@ -126,12 +132,8 @@ class World:
 
         Raises ValueError, and changes nothing, if the actions are too many, too few or of another mode.
         """
-        mode = self.model.config.mode
-        if actions.mode != mode or len(actions) != self.frames_next:
-            raise ValueError(
-                f"Block {self.block} takes {self.frames_next} rows of {mode} actions, "
-                f"not {len(actions)} of {actions.mode}."
-            )
+        self._check(self.block, actions)
+        self._before = (self.block, self._rows, dict(self._decoder))
         begin = time.perf_counter()
         latents = self.step_latents(
             torch.tensor(actions.keyboard), None if actions.mouse is None else torch.tensor(actions.mouse)
@@ -140,6 +142,26 @@ class World:
         frames = to_uint8(self.decode(latents))
         self.timings = {"dit": 1e3 * (made - begin), "vae": 1e3 * (time.perf_counter() - made)}
         return frames
+
+    def remake(self, actions: ActionTrack) -> np.ndarray:
+        """Make the last block again under other actions, as if those of before had never been.
+
+        Takes and gives what `step` did. Raises ValueError, and changes nothing, for actions that don't fit
+        and where there is no last block: at the start and after `restore`.
+        """
+        if self._before is None:
+            raise ValueError("There is no block to make again: step first.")
+        self._check(self._before[0], actions)
+        # The caches need no way back: the block's slots are written anew, and nothing else was changed.
+        self.block, self._rows, self._decoder = self._before
+        return self.step(actions)
+
+    def _check(self, block: int, actions: ActionTrack) -> None:
+        mode, frames = self.model.config.mode, block_frames(block)
+        if actions.mode != mode or len(actions) != frames:
+            raise ValueError(
+                f"Block {block} takes {frames} rows of {mode} actions, not {len(actions)} of {actions.mode}."
+            )
 
     @torch.inference_mode()
     def step_latents(self, keyboard: Tensor, mouse: Tensor | None) -> Tensor:
@@ -168,14 +190,18 @@ class World:
         """Video [1, 3, T, H, W] of the next latents of the stream."""
         return self.model.vae.decode(latents.to(self.model.vae_dtype), self._decoder)
 
+    @torch.inference_mode()
     def snapshot(self) -> Snapshot:
-        return Snapshot(self.block, self._rows, self._memory.snapshot(), dict(self._decoder))
+        decoder = {layer: tensor.to("cpu") for layer, tensor in self._decoder.items()}
+        return Snapshot(self.block, self._rows, self._memory.snapshot(), decoder)
 
     @torch.inference_mode()
     def restore(self, snapshot: Snapshot) -> None:
+        """Go back to a snapshot of this play, or of another of the same image and model."""
         self.block, self._rows = snapshot.block, snapshot.rows
         self._memory.restore(snapshot.memory)
-        self._decoder = dict(snapshot.decoder)
+        self._decoder = {layer: tensor.to(self.model.device) for layer, tensor in snapshot.decoder.items()}
+        self._before = None
 
     def _noise(self, step: int) -> Tensor:
         return self.noise(self.block, step).to(self.model.device, non_blocking=True)

@@ -125,6 +125,37 @@ def test_a_snapshot_leads_back_exactly_and_often(tiny, mode, after):
     assert equal(play(twin, track), first)
 
 
+def test_a_block_made_again_is_as_if_made_so_at_first(tiny, mode):
+    model, track = tiny(mode), bench_actions(mode, 12 * 6 - 3, seed=1)
+    other = bench_actions(mode, 12 * 6 - 3, seed=2)
+    world = model.start(tiny_image(), seed=4)
+    for block in range(track.blocks):
+        first = world.step(other.block(block))
+        with pytest.raises(ValueError, match=f"Block {block} takes"):
+            world.remake(ActionTrack.hold(mode, [], frames=10))
+        world.remake(ActionTrack.hold(mode, ["w"], frames=len(first)))
+        again = world.remake(track.block(block))
+        assert not np.array_equal(again, first)
+        if block == 0:
+            assert world.block == 1
+            plain = model.start(tiny_image(), seed=4)
+        assert np.array_equal(again, plain.step(track.block(block)))
+    plain.restore(world.snapshot())
+    for one in (plain, model.start(tiny_image())):
+        with pytest.raises(ValueError, match="no block to make again"):
+            one.remake(track.block(0))
+
+
+def test_a_snapshot_tells_its_size(tiny, mode):
+    world = tiny(mode).start(tiny_image())
+    assert world.snapshot().nbytes == 0
+    sizes = []
+    for _ in range(4):
+        world.step(ActionTrack.hold(mode, [], frames=world.frames_next))
+        sizes.append(world.snapshot().nbytes)
+    assert 0 < sizes[0] < sizes[1] == sizes[2] == sizes[3]
+
+
 @pytest.mark.parametrize("rows", [0, 8, 10, 12])
 def test_a_wrong_number_of_actions_is_refused(tiny, rows):
     world = tiny("universal").start(tiny_image())

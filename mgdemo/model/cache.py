@@ -82,12 +82,19 @@ class Memory:
                 ring.begin_block(start_frame, frames)
 
     def snapshot(self) -> list[Tensor]:
-        """Copies of all rings' contents, to be given to `restore`."""
-        return [t.clone() for layer in self.layers for ring in layer.rings for t in (ring.k, ring.v)]
+        """Copies on the host of what all rings hold, to be given to `restore`."""
+        return [
+            part[:, : ring.filled].to("cpu", copy=True)
+            for layer in self.layers
+            for ring in layer.rings
+            for part in (ring.k, ring.v)
+        ]
 
     def restore(self, snapshot: list[Tensor]) -> None:
         saved = iter(snapshot)
         for layer in self.layers:
             for ring in layer.rings:
-                ring.k.copy_(next(saved))
-                ring.v.copy_(next(saved))
+                for part in (ring.k, ring.v):
+                    tensor = next(saved)
+                    part[:, : tensor.shape[1]].copy_(tensor)
+                ring.filled = tensor.shape[1]
