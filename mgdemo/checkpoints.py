@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from mgdemo.config import CONFIGS, CheckpointConfig, load_config
 ROOT = CONFIGS.parent
 PARTS = ("transformer", "vae", "image_encoder")
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
+ORDER = "starts.json"  # beside the start images: which comes first
+LOOP = "loop.mp4"
 
 
 class CheckpointError(ValueError):
@@ -77,11 +80,23 @@ def config_named(name: str) -> CheckpointConfig:
 
 
 def start_images(name: str) -> list[Path]:
-    """The start images that ship for the checkpoint called `name`, in the order to show them."""
+    """The start images that ship for the checkpoint called `name`, in the order to show them.
+
+    That is the order of `starts.json` (one object an image, with its file's name as `image`), then of names.
+    """
     config = config_named(name)
-    world = config.files.folder if config.embedded else f"worlds/{config.mode}"
-    folder = ROOT / world / "start"
-    return sorted(p for p in folder.glob("*") if p.suffix.lower() in PICTURES)
+    folder = ROOT / (config.files.folder if config.embedded else f"worlds/{config.mode}") / "start"
+    order = folder / ORDER
+    listed = [row["image"] for row in json.loads(order.read_text("utf-8"))] if order.is_file() else []
+    found = [p for p in folder.glob("*") if p.suffix.lower() in PICTURES]
+    return sorted(found, key=lambda p: (listed.index(p.name) if p.name in listed else len(listed), p.name))
+
+
+def opening_loop(name: str) -> Path | None:
+    """A short film made by the embedded world called `name` from its first start image, if one ships."""
+    config = config_named(name)
+    path = ROOT / config.files.folder / LOOP
+    return path if config.embedded and path.is_file() else None
 
 
 def resolve(

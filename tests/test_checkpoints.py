@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from mgdemo import checkpoints
-from mgdemo.checkpoints import CheckpointError, catalogue, resolve, start_images
+from mgdemo.checkpoints import CheckpointError, catalogue, opening_loop, resolve, start_images
 from mgdemo.config import CONFIGS, load_config
 
 PUBLISHED = ("universal", "gta_drive", "templerun")
@@ -174,3 +174,18 @@ def test_start_images_are_those_of_the_world_or_else_of_the_mode(root):
     assert start_images("templerun") == []
     with pytest.raises(CheckpointError, match="the checkpoints are"):
         start_images("nowhere")
+
+
+def test_start_images_come_in_the_order_that_is_written_beside_them(root):
+    start = root / "worlds" / "snow" / "start"
+    put(start, "a.png", "b.png", "c.png", "d.png")
+    (start / "starts.json").write_text('[{"image": "c.png"}, {"image": "gone.png"}, {"image": "b.png"}]')
+    assert [path.name for path in start_images("snow")] == ["c.png", "b.png", "a.png", "d.png"]
+
+
+def test_an_opening_loop_is_that_of_the_embedded_world_only(root):
+    assert opening_loop("snow") is None
+    put(root / "worlds" / "snow", "loop.mp4")
+    put(root / "worlds" / "universal", "loop.mp4")
+    assert opening_loop("snow") == root / "worlds" / "snow" / "loop.mp4"
+    assert opening_loop("universal") is None

@@ -1,0 +1,80 @@
+"""The moving picture that the page opens on: a short walk that an embedded world makes, there and back.
+
+    python -m training.loop --checkpoint universal-tiny
+
+Plays the route of the checkpoint's mode from its first start image and writes `loop.mp4` into its folder.
+With --sheet, also draws some of its frames into one picture, to look at.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from mgdemo.checkpoints import LOOP, ROOT, config_named, start_images
+from mgdemo.picture import open_picture
+from mgdemo.scenario import parse_scenario
+from mgdemo.video.record import write_mp4
+from mgdemo.world import load_world_model
+from training import command
+
+# Short, since the picture of so small a model softens with time; 7 blocks are 3.2 s each way.
+ROUTES = {
+    "universal": [
+        "{hold: [W], camera: {yaw: -0.03}, for: 4 blocks}",
+        "{hold: [W], camera: {yaw: 0.03}, for: 3 blocks}",
+    ],
+    "gta_drive": [
+        "{hold: [W], camera: {yaw: -0.03}, for: 4 blocks}",
+        "{hold: [W], camera: {yaw: 0.03}, for: 3 blocks}",
+    ],
+    "templerun": ["{for: 4 blocks}", "{hold: [W], for: 1 block}", "{for: 2 blocks}"],
+}
+TURN = (5, 3, 2, 2)  # how often the last frames are shown before the way back: it slows down and turns
+
+
+def walk(checkpoint: str, seed: int) -> tuple[np.ndarray, int]:
+    """The route as frames [T, H, W, 3] uint8, and their number a second."""
+    model = load_world_model(checkpoint, device="cpu")
+    mode = model.config.mode
+    steps = "".join(f"  - {step}\n" for step in ROUTES[mode])
+    track = parse_scenario(f"title: Loop\nmode: {mode}\nactions:\n{steps}").track
+    world = model.start(open_picture(start_images(checkpoint)[0]), seed=seed)
+    return np.concatenate([world.step(track.block(block)) for block in range(track.blocks)]), model.fps
+
+
+def there_and_back(frames: np.ndarray) -> np.ndarray:
+    """The frames, then the same backwards, so that the end meets the beginning; slower where it turns."""
+    ends = len(TURN)
+    times = np.concatenate([TURN, np.ones(len(frames) - 2 * ends, int), TURN[::-1]])
+    there = np.repeat(np.arange(len(frames)), times)
+    return frames[np.concatenate([there, there[::-1]])]
+
+
+def sheet(frames: np.ndarray, columns: int = 5, rows: int = 4) -> Image.Image:
+    """Frames at equal distances, from left to right and down."""
+    chosen = frames[np.linspace(0, len(frames) - 1, columns * rows).astype(int)]
+    lines = [np.concatenate(list(line), axis=1) for line in chosen.reshape(rows, columns, *frames.shape[1:])]
+    return Image.fromarray(np.concatenate(lines))
+
+
+def main() -> None:
+    parser = command(__doc__)
+    parser.add_argument("--checkpoint", default="universal-tiny")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, help="default: where the page looks for it")
+    parser.add_argument("--sheet", type=Path)
+    args = parser.parse_args()
+    frames, fps = walk(args.checkpoint, args.seed)
+    loop = there_and_back(frames)
+    out = args.out or ROOT / config_named(args.checkpoint).files.folder / LOOP
+    write_mp4(out, loop, fps)
+    print(f"{out}: {len(loop) / fps:.1f} s, {out.stat().st_size / 1000:.0f} kB")
+    if args.sheet:
+        sheet(loop).save(args.sheet)
+
+
+if __name__ == "__main__":
+    main()
