@@ -1,7 +1,10 @@
 /**
- * What the player holds: keys of the keyboard by their place (`KeyboardEvent.code`), on-screen pads by
- * pointer or by key. Both may hold the same control; it is let go when the last one lets go.
+ * What the visitor holds: keys of the keyboard by their place (`KeyboardEvent.code`), on-screen pads by pointer or
+ * by key, a gamepad. Several may hold the same control; it is let go when the last one lets go.
  */
+
+import { Gamepads } from "./gamepad.js";
+import { Camera, bindDrag } from "./look.js";
 
 /** The controls held now, in the order in which they were pressed. Pure; knows no page. */
 export class Held {
@@ -42,11 +45,15 @@ export class Held {
   }
 }
 
-/** @param {EventTarget | null} target @returns whether keys pressed there are meant as text or choice */
-export function takesText(target) {
+/**
+ * Whether a key pressed there is meant as text or choice: any key (without `code`), or this one.
+ * @param {EventTarget | null} target @param {string} [code]
+ */
+export function takesText(target, code = "") {
   const tag = target?.tagName;
   if (target?.isContentEditable || tag === "TEXTAREA" || tag === "SELECT") return true;
-  return tag === "INPUT" && !["button", "checkbox", "radio", "range", "submit"].includes(target.type);
+  if (target?.type === "range") return /^(Arrow|Home|End|Page)/.test(code);
+  return tag === "INPUT" && !["button", "checkbox", "radio", "submit"].includes(target.type);
 }
 
 /** Maps every key code of a mode, aliases included, to its control's own code. */
@@ -54,31 +61,57 @@ export function keyMap(controls) {
   return new Map(controls.flatMap((c) => [c.code, ...c.aliases].map((code) => [code, c.code])));
 }
 
-/** Feeds `Held` from the keyboard and from the pads while `active()` says so. */
+/** All that the visitor holds and turns: by keyboard, pads, gamepad, and by dragging on the picture. */
 export class Input {
-  /** @param {Held} held @param {() => boolean} active */
-  constructor(held, active) {
-    this.held = held;
-    this.active = active;
+  /**
+   * @param {HTMLElement} stage the picture
+   * @param {{active: () => boolean, shown: () => boolean,
+   *   onchange: (codes: string[], camera: [number, number]) => void,
+   *   onwake: () => boolean, onmenu: () => void}} hooks
+   *   active: whether what is held counts; shown: whether the player can be seen at all; onchange: something is
+   *   held or turned differently; onwake: a control's own key was pressed while nothing counts, and whether it
+   *   counts from now on; onmenu: the Start button of a gamepad was pressed
+   */
+  constructor(stage, hooks) {
+    const tell = () => hooks.onchange(this.codes, this.camera.value);
+    this.held = new Held(tell);
+    this.camera = new Camera(tell);
+    this.gamepads = new Gamepads(this.held, this.camera, hooks);
+    this.active = hooks.active;
+    this.onwake = hooks.onwake;
     this.keys = new Map();
+    bindDrag(stage, this.camera, hooks.active);
     window.addEventListener("keydown", (event) => this.keydown(event), { capture: true });
     window.addEventListener("keyup", (event) => this.keyup(event), { capture: true });
     // A key let go elsewhere is never reported here: let everything go instead of running on.
-    window.addEventListener("blur", () => held.releaseAll());
-    document.addEventListener("visibilitychange", () => document.hidden && held.releaseAll());
-    document.addEventListener("focusin", (event) => takesText(event.target) && held.releaseAll());
+    window.addEventListener("blur", () => this.releaseAll());
+    document.addEventListener("visibilitychange", () => document.hidden && this.releaseAll());
+    document.addEventListener("focusin", (event) => takesText(event.target) && this.releaseAll());
   }
 
-  /** @param {{code: string, aliases: string[]}[]} controls */
-  setControls(controls) {
+  /** The controls held now, in the order in which they were pressed. */
+  get codes() {
+    return this.held.codes;
+  }
+
+  releaseAll() {
     this.held.releaseAll();
+    this.camera.still();
+  }
+
+  /** @param {{controls: {code: string, aliases: string[]}[], axes: string[]}} mode */
+  setMode({ controls, axes }) {
+    this.held.releaseAll();
+    this.camera.setAxes(axes);
+    this.gamepads.controls = controls;
     this.keys = keyMap(controls);
   }
 
   keydown(event) {
     const code = this.keys.get(event.code);
-    if (!code || !this.active() || takesText(event.target)) return;
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (!code || takesText(event.target, event.code) || event.ctrlKey || event.metaKey || event.altKey) return;
+    // Arrows scroll an idle page, so only a control's own key begins.
+    if (!this.active() && (event.repeat || event.code !== code || !this.onwake())) return;
     event.preventDefault(); // arrow keys would scroll, and a focused radio button would change
     event.stopPropagation();
     if (!event.repeat) this.held.press(code, event.code);

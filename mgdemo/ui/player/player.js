@@ -16,7 +16,7 @@
 
 import { Connection, appUrl, socketUrl } from "./connection.js";
 import { Screen, parsePacket, supportedCodecs } from "./decoder.js";
-import { Held, Input } from "./input.js";
+import { Input } from "./input.js";
 import { Playout } from "./playout.js";
 
 const SILENCE_MS = 20_000; // the server says something at least once a second; after so long it is gone
@@ -49,8 +49,13 @@ class Player {
     /** @type {Map<string, {pad: HTMLButtonElement, control: Control}>} */
     this.pads = new Map();
     this.blocks = new Map();
-    this.held = new Held((codes) => this.onheld(codes));
-    this.input = new Input(this.held, () => this.steering);
+    this.input = new Input(this.parts.stage, {
+      active: () => this.steering,
+      shown: () => this.shown,
+      onchange: (codes, camera) => this.onheld(codes, camera),
+      onwake: () => this.wake(),
+      onmenu: () => this.start(),
+    });
     this.screen = new Screen(this.parts.screen, {
       onshown: (index) => this.onshown(index),
       onneedkey: () => this.connection?.send({ type: "keyframe" }),
@@ -71,7 +76,12 @@ class Player {
 
   /** Whether what is held now goes to the server: a live play in the tab that is open. */
   get steering() {
-    return this.running && this.play?.live === true && this.root.getClientRects().length > 0;
+    return this.running && this.play?.live === true && this.shown;
+  }
+
+  /** Whether its tab is open. */
+  get shown() {
+    return this.root.getClientRects().length > 0;
   }
 
   /** Takes over what Python set. */
@@ -114,7 +124,8 @@ class Player {
         return group;
       }),
     );
-    this.input.setControls(mode.controls);
+    this.input.setMode(mode);
+    this.root.dataset.looks = mode.axes.length ? "yes" : "no";
     this.nameKeys(mode.controls);
   }
 
@@ -155,6 +166,12 @@ class Player {
     this.ask("start");
   }
 
+  /** A control's key on an idle page starts a play, and counts as held from then on. */
+  wake() {
+    if (this.state === "idle" && this.setup?.live && this.shown) this.start();
+    return this.state === "starting" && this.setup.live && this.shown;
+  }
+
   /** Asks for a play: a new one ("start"), or that of before the page was loaded anew ("resume"). */
   ask(event, data) {
     this.say("starting", "Starting");
@@ -187,7 +204,6 @@ class Player {
     this.playout = this.over = null;
     this.blocks.clear();
     this.shownBlock = undefined;
-    this.held.releaseAll();
     this.root.dataset.picture = "poster"; // not the last picture of the play before
     delete this.root.dataset.frame;
     this.state = "starting";
@@ -249,7 +265,7 @@ class Player {
     else this.playout = new Playout({ fps: welcome.fps, live: this.play.live });
     this.frames = welcome.frames;
     this.screen.configure(welcome);
-    if (this.held.codes.length) this.onheld(this.held.codes);
+    if (this.input.codes.length) this.onheld(this.input.codes, this.input.camera.value);
     this.run();
   }
 
@@ -277,7 +293,7 @@ class Player {
   conclude({ state, text }) {
     this.disconnect();
     this.screen.close();
-    this.held.releaseAll();
+    this.input.releaseAll();
     this.playout?.clear();
     this.over = null;
     this.remember(null);
@@ -305,13 +321,14 @@ class Player {
     this.connection.send({ type: "ack", block: packet.block, buffer_ms: buffered });
   }
 
-  onheld(codes) {
+  /** @param {string[]} codes @param {[number, number]} camera */
+  onheld(codes, camera) {
     for (const { pad, control } of this.pads.values()) {
       const held = codes.includes(control.code);
       pad.classList.toggle("held", held);
       pad.setAttribute("aria-pressed", String(held));
     }
-    this.connection?.send({ type: "input", held: codes });
+    this.connection?.send({ type: "input", held: codes, camera });
   }
 
   /** The clock: runs while there is something to show. */
