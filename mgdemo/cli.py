@@ -7,9 +7,13 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from inspect import cleandoc
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mgdemo.actions import MODES, ActionTrack, bench_actions, block_frames, frames_in_blocks
-from mgdemo.scenario import MAX_SEED, Scenario, load_scenario, parse_scenario
+from mgdemo.scenario import MAX_SEED
+
+if TYPE_CHECKING:
+    from mgdemo.replay import Replay
 
 LATENTS_PER_BLOCK = 3
 EXAMPLES = """examples:
@@ -138,7 +142,8 @@ def _generate(args: argparse.Namespace) -> None:
     if count is not None and (count < 1 or count % LATENTS_PER_BLOCK):
         near = max(LATENTS_PER_BLOCK, count - count % LATENTS_PER_BLOCK)
         raise UsageError(f"--num-output-frames {count} is not a multiple of 3; give {near}, for example.")
-    scenario = _scenario(args.scenario) if args.scenario else None
+    replay = _replayed(args.scenario) if args.scenario else None
+    scenario = replay.scenario if replay else None
     if scenario and args.mode not in (None, scenario.mode):
         raise UsageError(f"{args.scenario} is for mode {scenario.mode}, not {args.mode}; leave --mode out.")
     if scenario:
@@ -150,27 +155,32 @@ def _generate(args: argparse.Namespace) -> None:
     else:
         frames = frames_in_blocks((count or 150) // LATENTS_PER_BLOCK)
         track = bench_actions(args.mode or "universal", frames, args.seed or 0)
-    _make(args, track, scenario)
+    _make(args, track, replay)
 
 
 def _replay(args: argparse.Namespace) -> None:
     """Make the video of a scenario from beginning to end: of a YAML file, or of an mp4 of an earlier play,
-    which has its scenario inside. The image and the seed are the scenario's unless given here.
+    which has its scenario inside. Checkpoint, image and seed are those of the play unless given here.
 
       python -m mgdemo replay scenarios/gta_drive/slalom.yaml
       python -m mgdemo replay outputs/demo.mp4 --checkpoint universal --output-folder again
     """
-    scenario = _scenario(args.scenario)
-    _make(args, scenario.track, scenario)
+    replay = _replayed(args.scenario)
+    _make(args, replay.scenario.track, replay)
 
 
-def _make(args: argparse.Namespace, track: ActionTrack, scenario: Scenario | None) -> None:
+def _make(args: argparse.Namespace, track: ActionTrack, replay: Replay | None) -> None:
     """The video of a whole track."""
+    from mgdemo.checkpoints import catalogue
     from mgdemo.walk import blocks
 
     args.output_folder.mkdir(parents=True, exist_ok=True)
+    scenario = replay.scenario if replay else None
+    here = replay and any(e.name == replay.checkpoint and e.available for e in catalogue())
+    if here and not (args.checkpoint or args.config):
+        args.checkpoint = replay.checkpoint
     located = _locate(args, track.mode)
-    image, name = _start_image(args, located.config.name, scenario)
+    image, name = _start_image(args, located.config.name, replay)
     total = frames_in_blocks(track.blocks)
 
     def told(frames, made: int, fps: float) -> None:
@@ -268,38 +278,29 @@ def _locate(args: argparse.Namespace, mode: str):
     return resolve(args.checkpoint, mode=mode, config=config)
 
 
-def _scenario(path: Path) -> Scenario:
-    if path.suffix.lower() != ".mp4":
-        return load_scenario(path)
-    from av import FFmpegError
+def _replayed(path: Path) -> Replay:
+    from mgdemo.replay import open_replay
 
-    from mgdemo.video.record import metadata
-
-    try:
-        text = metadata(path).get("scenario")
-    except FFmpegError as error:
-        raise UsageError(f"{path} cannot be read as a video ({error.strerror}).") from error
-    if not text:
-        raise UsageError(f"{path} has no scenario inside; give the .yaml file of the play instead.")
-    scenario = parse_scenario(text, path.name)
-    return Scenario(**(vars(scenario) | {"path": path}))
+    return open_replay(path)
 
 
-def _start_image(args: argparse.Namespace, checkpoint: str, scenario: Scenario | None):
+def _start_image(args: argparse.Namespace, checkpoint: str, replay: Replay | None):
     """The picture to begin with, and how a scenario refers to it if it ships.
 
-    It is the one given, else the scenario's own, else the first that ships.
+    It is the one given, else the play's or scenario's own, else the first that ships.
     """
     from mgdemo.checkpoints import start_images
     from mgdemo.picture import open_picture
 
     shipped = start_images(checkpoint) if args.config is None else []
-    wanted = (scenario.image or "") if scenario else ""
+    wanted = (replay.scenario.image or "") if replay else ""
     path = args.image
+    if path is None and replay and replay.image:
+        return replay.image, None
     if path is None and wanted.startswith("embedded:"):
         path = next((p for p in shipped if p.stem == wanted.removeprefix("embedded:")), None)
     elif path is None and wanted:
-        path = scenario.path.with_name(wanted)
+        path = replay.scenario.path.with_name(wanted)
     if path is None and shipped:
         path = shipped[0]
     if path is None:

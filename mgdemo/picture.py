@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -15,10 +16,10 @@ class PictureError(ValueError):
     """A file that cannot be a start image; the message says why and what to do."""
 
 
-def open_picture(path: str | Path, name: str = "") -> Image.Image:
-    """The picture in a file, read whole. name: what to call it in errors, if not by its path.
+def open_picture(path: str | Path | BinaryIO, name: str = "") -> Image.Image:
+    """The picture in a file, given by its path or opened, read whole. Raises PictureError.
 
-    Raises PictureError.
+    name: what to call it in errors, if not by its path.
     """
     name = name or str(path)
     try:

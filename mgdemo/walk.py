@@ -13,6 +13,7 @@ from PIL import Image
 
 from mgdemo.actions import ActionTrack
 from mgdemo.picture import prepare_image
+from mgdemo.replay import film_tags
 from mgdemo.scenario import scenario_yaml
 from mgdemo.video.encode import H264Encoder, is_key
 from mgdemo.video.overlay import overlay_mp4
@@ -62,6 +63,7 @@ def play(
     folder.mkdir(parents=True, exist_ok=True)
     height, width = model.size
     image = prepare_image(image, height, width)
+    tags = {"title": title} | film_tags(model.config.name, None if image_name else image)
     if image_name is None:
         image_name = "demo.png"
         image.save(folder / image_name)
@@ -80,7 +82,7 @@ def play(
         if recording.frames:  # of the block that was interrupted, a part may be there
             track = ActionTrack.concat(tracks).frames(0, recording.frames)
             text = scenario_yaml(track, title=title, image=image_name, seed=seed)
-        recording.close({"title": title, "scenario": text})
+        recording.close(tags | {"scenario": text})
     if not recording.frames:
         return None
     result = Play(recording.path, folder / "demo_icon.mp4", folder / "demo.yaml", recording.frames)

@@ -42,7 +42,9 @@ def worlds(monkeypatch, tmp_path):
             started.append(Paint(image, seed))
             return started[-1]
 
-        return SimpleNamespace(start=start, size=SIZE, fps=25, located=located, device=device)
+        return SimpleNamespace(
+            start=start, size=SIZE, fps=25, config=located.config, located=located, device=device
+        )
 
     def resolve(checkpoint=None, *, mode=None, config=None):
         config = config or load_config(CONFIGS / f"{mode}.yaml")

@@ -1,0 +1,69 @@
+"""Plays to repeat: a scenario's file, or a film of a play, whose tags hold all that the play began with."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from mgdemo.picture import open_picture
+from mgdemo.scenario import Scenario, ScenarioError, load_scenario, parse_scenario
+
+SCENARIOS, FILMS = (".yaml", ".yml"), (".mp4",)
+MAX_IMAGE = 12 * 2**20  # characters of the start image's tag
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A scenario and, from a film, the checkpoint that was played and the start image, unless that ships."""
+
+    scenario: Scenario
+    checkpoint: str | None = None
+    image: Image.Image | None = None
+
+
+def film_tags(checkpoint: str, image: Image.Image | None) -> dict[str, str]:
+    """The tags that make a film replayable, beside that of the scenario. image: if it is none that ships."""
+    if image is None:
+        return {"checkpoint": checkpoint}
+    data = io.BytesIO()
+    image.save(data, "PNG")
+    return {"checkpoint": checkpoint, "start_image": base64.b64encode(data.getvalue()).decode()}
+
+
+def open_replay(path: str | Path) -> Replay:
+    """Read a scenario's YAML file or a film that was made here. Raises ScenarioError."""
+    path = Path(path)
+    if path.suffix.lower() not in FILMS:
+        return Replay(load_scenario(path))
+    from av import FFmpegError
+
+    from mgdemo.video.record import metadata
+
+    try:
+        tags = metadata(path)
+    except (FFmpegError, OSError) as error:
+        raise ScenarioError(
+            f"{path.name} cannot be read as a video ({error.strerror}); give an mp4 that was made here."
+        ) from error
+    if not tags.get("scenario"):
+        raise ScenarioError(f"{path.name} has no scenario inside; give the .yaml file of the play instead.")
+    scenario = dataclasses.replace(parse_scenario(tags["scenario"], path.name), path=path)
+    return Replay(scenario, tags.get("checkpoint"), _start_image(tags.get("start_image", ""), path.name))
+
+
+def _start_image(text: str, name: str) -> Image.Image | None:
+    if not text:
+        return None
+    try:
+        if len(text) > MAX_IMAGE:
+            raise ValueError("too large")
+        return open_picture(io.BytesIO(base64.b64decode(text, validate=True)), f"the start image in {name}")
+    except ValueError as error:
+        raise ScenarioError(
+            f"{name} holds a start image that cannot be read; give the .yaml file of the play instead."
+        ) from error

@@ -1,0 +1,63 @@
+import base64
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mgdemo.actions import ActionTrack
+from mgdemo.replay import film_tags, open_replay
+from mgdemo.scenario import ScenarioError, scenario_yaml
+from mgdemo.video.record import write_mp4
+
+TRACK = ActionTrack.concat(
+    [ActionTrack.hold("universal", ["W"], (0, 0.15), 9), ActionTrack.hold("universal", ["A"], None, 12)]
+)
+TEXT = scenario_yaml(TRACK, title="A walk", image=None, seed=7)
+
+
+def film(path, **tags):
+    write_mp4(path, [np.zeros((48, 64, 3), np.uint8)] * 3, 25, tags)
+    return path
+
+
+def test_a_film_holds_all_that_its_play_began_with(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (352, 640, 3), dtype=np.uint8)  # 0.9 MB of tag
+    image = Image.fromarray(noise)
+    replay = open_replay(film(tmp_path / "a.mp4", scenario=TEXT, **film_tags("universal-tiny", image)))
+    assert replay.scenario.track == TRACK and replay.scenario.seed == 7 and replay.scenario.title == "A walk"
+    assert replay.checkpoint == "universal-tiny"
+    assert (np.asarray(replay.image) == noise).all()
+
+
+def test_a_film_from_an_image_that_ships_and_a_plain_scenario(tmp_path):
+    replay = open_replay(film(tmp_path / "a.MP4", scenario=TEXT, **film_tags("universal-tiny", None)))
+    assert (replay.checkpoint, replay.image) == ("universal-tiny", None)
+    (tmp_path / "b.yaml").write_text(TEXT)
+    replay = open_replay(tmp_path / "b.yaml")
+    assert replay.scenario.track == TRACK and (replay.checkpoint, replay.image) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("tags", "said"),
+    [
+        ({}, "film.mp4 has no scenario inside; give the .yaml file"),
+        ({"scenario": "title: [", "checkpoint": "x"}, "film.mp4, line 1"),
+        ({"scenario": TEXT, "start_image": "no base64!"}, "film.mp4 holds a start image that cannot be read"),
+        (
+            {"scenario": TEXT, "start_image": base64.b64encode(b"no picture").decode()},
+            "film.mp4 holds a start image that cannot be read",
+        ),
+    ],
+)
+def test_a_film_that_cannot_be_repeated_says_why(tmp_path, tags, said):
+    with pytest.raises(ScenarioError, match=said) as error:
+        open_replay(film(tmp_path / "film.mp4", **tags))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a film", b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n"])
+def test_what_is_called_a_film_is_read_as_mp4_only(tmp_path, content):
+    path = tmp_path / "film.mp4"
+    path.write_bytes(content)
+    with pytest.raises(ScenarioError, match=r"film.mp4 cannot be read as a video \(.*\); give an mp4"):
+        open_replay(path)
