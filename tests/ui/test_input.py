@@ -1,4 +1,4 @@
-"""What a visitor can steer with, in a real browser: drag, gamepad, other keyboards, and beginning by a key."""
+"""What a visitor can steer with, in a real browser: drag, gamepad, other layouts, and beginning by a key."""
 
 import pytest
 from playwright.sync_api import expect
