@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import re
 import secrets
 import shutil
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from PIL import Image
+
 from mgdemo import __version__
 from mgdemo.actions import ActionTrack
+from mgdemo.replay import film_tags
 from mgdemo.scenario import scenario_yaml
 from mgdemo.video.encode import is_key
 from mgdemo.video.overlay import overlay_mp4
-from mgdemo.video.record import Recording
+from mgdemo.video.record import Recording, Reel
 
+FILMS = 8  # of one play, at most
 FOLDER = re.compile(r"\d{8}-\d{6}-[0-9a-f]{16}")  # a play's folder; nothing else is ever deleted
 
 log = logging.getLogger(__name__)
@@ -25,18 +30,37 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Result:
-    """The files of a play. `overlay_mp4` and `scenario` are None if they could not be made."""
+    """The files of a play. `overlay_mp4` and `scenario` are None if they could not be made.
+
+    `branches` are films of the ends that the play was led back from.
+    """
 
     mp4: Path
     overlay_mp4: Path | None
     scenario: Path | None
     frames: int
     fps: int
+    branches: tuple[Path, ...] = ()
+
+
+@dataclass
+class _Kept:
+    """A node's actions, and the places of its packets in the reel."""
+
+    parent: int
+    actions: ActionTrack
+    packets: list[tuple[int, int]] = field(default_factory=list)
+
+    @property
+    def whole(self) -> bool:
+        return len(self.packets) == len(self.actions)
 
 
 class Keeper:
     """Records one play into a folder of its own.
 
+    Each branch begins with a key frame, and so does a block made again: at the end, the packets along any
+    line of the play's tree make a film.
     A disk that is full or forbidden never ends the play: `trouble` then says from where on nothing is kept.
     """
 
@@ -44,55 +68,113 @@ class Keeper:
         now = datetime.now().strftime("%Y%m%d-%H%M%S")
         self.folder, self.fps = parent / f"{now}-{secrets.token_hex(8)}", fps
         self.trouble = ""
-        self._tracks: list[ActionTrack] = []
-        self._recording: Recording | None = None
+        self._film, self._size = self.folder / f"{name}-{now}.mp4", (width, height)
+        self._nodes: dict[int, _Kept] = {}
+        self._again: dict[int, _Kept] = {}  # nodes made again, until their frames are all there
+        self._reel: Reel | None = None
         try:
             self.folder.mkdir(parents=True, mode=0o700)
-            self._recording = Recording(self.folder / f"{name}-{now}.mp4", width, height, fps)
+            self._reel = Reel(self._film.with_suffix(".h264"))
         except OSError as error:
             self._give_up(0, error)
 
-    def actions(self, track: ActionTrack) -> None:
-        """The actions of the frames that follow."""
-        self._tracks.append(track)
+    @property
+    def frames(self) -> int:
+        """Frames kept so far, those of all branches."""
+        return self._reel.packets if self._reel else 0
 
-    def frame(self, packet: bytes) -> None:
-        if not self.trouble:
-            try:
-                self._recording.add(packet, is_key(packet))
-            except OSError as error:
-                self._give_up(self._recording.frames, error)
+    def block(self, node: int, parent: int, actions: ActionTrack) -> None:
+        """The actions of a node whose frames follow; one that was there before is made again."""
+        nodes = self._again if node in self._nodes else self._nodes
+        nodes[node] = _Kept(parent, actions)
+
+    def frame(self, node: int, index: int, packet: bytes) -> None:
+        """The next packet of a node: frame `index` of its line."""
+        if self.trouble:
+            return
+        kept = self._again.get(node) or self._nodes[node]
+        try:
+            kept.packets.append(self._reel.add(packet))
+        except OSError as error:
+            self._give_up(index, error)
+        if node in self._again and kept.whole:
+            self._nodes[node] = self._again.pop(node)
 
     def finish(
-        self, title: str, checkpoint: str, image: str | None, seed: int, overlay: bool
+        self,
+        head: int,
+        title: str,
+        checkpoint: str,
+        image: str | None,
+        seed: int,
+        overlay: bool,
+        picture: Image.Image | None = None,
     ) -> Result | None:
-        """Write the files; None if nothing was recorded. `image` and `seed` go into the scenario."""
-        recording = self._recording
-        if recording is None or not recording.frames:
-            if recording is not None:
-                recording.close()
+        """Write the films: that of the line to `head`, and those of lines to the ends of other branches.
+
+        None if nothing was recorded. `image` and `seed` go into the scenarios; `picture` is the start image,
+        kept in the films' tags if it has no name.
+        """
+        tags = {"title": title, "comment": f"Made with mgdemo {__version__}, checkpoint {checkpoint}."}
+        tags |= film_tags(checkpoint, None if image else picture)
+        films = []
+        for count, line in enumerate(self._lines(head)):
+            # A worker that died in the midst of a block has announced more actions than frames came.
+            frames = sum(len(kept.packets) for kept in line)
+            track = ActionTrack.concat([kept.actions for kept in line]).frames(0, frames)
+            text = self._scenario(track, title, image, seed)
+            path = self._film.with_stem(f"{self._film.stem}-branch{count}") if count else self._film
+            recording = Recording(path, *self._size, self.fps)
+            try:
+                for place in (place for kept in line for place in kept.packets):
+                    packet = self._reel.read(place)
+                    recording.add(packet, is_key(packet))
+            finally:
+                recording.close(tags | {"scenario": text} if text else tags)
+            films.append((path, track, text))
+        if self._reel is not None:
+            self._reel.remove()
+        if not films:
             shutil.rmtree(self.folder, ignore_errors=True)
             return None
-        tags = {"title": title, "comment": f"Made with mgdemo {__version__}, checkpoint {checkpoint}."}
+        (film, track, text), *others = films
         scenario = drawn = None
-        # A worker that died in the midst of a block has announced more actions than frames came.
-        track = ActionTrack.concat(self._tracks).frames(0, recording.frames)
-        try:
-            tags["scenario"] = scenario_yaml(track, title=title, image=image, seed=seed)
-            path = recording.path.with_suffix(".yaml")
-            path.write_text(tags["scenario"], encoding="utf-8")
-            scenario = path
-        except (OSError, ValueError):
-            log.exception("The scenario of a play could not be written.")
-        recording.close(tags)
+        if text:
+            scenario = film.with_suffix(".yaml")
+            scenario.write_text(text, encoding="utf-8")
         if overlay:
             try:
-                path = recording.path.with_stem(f"{recording.path.stem}-keys")
-                overlay_mp4(recording.path, path, track)
+                path = film.with_stem(f"{film.stem}-keys")
+                overlay_mp4(film, path, track)
                 drawn = path
             except (OSError, ValueError):
                 log.exception("The keys could not be drawn on a recording.")
-        return Result(recording.path, drawn, scenario, recording.frames, self.fps)
+        branches = tuple(path for path, *_ in others)
+        return Result(film, drawn, scenario, len(track), self.fps, branches)
+
+    def _lines(self, head: int) -> list[list[_Kept]]:
+        """The recorded lines: to `head` first, then to other branches' ends, the newest first."""
+        inner = {kept.parent for kept in self._nodes.values()}
+        ends = [node for node in reversed(self._nodes) if node not in inner and node != head]
+        lines = [self._line(node) for node in ([head, *ends] if head in self._nodes else ends)]
+        return [line for line in lines if line][:FILMS]
+
+    def _line(self, node: int) -> list[_Kept]:
+        """What is recorded of the way from the start to a node, without gaps: up to where trouble began."""
+        line = []
+        while node in self._nodes:
+            line.append(self._nodes[node])
+            node = line[-1].parent
+        line.reverse()
+        whole = sum(1 for _ in itertools.takewhile(lambda kept: kept.whole, line))
+        return [kept for kept in line[: whole + 1] if kept.packets]
+
+    def _scenario(self, track: ActionTrack, title: str, image: str | None, seed: int) -> str:
+        try:
+            return scenario_yaml(track, title=title, image=image, seed=seed)
+        except ValueError:
+            log.exception("The scenario of a play could not be written.")
+            return ""
 
     def _give_up(self, frame: int, error: OSError) -> None:
         log.error("A recording stops at frame %d: %s", frame, error)

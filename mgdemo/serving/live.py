@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -27,6 +27,13 @@ def live_routes(service: PlayService) -> list[BaseRoute]:
     async def health(_request) -> JSONResponse:
         return JSONResponse(service.health())
 
+    async def thumbnail(request) -> Response:
+        session = service.get(request.path_params["token"])
+        picture = session and session.thumbnail(request.path_params["node"])
+        if picture is None:
+            return Response(status_code=404)
+        return Response(picture, media_type="image/jpeg", headers={"Cache-Control": "no-cache"})
+
     async def metrics(_request) -> PlainTextResponse:
         text = ""
         for name, value in service.metrics().items():
@@ -36,6 +43,7 @@ def live_routes(service: PlayService) -> list[BaseRoute]:
 
     return [
         WebSocketRoute("/gradio_api/live/{token}", live),
+        Route("/gradio_api/live/{token}/thumb/{node:int}.jpg", thumbnail),
         Route("/gradio_api/live-health", health),
         Route("/gradio_api/live-metrics", metrics),
     ]

@@ -48,6 +48,7 @@ class SetInput:
     session: str
     held: tuple[str, ...]
     camera: tuple[float, float]
+    number: int  # of the visitor's inputs, growing
 
 
 @dataclass(frozen=True)
@@ -63,13 +64,36 @@ class NeedKey:
 
 
 @dataclass(frozen=True)
+class Pause:
+    """Live play makes no blocks, or goes on."""
+
+    session: str
+    on: bool
+
+
+@dataclass(frozen=True)
+class Step:
+    """One block of a play that is paused."""
+
+    session: str
+
+
+@dataclass(frozen=True)
+class Rewind:
+    """Go to the end of a node, and be paused there."""
+
+    session: str
+    node: int
+
+
+@dataclass(frozen=True)
 class Close:
     """Forget a play. What it has already sent may still arrive."""
 
     session: str
 
 
-Command = Warm | Open | Attach | Detach | SetInput | Acknowledge | NeedKey | Close
+Command = Warm | Open | Attach | Detach | SetInput | Acknowledge | NeedKey | Pause | Step | Rewind | Close
 
 
 @dataclass(frozen=True)
@@ -96,20 +120,29 @@ class Ready:
 class Block:
     """A block is made; its frames follow. keyboard [frames, K] and mouse [frames, 2] or None made it.
 
+    It is node `node` of the play's tree, below `parent`. With `splice` it is that node made again, under
+    other actions from video frame `splice` on: its frames take the place of those sent before. `input` is
+    the number of the latest input that it obeys.
     made_ms is the time from the start of the block until its first frame could be sent, late_ms by how much
     that missed the moment when the visitor's player ran dry (live play; 0 when in time). timings are the
     stages in ms; "encode" is the previous block's, since this one's frames leave while they are encoded.
+    `thumbnail` is a JPEG of the last frame.
     """
 
     session: str
+    node: int
+    parent: int
     block: int
     first_frame: int
     frames: int
+    splice: int | None
     keyboard: np.ndarray
     mouse: np.ndarray | None
+    input: int
     made_ms: float
     late_ms: float
     timings: dict[str, float]
+    thumbnail: bytes
 
 
 @dataclass(frozen=True)
@@ -117,10 +150,30 @@ class Frame:
     """One video frame: its H.264 packet, and its JPEG picture if the player needs it."""
 
     session: str
+    node: int
     block: int
     frame: int
     h264: bytes
     jpeg: bytes | None
+
+
+@dataclass(frozen=True)
+class Rewinding:
+    """How far the way back is (0 to 1)."""
+
+    session: str
+    progress: float
+
+
+@dataclass(frozen=True)
+class Rewound:
+    """The play stands at the end of a node, after `frames` video frames, paused. `picture`: a JPEG of it."""
+
+    session: str
+    node: int
+    block: int
+    frames: int
+    picture: bytes
 
 
 @dataclass(frozen=True)
@@ -138,4 +191,4 @@ class Failed:
     text: str
 
 
-Event = Loading | Ready | Block | Frame | Finished | Failed
+Event = Loading | Ready | Block | Frame | Rewinding | Rewound | Finished | Failed

@@ -1,9 +1,11 @@
-"""What browser and server say to each other over the live WebSocket, version 1.
+"""What browser and server say to each other over the live WebSocket, version 2.
 
 Text messages are JSON objects with a "type", the names and fields of the classes below. Video frames are
 binary: `frame_packet`. The client speaks first (`Hello`); the server answers `Welcome` once the size of the
 picture is known, `StatusMessage` at every change and once a second, for each block a `BlockMessage` and then
-its frames, and at last `End`.
+its frames, after going back a `Rewound` and then its still, and at last `End`.
+
+A play is a tree of nodes: each is a made block below its parent; node 0 is the start, before the first block.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import struct
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
-VERSION = 1
+VERSION = 2
 CODECS = {"h264": 1, "jpeg": 2}  # and their number in a frame's header
 
 BAD_MESSAGE, UNKNOWN_PLAY, LOST_LINE, REPLACED = 4400, 4404, 4408, 4409  # WebSocket close codes
@@ -36,15 +38,19 @@ class Hello:
 
 @dataclass(frozen=True)
 class Input:
-    """All that is held from now on, in the order of pressing, and the analogue camera (pitch, yaw)."""
+    """All that is held from now on, in the order of pressing, and the analogue camera (pitch, yaw).
+
+    `seq` counts a page's inputs; it comes back in the first block that obeys this one.
+    """
 
     held: tuple[str, ...]
     camera: tuple[float, float] = (0.0, 0.0)
+    seq: int = 0
 
 
 @dataclass(frozen=True)
 class Ack:
-    """Block `block` has arrived whole; `buffer_ms` of video were then not yet shown."""
+    """Block `block` has arrived whole; `buffer_ms` of video are not yet shown. After a pause, said again."""
 
     block: int
     buffer_ms: float
@@ -56,11 +62,30 @@ class KeyFrame:
 
 
 @dataclass(frozen=True)
+class Pause:
+    """Live play makes no further blocks, or goes on."""
+
+    on: bool
+
+
+@dataclass(frozen=True)
+class Step:
+    """While paused: one block more."""
+
+
+@dataclass(frozen=True)
+class Rewind:
+    """Go to the end of a node, and be paused there."""
+
+    node: int
+
+
+@dataclass(frozen=True)
 class Stop:
     """The visitor ends the play."""
 
 
-ClientMessage = Hello | Input | Ack | KeyFrame | Stop
+ClientMessage = Hello | Input | Ack | KeyFrame | Pause | Step | Rewind | Stop
 
 
 class _ServerMessage:
@@ -73,7 +98,10 @@ class _ServerMessage:
 
 @dataclass(frozen=True)
 class Welcome(_ServerMessage):
-    """What will be shown and how. `frames` is the length of a scenario and None in live play."""
+    """What will be shown and how. `frames` is the length of a scenario and None in live play.
+
+    `nodes` are all nodes made so far, as (node, parent, block); the play stands at `head`.
+    """
 
     type = "welcome"
     codec: str
@@ -85,6 +113,9 @@ class Welcome(_ServerMessage):
     seed: int
     checkpoint: str
     frames: int | None
+    paused: bool
+    head: int
+    nodes: list[tuple[int, int, int]]
     version: int = VERSION
 
 
@@ -104,16 +135,37 @@ class StatusMessage(_ServerMessage):
 
 @dataclass(frozen=True)
 class BlockMessage(_ServerMessage):
-    """Announces a block's frames: the actions that made it, the time that took, and its stages, in ms."""
+    """Announces a block's frames: the actions that made it, the time that took, and its stages, in ms.
+
+    With `splice` it is a node that was sent before, made again with newer input: other from that video frame
+    on. Its first frame is a key frame. `seq` is the latest input that it obeys.
+    """
 
     type = "block"
+    node: int
+    parent: int
     block: int
     first_frame: int
     frames: int
+    splice: int | None
+    seq: int
     held: tuple[str, ...]
     camera: tuple[float, float] | None
     made_ms: float
     timings: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Rewound(_ServerMessage):
+    """The play stands at the end of a node (block -1: the start), after `frames` video frames, paused.
+
+    What came before is stale. A still follows: one JPEG packet.
+    """
+
+    type = "rewound"
+    node: int
+    block: int
+    frames: int
 
 
 @dataclass(frozen=True)
@@ -125,9 +177,9 @@ class End(_ServerMessage):
     text: str
 
 
-def frame_packet(codec: str, key: bool, frame: int, block: int, payload: bytes) -> bytes:
-    """One video frame as a binary message: u8 codec, u8 key, u16 0, u32 frame, u32 block, u32 0; payload."""
-    return _HEADER.pack(CODECS[codec], key, 0, frame, block, 0) + payload
+def frame_packet(codec: str, key: bool, frame: int, block: int, node: int, payload: bytes) -> bytes:
+    """A video frame as a binary message: u8 codec, u8 key, u16 0, u32 frame, u32 block, u32 node; payload."""
+    return _HEADER.pack(CODECS[codec], key, 0, frame, max(0, block), node) + payload
 
 
 def parse(text: str | None) -> ClientMessage:
@@ -150,12 +202,19 @@ def parse(text: str | None) -> ClientMessage:
             if len(held) > MAX_HELD or not all(isinstance(key, str) for key in held):
                 raise BadMessage(f"held is a list of at most {MAX_HELD} key codes")
             pitch, yaw = _numbers(fields.get("camera") or [0, 0], 2, "camera is [pitch, yaw] in -1 to 1")
-            return Input(tuple(held), (max(-1.0, min(1.0, pitch)), max(-1.0, min(1.0, yaw))))
+            (seq,) = _numbers([fields.get("seq", 0)], 1, "seq is a number")
+            return Input(tuple(held), (max(-1.0, min(1.0, pitch)), max(-1.0, min(1.0, yaw))), int(seq))
         case {"type": "ack", "block": block, "buffer_ms": buffer_ms}:
             values = _numbers([block, buffer_ms], 2, "block and buffer_ms are numbers")
             return Ack(int(values[0]), max(0.0, min(60_000.0, values[1])))
         case {"type": "keyframe"}:
             return KeyFrame()
+        case {"type": "pause", "on": bool(on)}:
+            return Pause(on)
+        case {"type": "step"}:
+            return Step()
+        case {"type": "rewind", "node": node}:
+            return Rewind(int(_numbers([node], 1, "node is a number")[0]))
         case {"type": "stop"}:
             return Stop()
     raise BadMessage("not a message of this protocol, or one without its fields")

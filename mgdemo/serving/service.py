@@ -112,7 +112,7 @@ class PlayService:
 
     def metrics(self) -> dict[str, int]:
         """Counts since the start (names ending in _total) and the present numbers."""
-        names = ("plays", "ended", "errors", "crashes", "blocks", "frames", "late_blocks")
+        names = ("plays", "ended", "errors", "crashes", "blocks", "remade_blocks", "frames", "late_blocks")
         with self.lock:
             totals = {f"{name}_total": self.counts[name] for name in names}
             return totals | {"playing": len(self._playing), "queued": len(self._line)}
@@ -166,6 +166,11 @@ class PlayService:
         if session in self._line:
             self._line.remove(session)
         self.admit()
+
+    @property
+    def crowded(self) -> bool:
+        """Whether somebody waits for a place."""
+        return bool(self._line)
 
     def forget(self, session: Session) -> None:
         with self.lock:

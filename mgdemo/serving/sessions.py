@@ -17,15 +17,17 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 from PIL import Image
 
 from mgdemo.actions import MODES, ActionTrack
 from mgdemo.serving import messages as m
 from mgdemo.serving import protocol
+from mgdemo.serving.history import START
 from mgdemo.serving.keeping import Keeper, Result
 from mgdemo.serving.outbox import Outbox, Wake
-from mgdemo.serving.worker import UNACKNOWLEDGED
-from mgdemo.video.encode import codec_string, is_key
+from mgdemo.serving.worker import THUMBNAIL, UNACKNOWLEDGED
+from mgdemo.video.encode import codec_string, is_key, jpeg
 
 if TYPE_CHECKING:
     from mgdemo.serving.local import LocalEngine
@@ -53,10 +55,12 @@ class PlayRequest:
 
 @dataclass(frozen=True)
 class Status:
-    """How a play stands. state: queued, loading, playing, buffering, saving, and at last ended or error.
+    """How a play stands. state: queued, loading, playing, buffering, paused, rewinding, saving, and at last
+    ended or error.
 
-    place counts from 1; progress is 0 to 1 while loading and in scenarios; frames are those made so far and
-    fps how many are made a second; seconds_left is known while waiting, where others wait, and in scenarios.
+    place counts from 1; progress is 0 to 1 while loading or rewinding and in scenarios; frames are those made
+    so far and fps how many are made a second; seconds_left is known while waiting, where others wait, and in
+    scenarios.
     """
 
     state: str
@@ -95,10 +99,14 @@ class Session:
         self.left = False  # its page is gone, perhaps to come back
         self._since = math.inf  # when the player came or went
         self._active = math.inf  # when the last input came
+        self._paused = False
+        self._nodes: dict[int, tuple[int, int]] = {}  # each node's parent and block
+        self._head = START
+        self._thumbnails: dict[int, bytes] = {}
         self._blocks = self._acknowledged = 0
         self._unanswered: float | None = None  # since when data waits to be acknowledged
         self._recent: deque[tuple[float, int, float]] = deque(maxlen=6)  # blocks: when, frames, ms too late
-        self._frames = 0
+        self._frames = 0  # up to the head
 
     # For the page
 
@@ -143,6 +151,8 @@ class Session:
             state, text, progress = self._state, self._text, self._progress
             if state == "queued":
                 place, seconds_left, text = self._service.waiting(self)
+            elif state == "playing" and self._paused:
+                state, text = "paused", "Paused."
             elif state == "playing":
                 fps = self._rate()
                 state, text = self._playing_state(fps)
@@ -177,8 +187,8 @@ class Session:
     def due(self) -> bool:
         """Whether something must come from its worker. With the lock held."""
         if self._state != "playing" or not self.live:
-            return self._state in ("loading", "playing")
-        return self._outbox is not None and not self._behind()
+            return self._state in ("loading", "playing", "rewinding")
+        return self._outbox is not None and not self._behind() and not self._paused
 
     def _rate(self) -> float | None:
         """Frames made a second, over the last few blocks."""
@@ -233,8 +243,28 @@ class Session:
                     self._pass_input()
                 case protocol.Ack(block, buffer_ms):
                     self._acknowledge(block, buffer_ms)
+                case protocol.Pause(on) if self.live:
+                    self._paused, self._active = on, time.monotonic()
+                    self._recent.clear()  # the pause says nothing about the device
+                    self._tell(m.Pause(self.token, on))
+                    self._wake.set()
+                case protocol.Step() if self._paused:
+                    self._active = time.monotonic()
+                    self._tell(m.Step(self.token))
+                case protocol.Rewind(node) if self.live:
+                    self._rewind(node)
+
+    def _rewind(self, node: int) -> None:
+        if self._state not in ("playing", "rewinding") or node not in {START, *self._nodes}:
+            return
+        self._active = time.monotonic()
+        self._state, self._text, self._progress = "rewinding", "Going back.", 0.0
+        self._tell(m.Rewind(self.token, node))
+        self._wake.set()
 
     def _acknowledge(self, block: int, buffer_ms: float) -> None:
+        if block == self._blocks - 1 < self._acknowledged and self.live:  # said again, after a pause
+            self._tell(m.Acknowledge(self.token, block, buffer_ms))
         if not self._acknowledged <= block < self._blocks:
             return
         if self._behind():
@@ -259,6 +289,9 @@ class Session:
                 seed=request.seed,
                 checkpoint=request.checkpoint,
                 frames=None if self.live else len(request.track),
+                paused=self._paused,
+                head=self._head,
+                nodes=[(node, *at) for node, at in self._nodes.items()],
             ).json()
         )
         self._acknowledged, self._unanswered = self._blocks, None
@@ -268,7 +301,7 @@ class Session:
 
     def _pass_input(self) -> None:
         if self.live and self._input is not None:
-            self._tell(m.SetInput(self.token, self._input.held, self._input.camera))
+            self._tell(m.SetInput(self.token, self._input.held, self._input.camera, self._input.seq))
 
     def _tell(self, command: m.Command) -> None:
         if self._engine is not None and self._format is not None:
@@ -299,8 +332,8 @@ class Session:
             return
         match event:
             case m.Frame():
-                self._frames += 1
-                self.keeper.frame(event.h264)
+                self._frames = event.frame + 1
+                self.keeper.frame(event.node, event.frame, event.h264)
                 if self._outbox is not None:
                     self._show(event)
             case m.Block():
@@ -314,6 +347,11 @@ class Session:
                 if self._outbox is not None:
                     self._welcome()
                 self._wake.set()
+            case m.Rewinding():
+                self._progress = event.progress
+                self._wake.set()
+            case m.Rewound():
+                self._rewound(event)
             case m.Finished():
                 self.end("ended", "The scenario is complete.")
             case m.Failed():
@@ -340,7 +378,8 @@ class Session:
         title = request.title or f"A play of {request.checkpoint}"
         try:
             overlay = not self._service.closing  # it takes long, and nobody would see it
-            result = self.keeper.finish(title, request.checkpoint, request.image_name, request.seed, overlay)
+            words = (title, request.checkpoint, request.image_name, request.seed)
+            result = self.keeper.finish(self._head, *words, overlay, request.image)
         except Exception:
             log.exception("The files of a play could not be written.")
             self.keeper.trouble = "The recording could not be written; see the server's log."
@@ -380,34 +419,45 @@ class Session:
                 )
         elif limit is not None and limit <= 0:
             self.end("ended", "Your time was up, since others are waiting. Press Start to get in line again.")
+        elif self._paused and not self._service.crowded:
+            pass  # nobody needs the place
         elif settings.idle_seconds and now - self._active > settings.idle_seconds:
             idle = duration(settings.idle_seconds)
             self.end("ended", f"Nothing was pressed for {idle}. Press Start to play again.")
-        elif self._frames >= settings.record_seconds * self._format.fps:
+        elif self.keeper.frames >= settings.record_seconds * self._format.fps:
             length = duration(settings.record_seconds)
             self.end("ended", f"The recording has reached its {length}. Press Start to play again.")
 
     def _block(self, event: m.Block) -> None:
-        now = time.monotonic()
-        self.keeper.actions(ActionTrack(self._format.mode, event.keyboard, event.mouse))
+        now, again = time.monotonic(), event.splice is not None
+        actions = ActionTrack(self._format.mode, event.keyboard, event.mouse)
+        self.keeper.block(event.node, event.parent, actions)
+        self._thumbnails[event.node] = event.thumbnail
+        self._head, self._nodes[event.node] = event.node, (event.parent, event.block)
         self._blocks = event.block + 1
-        if event.block:  # the first one is shorter, and warms the device up
+        if event.block and not again:  # the first one is shorter, and warms the device up
             self._recent.append((now, event.frames, event.late_ms))
-        self._service.counts.update(blocks=1, frames=event.frames, late_blocks=event.late_ms > 0)
+        late = event.late_ms > 0
+        self._service.counts.update(
+            blocks=not again, remade_blocks=again, frames=event.frames, late_blocks=late
+        )
         if self._outbox is None:
             return
         if self._unanswered is None:
             self._unanswered = now
         if self._behind():
             self._wake.set()
-        # All rows of a live block are equal; of a track's, the middle one is shown.
-        row = event.frames // 2
+        row = event.frames - 1 if self.live else event.frames // 2
         mouse = None if event.mouse is None else event.mouse[row]
         self._outbox.text(
             protocol.BlockMessage(
+                node=event.node,
+                parent=event.parent,
                 block=event.block,
                 first_frame=event.first_frame,
                 frames=event.frames,
+                splice=event.splice,
+                seq=event.input,
                 held=MODES[self._format.mode].held(event.keyboard[row], mouse),
                 camera=None if mouse is None else tuple(map(float, mouse)),
                 made_ms=round(event.made_ms, 1),
@@ -421,8 +471,27 @@ class Session:
         else:
             key, payload = True, event.jpeg
         if payload is not None:  # JPEG pictures begin when the worker has heard of the player
-            packet = protocol.frame_packet(self._codec, key, event.frame, event.block, payload)
+            packet = protocol.frame_packet(self._codec, key, event.frame, event.block, event.node, payload)
             self._outbox.frame(packet, key)
+
+    def _rewound(self, event: m.Rewound) -> None:
+        self._state, self._paused, self._progress = "playing", True, None
+        self._head, self._frames = event.node, event.frames
+        self._blocks = self._acknowledged = event.block + 1
+        self._unanswered = None
+        self._recent.clear()
+        if self._outbox is not None:
+            self._outbox.text(protocol.Rewound(event.node, event.block, event.frames).json())
+            index = max(0, event.frames - 1)
+            packet = protocol.frame_packet("jpeg", True, index, event.block, event.node, event.picture)
+            self._outbox.frame(packet, key=True)
+        self._wake.set()
+
+    def thumbnail(self, node: int) -> bytes | None:
+        """A small JPEG of a node's last frame; that of the start is the start image."""
+        if node == START and START not in self._thumbnails:
+            self._thumbnails[START] = jpeg(np.asarray(self.request.image.convert("RGB")), width=THUMBNAIL)
+        return self._thumbnails.get(node)
 
 
 def duration(seconds: float) -> str:

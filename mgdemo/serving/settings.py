@@ -28,6 +28,8 @@ class Settings:
     reconnect_seconds: float = 30.0  # that a play waits for its visitor to come back
     ack_seconds: float = 10.0  # without acknowledgement, after which a line counts as lost
     hang_seconds: float = 180.0  # without a sign of a worker that has work, after which it is ended; 0: never
+    remake: bool = True  # a block again, from its next latent frame on, when the input changes while it plays
+    rewind_megabytes: int = 512  # of snapshots a play; going back costs less waiting with more
     record_seconds: float = 600.0  # of video, after which a live play ends: as long as a scenario may be
     record_dir: Path = Path(tempfile.gettempdir()) / "mgdemo-plays"
     keep_plays: int = field(default=50, metadata={"min": 1})  # recordings kept, the newest ones
@@ -46,13 +48,22 @@ class Settings:
         for item in fields(cls):
             text = environment.get(_variable(item.name), "")
             if text:
+                read = _switch if isinstance(item.default, bool) else type(item.default)
                 try:
-                    values[item.name] = type(item.default)(text)
+                    values[item.name] = read(text)
                 except ValueError:
+                    like = "1 or 0" if read is _switch else f"a number like {item.default}"
                     raise SettingsError(
-                        f"{_variable(item.name)} is {text!r}: give a number like {item.default}, or unset it."
+                        f"{_variable(item.name)} is {text!r}: give {like}, or unset it."
                     ) from None
         return cls(**values)
+
+
+def _switch(text: str) -> bool:
+    try:
+        return {"0": False, "false": False, "off": False, "1": True, "true": True, "on": True}[text.lower()]
+    except KeyError:
+        raise ValueError(text) from None
 
 
 def _variable(name: str) -> str:

@@ -16,13 +16,19 @@ import signal
 import sys
 import threading
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from mgdemo.actions import MODES, ActionTrack
+import numpy as np
+
+from mgdemo.actions import MODES, ActionTrack, frames_in_blocks
+from mgdemo.picture import prepare_image
 from mgdemo.serving import messages as m
+from mgdemo.serving.history import History
+from mgdemo.serving.input import Input
 from mgdemo.serving.settings import Settings
 from mgdemo.video.encode import H264Encoder, jpeg
 
@@ -30,6 +36,8 @@ UNACKNOWLEDGED = 3  # blocks; above, live play waits for its visitor
 MARGIN = 0.03  # seconds by which a block is to be early
 PATIENCE = 2.0  # seconds after which a track's next block no longer gives way to live play
 AUDIENCE = 2.0  # seconds for which a track waits for its visitor's player, so that all of it is seen
+LATENT_FRAMES = 4  # video frames of a latent frame: an action changes the picture from such a boundary on
+THUMBNAIL = 96  # pixels wide
 
 log = logging.getLogger(__name__)
 
@@ -62,14 +70,18 @@ class _Play:
     world: Any = None
     model: Any = None
     encoder: H264Encoder | None = None
+    history: History | None = None
+    picture: np.ndarray | None = None  # the last frame
     opening: float = -math.inf  # when a track begins without a player
     attached: bool = False
     jpeg: bool = False
     want_key: bool = False
-    held: tuple[str, ...] = ()
-    pressed: dict[str, None] = field(default_factory=dict)  # since the last block began; ordered
-    camera: tuple[float, float] = (0.0, 0.0)
-    glance: tuple[float, float] | None = None  # the last camera movement since the last block began
+    paused: bool = False
+    steps: int = 0  # blocks to make although paused
+    way: deque[int] | None = None  # nodes to be made again on the way back
+    way_length: int = 0
+    input: Input = field(default_factory=Input)
+    actions: ActionTrack | None = None  # of the last block
     blocks: int = 0
     frames: int = 0
     acknowledged: int = 0  # blocks
@@ -85,39 +97,21 @@ class _Play:
         return self.order.track is None
 
     def ready(self, now: float) -> bool:
-        if self.world is None:
+        if self.world is None or self.way is not None:
             return False
         if self.live:
-            return self.attached and self.blocks - self.acknowledged <= UNACKNOWLEDGED
+            goes_on = self.attached and (not self.paused or self.steps > 0)
+            return goes_on and self.blocks - self.acknowledged <= UNACKNOWLEDGED
         return self.attached or self.blocks > 0 or now >= self.opening
-
-    def release(self) -> None:
-        self.held, self.pressed, self.camera, self.glance = (), {}, (0.0, 0.0), None
-
-    def set_input(self, held: tuple[str, ...], camera: tuple[float, float]) -> None:
-        for key in held:
-            if key not in self.held:
-                self.pressed.pop(key, None)
-                self.pressed[key] = None  # now the latest
-        self.held, self.camera = held, camera
-        if any(camera):
-            self.glance = camera
-
-    def sample(self, mode: str, frames: int) -> ActionTrack:
-        """The block's actions: what is held, and what was pressed since the last block began (in the order of
-        pressing), so that a tap shorter than a block still counts."""
-        keys = [key for key in self.held if key not in self.pressed] + list(self.pressed)
-        camera = self.camera if any(self.camera) else self.glance
-        self.pressed, self.glance = {}, None
-        return ActionTrack.hold(mode, keys, camera, frames)
 
     def acknowledge(self, block: int, buffered: float, now: float) -> None:
         """Block `block` is there and the player has `buffered` seconds left: when will it run dry?"""
         if block not in self.sent:
             return
         sent_at, frames = self.sent[block]
-        self.acknowledged = max(self.acknowledged, block + 1)
-        self.line.add(min(1.0, now - sent_at))
+        if block >= self.acknowledged:  # else it is said again, after a pause
+            self.acknowledged = block + 1
+            self.line.add(min(1.0, now - sent_at))
         # The next packet travels one way and this acknowledgement has travelled the other: take off both.
         self.dry = now + buffered - self.line.high + (self.frames - frames) / self.model.fps
 
@@ -128,6 +122,23 @@ class _Play:
         while len(self.sent) > UNACKNOWLEDGED + 1:
             self.sent.popitem(last=False)
         self.dry = max(self.dry, first) + frames / self.model.fps
+
+    def splice(self, now: float) -> int | None:
+        """The first video frame from which on the last block would be other if it were made again now: where
+        the next latent frame begins that the player cannot have shown by then."""
+        if self.actions is None or self.paused or not math.isfinite(self.dry):
+            return None
+        first = frames_in_blocks(self.blocks - 1)
+        for frame in range(max(1, first), self.frames, LATENT_FRAMES):
+            if now + self.cost.high + MARGIN <= self.dry - (self.frames - frame) / self.model.fps:
+                return frame
+        return None
+
+    def stand(self, blocks: int, frames: int) -> None:
+        """The player has shown all of so many blocks, and nothing is on its way to it."""
+        self.blocks = self.acknowledged = blocks
+        self.frames, self.dry, self.actions, self.steps = frames, -math.inf, None, 0
+        self.sent.clear()
 
 
 class Worker:
@@ -151,12 +162,12 @@ class Worker:
 
     def run(self) -> None:
         while not self._stopping:
-            play, start = self._next(time.monotonic())
+            _, _, start = self._next(time.monotonic())
             self._obey(max(0.0, start - time.monotonic()))
-            # Commands may have changed who is next; and they must be heard just before a block begins.
-            play, start = self._next(time.monotonic())
+            # Commands may have changed what is next; and they must be heard just before a block begins.
+            play, job, start = self._next(time.monotonic())
             if play is not None and start <= time.monotonic():
-                self._guard(play, self._make)
+                self._guard(play, job)
 
     def _obey(self, seconds: float) -> None:
         """Obey the commands that wait; if there are none, wait for one at most so long."""
@@ -186,25 +197,33 @@ class Worker:
             case _ if play is None:
                 pass  # it crossed the end of its play
             case m.Attach():
-                play.release()
+                play.input.release()
                 play.attached, play.jpeg, play.want_key = True, command.jpeg, True
-                play.acknowledged, play.dry = play.blocks, -math.inf
-                play.sent.clear()
+                play.stand(play.blocks, play.frames)
+                if play.paused and play.way is None:
+                    self._arrive(play)  # or the player would have nothing to show
             case m.Detach():
-                play.release()
+                play.input.release()
                 play.attached = False
             case m.SetInput():
-                play.set_input(command.held, command.camera)
+                play.input.set(command.held, command.camera, command.number)
             case m.Acknowledge():
                 play.acknowledge(command.block, command.buffer_ms / 1000, time.monotonic())
             case m.NeedKey():
                 play.want_key = True
+            case m.Pause():
+                play.paused, play.steps = command.on, 0
+            case m.Step():
+                play.steps += play.paused
+            case m.Rewind():
+                self._guard(play, partial(self._rewind, node=command.node))
 
-    def _next(self, now: float) -> tuple[_Play | None, float]:
-        """The play whose block is to be made next, and when to begin: as late as all can be in time.
+    def _next(self, now: float) -> tuple[_Play | None, Callable[[_Play], None] | None, float]:
+        """The play whose turn it is next, what to do for it, and when: as late as all can be in time.
 
-        Live plays go by the moment when their player runs dry. A track's block fills the time that they
-        leave, and comes first when it has waited too long. Without a play, the moment is that to look again.
+        Live plays go by the moment when their player runs dry. What is not urgent fills the time that they
+        leave: blocks made again, since somebody has just pressed a key; then tracks and ways back, which come
+        first when they have waited too long. Without a play, the moment is that to look again.
         """
         plays = [play for play in self._plays.values() if play.ready(now)]
         live = sorted((play for play in plays if play.live), key=lambda play: play.dry)
@@ -213,13 +232,19 @@ class Worker:
             # A cost above the block's own playing time cannot be made up for by an earlier start.
             cost = min(play.cost.high, play.world.frames_next / play.model.fps)
             start = min(start, play.dry - MARGIN) - cost
-        tracks = [play for play in plays if not play.live]
-        if tracks:
-            track = min(tracks, key=lambda play: play.served)
-            if now + track.cost.high <= start or now - track.served > PATIENCE:
-                return track, now
+        if self.settings.remake:
+            for play in live:
+                splice = play.splice(now) if now + play.cost.high <= start else None
+                if splice is not None and play.input.differs(play.actions):
+                    return play, partial(self._remake, splice=splice), now
+        patient = [play for play in plays if not play.live]
+        patient += [play for play in self._plays.values() if play.way is not None]
+        if patient:
+            play = min(patient, key=lambda play: play.served)
+            if now + play.cost.high <= start or now - play.served > PATIENCE:
+                return play, self._make if play.way is None else self._go_back, now
         again = min((p.opening for p in self._plays.values() if p.opening > now), default=math.inf)
-        return (live[0], start) if live and start <= again else (None, again)
+        return (live[0], self._make, start) if live and start <= again else (None, None, again)
 
     def _guard(self, play: _Play, step: Callable[[_Play], None]) -> None:
         """Run a step of a play; if it fails, the play ends and the others go on."""
@@ -288,42 +313,113 @@ class Worker:
             )
         play.encoder = H264Encoder(width, height, model.fps)
         play.model, play.world = model, model.start(order.image, order.seed)
+        play.picture = np.asarray(prepare_image(order.image, height, width))
+        play.history = History(play.world, play.picture, self.settings.rewind_megabytes * 10**6)
         play.opening = time.monotonic() + AUDIENCE
         self.emit(m.Ready(order.session, mode, width, height, model.fps))
 
     def _make(self, play: _Play) -> None:
         """Make, encode and send the next block."""
-        session, began = play.order.session, time.monotonic()
-        block, count = play.blocks, play.world.frames_next
-        actions = play.sample(play.model.config.mode, count) if play.live else play.order.track.block(block)
-        frames = play.world.step(actions)
+        began, count = time.monotonic(), play.world.frames_next
+        if play.live:
+            play.history.mark(play.world, play.picture)  # now that the last block stays as it is
+            play.actions = play.input.sample(play.model.config.mode, count)
+            play.steps -= play.paused
+        else:
+            play.actions = play.order.track.block(play.blocks)
+        frames = play.world.step(play.actions)
         made = time.monotonic()
+        play.history.add(play.actions)
         late = max(0.0, made - play.dry) if play.live and math.isfinite(play.dry) else 0.0
+        self._send(play, frames, began, made, late=late)
+        play.delivered(play.blocks, count, made, time.monotonic())
+        if not play.live and play.blocks == play.order.track.blocks:
+            del self._plays[play.order.session]
+            self.emit(m.Finished(play.order.session))
+
+    def _remake(self, play: _Play, splice: int) -> None:
+        """Make the last block again, under what is held now from frame `splice` on, and send it anew."""
+        began, rest = time.monotonic(), play.frames - splice
+        kept = play.actions.frames(0, len(play.actions) - rest)
+        changed = play.input.sample_again(play.model.config.mode, rest)
+        play.actions = play.history.nodes[play.history.head].actions = ActionTrack.concat([kept, changed])
+        frames = play.world.remake(play.actions)
+        play.want_key = True  # it does not follow what was encoded last
+        self._send(play, frames, began, time.monotonic(), splice=splice)
+
+    def _send(
+        self,
+        play: _Play,
+        frames: np.ndarray,
+        began: float,
+        made: float,
+        *,
+        late: float = 0.0,
+        splice: int | None = None,
+    ) -> None:
+        """Announce the head's block, encode and send its frames."""
+        session, head, play.picture = play.order.session, play.history.head, frames[-1]
+        node = play.history.nodes[head]
+        first = node.frames - len(frames)
         self.emit(
             m.Block(
                 session=session,
-                block=block,
-                first_frame=play.frames,
-                frames=count,
-                keyboard=actions.keyboard,
-                mouse=actions.mouse,
+                node=head,
+                parent=node.parent,
+                block=node.block,
+                first_frame=first,
+                frames=len(frames),
+                splice=splice,
+                keyboard=node.actions.keyboard,
+                mouse=node.actions.mouse,
+                input=play.input.number,
                 made_ms=(made - began) * 1000,
                 late_ms=late * 1000,
                 timings={name: float(ms) for name, ms in play.world.timings.items()} | play.encoding,
+                thumbnail=jpeg(frames[-1], quality=70, width=THUMBNAIL),
             )
         )
         for i, frame in enumerate(frames):
             packet = play.encoder.encode(frame, key=play.want_key)
             play.want_key = False
             picture = jpeg(frame) if play.jpeg and play.attached else None
-            self.emit(m.Frame(session, block, play.frames + i, packet, picture))
+            self.emit(m.Frame(session, head, node.block, first + i, packet, picture))
         now = time.monotonic()
         play.encoding = {"encode": (now - made) * 1000}
         play.cost.add(now - began)
-        play.delivered(block, count, made, now)
-        if not play.live and play.blocks == play.order.track.blocks:
-            del self._plays[session]
-            self.emit(m.Finished(session))
+
+    # Going back
+
+    def _rewind(self, play: _Play, node: int) -> None:
+        """Set out for a node: to the nearest snapshot at once, from there block by block."""
+        if not play.live or play.world is None or node not in play.history.nodes:
+            return
+        history = play.history
+        history.mark(play.world, play.picture)
+        mark, way = history.way(node)
+        play.world.restore(mark.snapshot)
+        history.head, play.picture = mark.node, mark.picture
+        play.paused, play.want_key = True, True
+        play.way, play.way_length = deque(way), len(way)
+        play.input.release()
+        if not way:
+            self._arrive(play)
+
+    def _go_back(self, play: _Play) -> None:
+        """Make one block of the way again."""
+        began, node = time.monotonic(), play.way.popleft()
+        play.picture = play.world.step(play.history.nodes[node].actions)[-1]
+        play.history.head, play.served = node, time.monotonic()
+        play.cost.add(play.served - began)
+        self.emit(m.Rewinding(play.order.session, 1 - len(play.way) / play.way_length))
+        if not play.way:
+            self._arrive(play)
+
+    def _arrive(self, play: _Play) -> None:
+        history, play.way = play.history, None
+        node = history.nodes[history.head]
+        play.stand(node.block + 1, node.frames)
+        self.emit(m.Rewound(play.order.session, history.head, node.block, node.frames, jpeg(play.picture)))
 
 
 @dataclass(frozen=True)

@@ -105,8 +105,10 @@ def is_key(packet: bytes) -> bool:
     return packet[4] & 0x1F == 7
 
 
-def jpeg(frame: np.ndarray, quality: int = 85) -> bytes:
-    """A frame, uint8 RGB [H, W, 3], as a JPEG file."""
-    out = io.BytesIO()
-    Image.fromarray(frame).save(out, "JPEG", quality=quality)
+def jpeg(frame: np.ndarray, quality: int = 85, width: int | None = None) -> bytes:
+    """A frame, uint8 RGB [H, W, 3], as a JPEG file; of that width, if one is given."""
+    out, picture = io.BytesIO(), Image.fromarray(frame)
+    if width:
+        picture = picture.resize((width, round(picture.height * width / picture.width)), reducing_gap=2)
+    picture.save(out, "JPEG", quality=quality)
     return out.getvalue()

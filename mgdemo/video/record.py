@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -75,6 +77,32 @@ class Recording:
             logging.getLogger(__name__).exception("%s could not be finished; it stays as it is.", self.path)
 
 
+class Reel:
+    """All packets of a play, in the order of making: an H.264 file that plays as it is if the server dies."""
+
+    def __init__(self, path: str | Path):
+        """Raises OSError."""
+        self.path, self.packets, self._size = Path(path), 0, 0
+        self._file = self.path.open("w+b", buffering=0)
+
+    def add(self, packet: bytes) -> tuple[int, int]:
+        """Append a packet; what `read` needs to find it again. Raises OSError, as on a full disk."""
+        self._file.seek(self._size)  # what was written in part is overwritten
+        if self._file.write(packet) != len(packet):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._size += len(packet)
+        self.packets += 1
+        return self._size - len(packet), len(packet)
+
+    def read(self, place: tuple[int, int]) -> bytes:
+        self._file.seek(place[0])
+        return self._file.read(place[1])
+
+    def remove(self) -> None:
+        self._file.close()
+        self.path.unlink(missing_ok=True)
+
+
 def _finish(path: Path, metadata: dict[str, str]) -> None:
     with (
         _replacing(path) as temporary,
@@ -136,6 +164,7 @@ def frame_rate(path: str | Path) -> float:
 
 
 def metadata(path: str | Path) -> dict[str, str]:
-    """The tags of a video file that were given to it."""
-    with av.open(str(path)) as file:
+    """The tags of an mp4 that were given to it."""
+    # As nothing but mp4: in a stranger's file FFmpeg might find a format that has it read other files.
+    with av.open(str(path), format="mp4") as file:
         return {name: text for name, text in file.metadata.items() if name not in CONTAINER_TAGS}

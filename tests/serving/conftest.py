@@ -15,11 +15,11 @@ def anyio_backend():
 
 @pytest.fixture
 def serve(tmp_path):
-    """serve(**settings) -> Server; all of them are closed in the end."""
+    """serve(**settings) -> Server; all of them are closed in the end. Blocks are made once, if not told."""
     with contextlib.ExitStack() as stack:
 
         def start(**settings):
-            settings = {"plays": 1, "record_dir": tmp_path / "plays"} | settings
+            settings = {"plays": 1, "remake": False, "record_dir": tmp_path / "plays"} | settings
             server = Server(Settings(loader="stub:load", threads=1, **settings))
             stack.callback(server.close)
             return server

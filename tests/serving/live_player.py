@@ -13,6 +13,7 @@ from PIL import Image
 from starlette.applications import Starlette
 
 from mgdemo.serving import PlayRequest, PlayService
+from mgdemo.serving.protocol import VERSION
 
 PATIENCE = 20  # seconds; only reached when something is broken
 
@@ -46,8 +47,9 @@ class Server:
 class Player:
     """A player: collects what the server says, acknowledges blocks, presses keys."""
 
-    def __init__(self, server, token, codecs=("h264",), acknowledge=True):
+    def __init__(self, server, token, codecs=("h264",), acknowledge=True, buffer_ms=0):
         self.url, self.codecs, self.acknowledge = server.url(f"live/{token}"), codecs, acknowledge
+        self.buffer_ms = buffer_ms  # what it says to have left when a block has come
         self.messages, self.frames = [], []  # frames: (codec number, key, frame, block, payload)
         self.closed = None
         self._news = asyncio.Event()
@@ -55,7 +57,7 @@ class Player:
     async def __aenter__(self):
         self.socket = await websockets.connect(self.url, max_size=2**22)
         with contextlib.suppress(websockets.ConnectionClosed):  # an unknown play is refused before
-            await self.send(type="hello", version=1, codecs=self.codecs)
+            await self.send(type="hello", version=VERSION, codecs=self.codecs)
         self._task = asyncio.create_task(self._listen())
         return self
 
@@ -87,7 +89,7 @@ class Player:
         block, last = self.frames[-1][3], self.frames[-1][2]
         if self.acknowledge and (last + 3) % 12 == 11:  # a block's last frame; they play at once
             with contextlib.suppress(websockets.ConnectionClosed):
-                await self.send(type="ack", block=block, buffer_ms=0)
+                await self.send(type="ack", block=block, buffer_ms=self.buffer_ms)
 
     def of(self, kind):
         return [message for message in self.messages if message["type"] == kind]

@@ -62,6 +62,16 @@ class World:
         self.timings = {"dit": 15.0, "vae": 5.0}
         return frames
 
+    def remake(self, actions):
+        self.block -= 1
+        return self.step(actions)
+
+    def snapshot(self):
+        return SimpleNamespace(block=self.block, nbytes=10**6 if self.block else 0)
+
+    def restore(self, snapshot):
+        self.block = snapshot.block
+
 
 def level(actions, row):
     """The grey level of the left part under one row of actions."""

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import urllib.error
 import urllib.request
 
 import av
@@ -11,10 +12,10 @@ import pytest
 import websockets
 from live_player import Player, wait_for
 from PIL import Image
-from stub import HEIGHT, WIDTH
+from stub import HEIGHT, WIDTH, level
 
 from mgdemo.actions import ActionTrack
-from mgdemo.scenario import load_scenario
+from mgdemo.scenario import load_scenario, parse_scenario
 from mgdemo.serving.outbox import FRAMES, Outbox
 from mgdemo.video.record import metadata, read_frames
 
@@ -25,6 +26,19 @@ def pictures(frames):
     """What a decoder shows of a player's H.264 frames."""
     decoder = av.CodecContext.create("h264", "r")
     return [p.to_ndarray(format="rgb24") for f in frames for p in decoder.decode(av.Packet(f[4]))]
+
+
+def fetch(server, path):
+    try:
+        with urllib.request.urlopen(server.url(path, "http")) as response:
+            assert response.headers["content-type"] == "image/jpeg"
+            return response.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def load_scenario_of(path):
+    return parse_scenario(metadata(path)["scenario"]).track
 
 
 def left_level(picture):
@@ -135,6 +149,181 @@ async def test_in_a_mode_of_single_actions_the_last_tap_wins_over_what_is_held(s
         await player.until(lambda: len(held(player)) > 2 and held(player)[-2] == ("jump",))
     assert held(player)[-1] == ("left",)
     assert player.of("block")[-1]["camera"] is None
+
+
+async def test_a_block_is_made_again_with_newer_input_and_that_is_what_is_kept(serve):
+    server = serve(remake=True)
+    session = server.open()
+    async with Player(server, session.token, buffer_ms=480) as player:
+        for seq, keys in enumerate((["KeyW"], [], ["KeyD", "ArrowLeft"], ["KeyS"]) * 3, start=1):
+            await player.send(type="input", held=keys, seq=seq)
+            await player.until(lambda seq=seq: player.of("block") and player.of("block")[-1]["seq"] >= seq)
+            await asyncio.sleep(0.07 * (seq % 5))
+        await player.until(lambda: [b for b in player.of("block") if b["splice"] is not None])
+        result = await session.stop()
+        await player.until(lambda: player.closed)
+
+    first, again = [[b for b in player.of("block") if (b["splice"] is None) == new] for new in (True, False)]
+    assert [b["node"] for b in first] == [b["block"] + 1 for b in first] == list(range(1, len(first) + 1))
+    for block in again:
+        before = first[block["block"]]
+        assert (block["node"], block["first_frame"]) == (before["node"], before["first_frame"])
+        assert (block["splice"] - block["first_frame"] - (block["block"] == 0)) % 4 == 0
+        assert block["seq"] > before["seq"]
+    assert server.service.metrics()["remade_blocks_total"] == len(again)
+    # The frames of a block made again are all sent again, from a key frame on, and replace the others.
+    key = next(i for i, f in enumerate(player.frames) if i and f[2] <= player.frames[i - 1][2])
+    assert player.frames[key][1] == 1
+    assert player.frames[key][2] == again[0]["first_frame"]
+    shown = dict(zip([f[2] for f in player.frames], pictures(player.frames), strict=True))
+    kept, track = list(read_frames(result.mp4)), load_scenario(result.scenario).track
+    assert len(track) == len(kept) == result.frames
+    assert sorted(shown) == list(range(len(shown)))
+    for index, frame in enumerate(kept):
+        assert abs(left_level(frame) - level(track, index)) <= 2
+        assert index >= len(shown) - 12 or np.array_equal(shown[index], frame)
+    runs = [stop - start for start, stop in track.runs()]
+    assert any(run % 12 for run in runs[1:-1])  # actions changed within a block
+
+
+async def test_the_replay_of_a_play_with_blocks_made_again_is_its_recording(serve):
+    server = serve(remake=True)
+    session = server.open()
+    async with Player(server, session.token, buffer_ms=480) as player:
+        for keys in (["KeyW"], ["KeyA"], [], ["KeyD"]) * 2:
+            await player.press(*keys)
+            await asyncio.sleep(0.3)
+        result = await session.stop()
+    assert [b for b in player.of("block") if b["splice"] is not None]
+    replay = server.open(track=load_scenario(result.scenario).track)
+    status = await wait_for(replay, lambda status: status.state == "ended")
+    for kept, made in zip(read_frames(result.mp4), read_frames(status.result.mp4), strict=False):
+        assert (
+            np.abs(kept.astype(int) - made).max() <= 3
+        )  # the encoders' key frames are not at the same places
+
+
+async def test_pause_and_single_blocks(serve):
+    server = serve()
+    session = server.open()
+    async with Player(server, session.token) as player:
+        await player.block(1)
+        await player.send(type="pause", on=True)
+        await wait_for(session, lambda status: status.state == "paused")
+        await asyncio.sleep(0.3)
+        count = len(player.of("block"))
+        await player.press("KeyW")
+        await asyncio.sleep(0.3)
+        assert len(player.of("block")) == count
+        await player.send(type="step")
+        await player.until(lambda: len(player.of("block")) == count + 1)
+        assert player.of("block")[-1]["held"] == ["forward"]
+        await asyncio.sleep(0.3)
+        assert len(player.of("block")) == count + 1 and session.status().state == "paused"
+        await player.socket.close()
+    async with Player(server, session.token) as player:  # the page was loaded anew
+        await player.until(lambda: player.frames)
+        welcome = player.of("welcome")[0]
+        assert welcome["paused"] and welcome["head"] == count + 1
+        assert welcome["nodes"] == [[i + 1, i, i] for i in range(count + 1)]
+        assert player.of("rewound")[0] == {
+            "type": "rewound",
+            "node": count + 1,
+            "block": count,
+            "frames": 12 * (count + 1) - 3,
+        }
+        assert player.frames[0][0] == 2  # a still
+        await player.send(type="ack", block=count, buffer_ms=100)
+        await player.send(type="pause", on=False)
+        await player.block(count + 3)
+        assert [b["block"] for b in player.of("block")][:3] == [count + 1, count + 2, count + 3]
+
+
+async def test_going_back_makes_a_branch_and_all_branches_are_kept(serve):
+    server = serve()
+    session = server.open()
+    async with Player(server, session.token) as player:
+        await player.press("KeyW")
+        await player.block(4)
+        await player.send(type="rewind", node=2)
+        await player.until(lambda: player.of("rewound") and player.frames[-1][0] != 1)
+        assert player.of("rewound")[-1] == {"type": "rewound", "node": 2, "block": 1, "frames": 21}
+        still = player.frames[-1]
+        assert still[:4] == (2, 1, 20, 1)
+        assert abs(left_level(np.asarray(Image.open(io.BytesIO(still[4])))) - 70) <= 3
+        assert (session.status().state, session.status().frames) == ("paused", 21)
+        longest = max(b["node"] for b in player.of("block"))
+        arrived = len(player.frames)
+        await player.press("KeyS")
+        await player.send(type="pause", on=False)
+        await player.until(lambda: len(player.frames) >= arrived + 24)
+        branch = [b for b in player.of("block") if b["node"] > longest]
+        assert [(b["node"], b["parent"], b["block"]) for b in branch[:2]] == [
+            (longest + 1, 2, 2),
+            (longest + 2, longest + 1, 3),
+        ]
+        assert (player.frames[arrived][1], player.frames[arrived][2]) == (1, 21)
+        # Other branches, the start and nodes that do not exist:
+        await player.send(type="rewind", node=longest)
+        await player.until(lambda: player.of("rewound")[-1]["node"] == longest)
+        await player.send(type="rewind", node=987)
+        await player.send(type="rewind", node=0)
+        await player.until(lambda: player.of("rewound")[-1]["node"] == 0)
+        assert player.of("rewound")[-1] == {"type": "rewound", "node": 0, "block": -1, "frames": 0}
+        await player.send(type="step")
+        await player.until(lambda: player.of("block")[-1]["parent"] == 0)
+        for node, found in ((0, 200), (1, 200), (longest, 200), (987, 404)):
+            assert await asyncio.to_thread(fetch, server, f"live/{session.token}/thumb/{node}.jpg") == found
+        result = await session.stop()
+
+    films = [list(read_frames(path)) for path in (result.mp4, *result.branches)]
+    assert len(films) == 3
+    tracks = [load_scenario_of(path) for path in (result.mp4, *result.branches)]
+    assert [len(track) for track in tracks] == [len(film) for film in films]
+    assert len(films[0]) == result.frames == 9
+    for film, track in zip(films, tracks, strict=True):
+        assert [abs(left_level(frame) - level(track, i)) <= 3 for i, frame in enumerate(film)].count(
+            False
+        ) == 0
+    assert [track.keyboard[-1, 1] for track in tracks] == [0, 1, 0]  # newest first: back, then forward
+    assert not list(result.mp4.parent.glob("*.h264"))
+
+
+async def test_who_goes_back_and_stops_keeps_what_was_played(serve):
+    server = serve()
+    session = server.open()
+    async with Player(server, session.token) as player:
+        await player.block(3)
+        await player.send(type="rewind", node=0)
+        await player.until(lambda: player.of("rewound"))
+        result = await session.stop()
+    assert result.frames >= 45
+
+
+async def test_going_back_far_makes_the_blocks_between_again(serve):
+    server = serve(rewind_megabytes=1)
+    session = server.open("universal-slow")
+    async with Player(server, session.token) as player:
+        await player.block(3)
+        await player.send(type="rewind", node=2)
+        status = await wait_for(session, lambda status: status.state == "rewinding")
+        assert status.text == "Going back." and status.progress is not None
+        await player.until(lambda: player.of("rewound"))
+        await player.send(type="pause", on=False)
+        await player.until(lambda: player.of("block")[-1]["parent"] == 2)
+
+
+async def test_paused_plays_end_only_when_others_wait(serve):
+    server = serve(idle_seconds=1)
+    session = server.open()
+    async with Player(server, session.token) as player:
+        await player.block(0)
+        await player.send(type="pause", on=True)
+        await asyncio.sleep(1.6)
+        assert session.status().state == "paused"
+        server.open()
+        status = await wait_for(session, lambda status: status.state == "ended")
+        assert status.text.startswith("Nothing was pressed for 1 second.")
 
 
 async def test_a_key_frame_on_demand(serve):

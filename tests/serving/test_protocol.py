@@ -12,6 +12,9 @@ from mgdemo.serving.protocol import (
     Hello,
     Input,
     KeyFrame,
+    Pause,
+    Rewind,
+    Step,
     Stop,
     frame_packet,
     parse,
@@ -21,13 +24,17 @@ from mgdemo.serving.protocol import (
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"type":"hello","version":1,"codecs":["av1","jpeg","h264"]}', Hello(("jpeg", "h264"))),
+        ('{"type":"hello","version":2,"codecs":["av1","jpeg","h264"]}', Hello(("jpeg", "h264"))),
         ('{"type":"input","held":["KeyW","KeyD"]}', Input(("KeyW", "KeyD"), (0.0, 0.0))),
         ('{"type":"input","held":[],"camera":[0.05,-7]}', Input((), (0.05, -1.0))),
         ('{"type":"input","held":[],"camera":null}', Input((), (0.0, 0.0))),
         ('{"type":"ack","block":3,"buffer_ms":12.5}', Ack(3, 12.5)),
         ('{"type":"ack","block":3,"buffer_ms":-1}', Ack(3, 0.0)),
+        ('{"type":"input","held":["KeyW"],"seq":7}', Input(("KeyW",), (0.0, 0.0), 7)),
         ('{"type":"keyframe"}', KeyFrame()),
+        ('{"type":"pause","on":true}', Pause(True)),
+        ('{"type":"step"}', Step()),
+        ('{"type":"rewind","node":12}', Rewind(12)),
         ('{"type":"stop","more":1}', Stop()),
     ],
 )
@@ -62,6 +69,12 @@ def test_messages_are_read(text, message):
         '{"type":"ack","block":NaN,"buffer_ms":0}',
         '{"type":"ack","block":null,"buffer_ms":0}',
         '{"type":"ack","block":1}',
+        '{"type":"input","held":[],"seq":"1"}',
+        '{"type":"pause"}',
+        '{"type":"pause","on":1}',
+        '{"type":"rewind"}',
+        '{"type":"rewind","node":"start"}',
+        '{"type":"rewind","node":true}',
         json.dumps({"type": "input", "held": ["KeyW"] * 33}),
         json.dumps({"type": "input", "held": ["x" * 5000]}),
         "[" * 4000,
@@ -74,7 +87,7 @@ def test_other_text_is_refused(text):
 
 def test_another_version_is_told_to_reload():
     with pytest.raises(BadMessage, match="reload the page"):
-        parse('{"type":"hello","version":2,"codecs":["h264"]}')
+        parse('{"type":"hello","version":1,"codecs":["h264"]}')
 
 
 def test_huge_numbers_stay_harmless():
@@ -84,8 +97,8 @@ def test_huge_numbers_stay_harmless():
 
 def test_server_messages():
     assert json.loads(End("error", "Größe").json()) == {"type": "end", "state": "error", "text": "Größe"}
-    packet = frame_packet("jpeg", True, 70_000, 5834, b"picture")
-    assert packet == b"\x02\x01\x00\x00" + bytes.fromhex("70110100ca16000000000000") + b"picture"
+    packet = frame_packet("jpeg", True, 70_000, 5834, 5901, b"picture")
+    assert packet == b"\x02\x01\x00\x00" + bytes.fromhex("70110100ca1600000d170000") + b"picture"
 
 
 def test_settings_come_from_the_environment():
@@ -96,11 +109,18 @@ def test_settings_come_from_the_environment():
             "MGDEMO_IDLE_SECONDS": "12.5",
             "MGDEMO_RECORD_DIR": "kept/here",
             "MGDEMO_QUEUE": "",
+            "MGDEMO_REMAKE": "off",
         }
     )
     assert (settings.plays, settings.device, settings.idle_seconds) == (3, "cuda:0,cuda:1", 12.5)
+    assert (settings.remake, Settings.from_env({"MGDEMO_REMAKE": "1"}).remake) == (False, True)
     assert settings.record_dir.parts == ("kept", "here")
     assert settings.queue == Settings().queue
+
+
+def test_a_wrong_switch_is_named():
+    with pytest.raises(SettingsError, match="MGDEMO_REMAKE is 'maybe': give 1 or 0"):
+        Settings.from_env({"MGDEMO_REMAKE": "maybe"})
 
 
 @pytest.mark.parametrize(

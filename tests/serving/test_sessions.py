@@ -20,7 +20,7 @@ from mgdemo.scenario import load_scenario
 from mgdemo.serving import PlayRequest, ServingError, keeping, service
 from mgdemo.serving.keeping import prune
 from mgdemo.serving.sessions import duration
-from mgdemo.video.record import Recording, metadata, read_frames
+from mgdemo.video.record import Reel, metadata, read_frames
 
 pytestmark = pytest.mark.anyio
 
@@ -260,14 +260,14 @@ async def test_a_checkpoint_that_cannot_be_loaded_is_told(serve):
 
 
 async def test_a_full_disk_stops_the_recording_and_not_the_play(serve, monkeypatch):
-    add = Recording.add
+    add = Reel.add
 
-    def full(self, packet, key):
-        if self.frames == 20:
+    def full(self, packet):
+        if self.packets == 20:
             raise OSError(28, "No space left on device")
-        add(self, packet, key)
+        return add(self, packet)
 
-    monkeypatch.setattr(keeping.Recording, "add", full)
+    monkeypatch.setattr(keeping.Reel, "add", full)
     server = serve()
     session = server.open()
     async with Player(server, session.token) as player:

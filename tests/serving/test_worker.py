@@ -30,7 +30,7 @@ def worker():
 
 
 def following(worker, now):
-    item, start = worker._next(now)
+    item, _, start = worker._next(now)
     return item and item.order.session, start
 
 
@@ -87,6 +87,57 @@ def test_a_scenario_waits_a_moment_for_its_visitor(worker):
     assert following(worker, 1.1) == ("track", 1.1)  # who leaves is not waited for
 
 
+def remaking(worker, now):
+    """The video frame from which a block is to be made again now, if one is."""
+    _, job, _ = worker._next(now)
+    return getattr(job, "keywords", {}).get("splice")
+
+
+def playing(worker, name="live", *, dry=10.0, cost=0.1):
+    """A live play whose player has three blocks and runs dry at `dry`."""
+    item = play(worker, name, dry=dry, cost=cost)
+    item.actions, item.blocks, item.frames = ActionTrack.hold("universal", [], None, 12), 3, 33
+    return item
+
+
+def test_a_block_is_made_again_from_the_next_latent_frame_that_can_be_in_time(worker):
+    item = playing(worker)  # block 2 plays from 9.52 on, its latent frames begin there, at 9.68 and at 9.84
+    assert remaking(worker, 9.3) is None
+    item.input.set(("KeyW",), (0, 0), 1)
+    times = {9.38: 21, 9.4: 25, 9.54: 25, 9.56: 29, 9.7: 29, 9.72: None, 9.9: None}
+    assert {now: remaking(worker, now) for now in times} == times
+    assert following(worker, 9.72) == ("live", pytest.approx(9.87))
+    item.paused = True
+    item.steps = 1
+    assert remaking(worker, 9.4) is None
+    item.paused = False
+    item.input.release()
+    assert remaking(worker, 9.4) is None  # nothing has changed after all
+
+
+def test_a_block_is_made_again_only_while_all_others_are_in_time(worker):
+    playing(worker).input.set(("KeyW",), (0, 0), 1)
+    play(worker, "other", dry=9.72, cost=0.1)
+    assert following(worker, 9.4) == ("live", 9.4)  # there is time until 9.59
+    assert following(worker, 9.5) == ("other", pytest.approx(9.59))
+    playing(worker, "slow", cost=0.5).input.set(("KeyW",), (0, 0), 1)
+    worker._plays = {"slow": worker._plays["slow"]}
+    assert remaking(worker, 9.0) is None
+
+
+def test_the_first_block_has_a_shorter_first_latent_frame(worker):
+    item = playing(worker)
+    item.actions, item.blocks, item.frames = ActionTrack.hold("universal", [], None, 9), 1, 9
+    item.input.set(("KeyW",), (0, 0), 1)  # it plays from 9.64 on
+    assert (remaking(worker, 9.0), remaking(worker, 9.56)) == (1, 1 + 4)
+
+
+def test_making_again_can_be_switched_off():
+    worker = w.Worker(Settings(remake=False), "cpu", lambda event: None)
+    playing(worker).input.set(("KeyW",), (0, 0), 1)
+    assert following(worker, 9.4) == ("live", pytest.approx(9.87))
+
+
 def test_a_visitor_who_does_not_acknowledge_is_waited_for(worker):
     item = play(worker, "live")
     item.blocks = w.UNACKNOWLEDGED
@@ -109,7 +160,12 @@ def test_the_moment_of_running_dry_follows_the_player(worker):
     item.acknowledge(block=77, buffered=9, now=11)  # never sent
     assert item.dry == pytest.approx(11.1)
     item.delivered(block=3, frames=12, first=15.0, now=15.0)
-    assert item.dry == pytest.approx(15.48)  # it ran dry before, and plays on from this block's first packet
+    assert item.dry == pytest.approx(15.48)
+    item.acknowledge(block=3, buffered=0.4, now=15.1)
+    item.acknowledge(block=3, buffered=0.2, now=30.0)  # said again, after a pause: only the buffer is news
+    assert (item.dry, item.acknowledged) == (pytest.approx(30.2 - item.line.high), 4)
+    item.delivered(block=4, frames=12, first=35.0, now=35.0)
+    assert item.dry == pytest.approx(35.48)  # it ran dry before, and plays on from this block's first packet
 
 
 def test_checkpoints_in_use_are_kept_and_the_least_recently_used_go():

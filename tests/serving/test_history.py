@@ -1,0 +1,90 @@
+"""Going back: over a world whose state is the whole of what was done in it."""
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from mgdemo.actions import ActionTrack
+from mgdemo.serving.history import START, History
+
+SIZE = 100
+PICTURE = np.zeros((0, 0, 3), np.uint8)
+KEYS = "WASD"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    done: tuple
+    nbytes: int
+
+
+class World:
+    def __init__(self):
+        self.done, self.steps = (), 0
+
+    def step(self, actions):
+        self.done += (actions.keyboard.tobytes(),)
+        self.steps += 1
+
+    def snapshot(self):
+        return Snapshot(self.done, SIZE if self.done else 0)
+
+    def restore(self, snapshot):
+        self.done = snapshot.done
+
+
+def go(world, history, node):
+    """Goes to a node; how many blocks had to be made again."""
+    mark, way = history.way(node)
+    world.restore(mark.snapshot)
+    before = world.steps
+    for each in way:
+        world.step(history.nodes[each].actions)
+    history.head = node
+    return world.steps - before
+
+
+@pytest.mark.parametrize("room", [0, 1, 3, 10, 1000])
+def test_every_node_of_a_tree_can_be_reached_again_and_memory_is_bounded(room):
+    world = World()
+    history, states = History(world, PICTURE, room * SIZE), {START: ()}
+    keys, choose = itertools.cycle(KEYS), np.random.default_rng(0)
+    for turn in range(12):
+        for _ in range(int(choose.integers(1, 12))):
+            history.mark(world, PICTURE)
+            actions = ActionTrack.hold("universal", [next(keys)], None, 12)
+            world.step(actions)
+            states[history.add(actions)] = world.done
+        node = int(choose.integers(0, len(states))) if turn % 3 else START
+        history.mark(world, PICTURE)
+        again = go(world, history, node)
+        assert world.done == states[node]
+        assert again <= (history.nodes[node].block + 1 if room < 1000 else 0)
+        assert sum(mark.nbytes for mark in history._marks.values()) <= room * SIZE
+    for node, state in states.items():
+        go(world, history, node)
+        assert world.done == state
+
+
+def test_frames_and_blocks_count_along_the_line():
+    world = World()
+    history = History(world, PICTURE, 0)
+    first = history.add(ActionTrack.hold("universal", [], None, 9))
+    history.add(ActionTrack.hold("universal", [], None, 12))
+    history.head = first
+    other = history.nodes[history.add(ActionTrack.hold("universal", ["W"], None, 12))]
+    assert (other.parent, other.block, other.frames) == (first, 1, 21)
+
+
+def test_what_was_played_last_is_reached_soonest():
+    world = World()
+    history = History(world, PICTURE, 8 * SIZE)
+    for _ in range(200):
+        history.mark(world, PICTURE)
+        actions = ActionTrack.hold("universal", [], None, 12)
+        world.step(actions)
+        history.add(actions)
+    costs = [len(history.way(200 - back)[1]) for back in (1, 2, 3, 100, 180)]
+    assert costs[0] == 0 and max(costs[:3]) <= 2 and max(costs) <= 100
