@@ -1,0 +1,90 @@
+"""Links that open the page as it was. What is chosen travels in the URL's fragment, which no server logs."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import zlib
+from dataclasses import dataclass
+
+from mgdemo.actions import MODES
+from mgdemo.scenario import MAX_BYTES, MAX_SEED, Scenario, parse_scenario, scenario_yaml
+
+KEY = "play="
+MAX_LINK = 16_000  # characters of a fragment: what chats and mails pass on
+SHIPPED = r"embedded:[^/\\]{1,120}"  # the name of a start image that ships
+DAMAGED = "This link is damaged, so here is the page as always. Copy the link again, whole."
+
+
+_RIGHT = {
+    "mode": lambda value: isinstance(value, str) and value in MODES,
+    "checkpoint": lambda value: isinstance(value, str),
+    "image": lambda value: value is None or (isinstance(value, str) and re.fullmatch(SHIPPED, value)),
+    "seed": lambda value: type(value) is int and 0 <= value <= MAX_SEED,
+    "scenario": lambda value: value is None or isinstance(value, str),
+}
+
+
+class ShareError(ValueError):
+    """What is chosen fits into no link, or a link cannot be read; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What a link restores. `image` is "embedded:<name>", or None: the first one that ships."""
+
+    mode: str
+    checkpoint: str
+    image: str | None
+    seed: int
+    scenario: Scenario | None = None
+
+
+def fragment(shared: Shared) -> str:
+    """The fragment of the link, without "#". Raises ShareError."""
+    fields = {key: getattr(shared, key) for key in ("mode", "checkpoint", "image", "seed")}
+    if scenario := shared.scenario:
+        fields["scenario"] = scenario_yaml(
+            scenario.track, title=scenario.title, description=scenario.description
+        )
+    packed = zlib.compress(json.dumps(fields).encode(), 9)
+    text = KEY + base64.urlsafe_b64encode(packed).decode().rstrip("=")
+    if len(text) > MAX_LINK:
+        raise ShareError("This play is too long for a link: save its film or its scenario and send the file.")
+    return text
+
+
+def parse(text: str) -> Shared:
+    """What a link's fragment says. Raises ShareError, for a stranger's link as for one that is cut off."""
+    try:
+        if not text.startswith(KEY) or len(text) > MAX_LINK:
+            raise ValueError("not of our making")
+        packed = base64.b64decode(text[len(KEY) :] + "===", altchars=b"-_", validate=False)
+        fields = _fields(_unpacked(packed))
+        written = fields.pop("scenario")
+        scenario = parse_scenario(written, "the link's scenario") if written is not None else None
+        if scenario and scenario.mode != fields["mode"]:
+            raise ValueError("two modes")
+        return Shared(**fields, scenario=scenario)
+    except (ValueError, zlib.error, RecursionError) as error:
+        raise ShareError(DAMAGED) from error
+
+
+def _unpacked(packed: bytes) -> bytes:
+    """Decompressed, but never to more than a scenario may have."""
+    stream = zlib.decompressobj()
+    data = stream.decompress(packed, 2 * MAX_BYTES)
+    if not stream.eof:
+        raise ValueError("too large or cut off")
+    return data
+
+
+def _fields(data: bytes) -> dict:
+    fields = json.loads(data)
+    if not isinstance(fields, dict) or not fields.keys() <= _RIGHT.keys():
+        raise ValueError("no fields of ours")
+    fields = {name: fields.get(name) for name in _RIGHT}
+    if wrong := [name for name, right in _RIGHT.items() if not right(fields[name])]:
+        raise ValueError(f"wrong: {wrong}")
+    return fields

@@ -1,0 +1,87 @@
+"""What a link holds, without a page."""
+
+import base64
+import json
+import random
+import zlib
+
+import pytest
+
+from mgdemo.actions import ActionTrack, bench_actions
+from mgdemo.scenario import Scenario
+from mgdemo.ui.share import MAX_LINK, Shared, ShareError, fragment, parse
+
+TRACK = ActionTrack.concat(
+    [ActionTrack.hold("universal", ["W"], (0.05, -0.125), 33), ActionTrack.hold("universal", ["A"], None, 12)]
+)
+GOOD = {"mode": "universal", "checkpoint": "universal-tiny", "image": "embedded:meadow-1", "seed": 7}
+
+
+def packed(fields):
+    data = fields if isinstance(fields, bytes) else json.dumps(fields).encode()
+    return "play=" + base64.urlsafe_b64encode(zlib.compress(data, 9)).decode().rstrip("=")
+
+
+def scenario(track, title="A walk: “über” & <b>"):
+    return Scenario(title, "", track.mode, None, None, track)
+
+
+@pytest.mark.parametrize("image", ["embedded:meadow-1", None])
+@pytest.mark.parametrize("played", [None, TRACK])
+def test_a_link_brings_back_what_was_chosen(image, played):
+    shared = Shared("universal", "universal-tiny", image, 4294967295, scenario(played) if played else None)
+    text = fragment(shared)
+    assert set(text[5:]) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+    assert parse(text) == shared
+
+
+def test_a_minute_of_busy_play_fits():
+    track = bench_actions("gta_drive", 1500, 3)
+    shared = Shared("gta_drive", "gta_drive", None, 0, scenario(track))
+    assert len(fragment(shared)) < 2000 and parse(fragment(shared)).scenario.track == track
+
+
+def test_a_play_too_long_for_a_link_says_what_to_do():
+    numbers = random.Random(0)
+    camera = [(numbers.uniform(-0.3, 0.3), numbers.uniform(-0.3, 0.3)) for _ in range(3000)]
+    track = ActionTrack.concat([ActionTrack.hold("universal", [], each) for each in camera])
+    with pytest.raises(ShareError, match="save its film or its scenario"):
+        fragment(Shared("universal", "universal", None, 0, scenario(track)))
+
+
+def broken():
+    text = packed(GOOD)
+    yield from ["", "play=", "something-else", text[5:], text[:-9], text[:20] + "A" + text[20:], "play=é"]
+    yield from ["play=" + "A" * MAX_LINK, packed(b"x" * 30_000_000)[: MAX_LINK - 1], packed(b"[" * 100_000)]
+    yield from [packed(b"[]"), packed(b"{"), packed(b"\xff"), packed({})]
+    for change in [
+        {"mode": "swimming"},
+        {"seed": -1},
+        {"seed": True},
+        {"seed": 1.5},
+        {"seed": 2**32},
+        {"checkpoint": ["x"]},
+        {"checkpoint": None},
+        {"image": "embedded:../../etc/passwd"},
+        {"image": "/etc/passwd"},
+        {"image": 3},
+        {"more": 1},
+        {"scenario": 5},
+        {"scenario": "title: x\nmode: universal\nactions:\n  - {hold: [Q], for: 1s}\n"},
+        {"scenario": "title: x\nmode: templerun\nactions:\n  - {for: 1s}\n"},
+        {"scenario": "title: x\nmode: universal\nactions:\n  - {for: 9999s}\n"},
+    ]:
+        yield packed(GOOD | change)
+
+
+@pytest.mark.parametrize("text", list(broken()))
+def test_a_broken_link_is_refused_in_one_gentle_sentence(text):
+    with pytest.raises(ShareError, match="This link is damaged"):
+        parse(text)
+
+
+def test_a_bomb_is_not_unpacked():
+    bomb = packed(b" " * 11_000_000)
+    assert len(bomb) < MAX_LINK
+    with pytest.raises(ShareError):
+        parse(bomb)
