@@ -56,7 +56,7 @@ export class Connection {
     socket.binaryType = "arraybuffer";
     socket.onopen = () => {
       this.heard();
-      this.send({ type: "hello", version: 1, codecs: this.codecs });
+      this.send({ type: "hello", version: 2, codecs: this.codecs });
     };
     socket.onmessage = ({ data }) => {
       if (socket !== this.socket) return;

@@ -7,9 +7,11 @@
 export const H264 = 1;
 export const JPEG = 2;
 const HEADER = 16;
+const SMALL = 512; // pixels; narrower pictures are drawn enlarged
+const ENLARGED = 1024; // to about this width, by a whole number
 
 /**
- * Reads a binary message: u8 kind, u8 key, u16 0, u32 frame, u32 block, u32 0, payload (little-endian).
+ * Reads a binary message: u8 kind, u8 key, u16 0, u32 frame, u32 block, u32 node, payload (little-endian).
  * @param {ArrayBuffer} buffer @returns {Packet}
  */
 export function parsePacket(buffer) {
@@ -20,6 +22,7 @@ export function parsePacket(buffer) {
     key: view.getUint8(1) !== 0,
     index: view.getUint32(4, true),
     block: view.getUint32(8, true),
+    node: view.getUint32(12, true),
     data: new Uint8Array(buffer, HEADER),
   };
 }
@@ -41,7 +44,7 @@ export async function supportedCodecs() {
 export class Screen {
   /**
    * @param {HTMLCanvasElement} canvas
-   * @param {{onshown: (index: number) => void, onneedkey: () => void}} handlers
+   * @param {{onshown: (packet: Packet) => void, onneedkey: () => void}} handlers
    */
   constructor(canvas, { onshown, onneedkey }) {
     this.canvas = canvas;
@@ -50,24 +53,29 @@ export class Screen {
     this.onneedkey = onneedkey;
     this.decoder = null;
     this.waitsForKey = true;
-    this.lastAsked = this.lastShown = -1;
+    /** @type {Map<number, Packet>} those being decoded, by their ordinal */
+    this.pending = new Map();
+    this.ordinal = 0;
   }
 
   /** Whether a frame is still being decoded. */
   get busy() {
-    return this.decoder !== null && this.lastShown < this.lastAsked;
+    return this.pending.size > 0;
   }
 
   /** Prepares for one play's pictures. @param {{codec_string: string, width: number, height: number}} format */
   configure({ codec_string, width, height }) {
     this.close();
     this.codec = codec_string;
-    if (this.canvas.width !== width || this.canvas.height !== height)
-      Object.assign(this.canvas, { width, height }); // also clears it, so only when it must
-    this.lastAsked = this.lastShown = -1;
+    // Browsers scale smoothly, which blurs a small picture. Square pixels of a whole size first keep its edges.
+    this.scale = width < SMALL ? Math.round(ENLARGED / width) : 1;
+    const size = { width: width * this.scale, height: height * this.scale };
+    if (this.canvas.width !== size.width || this.canvas.height !== size.height)
+      Object.assign(this.canvas, size); // also clears it, so only when it must
+    this.context.imageSmoothingEnabled = false;
   }
 
-  /** @param {Packet} packet */
+  /** Decodes a packet and shows it, unless it is a silent one. @param {Packet} packet */
   show(packet) {
     if (packet.kind === JPEG) this.showJpeg(packet);
     else this.showH264(packet);
@@ -76,13 +84,12 @@ export class Screen {
   showH264(packet) {
     if (this.waitsForKey && !packet.key) return;
     this.waitsForKey = false;
-    this.lastAsked = packet.index;
     try {
       this.decoder ??= this.newDecoder();
       this.decoder.decode(
         new EncodedVideoChunk({
           type: packet.key ? "key" : "delta",
-          timestamp: packet.index * 1000, // only an ordinal: the playout clock says when
+          timestamp: this.begin(packet), // only an ordinal: the playout clock says when
           data: packet.data,
         }),
       );
@@ -94,7 +101,7 @@ export class Screen {
   newDecoder() {
     const decoder = new VideoDecoder({
       output: (frame) => {
-        if (decoder === this.decoder) this.draw(frame, frame.timestamp / 1000);
+        if (decoder === this.decoder) this.finish(frame.timestamp, frame);
         frame.close();
       },
       error: (error) => decoder === this.decoder && this.fail(error),
@@ -104,19 +111,41 @@ export class Screen {
   }
 
   async showJpeg(packet) {
+    const ordinal = this.begin(packet);
     try {
       const bitmap = await createImageBitmap(new Blob([packet.data], { type: "image/jpeg" }));
-      if (packet.index > this.lastShown) this.draw(bitmap, packet.index);
+      this.finish(ordinal, bitmap);
       bitmap.close();
     } catch (error) {
+      this.pending.delete(ordinal);
       console.warn("a frame could not be shown:", error); // the next one stands alone
     }
   }
 
-  draw(image, index) {
+  begin(packet) {
+    this.pending.set(++this.ordinal, packet);
+    return this.ordinal;
+  }
+
+  /** A picture is decoded: draws it, unless it is silent or a later one was quicker. */
+  finish(ordinal, image) {
+    const packet = this.pending.get(ordinal);
+    if (!packet) return;
+    for (const each of this.pending.keys()) if (each <= ordinal) this.pending.delete(each);
+    if (packet.silent) return;
     this.context.drawImage(image, 0, 0, this.canvas.width, this.canvas.height);
-    this.lastShown = index;
-    this.onshown(index);
+    this.onshown(packet);
+  }
+
+  /** The shown picture in the world's own size. @returns {HTMLCanvasElement} */
+  picture() {
+    const { width, height } = this.canvas;
+    const out = document.createElement("canvas");
+    Object.assign(out, { width: width / this.scale, height: height / this.scale });
+    const context = out.getContext("2d", { alpha: false });
+    context.imageSmoothingEnabled = false;
+    context.drawImage(this.canvas, 0, 0, out.width, out.height);
+    return out;
   }
 
   fail(error) {
@@ -125,10 +154,11 @@ export class Screen {
     this.onneedkey();
   }
 
-  /** Goes on with the next key frame. */
+  /** Forgets what is being decoded and goes on with the next key frame. */
   close() {
     if (this.decoder && this.decoder.state !== "closed") this.decoder.close();
     this.decoder = null;
     this.waitsForKey = true;
+    this.pending.clear();
   }
 }

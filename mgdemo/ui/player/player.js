@@ -6,7 +6,7 @@
  *
  * @typedef {{code: string, aliases: string[], name: string, label: string, hint: string, group: string,
  *   row: number, column: number}} Control
- * @typedef {{mode: {name: string, title: string, controls: Control[]}, poster: string | null, width: number,
+ * @typedef {{mode: {name: string, title: string, axes: string[], controls: Control[]}, poster: string | null, width: number,
  *   height: number, live: boolean, start: string, blocked: string}} Setup  blocked: why Start cannot be pressed
  * @typedef {{state: string, text: string, progress: number | null, frames: number,
  *   fps: number | null, seconds_left: number | null}} Status
@@ -16,16 +16,29 @@
 
 import { Connection, appUrl, socketUrl } from "./connection.js";
 import { Screen, parsePacket, supportedCodecs } from "./decoder.js";
-import { Input } from "./input.js";
+import { Meter, draw, save, words } from "./hud.js";
+import { Input, takesText } from "./input.js";
+import { Pads } from "./pads.js";
 import { Playout } from "./playout.js";
+import { switches } from "./switches.js";
+import { Timeline, Tree } from "./timeline.js";
 
 const SILENCE_MS = 20_000; // the server says something at least once a second; after so long it is gone
 const SPIN_AFTER_MS = 600; // a shorter wait for pictures is not worth a word
+const REFRESH_MS = 500; // between two looks at the figures
+const BACK_SECONDS = 2; // that Backspace goes back
 const SHOWING = new Set(["playing", "buffering"]);
-const RUNNING = new Set(["starting", "queued", "loading", "lost", ...SHOWING]);
+const RUNNING = new Set(["starting", "queued", "loading", "lost", "paused", "rewinding", ...SHOWING]);
 const OVER = new Set(["saving", "ended", "error"]);
 const FIRST = "Making the first pictures";
+const BACK = "Going back";
 const STATES = { playing: "Playing", buffering: "Waiting for the next pictures" };
+/** Why it is paused, in words; after all but "hand" any control goes on. */
+const PAUSES = {
+  hand: "Paused. Press P or the button to go on.",
+  idle: "Paused: the picture fades when nothing is pressed for long. Press any control to go on.",
+  rewound: "Here you go on: press a control.",
+};
 
 class Player {
   /** @param {HTMLElement} element @param {{trigger: Function, props: {setup: Setup, play: Play | null}}} gradio */
@@ -33,7 +46,10 @@ class Player {
     const part = (name) => element.querySelector(`.${name}`);
     this.root = part("player");
     this.parts = Object.fromEntries(
-      "stage poster screen message start start-label progress status announce stop full pads"
+      (
+        "stage poster screen preview message start start-label progress past status announce pause step stop " +
+        "figures settings full pads hud rows save"
+      )
         .split(" ")
         .map((name) => [name, part(name)]),
     );
@@ -46,24 +62,65 @@ class Player {
     this.playout = null;
     /** @type {Status | null} how a scenario ended whose pictures are not all shown yet */
     this.over = null;
-    /** @type {Map<string, {pad: HTMLButtonElement, control: Control}>} */
-    this.pads = new Map();
-    this.blocks = new Map();
+    /** @type {keyof PAUSES | null} why the play is paused */
+    this.paused = null;
+    /** @type {number | null} the node to which it is going back */
+    this.going = null;
+    this.seq = 0;
     this.input = new Input(this.parts.stage, {
       active: () => this.steering,
       shown: () => this.shown,
       onchange: (codes, camera) => this.onheld(codes, camera),
       onwake: () => this.wake(),
-      onmenu: () => this.start(),
+      onmenu: () => (this.running ? this.togglePause() : this.start()),
     });
+    this.pads = new Pads(this.parts.pads, (pad, code) => this.input.bindPad(pad, code));
     this.screen = new Screen(this.parts.screen, {
-      onshown: (index) => this.onshown(index),
+      onshown: (packet) => this.onshown(packet),
       onneedkey: () => this.connection?.send({ type: "keyframe" }),
     });
-    this.parts.start.addEventListener("click", () => this.start());
-    this.parts.stop.addEventListener("click", () => this.stop());
-    this.parts.full.addEventListener("click", () => this.toggleFullScreen());
+    this.timeline = new Timeline(this.parts.past, {
+      onseek: (node) => this.rewind(node),
+      onpreview: (url, at) => this.preview(url, at),
+    });
+    this.switches = switches(this.parts.settings, () => this.onswitched());
+    this.bindButtons();
+    this.onswitched();
     this.update();
+  }
+
+  bindButtons() {
+    const { start, stop, pause, step, figures, full, save: saveButton, past, settings, stage } = this.parts;
+    start.addEventListener("click", () => this.start());
+    stop.addEventListener("click", () => this.stop());
+    pause.addEventListener("click", () => this.togglePause());
+    step.addEventListener("click", () => this.step());
+    figures.addEventListener("click", () => this.switches.figures.click());
+    full.addEventListener("click", () => this.toggleFullScreen());
+    saveButton.addEventListener("click", () => this.saveFigures());
+    // Who goes back by pointer wants to play next; who does so by key stays on the slider.
+    past.addEventListener("pointerup", () => stage.focus({ preventScroll: true }));
+    settings.addEventListener("focusout", (event) => {
+      if (!settings.contains(event.relatedTarget)) settings.open = false;
+    });
+    settings.addEventListener("keydown", (event) => event.code === "Escape" && (settings.open = false));
+    window.addEventListener("keydown", (event) => this.onshortcut(event));
+  }
+
+  /** Keys that are no controls: by their place, like those. */
+  onshortcut(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey || takesText(event.target) || !this.shown) return;
+    const actions = {
+      KeyP: () => this.togglePause(),
+      Period: () => this.step(),
+      Backspace: () => this.goBack(),
+      KeyH: () => this.switches.figures.click(),
+      KeyF: () => this.toggleFullScreen(),
+    };
+    const again = event.repeat && event.code !== "Period" && event.code !== "Backspace";
+    if (!actions[event.code] || again) return;
+    event.preventDefault();
+    actions[event.code]();
   }
 
   get running() {
@@ -103,61 +160,15 @@ class Player {
     this.parts["start-label"].textContent = setup.start;
     this.parts.poster.hidden = !setup.poster;
     if (setup.poster) this.parts.poster.src = setup.poster;
-    if (before?.mode.name !== setup.mode.name || before?.live !== setup.live) this.buildPads(setup);
+    if (before?.mode.name !== setup.mode.name || before?.live !== setup.live) {
+      this.input.setMode(setup.mode);
+      this.root.dataset.looks = setup.mode.axes.length ? "yes" : "no";
+      this.pads.build(setup.mode.controls, setup.live);
+    }
     this.say("idle", setup.blocked);
     if (setup.live && !setup.blocked)
       this.parts.status.textContent = "Press Start, then hold these keys, or press them here.";
     this.root.dataset.picture = "poster";
-  }
-
-  buildPads({ mode, live }) {
-    const groups = new Map(mode.controls.map(({ group }) => [group, []]));
-    for (const control of mode.controls) groups.get(control.group).push(control);
-    this.pads.clear();
-    this.parts.pads.replaceChildren(
-      ...[...groups].map(([name, controls]) => {
-        const group = document.createElement("div");
-        group.className = "pad-group";
-        group.setAttribute("role", "group");
-        group.setAttribute("aria-label", name);
-        group.append(...controls.map((control) => this.buildPad(control, live)));
-        return group;
-      }),
-    );
-    this.input.setMode(mode);
-    this.root.dataset.looks = mode.axes.length ? "yes" : "no";
-    this.nameKeys(mode.controls);
-  }
-
-  buildPad(control, live) {
-    const pad = document.createElement("button");
-    pad.type = "button";
-    pad.className = "pad";
-    pad.dataset.control = control.name;
-    pad.style.gridArea = `${control.row + 1} / ${control.column + 1}`;
-    pad.setAttribute("aria-label", `${control.hint} (${control.label})`);
-    const key = document.createElement("kbd");
-    key.textContent = control.label;
-    const hint = document.createElement("small");
-    hint.textContent = control.hint;
-    pad.append(key, hint);
-    if (live) {
-      pad.setAttribute("aria-pressed", "false");
-      this.input.bindPad(pad, control.code);
-    } else {
-      pad.disabled = true;
-    }
-    this.pads.set(control.name, { pad, control });
-    return pad;
-  }
-
-  /** On another keyboard layout the same place has another letter: write that one. */
-  async nameKeys(controls) {
-    const layout = await navigator.keyboard?.getLayoutMap?.().catch(() => null); // not allowed in an iframe
-    for (const { name, code } of layout ? controls : []) {
-      const letter = layout.get(code)?.toUpperCase();
-      if (letter) this.pads.get(name).pad.querySelector("kbd").textContent = letter;
-    }
   }
 
   start() {
@@ -201,9 +212,8 @@ class Player {
   begin(play) {
     this.disconnect();
     this.play = play;
-    this.playout = this.over = null;
-    this.blocks.clear();
-    this.shownBlock = undefined;
+    this.playout = this.over = this.paused = this.going = null;
+    this.stepping = this.still = false;
     this.root.dataset.picture = "poster"; // not the last picture of the play before
     delete this.root.dataset.frame;
     this.state = "starting";
@@ -221,7 +231,7 @@ class Player {
     this.connection = new Connection(url, codecs, {
       onmessage: (message) => this.onmessage(message),
       onpacket: (data) => this.onpacket(data),
-      onlost: () => this.running && !this.over && this.say("lost", "The connection was lost. Trying again."),
+      onlost: () => this.onlost(),
       ongone: (...why) => this.ongone(...why),
     });
   }
@@ -229,6 +239,12 @@ class Player {
   disconnect() {
     this.connection?.close();
     this.connection = null;
+  }
+
+  onlost() {
+    if (!this.running || this.over) return;
+    this.meter?.rest();
+    this.say("lost", "The connection was lost. Trying again.");
   }
 
   ongone(reason, elsewhere) {
@@ -253,20 +269,46 @@ class Player {
 
   onmessage(message) {
     this.heard();
-    if (this.state === "lost") this.say("loading"); // the line is there again
+    if (this.state === "lost") this.say(...(this.paused ? ["paused", PAUSES[this.paused]] : ["loading"])); // it is back
     if (message.type === "welcome") this.onwelcome(message);
     else if (message.type === "status") this.onstatus(message);
     else if (message.type === "block") this.onblock(message);
+    else if (message.type === "rewound") this.onrewound(message);
     else if (message.type === "end") this.disconnect(); // what was made of it comes by the Gradio event
   }
 
   onwelcome(welcome) {
-    if (this.playout) this.playout.clear();
-    else this.playout = new Playout({ fps: welcome.fps, live: this.play.live });
-    this.frames = welcome.frames;
+    const again = this.playout !== null;
+    this.welcome = welcome;
+    this.latest = null;
     this.screen.configure(welcome);
+    if (again) this.playout.clear();
+    else this.open(welcome);
+    if (this.play.live) this.agree(welcome, again);
     if (this.input.codes.length) this.onheld(this.input.codes, this.input.camera.value);
     this.run();
+  }
+
+  /** The play has begun, as far as this page is concerned. */
+  open({ fps }) {
+    this.playout = new Playout({ fps, live: this.play.live });
+    this.meter = new Meter(fps);
+    this.tree = new Tree();
+    this.whole = -1;
+    this.lastInput = performance.now();
+    if (!this.play.live) return;
+    const address = (node) => appUrl(`${this.play.path}/thumb/${node}.jpg`, window.gradio_config, document.baseURI);
+    this.timeline.open({ tree: this.tree, fps, urlOf: (node) => address(node).href });
+  }
+
+  /** Page and server may each have gone on while there was no line between them. */
+  agree({ nodes, head, paused }, again) {
+    for (const node of nodes) this.tree.know(...node);
+    this.tree.go(head);
+    this.timeline.update();
+    if (this.going !== null) this.connection.send({ type: "rewind", node: this.going });
+    else if (!again && paused) this.goTo(head); // which brings its picture
+    else if (paused !== Boolean(this.paused)) this.connection.send({ type: "pause", on: Boolean(this.paused) });
   }
 
   /** @param {Status} status from the socket or, while that is down, from the Gradio event, which says the same */
@@ -277,8 +319,9 @@ class Player {
       if (this.draining) this.over = status;
       else this.conclude(status);
     } else if (SHOWING.has(this.state)) this.refresh();
-    else if (this.running && this.state !== "lost") {
-      const made = SHOWING.has(status.state); // and on their way to here
+    else if (this.state === "rewinding") this.parts.progress.value = status.progress ?? 0;
+    else if (this.running && this.state !== "lost" && !this.paused) {
+      const made = SHOWING.has(status.state) || status.state === "paused"; // and on their way to here
       this.say(made ? "loading" : status.state, made ? (this.root.dataset.frame ? STATES.buffering : FIRST) : status.text);
     }
   }
@@ -286,7 +329,7 @@ class Player {
   /** Whether a scenario that has been made is still arriving or being shown. */
   get draining() {
     const rest = this.connection || this.playout?.queue.length || this.screen.busy;
-    return SHOWING.has(this.state) && !this.play.live && Boolean(rest);
+    return (this.paused || SHOWING.has(this.state)) && !this.play.live && Boolean(rest);
   }
 
   /** The play is over: its films are being made (saving) or are there. @param {Status} status */
@@ -295,9 +338,11 @@ class Player {
     this.screen.close();
     this.input.releaseAll();
     this.playout?.clear();
-    this.over = null;
+    this.timeline.close();
+    this.preview(null);
+    this.over = this.paused = this.going = null;
     this.remember(null);
-    for (const { pad } of this.pads.values()) pad.classList.remove("used");
+    this.pads.use([]);
     this.say(state, text);
     if (state !== "ended") return;
     this.applySetup(this.props.setup); // what was chosen meanwhile; else the last picture stays
@@ -305,30 +350,153 @@ class Player {
   }
 
   onblock(block) {
-    this.blocks.set(block.block, block);
-    this.playout.announce(block.frames, block.made_ms);
+    const now = performance.now();
+    this.tree.add(block.node, block.parent, block.block);
+    if (this.going !== null) return; // of where it goes away from
+    this.latest = block;
+    this.playout.announce(block);
+    this.meter.block(block, now, this.playout.buffered(now));
+    this.timeline.update();
     const made = block.first_frame + block.frames; // sooner than the status that comes once a second
-    if (this.frames) this.status = { ...this.status, frames: made, progress: made / this.frames };
+    if (this.welcome.frames) this.status = { ...this.status, frames: made, progress: made / this.welcome.frames };
   }
 
   onpacket(data) {
     const packet = parsePacket(data);
+    if (this.still) {
+      this.still = false;
+      return this.screen.show(packet);
+    }
+    if (this.going !== null) return;
     const now = performance.now();
+    // None: the block began before we were here.
+    if (this.latest?.node === packet.node) packet.of = this.latest;
     this.playout.push(packet, now);
-    const block = this.blocks.get(packet.block);
-    if (packet.index + 1 !== block?.first_frame + block?.frames) return; // no block: it began before we were here
-    const buffered = Math.round(this.playout.reported(now));
-    this.connection.send({ type: "ack", block: packet.block, buffer_ms: buffered });
+    const { of } = packet;
+    if (!of || of.splice !== null || packet.index + 1 < of.first_frame + of.frames) return;
+    this.whole = of.block;
+    this.stepArrives = false;
+    this.acknowledge(now);
   }
 
-  /** @param {string[]} codes @param {[number, number]} camera */
-  onheld(codes, camera) {
-    for (const { pad, control } of this.pads.values()) {
-      const held = codes.includes(control.code);
-      pad.classList.toggle("held", held);
-      pad.setAttribute("aria-pressed", String(held));
+  /** Tells the server which block is here and how much there is to show. @param {number} now */
+  acknowledge(now) {
+    if (this.whole < 0) return;
+    const buffered = Math.round(this.playout.reported(now));
+    this.connection?.send({ type: "ack", block: this.whole, buffer_ms: buffered });
+  }
+
+  /** @param {string[]} held codes @param {[number, number]} camera pitch and yaw */
+  onheld(held, camera) {
+    const now = performance.now();
+    this.pads.hold(held);
+    this.lastInput = now;
+    const message = { type: "input", held, camera, seq: ++this.seq };
+    const sent = this.connection?.send(message);
+    if (sent && this.state === "playing") this.meter.input(this.seq, now);
+    if (this.paused && this.paused !== "hand" && (held.length || camera.some(Boolean))) this.resume();
+  }
+
+  // Time
+
+  togglePause() {
+    if (this.paused) this.resume();
+    else this.pause("hand");
+  }
+
+  /** Stops showing at once; live play also stops making. @param {keyof PAUSES} why */
+  pause(why) {
+    if (!SHOWING.has(this.state)) return;
+    this.paused = why;
+    this.playout.pause(performance.now());
+    this.meter.rest();
+    if (this.play.live) this.connection?.send({ type: "pause", on: true });
+    this.say("paused", PAUSES[why]);
+  }
+
+  resume() {
+    if (this.state !== "paused") return;
+    const now = performance.now();
+    this.paused = null;
+    this.stepping = false;
+    this.lastInput = now;
+    this.playout.pause(now); // a step may be under way
+    this.playout.resume(now);
+    this.meter.rest();
+    if (this.play.live) {
+      this.connection?.send({ type: "pause", on: false });
+      this.acknowledge(now);
     }
-    this.connection?.send({ type: "input", held: codes, camera });
+    this.say(this.playout.waiting ? "playing" : "buffering");
+  }
+
+  /** Pauses; if it is paused already: one block more. */
+  step() {
+    if (!this.paused) return this.pause("hand");
+    if (!this.play.live || this.state !== "paused" || this.stepping) return;
+    this.paused = "hand";
+    this.stepping = this.stepArrives = true;
+    this.playout.resume(performance.now(), false);
+    this.connection?.send({ type: "step" });
+    this.say("paused", PAUSES.hand);
+  }
+
+  goBack() {
+    if (!this.tree || !this.timelineWorks) return;
+    const from = this.going ?? this.shownNode ?? this.tree.head;
+    this.rewind(this.tree.before(from, BACK_SECONDS * this.welcome.fps));
+  }
+
+  get timelineWorks() {
+    return this.play?.live && (this.paused !== null || SHOWING.has(this.state)) && this.state !== "lost";
+  }
+
+  /** Goes to the end of a node, if the play can go anywhere now. @param {number} node */
+  rewind(node) {
+    if (this.timelineWorks) this.goTo(node);
+  }
+
+  goTo(node) {
+    const busy = this.going !== null;
+    this.going = node; // if it is already going elsewhere, that comes first
+    if (busy) return;
+    this.paused = "rewound";
+    this.stepping = false;
+    this.playout.pause(performance.now());
+    this.meter.rest();
+    this.connection?.send({ type: "rewind", node });
+    this.say("rewinding", BACK);
+  }
+
+  onrewound({ node, block, frames }) {
+    const { going } = this;
+    this.tree.go(node);
+    this.playout.rewind(frames);
+    this.screen.close();
+    this.latest = this.going = null;
+    this.shownNode = node;
+    this.still = true;
+    this.whole = block;
+    this.lastInput = performance.now();
+    this.timeline.update();
+    if (going !== null && going !== node) return this.goTo(going);
+    this.say("paused", PAUSES.rewound);
+  }
+
+  /** Shows the picture to which the slider would go; null: the play's own again. */
+  preview(url, at) {
+    this.parts.preview.hidden = url === null;
+    if (url === null) return this.state === "paused" && this.say("paused", PAUSES[this.paused]);
+    this.parts.preview.src = url;
+    this.pause("rewound");
+    this.parts.message.textContent = `Back to ${at}`;
+  }
+
+  /** Whether live play has had no input for so long that its picture would fade. @param {number} now */
+  idleFor(now) {
+    if (this.input.codes.length || this.input.camera.value.some(Boolean)) this.lastInput = now;
+    const patience = 1000 * Number(this.root.dataset.idleSeconds);
+    return this.play.live && this.switches.idle.checked && now - this.lastInput > patience;
   }
 
   /** The clock: runs while there is something to show. */
@@ -340,39 +508,72 @@ class Player {
       requestAnimationFrame(tick);
       const now = performance.now();
       for (const packet of this.playout.due(now)) this.screen.show(packet);
+      if (this.stepping && !this.stepArrives && !this.playout.queue.length) {
+        this.stepping = false;
+        this.playout.pause(now);
+      }
       if (this.over && !this.draining) this.conclude(this.over);
+      else if (this.state === "playing" && this.idleFor(now)) this.pause("idle");
       else if (this.state === "playing" && this.playout.dryFor(now) > SPIN_AFTER_MS) this.say("buffering");
-      else if (SHOWING.has(this.state) && now - this.refreshedAt > 500) this.refresh();
+      else if (now - this.refreshedAt > REFRESH_MS) this.refresh();
     };
     tick();
   }
 
-  onshown(index) {
+  /** @param {import("./playout.js").Packet} packet */
+  onshown({ index, of }) {
     this.root.dataset.picture = "live";
     this.root.dataset.frame = index;
-    if (this.running && this.state !== "playing" && this.state !== "lost") this.say("playing");
-    const block = [...this.blocks.values()].findLast((each) => each.first_frame <= index);
-    if (!block || block.block === this.shownBlock) return;
-    this.shownBlock = block.block;
-    for (const number of this.blocks.keys()) if (number < block.block) this.blocks.delete(number);
-    for (const { pad, control } of this.pads.values())
-      pad.classList.toggle("used", block.held.includes(control.name));
+    if (["starting", "queued", "loading", "buffering"].includes(this.state)) this.say("playing");
+    if (this.state === "paused") this.sayWhere(); // a step, or where it has gone back to
+    if (this.state === "playing") this.meter.frame(index, of, performance.now(), this.playout.speed);
+    if (!of) return;
+    this.shownNode = of.node;
+    // Of a block made again, the frames before the splice obey what the first making did.
+    if (of.splice === null || index >= of.splice) this.pads.use(of.held);
   }
 
-  /** Brings the line of figures up to date. */
+  /** Brings the figures up to date. */
   refresh() {
     const now = performance.now();
     this.refreshedAt = now;
+    if (this.switches.figures.checked) draw(this.parts.rows, words(this.figures(now)));
+    if (!SHOWING.has(this.state)) return;
     const { frames, fps, seconds_left: left, progress, text } = this.status;
     this.parts.progress.value = this.over ? 1 : (progress ?? 0);
-    const rate = this.playout.shownRate(now);
-    const words = [text || (rate ? `Playing ${rate.toFixed(1)} frames/s` : "Playing")];
+    const rate = this.meter.shown.at(now);
+    const parts = [text || (rate ? `Playing ${rate.toFixed(1)} frames/s` : "Playing")];
     if (!this.play.live) {
-      words[0] = `${frames} of ${this.frames} frames made`;
-      if (fps) words.push(`${fps.toFixed(0)} frames/s`);
-      if (left) words.push(`${Math.ceil(left)} s left`);
+      parts[0] = `${frames} of ${this.welcome.frames} frames made`;
+      if (fps) parts.push(`${fps.toFixed(0)} frames/s`);
+      if (left) parts.push(`${Math.ceil(left)} s left`);
     }
-    this.parts.status.textContent = words.join(" · ");
+    this.parts.status.textContent = parts.join(" · ");
+  }
+
+  /** All that is measured now, and of what. @param {number} now */
+  figures(now) {
+    const { checkpoint, seed, mode, codec, width, height, fps } = this.welcome;
+    return {
+      ...{ checkpoint, seed, mode, codec, width, height, fps },
+      ...this.meter.summary(now),
+      buffer_ms: this.playout.buffered(now),
+      speed: this.playout.speed,
+      slow: this.playout.ceiling < 1,
+    };
+  }
+
+  saveFigures() {
+    if (!this.meter) return;
+    const figures = { summary: this.figures(performance.now()), blocks: this.meter.blocks };
+    save(`figures-${this.welcome.checkpoint}.json`, "application/json", JSON.stringify(figures, null, 2));
+  }
+
+  onswitched() {
+    const { figures } = this.switches;
+    this.parts.hud.hidden = !figures.checked;
+    this.parts.figures.ariaPressed = String(figures.checked);
+    if (figures.checked && this.meter) this.refresh();
   }
 
   /** Enters a state and says it: over the picture, in the line below and to a screen reader. */
@@ -382,11 +583,28 @@ class Player {
     this.root.dataset.state = state;
     this.parts.stop.disabled = !this.running;
     this.parts.start.disabled = !this.startable;
+    this.nameTime();
     this.parts.message.textContent = state === "ended" ? "" : text;
     if (changed || text) this.parts.announce.textContent = text || STATES[state] || "";
     if (SHOWING.has(state)) return this.refresh();
     this.parts.status.textContent = state === "ended" ? text : ""; // else it is over the picture
+    if (state === "paused") this.sayWhere();
     this.parts.progress.value = state === "loading" ? (this.status?.progress ?? 1) : 0;
+  }
+
+  sayWhere() {
+    const seconds = (Number(this.root.dataset.frame ?? -1) + 1) / this.welcome.fps;
+    this.parts.status.textContent = `Paused at ${seconds.toFixed(1)} s`;
+  }
+
+  /** What the buttons of time do now. */
+  nameTime() {
+    const { pause, step } = this.parts;
+    const possible = this.state === "paused" || SHOWING.has(this.state);
+    pause.disabled = !possible;
+    step.disabled = !(possible && this.play?.live);
+    pause.ariaLabel = this.paused ? "Go on" : "Pause";
+    pause.title = `${pause.ariaLabel} (P)`;
   }
 
   toggleFullScreen() {

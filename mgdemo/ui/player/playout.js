@@ -6,8 +6,16 @@
  * buffer that never gets near empty is trimmed by playing slightly faster, and a buffer that ran dry for a
  * moment asks for some reserve by reporting less than it has.
  *
- * @typedef {{index: number, block: number, key: boolean, kind: number, data: Uint8Array}} Packet
+ * A block may be made again with newer input, from its frame `splice` on. That must not tear the picture: its
+ * packets are collected until it is whole, then take the place of the earlier ones that are still to be shown.
+ *
+ * @typedef {{block: number, node: number, first_frame: number, frames: number, made_ms: number,
+ *   splice: number | null, seq: number, held: string[], timings: Record<string, number>}} Block  an announcement
+ * @typedef {{index: number, node: number, key: boolean, kind: number, data: Uint8Array, of?: Block,
+ *   silent?: boolean}} Packet  of: its block, if it was announced; silent: to be decoded, not to be shown
  */
+
+import { JPEG } from "./decoder.js";
 
 const LOW_MARKS = 4; // blocks over which the low-water mark is taken
 const RESERVE_LIMIT = 150; // ms
@@ -34,17 +42,30 @@ export class Playout {
     this.started = false;
     /** When the buffer ran dry, or null. */
     this.drySince = null;
-    this.lastBlock = -1;
+    /** @type {number | null} since when nothing is shown, by wish */
+    this.pausedAt = null;
+    /** Whether the server makes blocks just in time now; else the buffer says nothing about it. */
+    this.paced = true;
+    /** The next frame that has not been shown. */
+    this.next = 0;
+    /** @type {{block: Block, packets: Packet[]} | null} a block made again that is not whole yet */
+    this.remade = null;
+    this.lastNode = null;
     this.lastBlockFrames = 0;
     this.lows = [];
-    this.shownAt = [];
+  }
+
+  /** How many frames wait to be shown. */
+  get waiting() {
+    return this.queue.reduce((count, packet) => count + !packet.silent, 0);
   }
 
   /** Milliseconds of video received and not yet due. @param {number} now */
   buffered(now) {
-    if (!this.queue.length) return 0;
+    const { waiting } = this;
+    if (!waiting) return 0;
     const step = this.frameMs / this.speed;
-    return this.queue.length * step + Math.max(0, Math.min(step, this.nextDue - now)) - step;
+    return (waiting - 1) * step + Math.max(0, Math.min(step, this.nextDue - (this.pausedAt ?? now)));
   }
 
   /** What to tell the server: the buffer less the reserve that recent trouble asks for. @param {number} now */
@@ -52,24 +73,49 @@ export class Playout {
     return Math.max(0, this.buffered(now) - this.reserve);
   }
 
-  /** Announces a block, before its packets. @param {number} frames @param {number} madeMs */
-  announce(frames, madeMs) {
+  /** Announces a block, before its packets. @param {Block} block */
+  announce(block) {
+    // One that is not whole by now never will be: what was lost on a slow line ends at the next key frame.
+    this.remade = block.splice === null ? null : { block, packets: [] };
     // The first block's time includes reading the start image, so it says nothing about the next ones.
-    if (this.lastBlock >= 0 && madeMs > 0) this.ceiling = (frames * this.frameMs) / madeMs;
+    if (!this.remade && this.lastNode !== null && block.made_ms > 0)
+      this.ceiling = (block.frames * this.frameMs) / block.made_ms;
   }
 
   /** Adds a received frame. @param {Packet} packet @param {number} now */
   push(packet, now) {
-    if (packet.block !== this.lastBlock) {
-      if (this.started) this.adapt(now);
-      this.lastBlock = packet.block;
+    if (this.remade?.block.node === packet.node) return this.collect(packet, now);
+    if (packet.node !== this.lastNode) {
+      if (this.started && this.paced) this.adapt(now);
+      this.lastNode = packet.node;
       this.lastBlockFrames = 0;
     }
     this.lastBlockFrames++;
+    this.queue.push(packet);
+    this.wake(now);
+  }
+
+  /** There is something to show again, at once if nothing was. @param {number} now */
+  wake(now) {
     if (!this.started || this.drySince !== null) this.nextDue = now;
     this.started = true;
     this.drySince = null;
-    this.queue.push(packet);
+  }
+
+  /** Takes one packet of a block made again; with the last one, the block goes to its place in the queue. */
+  collect(packet, now) {
+    const { block, packets } = this.remade;
+    packets.push(packet);
+    if (packets.length < block.frames) return;
+    this.remade = null;
+    const from = Math.max(block.splice, this.next);
+    const cut = this.queue.findIndex(({ index, silent }) => !silent && index >= from);
+    if (cut >= 0) this.queue.length = cut;
+    // H.264 starts anew at the block's first frame, so the decoder needs those before `from` too.
+    for (const each of packets)
+      if (each.index >= from) this.queue.push(each);
+      else if (each.kind !== JPEG) this.queue.push({ ...each, silent: true });
+    if (packets.at(-1).index >= from) this.wake(now);
   }
 
   /** Sets the speed when a new block arrives, by how near the buffer came to running dry. */
@@ -101,40 +147,62 @@ export class Playout {
     if (late > this.frameMs / 4) this.reserve = Math.min(RESERVE_LIMIT, this.reserve + Math.min(late, 40));
   }
 
-  /** The frames to show now, in order; usually none or one. @param {number} now @returns {Packet[]} */
+  /** The packets to decode now, in order; usually none or one. @param {number} now @returns {Packet[]} */
   due(now) {
     const out = [];
+    if (this.pausedAt !== null) return out;
     if (now - this.nextDue > STALL && this.queue.length) this.nextDue = now;
     // After a hidden tab: through the decoder, since later frames build on these, but not at their pace.
-    if (this.live && this.queue.length * this.frameMs > STALE)
+    if (this.live && this.waiting * this.frameMs > STALE)
       out.push(...this.queue.splice(0, this.queue.length - Math.round(FRESH / this.frameMs)));
-    while (this.queue.length && now >= this.nextDue) {
-      out.push(this.queue.shift());
-      this.nextDue += this.frameMs / this.speed;
-      this.shownAt.push(now);
+    while (this.queue.length && (this.queue[0].silent || now >= this.nextDue)) {
+      const packet = this.queue.shift();
+      out.push(packet);
+      if (!packet.silent) this.nextDue += this.frameMs / this.speed;
     }
+    for (const { index, silent } of out) if (!silent) this.next = index + 1;
     if (this.started && !this.queue.length && this.drySince === null && now >= this.nextDue)
       this.drySince = this.nextDue;
-    while (this.shownAt.length && now - this.shownAt[0] > 2000) this.shownAt.shift();
     return out;
   }
 
   /** Milliseconds for which nothing was there to show. @param {number} now */
   dryFor(now) {
-    return this.drySince === null ? 0 : now - this.drySince;
+    return this.drySince === null || this.pausedAt !== null ? 0 : now - this.drySince;
   }
 
-  /** Frames shown a second, measured over the last two seconds. @param {number} now */
-  shownRate(now) {
-    const times = this.shownAt.filter((at) => now - at <= 2000);
-    return times.length < 3 ? 0 : ((times.length - 1) * 1000) / (times.at(-1) - times[0]);
+  /** Stops the clock: what is received waits. @param {number} now */
+  pause(now) {
+    this.pausedAt ??= now;
+  }
+
+  /** Lets the clock go on. @param {number} now @param {boolean} [paced] whether blocks come in time again */
+  resume(now, paced = true) {
+    if (this.pausedAt === null) return;
+    this.nextDue += now - this.pausedAt;
+    this.pausedAt = null;
+    this.paced = paced;
+    this.lows = [];
+    if (!this.waiting) this.restart();
+  }
+
+  /** Nothing is expected before the next packet, however late it comes. */
+  restart() {
+    this.started = false;
+    this.drySince = null;
   }
 
   /** Forgets what was received (a new connection starts with a key frame); the rates learnt stay. */
   clear() {
     this.queue = [];
-    this.drySince = null;
-    this.started = false;
+    this.remade = null;
     this.lows = [];
+    this.restart();
+  }
+
+  /** Stands elsewhere: frame `next` is the next one to come and to be shown. @param {number} next */
+  rewind(next) {
+    this.clear();
+    this.next = next;
   }
 }

@@ -61,7 +61,7 @@ test("hello comes first, and again on the next socket after a drop", (t) => {
   const { connection, sockets, seen, wait } = stage();
   assert.equal(connection.send({ type: "input" }), false);
   sockets[0].accept();
-  assert.deepEqual(sockets[0].sent, [{ type: "hello", version: 1, codecs: ["h264"] }]);
+  assert.deepEqual(sockets[0].sent, [{ type: "hello", version: 2, codecs: ["h264"] }]);
   sockets[0].onmessage({ data: '{"type":"welcome"}' });
   sockets[0].onmessage({ data: new ArrayBuffer(20) });
   sockets[0].onclose({ code: 1006 });
@@ -117,8 +117,8 @@ test("closing is quiet and final", (t) => {
 });
 
 test("packets are read little-endian, and too short ones refused", () => {
-  const bytes = new Uint8Array([1, 1, 0, 0, 9, 1, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 7, 8]);
-  const { kind, key, index, block, data } = parsePacket(bytes.buffer);
-  assert.deepEqual([kind, key, index, block, [...data]], [1, true, 265, 2, [7, 8]]);
+  const bytes = new Uint8Array([1, 1, 0, 0, 9, 1, 0, 0, 2, 0, 0, 0, 5, 1, 0, 0, 7, 8]);
+  const { kind, key, index, block, node, data } = parsePacket(bytes.buffer);
+  assert.deepEqual([kind, key, index, block, node, [...data]], [1, true, 265, 2, 261, [7, 8]]);
   assert.throws(() => parsePacket(new ArrayBuffer(16)), RangeError);
 });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { H264, JPEG } from "../../../mgdemo/ui/player/decoder.js";
 import { Playout } from "../../../mgdemo/ui/player/playout.js";
 
 const FPS = 25;
@@ -22,9 +23,9 @@ function play({ cost, blocks, live = true, ahead = false }) {
     for (const { index } of playout.due(now)) shown.push({ index, at: now });
     while (made < blocks && now >= ready) {
       lows.push(playout.buffered(now));
-      playout.announce(BLOCK, cost(made));
+      playout.announce({ node: made, frames: BLOCK, made_ms: cost(made), splice: null });
       for (let i = 0; i < BLOCK; i++)
-        playout.push({ index: made * BLOCK + i, block: made, key: i === 0, kind: 1, data: null }, now);
+        playout.push({ index: made * BLOCK + i, node: made, key: i === 0, kind: H264, data: null }, now);
       made++;
       const start = ahead ? now : Math.max(now, now + playout.reported(now) - cost(made - 1) - 30);
       ready = start + cost(made);
@@ -74,7 +75,7 @@ test("a live buffer that stays too full is trimmed to about a frame", () => {
     if (now >= block * PLAYING) {
       low = playout.buffered(now);
       const count = block === 0 ? 3 * BLOCK : BLOCK; // two blocks too many at the start
-      for (let i = 0; i < count; i++) playout.push({ index: index++, block }, now);
+      for (let i = 0; i < count; i++) playout.push({ index: index++, node: block }, now);
       block++;
     }
     assert.ok(playout.speed <= 1.25);
@@ -91,7 +92,7 @@ test("a scenario made ahead of time plays at the nominal rate, whole", () => {
 
 function hiddenFor(ms, live) {
   const playout = new Playout({ fps: FPS, live });
-  for (let i = 0; i < 100; i++) playout.push({ index: i, block: Math.floor(i / BLOCK) }, 0);
+  for (let i = 0; i < 100; i++) playout.push({ index: i, node: Math.floor(i / BLOCK) }, 0);
   return { playout, due: playout.due(ms) };
 }
 
@@ -113,14 +114,163 @@ test("after a hidden tab live play skips what is old, but decodes every frame", 
 
 test("clear forgets the pictures; the next ones start at once", () => {
   const playout = new Playout({ fps: FPS, live: true });
-  playout.push({ index: 0, block: 0 }, 0);
-  playout.push({ index: 1, block: 0 }, 0);
+  playout.push({ index: 0, node: 0 }, 0);
+  playout.push({ index: 1, node: 0 }, 0);
   playout.clear();
   assert.equal(playout.buffered(10), 0);
   assert.deepEqual(playout.due(10), []);
-  playout.push({ index: 7, block: 1 }, 1000);
+  playout.push({ index: 7, node: 1 }, 1000);
   assert.deepEqual(
     playout.due(1000).map(({ index }) => index),
     [7],
+  );
+});
+
+// Blocks made again
+
+/** A player at frame `shown` of block 1 (frames 12 to 23) of which all is received, and how to make it again. */
+function midBlock(shown, kind = H264) {
+  const playout = new Playout({ fps: FPS, live: true });
+  let now = 0;
+  const send = (node, splice, count = BLOCK) => {
+    playout.announce({ node, frames: BLOCK, first_frame: node * BLOCK, made_ms: 100, splice });
+    for (let i = 0; i < count; i++)
+      playout.push({ index: node * BLOCK + i, node, key: i === 0, kind, data: splice }, now);
+  };
+  const until = (index) => {
+    const out = [];
+    for (; playout.next <= index; now += 4) out.push(...playout.due(now));
+    return out;
+  };
+  send(0, null);
+  send(1, null);
+  until(shown);
+  return { playout, send, until, seconds: () => now };
+}
+
+const told = (packets) => packets.map(({ index, data, silent }) => `${index}${data === null ? "" : "'"}${silent ? " silent" : ""}`);
+
+test("a block made again is shown from the splice on; before that it is only decoded", () => {
+  const { send, until } = midBlock(15);
+  send(1, 18);
+  assert.deepEqual(told(until(20)), [
+    ...["16", "17", "12' silent", "13' silent", "14' silent", "15' silent", "16' silent", "17' silent"],
+    ...["18'", "19'", "20'"],
+  ]);
+});
+
+test("what was shown is not shown again, even if the new block comes too late for its splice", () => {
+  const { send, until, playout } = midBlock(20);
+  const before = playout.waiting;
+  send(1, 15);
+  assert.equal(playout.waiting, before);
+  const shown = until(23).filter(({ silent }) => !silent);
+  assert.deepEqual(told(shown), ["21'", "22'", "23'"]);
+});
+
+test("until it is whole, the first making goes on", () => {
+  const { playout, send, until } = midBlock(15);
+  send(1, 18, BLOCK - 1);
+  assert.deepEqual(told(until(19)), ["16", "17", "18", "19"]);
+  playout.push({ index: 23, node: 1, kind: H264, data: 18 }, 2000);
+  assert.deepEqual(
+    told(playout.queue.filter(({ silent }) => !silent)),
+    ["20'", "21'", "22'", "23'"],
+  );
+});
+
+test("when all of it has been shown, it is still decoded: the next block builds on it", () => {
+  const { playout, send } = midBlock(23);
+  send(1, 21);
+  assert.equal(playout.waiting, 0);
+  assert.equal(playout.buffered(2000), 0);
+  const out = playout.due(2000);
+  assert.deepEqual(out.map(({ silent }) => silent), Array(BLOCK).fill(true));
+  assert.equal(playout.next, 24);
+});
+
+test("JPEG pictures stand alone: those before the splice are dropped", () => {
+  const { send, until } = midBlock(15, JPEG);
+  send(1, 18);
+  assert.deepEqual(told(until(19)), ["16", "17", "18'", "19'"]);
+});
+
+test("a block may be made again more than once", () => {
+  const { send, until } = midBlock(13);
+  send(1, 16);
+  send(1, 20);
+  const shown = until(22);
+  assert.deepEqual(told(shown.filter(({ silent }) => !silent)), ["14", "15", ..."16' 17' 18' 19' 20' 21' 22'".split(" ")]);
+  assert.deepEqual(
+    shown.filter(({ silent, data }) => !silent && data === 20).map(({ index }) => index),
+    [20, 21, 22],
+  );
+});
+
+test("one that never becomes whole is forgotten with the next block", () => {
+  const { playout, send, until } = midBlock(15);
+  send(1, 18, 5);
+  send(2, null);
+  assert.deepEqual(told(until(25)), "16 17 18 19 20 21 22 23 24 25".split(" "));
+  assert.equal(playout.remade, null);
+});
+
+test("it is no new block for the pacing", () => {
+  const { playout, send } = midBlock(15);
+  const { lows, speed, ceiling } = playout;
+  send(1, 18);
+  assert.deepEqual([playout.lows, playout.speed, playout.ceiling], [lows, speed, ceiling]);
+});
+
+// Pause, step, rewind
+
+test("a pause holds the buffer, and afterwards goes on where it was", () => {
+  const { playout } = midBlock(15);
+  playout.due(1000);
+  const { waiting } = playout;
+  playout.pause(1000);
+  const held = playout.buffered(1000);
+  assert.deepEqual(playout.due(5000), []);
+  assert.equal(playout.buffered(5000), held);
+  assert.equal(playout.dryFor(9000), 0);
+  playout.resume(9000);
+  assert.equal(playout.buffered(9000), held);
+  assert.equal(playout.waiting, waiting);
+  const out = [];
+  for (let now = 9000; playout.waiting; now += 4) out.push(...playout.due(now).map(({ index }) => index));
+  assert.deepEqual(out, [...Array(waiting).keys()].map((i) => 24 - waiting + i));
+});
+
+test("after a pause with an empty buffer the next block is not late", () => {
+  const { playout, send } = midBlock(23);
+  playout.due(5000);
+  playout.pause(5100);
+  playout.resume(60_000);
+  send(2, null);
+  assert.deepEqual([playout.speed, playout.reserve], [1, 0]);
+  assert.ok(playout.started);
+});
+
+test("a step is not paced", () => {
+  const { playout, send, until } = midBlock(15);
+  playout.pause(1000);
+  playout.resume(1000, false);
+  until(23);
+  playout.due(60_000);
+  send(2, null); // long after the buffer ran dry
+  assert.deepEqual([playout.speed, playout.reserve], [1, 0]);
+});
+
+test("after a rewind frames are counted from there", () => {
+  const { playout } = midBlock(15);
+  playout.pause(1000);
+  playout.rewind(9);
+  assert.equal(playout.waiting, 0);
+  playout.resume(2000);
+  playout.announce({ node: 5, frames: BLOCK, first_frame: 9, made_ms: 100, splice: null });
+  for (let i = 0; i < BLOCK; i++) playout.push({ index: 9 + i, node: 5, kind: H264, key: i === 0 }, 2100);
+  assert.deepEqual(
+    playout.due(2100).map(({ index }) => index),
+    [9],
   );
 });

@@ -1,0 +1,169 @@
+/**
+ * The figures of a play, all measured here on the visitor's page, and the panel that shows them.
+ *
+ * @typedef {import("./playout.js").Block} Block
+ */
+
+const LAST = 50; // presses and blocks over which medians are taken
+const KEPT = 10_000; // records of blocks in the exported file
+const PENDING = 200; // inputs that may wait for their block
+
+/** @param {number[]} values @returns {number | null} */
+export function median(values) {
+  if (!values.length) return null;
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+/** How many frames a second, over the last `windowMs`. */
+class Rate {
+  /** @type {[number, number][]} when, and how many */
+  times = [];
+
+  constructor(windowMs) {
+    this.windowMs = windowMs;
+  }
+
+  add(now, count = 1) {
+    this.times.push([now, count]);
+    while (now - this.times[0][0] > this.windowMs) this.times.shift();
+  }
+
+  /** The first one only begins the time; too few say nothing. @param {number} now @returns {number | null} */
+  at(now) {
+    const times = this.times.filter(([at]) => now - at <= this.windowMs);
+    const span = times.length < 3 ? 0 : times.at(-1)[0] - times[0][0];
+    return span ? (times.slice(1).reduce((sum, [, count]) => sum + count, 0) * 1000) / span : null;
+  }
+}
+
+/** Measures one play. Pure: is told what happens and when (ms), knows no page. */
+export class Meter {
+  /** @param {number} fps the nominal frame rate */
+  constructor(fps) {
+    this.frameMs = 1000 / fps;
+    this.made = new Rate(6000);
+    this.shown = new Rate(2000);
+    /** @type {Map<number, number>} inputs that no picture shows yet: seq → when */
+    this.inputs = new Map();
+    /** @type {number[]} from an input to the first picture that obeys it, ms */
+    this.latencies = [];
+    this.frozenMs = this.playedMs = this.remade = 0;
+    /** @type {object[]} */
+    this.blocks = [];
+    this.last = null;
+  }
+
+  /** An input was sent. @param {number} seq @param {number} now */
+  input(seq, now) {
+    this.inputs.set(seq, now);
+    if (this.inputs.size > PENDING) this.inputs.delete(this.inputs.keys().next().value);
+  }
+
+  /** A block was announced. @param {Block} block @param {number} now @param {number} bufferMs */
+  block(block, now, bufferMs) {
+    const { node, parent, block: number, frames, splice, seq, made_ms, timings, held } = block;
+    if (splice === null) this.made.add(now, frames);
+    else this.remade++;
+    const at_ms = Math.round(now);
+    const buffer_ms = Math.round(bufferMs);
+    this.blocks.push({ node, parent, block: number, frames, splice, seq, held, made_ms, timings, at_ms, buffer_ms });
+    if (this.blocks.length > KEPT) this.blocks.shift();
+  }
+
+  /**
+   * A frame is on the screen. @param {number} index @param {Block | undefined} block its announcement
+   * @param {number} now @param {number} [speed] at which it plays
+   */
+  frame(index, block, now, speed = 1) {
+    this.shown.add(now);
+    if (this.last !== null) {
+      const gap = now - this.last;
+      const step = this.frameMs / speed;
+      this.playedMs += gap;
+      if (gap > 2 * step) this.frozenMs += gap - step;
+    }
+    this.last = now;
+    if (!block || (block.splice !== null && index < block.splice)) return;
+    for (const [seq, at] of this.inputs)
+      if (seq <= block.seq) {
+        this.inputs.delete(seq);
+        this.latencies.push(now - at);
+      }
+  }
+
+  /** Nothing is expected to move for a while (a pause, a lost line): that is not measured. */
+  rest() {
+    this.last = null;
+    this.inputs.clear();
+    this.made.times = [];
+    this.shown.times = [];
+  }
+
+  /** The share of the time in which the picture stood still though it should have moved. */
+  get frozen() {
+    return this.playedMs ? this.frozenMs / this.playedMs : 0;
+  }
+
+  /** The median of a stage over the last blocks in ms, or null. @param {string} stage like "dit" */
+  stage(stage) {
+    return median(this.blocks.slice(-LAST).flatMap(({ timings }) => timings?.[stage] ?? []));
+  }
+
+  /** All figures at this moment. @param {number} now */
+  summary(now) {
+    const recent = this.latencies.slice(-LAST);
+    return {
+      frames_per_second_made: this.made.at(now),
+      frames_per_second_shown: this.shown.at(now),
+      latency_ms: { last: recent.at(-1) ?? null, median: median(recent), count: this.latencies.length },
+      stages_ms: { dit: this.stage("dit"), vae: this.stage("vae"), encode: this.stage("encode") },
+      block: this.blocks.at(-1)?.block ?? null,
+      blocks_remade: this.remade,
+      frozen_ms: this.frozenMs,
+      played_ms: this.playedMs,
+      frozen: this.frozen,
+    };
+  }
+}
+
+const whole = (value, unit) => (value === null ? "–" : `${Math.round(value)} ${unit}`);
+
+/**
+ * The figures in words, in the order in which they are shown.
+ * @param {ReturnType<Meter["summary"]> & {buffer_ms: number, speed: number, slow: boolean, seed: number,
+ *   checkpoint: string, codec: string}} figures  slow: the machine is slower than real time
+ * @returns {[string, string][]}
+ */
+export function words(figures) {
+  const { latency_ms: latency, stages_ms: stages, speed } = figures;
+  const rate = (value) => (value === null ? "–" : value.toFixed(1));
+  return [
+    ["Made, shown", `${rate(figures.frames_per_second_made)}, ${rate(figures.frames_per_second_shown)} frames/s`],
+    ["Key to picture", `${whole(latency.last, "ms")}, median ${whole(latency.median, "ms")}`],
+    ["Buffer", whole(figures.buffer_ms, "ms")],
+    ["Block", `${figures.block ?? "–"}, ${figures.blocks_remade} made again`],
+    ["DiT, VAE, encode", Object.values(stages).map((ms) => whole(ms, "ms")).join(", ")],
+    ["Frozen", `${(figures.frozen_ms / 1000).toFixed(1)} s (${(100 * figures.frozen).toFixed(1)} %)`],
+    ["Speed", `${speed.toFixed(2)}×${figures.slow ? ", slower than real time" : ""}`],
+    ["World", `${figures.checkpoint}, seed ${figures.seed}`],
+    ["Codec", figures.codec === "h264" ? "H.264" : "JPEG"],
+  ];
+}
+
+/** Shows the figures as a list. @param {HTMLElement} list a dl @param {[string, string][]} rows */
+export function draw(list, rows) {
+  while (list.children.length > 2 * rows.length) list.lastChild.remove();
+  rows.flat().forEach((text, i) => {
+    const each = list.children[i] ?? list.appendChild(document.createElement(i % 2 ? "dd" : "dt"));
+    if (each.textContent !== text) each.textContent = text;
+  });
+}
+
+/** Hands the visitor a file. @param {string} name @param {string} type @param {string} text */
+export function save(name, type, text) {
+  const url = URL.createObjectURL(new Blob([text], { type }));
+  Object.assign(document.createElement("a"), { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 1000);
+}

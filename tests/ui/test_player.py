@@ -1,0 +1,265 @@
+"""Time in the player: pause, step, going back, branches; its figures and settings; lost lines."""
+
+import json
+import re
+
+import pytest
+from playwright.sync_api import expect
+from test_play import SOCKETS
+
+
+@pytest.fixture(scope="module")
+def address(serve):
+    return serve(plays=1)
+
+
+@pytest.fixture
+def play(address, visit):
+    """A visitor whose play has been shown for a moment."""
+    player = visit(address, script=SOCKETS)
+    player.start()
+    player.expect("playing")
+    player.wait_for_frame(40)
+    return player
+
+
+def ends_a_block(frame):
+    return (frame + 1 - 9) % 12 == 0
+
+
+def back(player):
+    """Goes about two seconds back; the frame where the play then stands."""
+    before = player.frame
+    player.page.keyboard.press("Backspace")
+    player.expect("paused")
+    expect(player.message).to_have_text("Here you go on: press a control.")
+    player.scope.wait_for_function(
+        "([player, before]) => Number(player.dataset.frame) < before",
+        arg=[player.player.element_handle(), before],
+    )
+    assert before - 62 <= player.frame and ends_a_block(player.frame)
+    return player.frame
+
+
+def branch(player, number):
+    return player.root.get_by_role("button", name=f"Branch {number}")
+
+
+def test_pause_and_step(play):
+    keyboard = play.page.keyboard
+    keyboard.press("p")
+    play.expect("paused")
+    expect(play.message).to_contain_text("Press P or the button to go on")
+    frame = play.frame
+    keyboard.down("d")
+    play.expect_lit("right", "held")
+    play.page.wait_for_timeout(700)
+    play.expect("paused")  # what is held is for the next step
+    assert play.frame == frame
+
+    keyboard.press(".")
+    play.expect_lit("right", "used")
+    play.scope.wait_for_function(
+        "(player) => (Number(player.dataset.frame) - 8) % 12 == 0", arg=play.player.element_handle()
+    )
+    frame = play.frame
+    assert play.pixels()[0] == pytest.approx(60 + 80, abs=4)
+    keyboard.up("d")
+    play.root.get_by_role("button", name="One block more").click()
+    play.wait_for_frame(frame + 12)
+    play.page.wait_for_timeout(700)
+    assert play.frame == frame + 12
+    play.expect("paused")
+    play.expect_lit("right", "used", False)
+
+    play.root.get_by_role("button", name="Go on").click()
+    play.expect("playing")
+    play.wait_for_frame(frame + 40)
+    keyboard.press(".")  # pauses first
+    play.expect("paused")
+
+
+def test_going_back_makes_a_branch(play):
+    keyboard = play.page.keyboard
+    play.wait_for_frame(110)
+    expect(play.root.locator(".branches button")).to_have_count(0)
+    frame = back(play)
+    keyboard.down("d")
+    play.expect("playing")
+    play.wait_for_frame(frame + 8)
+    assert play.frame < frame + 60  # numbered from there on
+    play.expect_lit("right", "used")
+    keyboard.up("d")
+    expect(branch(play, 2)).to_have_attribute("aria-current", "true")
+    play.wait_for_frame(frame + 30)
+    keyboard.press("p")
+    play.expect("paused")
+
+    seconds = float(re.search(r"([\d.]+) s", branch(play, 1).text_content())[1])
+    branch(play, 1).click()
+    expect(branch(play, 1)).to_have_attribute("aria-current", "true")
+    end = 8 + 12 * round((seconds * 25 - 9) / 12)
+    expect(play.player).to_have_attribute("data-frame", str(end))
+    expect(play.message).to_have_text("Here you go on: press a control.")
+    keyboard.down("w")
+    play.expect("playing")
+    play.wait_for_frame(end + 12)
+    keyboard.up("w")
+    expect(play.root.locator(".branches button")).to_have_count(2)  # it has grown, not forked
+
+
+def test_the_slider_by_keyboard_and_pointer(play):
+    slider, keyboard = play.root.get_by_role("slider", name="Go back to"), play.page.keyboard
+    keyboard.press("p")
+    play.expect("paused")
+    slider.focus()
+    keyboard.press("Home")
+    expect(slider).to_have_attribute("aria-valuetext", "0.0 s")
+    expect(play.status).to_have_text("Paused at 0.0 s")
+    keyboard.press("ArrowRight")
+    expect(slider).to_have_attribute("aria-valuetext", "0.4 s")
+    expect(play.player).to_have_attribute("data-frame", "8")
+    keyboard.press("End")  # what was played is still there, although the play stood before it
+    play.scope.wait_for_function("(player) => player.dataset.frame > 20", arg=play.player.element_handle())
+
+    box, preview = slider.bounding_box(), play.root.locator(".preview")
+    middle = box["y"] + box["height"] / 2
+    play.page.mouse.move(box["x"] + box["width"] - 4, middle)
+    play.page.mouse.down()
+    play.page.mouse.move(box["x"] + box["width"] / 2, middle, steps=4)
+    expect(preview).to_be_visible()
+    play.page.wait_for_function("(image) => image.naturalWidth > 0", arg=preview.element_handle())
+    expect(play.message).to_contain_text("Back to")
+    play.page.mouse.up()
+    expect(preview).to_be_hidden()
+    expect(play.message).to_have_text("Here you go on: press a control.")
+    keyboard.down("a")  # the slider does not keep the keys of the world
+    play.expect("playing")
+    play.expect_lit("left", "used")
+
+    pictures = play.root.locator(".strip img")
+    expect(pictures.first).to_have_js_property("complete", True)
+    assert pictures.first.evaluate("(image) => image.naturalWidth") > 0
+
+
+def test_figures_are_measured_remembered_and_saved(play, tmp_path):
+    keyboard, figures = play.page.keyboard, play.root.locator(".hud")
+    expect(figures).to_be_hidden()
+    keyboard.press("h")
+    for _ in range(4):
+        for state in (True, False):
+            (keyboard.down if state else keyboard.up)("w")
+            play.expect_lit("forward", "used", state)
+    for words in (
+        r"Key to picture\d+ ms, median \d+ ms",
+        r"Made, shown[\d.]+, [\d.]+ frames/s",
+        r"DiT, VAE, encode15 ms, 5 ms, \d+ ms",
+        "Worlduniversal, seed 0",
+        "CodecH.264",
+    ):
+        expect(figures).to_contain_text(re.compile(words))
+    with play.page.expect_download() as download:
+        figures.get_by_role("button", name="Save figures").click()
+    download.value.save_as(tmp_path / "figures.json")
+    saved = json.loads((tmp_path / "figures.json").read_text())
+    summary, blocks = saved["summary"], saved["blocks"]
+    assert summary["checkpoint"] == "universal" and summary["seed"] == 0
+    assert summary["latency_ms"]["count"] >= 8
+    assert 0 < summary["latency_ms"]["median"] < 60_000
+    assert summary["stages_ms"]["dit"] == 15
+    assert {block["block"] for block in blocks} == set(range(summary["block"] + 1))
+    assert sum(block["splice"] is not None for block in blocks) == summary["blocks_remade"]
+
+    play.stop()
+    play.page.reload()
+    expect(figures).to_be_visible()
+    play.root.get_by_role("button", name="Figures", exact=True).click()
+    expect(figures).to_be_hidden()
+
+
+def test_every_frame_is_shown_once_whatever_is_made_again(play):
+    play.player.evaluate("""(player) => {
+      window.shown = [];
+      new MutationObserver((records) => shown.push(...records.map((record) => Number(record.oldValue))))
+        .observe(player, { attributeFilter: ["data-frame"], attributeOldValue: true });
+    }""")
+    remade = play.page.evaluate_handle("new Set()")
+    play.page.evaluate(
+        """(remade) => sockets.at(-1).addEventListener("message", ({ data }) => {
+          const block = typeof data === "string" ? JSON.parse(data) : {};
+          if (block.type === "block" && block.splice !== null) remade.add(block.node);
+        })""",
+        remade,
+    )
+    for _ in range(40):  # somewhere in a block, each time elsewhere
+        play.page.keyboard.down("d")
+        play.page.wait_for_timeout(170)
+        play.page.keyboard.up("d")
+        play.page.wait_for_timeout(130)
+        if remade.evaluate("(remade) => remade.size") >= 3:
+            break
+    else:
+        pytest.fail("nothing was made again")
+    play.wait_for_frame(play.frame + 24)
+    shown = play.page.evaluate("window.shown")
+    assert shown == list(range(shown[0], shown[0] + len(shown)))
+
+
+def test_who_presses_nothing_is_paused_gently(play):
+    play.player.evaluate("(player) => (player.dataset.idleSeconds = 1)")
+    play.expect("paused")
+    expect(play.message).to_contain_text("the picture fades when nothing is pressed for long")
+    play.page.keyboard.down("w")
+    play.expect("playing")
+    frame = play.frame
+    play.wait_for_frame(frame + 40)  # what is held is not idle
+    play.expect("playing")
+    play.page.keyboard.up("w")
+    play.expect("paused")
+    play.root.locator("summary").click()
+    switch = play.root.get_by_label("Pause when nothing is pressed")
+    expect(switch).to_be_checked()
+    switch.uncheck()
+    play.page.keyboard.press("Escape")
+    expect(switch).to_be_hidden()
+    play.page.keyboard.press("w")
+    play.expect("playing")
+    play.wait_for_frame(play.frame + 60)
+    play.expect("playing")
+
+
+def test_a_pause_outlasts_a_lost_line_and_a_page_loaded_anew(play):
+    play.wait_for_frame(80)
+    frame = back(play)
+    play.page.evaluate("sockets.at(-1).close(4000)")
+    play.expect("lost")
+    play.expect("paused")
+    assert play.frame == frame
+    play.page.reload()
+    play.expect("paused")
+    expect(play.player).to_have_attribute("data-frame", str(frame))
+    expect(play.player).to_have_attribute("data-picture", "live")
+    play.page.keyboard.press("w")
+    play.expect("playing")
+    play.wait_for_frame(frame + 20)
+
+
+def test_a_scenario_can_be_paused_but_not_changed(address, visit):
+    scenarios = visit(address, "scenarios")
+    scenarios.start()
+    scenarios.expect("playing")
+    scenarios.wait_for_frame(5)
+    scenarios.page.keyboard.press("p")
+    scenarios.expect("paused")
+    frame = scenarios.frame
+    scenarios.page.keyboard.press("Backspace")
+    scenarios.page.keyboard.press(".")
+    scenarios.page.wait_for_timeout(700)
+    assert scenarios.frame == frame
+    expect(scenarios.root.get_by_role("slider")).to_be_hidden()
+    expect(scenarios.root.get_by_role("button", name="One block more")).to_be_hidden()
+    expect(scenarios.films).to_be_visible()  # it is made, but not yet seen
+    scenarios.expect("paused")
+    scenarios.root.get_by_role("button", name="Go on").click()
+    scenarios.expect("ended", 30_000)
+    assert scenarios.frame == 104
