@@ -72,7 +72,8 @@ def test_the_readme_begins_with_the_two_commands_and_names_every_setting():
     assert [line.split("#")[0].strip() for line in first.splitlines()] == ["make demo", "make test"]
     table = dict(re.findall(r"^\| `MGDEMO_(\w+)` \| (.*?) \|", text, re.MULTILINE))
     assert table.pop("CHECKPOINTS") and table.pop("RECORD_DIR")
-    defaults = {field.name.upper(): str(field.default) for field in fields(Settings)}
+    values = {field.name.upper(): field.default for field in fields(Settings)}
+    defaults = {name: str(int(v) if isinstance(v, bool) else v) for name, v in values.items()}
     del defaults["RECORD_DIR"]
     assert {name: text.removesuffix(".0") for name, text in defaults.items()} == table
 

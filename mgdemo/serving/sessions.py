@@ -26,7 +26,8 @@ from mgdemo.serving import protocol
 from mgdemo.serving.history import START
 from mgdemo.serving.keeping import Keeper, Result
 from mgdemo.serving.outbox import Outbox, Wake
-from mgdemo.serving.worker import THUMBNAIL, UNACKNOWLEDGED
+from mgdemo.serving.pace import UNACKNOWLEDGED
+from mgdemo.serving.worker import THUMBNAIL
 from mgdemo.video.encode import codec_string, is_key, jpeg
 
 if TYPE_CHECKING:

@@ -24,42 +24,20 @@ from typing import Any
 
 import numpy as np
 
-from mgdemo.actions import MODES, ActionTrack, frames_in_blocks
+from mgdemo.actions import MODES, ActionTrack
 from mgdemo.picture import prepare_image
 from mgdemo.serving import messages as m
 from mgdemo.serving.history import History
 from mgdemo.serving.input import Input
+from mgdemo.serving.pace import MARGIN, Pace
 from mgdemo.serving.settings import Settings
 from mgdemo.video.encode import H264Encoder, jpeg
 
-UNACKNOWLEDGED = 3  # blocks; above, live play waits for its visitor
-MARGIN = 0.03  # seconds by which a block is to be early
 PATIENCE = 2.0  # seconds after which a track's next block no longer gives way to live play
 AUDIENCE = 2.0  # seconds for which a track waits for its visitor's player, so that all of it is seen
-LATENT_FRAMES = 4  # video frames of a latent frame: an action changes the picture from such a boundary on
 THUMBNAIL = 96  # pixels wide
 
 log = logging.getLogger(__name__)
-
-
-class Estimate:
-    """A running upper estimate of a fluctuating time: its mean and twice its mean deviation."""
-
-    def __init__(self):
-        self.mean, self.deviation = 0.0, 0.0
-        self._empty = True
-
-    def add(self, value: float) -> None:
-        if self._empty:
-            self.mean, self._empty = value, False
-            return
-        error = value - self.mean
-        self.mean += error / 4
-        self.deviation += (abs(error) - self.deviation) / 4
-
-    @property
-    def high(self) -> float:
-        return self.mean + 2 * self.deviation
 
 
 @dataclass
@@ -82,15 +60,8 @@ class _Play:
     way_length: int = 0
     input: Input = field(default_factory=Input)
     actions: ActionTrack | None = None  # of the last block
-    blocks: int = 0
-    frames: int = 0
-    acknowledged: int = 0  # blocks
-    sent: OrderedDict[int, tuple[float, int]] = field(default_factory=OrderedDict)  # when, and frames so far
     encoding: dict[str, float] = field(default_factory=dict)  # the last block's time of that, in ms
-    served: float = -math.inf  # when its last block was done
-    dry: float = -math.inf  # when its next block must leave, or the player runs dry
-    cost: Estimate = field(default_factory=Estimate)
-    line: Estimate = field(default_factory=Estimate)  # from a block's last packet to its acknowledgement
+    pace: Pace = field(default_factory=Pace)
 
     @property
     def live(self) -> bool:
@@ -101,44 +72,18 @@ class _Play:
             return False
         if self.live:
             goes_on = self.attached and (not self.paused or self.steps > 0)
-            return goes_on and self.blocks - self.acknowledged <= UNACKNOWLEDGED
-        return self.attached or self.blocks > 0 or now >= self.opening
-
-    def acknowledge(self, block: int, buffered: float, now: float) -> None:
-        """Block `block` is there and the player has `buffered` seconds left: when will it run dry?"""
-        if block not in self.sent:
-            return
-        sent_at, frames = self.sent[block]
-        if block >= self.acknowledged:  # else it is said again, after a pause
-            self.acknowledged = block + 1
-            self.line.add(min(1.0, now - sent_at))
-        # The next packet travels one way and this acknowledgement has travelled the other: take off both.
-        self.dry = now + buffered - self.line.high + (self.frames - frames) / self.model.fps
-
-    def delivered(self, block: int, frames: int, first: float, now: float) -> None:
-        """A block has left, its first packet at `first`."""
-        self.blocks, self.frames, self.served = block + 1, self.frames + frames, now
-        self.sent[block] = (now, self.frames)
-        while len(self.sent) > UNACKNOWLEDGED + 1:
-            self.sent.popitem(last=False)
-        self.dry = max(self.dry, first) + frames / self.model.fps
+            return goes_on and not self.pace.behind
+        return self.attached or self.pace.blocks > 0 or now >= self.opening
 
     def splice(self, now: float) -> int | None:
-        """The first video frame from which on the last block would be other if it were made again now: where
-        the next latent frame begins that the player cannot have shown by then."""
-        if self.actions is None or self.paused or not math.isfinite(self.dry):
-            return None
-        first = frames_in_blocks(self.blocks - 1)
-        for frame in range(max(1, first), self.frames, LATENT_FRAMES):
-            if now + self.cost.high + MARGIN <= self.dry - (self.frames - frame) / self.model.fps:
-                return frame
-        return None
+        """From which frame on the last block is to be made again now, if it is."""
+        splice = None if self.paused or self.actions is None else self.pace.splice(now)
+        return splice if splice is not None and self.input.differs(self.actions) else None
 
     def stand(self, blocks: int, frames: int) -> None:
-        """The player has shown all of so many blocks, and nothing is on its way to it."""
-        self.blocks = self.acknowledged = blocks
-        self.frames, self.dry, self.actions, self.steps = frames, -math.inf, None, 0
-        self.sent.clear()
+        """Nothing is on its way to the player, and no block can be made again."""
+        self.pace.stand(blocks, frames)
+        self.actions, self.steps = None, 0
 
 
 class Worker:
@@ -199,7 +144,7 @@ class Worker:
             case m.Attach():
                 play.input.release()
                 play.attached, play.jpeg, play.want_key = True, command.jpeg, True
-                play.stand(play.blocks, play.frames)
+                play.stand(play.pace.blocks, play.pace.frames)
                 if play.paused and play.way is None:
                     self._arrive(play)  # or the player would have nothing to show
             case m.Detach():
@@ -208,7 +153,7 @@ class Worker:
             case m.SetInput():
                 play.input.set(command.held, command.camera, command.number)
             case m.Acknowledge():
-                play.acknowledge(command.block, command.buffer_ms / 1000, time.monotonic())
+                play.pace.acknowledge(command.block, command.buffer_ms / 1000, time.monotonic())
             case m.NeedKey():
                 play.want_key = True
             case m.Pause():
@@ -226,22 +171,18 @@ class Worker:
         first when they have waited too long. Without a play, the moment is that to look again.
         """
         plays = [play for play in self._plays.values() if play.ready(now)]
-        live = sorted((play for play in plays if play.live), key=lambda play: play.dry)
+        live = sorted((play for play in plays if play.live), key=lambda play: play.pace.dry)
         start = math.inf
         for play in reversed(live):
-            # A cost above the block's own playing time cannot be made up for by an earlier start.
-            cost = min(play.cost.high, play.world.frames_next / play.model.fps)
-            start = min(start, play.dry - MARGIN) - cost
-        if self.settings.remake:
-            for play in live:
-                splice = play.splice(now) if now + play.cost.high <= start else None
-                if splice is not None and play.input.differs(play.actions):
-                    return play, partial(self._remake, splice=splice), now
+            start = min(start, play.pace.dry - MARGIN) - play.pace.lead(play.world.frames_next)
+        for play in live if self.settings.remake else ():
+            if now + play.pace.cost.high <= start and (splice := play.splice(now)) is not None:
+                return play, partial(self._remake, splice=splice), now
         patient = [play for play in plays if not play.live]
         patient += [play for play in self._plays.values() if play.way is not None]
         if patient:
-            play = min(patient, key=lambda play: play.served)
-            if now + play.cost.high <= start or now - play.served > PATIENCE:
+            play = min(patient, key=lambda play: play.pace.served)
+            if now + play.pace.cost.high <= start or now - play.pace.served > PATIENCE:
                 return play, self._make if play.way is None else self._go_back, now
         again = min((p.opening for p in self._plays.values() if p.opening > now), default=math.inf)
         return (live[0], self._make, start) if live and start <= again else (None, None, again)
@@ -313,6 +254,7 @@ class Worker:
             )
         play.encoder = H264Encoder(width, height, model.fps)
         play.model, play.world = model, model.start(order.image, order.seed)
+        play.pace.fps = model.fps
         play.picture = np.asarray(prepare_image(order.image, height, width))
         play.history = History(play.world, play.picture, self.settings.rewind_megabytes * 10**6)
         play.opening = time.monotonic() + AUDIENCE
@@ -320,26 +262,25 @@ class Worker:
 
     def _make(self, play: _Play) -> None:
         """Make, encode and send the next block."""
-        began, count = time.monotonic(), play.world.frames_next
+        began, pace = time.monotonic(), play.pace
         if play.live:
             play.history.mark(play.world, play.picture)  # now that the last block stays as it is
-            play.actions = play.input.sample(play.model.config.mode, count)
+            play.actions = play.input.sample(play.model.config.mode, play.world.frames_next)
             play.steps -= play.paused
         else:
-            play.actions = play.order.track.block(play.blocks)
+            play.actions = play.order.track.block(pace.blocks)
         frames = play.world.step(play.actions)
         made = time.monotonic()
         play.history.add(play.actions)
-        late = max(0.0, made - play.dry) if play.live and math.isfinite(play.dry) else 0.0
-        self._send(play, frames, began, made, late=late)
-        play.delivered(play.blocks, count, made, time.monotonic())
-        if not play.live and play.blocks == play.order.track.blocks:
+        self._send(play, frames, began, made, late=pace.late(made) if play.live else 0.0)
+        pace.delivered(len(frames), made, time.monotonic())
+        if not play.live and pace.blocks == play.order.track.blocks:
             del self._plays[play.order.session]
             self.emit(m.Finished(play.order.session))
 
     def _remake(self, play: _Play, splice: int) -> None:
         """Make the last block again, under what is held now from frame `splice` on, and send it anew."""
-        began, rest = time.monotonic(), play.frames - splice
+        began, rest = time.monotonic(), play.pace.frames - splice
         kept = play.actions.frames(0, len(play.actions) - rest)
         changed = play.input.sample_again(play.model.config.mode, rest)
         play.actions = play.history.nodes[play.history.head].actions = ActionTrack.concat([kept, changed])
@@ -386,7 +327,7 @@ class Worker:
             self.emit(m.Frame(session, head, node.block, first + i, packet, picture))
         now = time.monotonic()
         play.encoding = {"encode": (now - made) * 1000}
-        play.cost.add(now - began)
+        play.pace.cost.add(now - began)
 
     # Going back
 
@@ -409,8 +350,8 @@ class Worker:
         """Make one block of the way again."""
         began, node = time.monotonic(), play.way.popleft()
         play.picture = play.world.step(play.history.nodes[node].actions)[-1]
-        play.history.head, play.served = node, time.monotonic()
-        play.cost.add(play.served - began)
+        play.history.head, play.pace.served = node, time.monotonic()
+        play.pace.cost.add(play.pace.served - began)
         self.emit(m.Rewinding(play.order.session, 1 - len(play.way) / play.way_length))
         if not play.way:
             self._arrive(play)

@@ -8,6 +8,7 @@ import pytest
 from mgdemo.actions import ActionTrack
 from mgdemo.serving import messages as m
 from mgdemo.serving import worker as w
+from mgdemo.serving.pace import UNACKNOWLEDGED
 from mgdemo.serving.settings import Settings
 
 TRACK = ActionTrack.hold("universal", [], None, 45)
@@ -18,8 +19,8 @@ def play(worker, name, *, dry=0.0, cost=0.1, served=0.0, track=None):
     item = w._Play(m.Open(name, "universal", None, 0, track))
     item.world = SimpleNamespace(frames_next=12)
     item.model = SimpleNamespace(fps=25)
-    item.attached, item.dry, item.served = True, dry, served
-    item.cost.add(cost)
+    item.attached, item.pace.dry, item.pace.served = True, dry, served
+    item.pace.cost.add(cost)
     worker._plays[name] = item
     return item
 
@@ -83,7 +84,7 @@ def test_a_scenario_waits_a_moment_for_its_visitor(worker):
     assert following(worker, 2.0) == ("track", 2.0)  # nobody came
     item.attached = True
     assert following(worker, 1.0) == ("track", 1.0)
-    item.attached, item.blocks = False, 1
+    item.attached, item.pace.blocks = False, 1
     assert following(worker, 1.1) == ("track", 1.1)  # who leaves is not waited for
 
 
@@ -96,7 +97,7 @@ def remaking(worker, now):
 def playing(worker, name="live", *, dry=10.0, cost=0.1):
     """A live play whose player has three blocks and runs dry at `dry`."""
     item = play(worker, name, dry=dry, cost=cost)
-    item.actions, item.blocks, item.frames = ActionTrack.hold("universal", [], None, 12), 3, 33
+    item.actions, item.pace.blocks, item.pace.frames = ActionTrack.hold("universal", [], None, 12), 3, 33
     return item
 
 
@@ -127,7 +128,7 @@ def test_a_block_is_made_again_only_while_all_others_are_in_time(worker):
 
 def test_the_first_block_has_a_shorter_first_latent_frame(worker):
     item = playing(worker)
-    item.actions, item.blocks, item.frames = ActionTrack.hold("universal", [], None, 9), 1, 9
+    item.actions, item.pace.blocks, item.pace.frames = ActionTrack.hold("universal", [], None, 9), 1, 9
     item.input.set(("KeyW",), (0, 0), 1)  # it plays from 9.64 on
     assert (remaking(worker, 9.0), remaking(worker, 9.56)) == (1, 1 + 4)
 
@@ -140,32 +141,10 @@ def test_making_again_can_be_switched_off():
 
 def test_a_visitor_who_does_not_acknowledge_is_waited_for(worker):
     item = play(worker, "live")
-    item.blocks = w.UNACKNOWLEDGED
+    item.pace.blocks = UNACKNOWLEDGED
     assert item.ready(0)
-    item.blocks += 1
+    item.pace.blocks += 1
     assert not item.ready(0)
-
-
-def test_the_moment_of_running_dry_follows_the_player(worker):
-    item = play(worker, "live", dry=-math.inf)
-    item.delivered(block=0, frames=9, first=10.0, now=10.02)
-    assert item.dry == pytest.approx(10.36)  # until more is known: it plays from the first packet on
-    item.acknowledge(block=0, buffered=0.3, now=10.12)
-    assert item.dry == pytest.approx(10.12 + 0.3 - 0.1)  # the line takes 0.1 s there and back
-    item.delivered(block=1, frames=12, first=10.2, now=10.22)
-    assert item.dry == pytest.approx(10.32 + 0.48)
-    item.delivered(block=2, frames=12, first=10.7, now=10.72)
-    item.acknowledge(block=1, buffered=0.4, now=10.32)  # block 2 is still on its way
-    assert item.dry == pytest.approx(10.32 + 0.4 - 0.1 + 0.48)
-    item.acknowledge(block=77, buffered=9, now=11)  # never sent
-    assert item.dry == pytest.approx(11.1)
-    item.delivered(block=3, frames=12, first=15.0, now=15.0)
-    assert item.dry == pytest.approx(15.48)
-    item.acknowledge(block=3, buffered=0.4, now=15.1)
-    item.acknowledge(block=3, buffered=0.2, now=30.0)  # said again, after a pause: only the buffer is news
-    assert (item.dry, item.acknowledged) == (pytest.approx(30.2 - item.line.high), 4)
-    item.delivered(block=4, frames=12, first=35.0, now=35.0)
-    assert item.dry == pytest.approx(35.48)  # it ran dry before, and plays on from this block's first packet
 
 
 def test_checkpoints_in_use_are_kept_and_the_least_recently_used_go():
@@ -187,19 +166,6 @@ def test_checkpoints_in_use_are_kept_and_the_least_recently_used_go():
     assert list(worker._models) == ["universal-a", "universal-e"]
     worker.stop()
     worker.run()
-
-
-def test_estimates_follow_and_allow_for_jitter():
-    estimate = w.Estimate()
-    for _ in range(20):
-        estimate.add(0.1)
-    assert estimate.high == pytest.approx(0.1)
-    for i in range(40):
-        estimate.add(0.1 + 0.04 * (i % 2))
-    assert 0.13 < estimate.high < 0.2
-    for _ in range(60):
-        estimate.add(0.1)
-    assert estimate.high == pytest.approx(0.1, abs=1e-3)
 
 
 def test_errors_become_sentences():

@@ -1,0 +1,98 @@
+"""When a play's next block is due: how far its visitor's player is, as seen from the worker."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+from mgdemo.actions import FPS, frames_in_blocks
+
+UNACKNOWLEDGED = 3  # blocks; above, live play waits for its visitor
+MARGIN = 0.03  # seconds by which a block is to be early
+LATENT_FRAMES = 4  # video frames of a latent frame: an action changes the picture from such a boundary on
+
+
+class Estimate:
+    """A running upper estimate of a fluctuating time: its mean and twice its mean deviation."""
+
+    def __init__(self):
+        self.mean, self.deviation = 0.0, 0.0
+        self._empty = True
+
+    def add(self, value: float) -> None:
+        if self._empty:
+            self.mean, self._empty = value, False
+            return
+        error = value - self.mean
+        self.mean += error / 4
+        self.deviation += (abs(error) - self.deviation) / 4
+
+    @property
+    def high(self) -> float:
+        return self.mean + 2 * self.deviation
+
+
+@dataclass
+class Pace:
+    """Times are seconds of the monotonic clock. `blocks` and `frames` are those made so far in the line."""
+
+    fps: int = FPS
+    blocks: int = 0
+    frames: int = 0
+    acknowledged: int = 0  # blocks
+    served: float = -math.inf  # when its last block was done
+    dry: float = -math.inf  # when its next block must leave, or the player runs dry
+    cost: Estimate = field(default_factory=Estimate)  # of a block, until its last packet has left
+    line: Estimate = field(default_factory=Estimate)  # from a block's last packet to its acknowledgement
+    _sent: OrderedDict[int, tuple[float, int]] = field(default_factory=OrderedDict)  # when, and frames so far
+
+    @property
+    def behind(self) -> bool:
+        """Whether the player still has too many blocks to take."""
+        return self.blocks - self.acknowledged > UNACKNOWLEDGED
+
+    def lead(self, frames: int) -> float:
+        """By how much the next block, of so many frames, is to begin before it must leave."""
+        # A cost above the block's own playing time cannot be made up for by an earlier start.
+        return min(self.cost.high, frames / self.fps)
+
+    def late(self, made: float) -> float:
+        """Seconds by which a block that was made then missed its moment."""
+        return max(0.0, made - self.dry) if math.isfinite(self.dry) else 0.0
+
+    def delivered(self, frames: int, first: float, now: float) -> None:
+        """The next block has left, its first packet at `first`."""
+        self.blocks, self.frames, self.served = self.blocks + 1, self.frames + frames, now
+        self._sent[self.blocks - 1] = (now, self.frames)
+        while len(self._sent) > UNACKNOWLEDGED + 1:
+            self._sent.popitem(last=False)
+        self.dry = max(self.dry, first) + frames / self.fps
+
+    def acknowledge(self, block: int, buffered: float, now: float) -> None:
+        """Block `block` is there and the player has `buffered` seconds left: when will it run dry?"""
+        if block not in self._sent:
+            return
+        sent_at, frames = self._sent[block]
+        if block >= self.acknowledged:  # else it is said again, after a pause
+            self.acknowledged = block + 1
+            self.line.add(min(1.0, now - sent_at))
+        # The next packet travels one way and this acknowledgement has travelled the other: take off both.
+        self.dry = now + buffered - self.line.high + (self.frames - frames) / self.fps
+
+    def splice(self, now: float) -> int | None:
+        """The first video frame from which on the last block would be other if it were made again now: where
+        the next latent frame begins that the player cannot have shown by then."""
+        if not math.isfinite(self.dry):
+            return None
+        first = frames_in_blocks(self.blocks - 1)
+        for frame in range(max(1, first), self.frames, LATENT_FRAMES):
+            if now + self.cost.high + MARGIN <= self.dry - (self.frames - frame) / self.fps:
+                return frame
+        return None
+
+    def stand(self, blocks: int, frames: int) -> None:
+        """The player has shown all of so many blocks, and nothing is on its way to it."""
+        self.blocks = self.acknowledged = blocks
+        self.frames, self.dry = frames, -math.inf
+        self._sent.clear()
