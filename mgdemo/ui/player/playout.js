@@ -60,12 +60,11 @@ export class Playout {
     return this.queue.reduce((count, packet) => count + !packet.silent, 0);
   }
 
-  /** Milliseconds of video received and not yet due. @param {number} now */
+  /** Milliseconds until a frame is due that is not there. @param {number} now */
   buffered(now) {
-    const { waiting } = this;
-    if (!waiting) return 0;
+    if (!this.started) return 0;
     const step = this.frameMs / this.speed;
-    return (waiting - 1) * step + Math.max(0, Math.min(step, this.nextDue - (this.pausedAt ?? now)));
+    return this.waiting * step + Math.max(0, Math.min(step, this.nextDue - (this.pausedAt ?? now)));
   }
 
   /** What to tell the server: the buffer less the reserve that recent trouble asks for. @param {number} now */
@@ -124,7 +123,7 @@ export class Playout {
     const low = this.buffered(now);
     this.lows = [...this.lows.slice(1 - LOW_MARKS), low];
     this.reserve *= 0.95;
-    const spare = Math.min(...this.lows) - this.frameMs - this.reserve;
+    const spare = Math.min(...this.lows) - 2 * this.frameMs - this.reserve;
     if (this.speed < 1) {
       if (low > this.frameMs / 4) this.speed = Math.min(1, this.speed + 0.04);
       if (this.ceiling < 1 && spare < 0) this.speed = Math.min(this.speed, this.ceiling * 1.02);
