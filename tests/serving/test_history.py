@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from tiny import tiny_image
 
-from mgdemo.actions import ActionTrack
+from mgdemo.actions import ActionTrack, bench_actions
 from mgdemo.serving.history import START, History
 
 SIZE = 100
@@ -22,11 +23,10 @@ class Snapshot:
 
 class World:
     def __init__(self):
-        self.done, self.steps = (), 0
+        self.done = ()
 
     def step(self, actions):
         self.done += (actions.keyboard.tobytes(),)
-        self.steps += 1
 
     def snapshot(self):
         return Snapshot(self.done, SIZE if self.done else 0)
@@ -39,11 +39,10 @@ def go(world, history, node):
     """Goes to a node; how many blocks had to be made again."""
     mark, way = history.way(node)
     world.restore(mark.snapshot)
-    before = world.steps
     for each in way:
         world.step(history.nodes[each].actions)
     history.head = node
-    return world.steps - before
+    return len(way)
 
 
 @pytest.mark.parametrize("room", [0, 1, 3, 10, 1000])
@@ -88,3 +87,25 @@ def test_what_was_played_last_is_reached_soonest():
         history.add(actions)
     costs = [len(history.way(200 - back)[1]) for back in (1, 2, 3, 100, 180)]
     assert costs[0] == 0 and max(costs[:3]) <= 2 and max(costs) <= 100
+
+
+@pytest.mark.parametrize("room", [0, 10**9])
+def test_a_real_world_that_went_back_and_does_the_same_gives_the_same_frames(tiny, room):
+    track = bench_actions("universal", 12 * 7 - 3, seed=3)
+    world = tiny("universal").start(tiny_image(), seed=1)
+    history, made = History(world, PICTURE, room), []
+
+    def play(blocks, way=track):
+        for block in blocks:
+            history.mark(world, PICTURE)
+            made.append(world.step(way.block(block)))
+            history.add(way.block(block))
+        return made[-len(blocks) :]
+
+    first = play(range(7))
+    assert go(world, history, 3) == (0 if room else 3)
+    play(range(3, 6), ActionTrack.hold("universal", ["back"], None, 81))
+    go(world, history, 3)
+    assert all(map(np.array_equal, play(range(3, 7)), first[3:]))
+    go(world, history, START)
+    assert all(map(np.array_equal, play(range(7)), first))
