@@ -444,7 +444,7 @@ class Session:
         )
         if self._outbox is None:
             return
-        if self._unanswered is None:
+        if self._unanswered is None and not again:  # players don't acknowledge those
             self._unanswered = now
         if self._behind():
             self._wake.set()

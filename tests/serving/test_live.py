@@ -426,6 +426,25 @@ async def test_without_acknowledgements_the_server_stops_and_then_lets_go(serve)
         await player.block(6)
 
 
+async def test_blocks_made_again_need_no_acknowledgement(serve):
+    class Browser(Player):
+        async def _answer(self):
+            if self.of("block")[-1]["splice"] is None:
+                await super()._answer()
+
+    server = serve(remake=True, ack_seconds=1)
+    session = server.open()
+    async with Browser(server, session.token, buffer_ms=480) as player:
+        held = ["KeyW"]
+        while not [b for b in player.of("block") if b["splice"] is not None]:
+            held = [] if held else ["KeyW"]
+            await player.press(*held)
+            await asyncio.sleep(0.1)
+        await player.send(type="pause", on=True)  # so that no new block is acknowledged
+        await asyncio.sleep(2.5)
+        assert player.closed is None and session.status().state == "paused"
+
+
 async def emptied(outbox):
     items = []
     while (item := await outbox.next()) is not None:
