@@ -216,7 +216,7 @@ def test_who_presses_nothing_is_paused_gently(play):
     play.expect("playing")
     play.page.keyboard.up("w")
     play.expect("paused")
-    play.root.locator("summary").click()
+    play.root.locator(".settings summary").click()
     switch = play.root.get_by_label("Pause when nothing is pressed")
     expect(switch).to_be_checked()
     switch.uncheck()

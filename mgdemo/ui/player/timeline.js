@@ -172,7 +172,8 @@ export class Timeline {
     const stride = strideFor(count, Math.floor(width / (height * ratio)) || 1);
     const wanted = new Map(); // node → its place in the line
     // The newest block may still be made again, so its picture waits.
-    for (let i = 0; i < Math.max(1, count - 1); i += stride) wanted.set(this.line[i], i);
+    const last = Math.max(0, count - 2);
+    for (let i = 0; i <= last; i += stride) wanted.set(this.line[i], i);
     for (const [node, picture] of this.pictures)
       if (!wanted.has(node)) {
         picture.remove();
@@ -188,7 +189,7 @@ export class Timeline {
         this.strip.append(picture);
       }
       picture.style.left = `${(100 * place) / count}%`;
-      picture.style.width = `${(100 * Math.min(stride, count - place)) / count}%`;
+      picture.style.width = `${(100 * (place + stride > last ? count - place : stride)) / count}%`;
     }
   }
 
@@ -202,6 +203,8 @@ export class Timeline {
         this.branches.appendChild(Object.assign(document.createElement("button"), { type: "button" }));
       if (chip.textContent !== name) chip.textContent = name;
       chip.dataset.node = ends[i];
+      if (ends[i] === tip && chip.ariaCurrent !== "true")
+        this.branches.scrollLeft = chip.offsetLeft - this.branches.offsetLeft - this.branches.clientWidth / 2;
       chip.ariaCurrent = String(ends[i] === tip);
     });
   }
