@@ -20,17 +20,17 @@ from mgdemo.video.record import write_mp4
 from mgdemo.world import load_world_model
 from training import command
 
-# Short, since the picture of so small a model softens with time; 7 blocks are 3.2 s each way.
+# Short, since the picture of so small a model softens with time; 6 blocks are 2.8 s each way.
 ROUTES = {
     "universal": [
         "{hold: [W], camera: {yaw: -0.03}, for: 4 blocks}",
-        "{hold: [W], camera: {yaw: 0.03}, for: 3 blocks}",
+        "{hold: [W], camera: {yaw: 0.03}, for: 2 blocks}",
     ],
     "gta_drive": [
         "{hold: [W], camera: {yaw: -0.03}, for: 4 blocks}",
-        "{hold: [W], camera: {yaw: 0.03}, for: 3 blocks}",
+        "{hold: [W], camera: {yaw: 0.03}, for: 2 blocks}",
     ],
-    "templerun": ["{for: 4 blocks}", "{hold: [W], for: 1 block}", "{for: 2 blocks}"],
+    "templerun": ["{for: 3 blocks}", "{hold: [W], for: 1 block}", "{for: 2 blocks}"],
 }
 TURN = (5, 3, 2, 2)  # how often the last frames are shown before the way back: it slows down and turns
 

@@ -8,6 +8,7 @@ from mgdemo import checkpoints, scenario
 from mgdemo.serving import PlayService
 from mgdemo.ui import player
 from mgdemo.ui.choices import QUIET, Shelf
+from mgdemo.ui.desk import Desk
 from mgdemo.ui.play import play_tab
 from mgdemo.ui.scenarios import scenarios_tab
 from mgdemo.ui.theme import CSS, theme
@@ -21,7 +22,9 @@ def build(service: PlayService | None = None, shelf: Shelf | None = None) -> gr.
 
     shelf: what there is to choose from (default: what ships and what is installed).
     """
-    shelf = shelf or Shelf(checkpoints.catalogue, checkpoints.start_images, scenario.library)
+    shelf = shelf or Shelf(
+        checkpoints.catalogue, checkpoints.start_images, scenario.library, checkpoints.opening_loop
+    )
     service = service or PlayService()
     first = shelf.first()
 
@@ -36,13 +39,18 @@ def build(service: PlayService | None = None, shelf: Shelf | None = None) -> gr.
             f"<header><h1>{TITLE}</h1><p>Walk through a world that a model makes while you go.</p></header>",
             apply_default_css=False,
         )
-        with gr.Tab("Play", id="play"):
-            play_tab(service, shelf)
-        with gr.Tab("Scenarios", id="scenarios"):
-            scenarios_tab(service, shelf)
+        desk = Desk()
+        with gr.Tabs() as tabs:
+            with gr.Tab("Play", id="play"):
+                choices = play_tab(service, shelf, desk)
+            with gr.Tab("Scenarios", id="scenarios"):
+                scenes = scenarios_tab(service, shelf, desk)
+        desk.connect(tabs, choices, scenes)
         demo.load(warm, **QUIET)
     demo.queue(default_concurrency_limit=16)
     demo.service = service
+    loops = {entry.name: path for entry in shelf.catalogue() if (path := shelf.loop(entry.name))}
+    demo.live_routes = [*service.routes(), *player.routes(loops)]
     return demo
 
 
@@ -56,7 +64,7 @@ def launch(demo: gr.Blocks | None = None, *, open_browser: bool = False, **optio
         "theme": theme(),
         "css_paths": CSS,
         "ssr_mode": False,  # its front proxy cannot pass a WebSocket on
-        "app_kwargs": {"routes": [*demo.service.routes(), *player.routes()]},
+        "app_kwargs": {"routes": demo.live_routes},
         "allowed_paths": [str(demo.service.settings.record_dir.resolve())],
         "max_file_size": "40mb",
         "inbrowser": open_browser,

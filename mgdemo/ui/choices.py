@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
@@ -16,12 +17,21 @@ from mgdemo.picture import PictureError, open_picture, prepare_image
 from mgdemo.scenario import MAX_SEED, Scenario
 from mgdemo.serving import PlayRequest
 from mgdemo.ui import player
+from mgdemo.ui.share import Shared
 
 QUIET = {"show_progress": "hidden", "api_visibility": "private"}  # for events: the player says what goes on
 
 
 class ChoiceError(ValueError):
     """What is chosen cannot be played; the message says why and what to do."""
+
+
+def whole(seed: float | None) -> int:
+    """The seed in the field as a number that a play can have. Raises ChoiceError."""
+    seed = seed or 0
+    if seed != int(seed) or not 0 <= seed <= MAX_SEED:
+        raise ChoiceError(f"{seed:.15g} cannot be a seed: give a whole number from 0 to {MAX_SEED}.")
+    return int(seed)
 
 
 @dataclass(frozen=True)
@@ -31,6 +41,7 @@ class Shelf:
     catalogue: Callable[[], list[Entry]]
     start_images: Callable[[str], list[Path]]
     scenarios: Callable[[], dict[str, list[Scenario]]]
+    loop: Callable[[str], Path | None] = lambda checkpoint: None  # the film that its world opens with
 
     def entry(self, checkpoint: str) -> Entry:
         return next(entry for entry in self.catalogue() if entry.name == checkpoint)
@@ -51,12 +62,16 @@ class Shelf:
         shipped = Path(image) in self.start_images(checkpoint)
         return f"embedded:{Path(image).stem}" if shipped else None
 
+    def shipped(self, reference: str | None, checkpoint: str) -> str | None:
+        """The path of a start image by its reference, if there is such a one."""
+        paths = self.start_images(checkpoint)
+        return next((str(path) for path in paths if f"embedded:{path.stem}" == reference), None)
+
     def wanted(self, scenario: Scenario) -> str | None:
         """The path of a scenario's own start image, if it is there."""
         name = scenario.image or ""
         if name.startswith("embedded:"):
-            shipped = self.start_images(self.best(scenario.mode))
-            return next((str(path) for path in shipped if path.stem == name.removeprefix("embedded:")), None)
+            return self.shipped(name, self.best(scenario.mode))
         beside = scenario.path.with_name(name) if name and scenario.path else None
         return str(beside) if beside and beside.is_file() else None
 
@@ -102,6 +117,7 @@ class Choices:
         with gr.Row(elem_classes="tight"):
             self.upload = gr.UploadButton("Use your own picture", file_types=["image"], size="sm")
             self.seed = gr.Number(0, label="Seed", min_width=90)
+        self.link = gr.Button("Copy link", size="sm", elem_classes="link")
         self.own = gr.State(None)
         self.image = gr.State(images[0] if images else None)
         self.first_setup = self.setup(first.name, self.image.value)
@@ -109,6 +125,7 @@ class Choices:
     def connect(self, screen: gr.HTML) -> None:
         """Lets the choices show themselves in the player `screen`. A new mode is left to `follow`."""
         self.shown = [self.about, self.gallery, self.image, screen]
+        self.all = [self.mode, self.seed, self.own, self.checkpoint, *self.shown]
         chosen = [self.checkpoint, self.image, self.own]
         self.checkpoint.input(self.choose_checkpoint, chosen, self.shown, **QUIET)
         self.gallery.select(self.choose_image, [self.checkpoint, self.own], [self.image, screen], **QUIET)
@@ -146,6 +163,19 @@ class Choices:
             gr.HTML(setup=self.setup(checkpoint, image)),
         )
 
+    def put(self, mode: str, checkpoint: str | None, seed: int, image: str | None, own: str | None) -> tuple:
+        """Updates for `all`: everything chosen at once. A checkpoint not known here gives way to the best."""
+        if checkpoint not in [entry.name for entry in self.shelf.of_mode(mode)]:
+            checkpoint = self.shelf.best(mode)
+        return mode, seed, own, *self.choose_mode(mode, checkpoint, image, own)
+
+    def keep(self, picture: Image.Image) -> str:
+        """A file of a picture that came in another one; Gradio deletes it with its other old files."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "start image.png"
+            picture.save(path)
+            return self.gallery.move_resource_to_block_cache(path)
+
     def choose_image(self, checkpoint: str, own: str | None, event: gr.SelectData) -> tuple:
         image = [*map(str, self.shelf.start_images(checkpoint)), own][event.index]
         return image, gr.HTML(setup=self.setup(checkpoint, image))
@@ -161,21 +191,28 @@ class Choices:
         self, checkpoint: str, image: str, seed: float | None, scenario: Scenario | None = None
     ) -> PlayRequest:
         """What these choices ask for: live play, or the scenario. Raises ChoiceError and PictureError."""
-        seed = seed or 0
-        if seed != int(seed) or not 0 <= seed <= MAX_SEED:
-            raise ChoiceError(f"{seed:.15g} cannot be a seed: give a whole number from 0 to {MAX_SEED}.")
         return PlayRequest(
             checkpoint,
             picture(image, self.shelf.entry(checkpoint)),
-            int(seed),
+            whole(seed),
             scenario.track if scenario else None,
             scenario.title if scenario else "",
             self.shelf.reference(image, checkpoint),
         )
 
+    def shared(
+        self, checkpoint: str, image: str | None, seed: float | None, scenario: Scenario | None = None
+    ) -> Shared:
+        """What a link to these choices holds. Raises ChoiceError."""
+        mode = self.shelf.entry(checkpoint).mode
+        reference = self.shelf.reference(image, checkpoint) if image else None
+        return Shared(mode, checkpoint, reference, whole(seed), scenario)
+
     def setup(self, checkpoint: str, image: str | None) -> dict:
         """What the player shows for these choices."""
         entry = self.shelf.entry(checkpoint)
+        shipped = self.shelf.start_images(checkpoint)
+        opens = self.live and shipped and image == str(shipped[0])
         blocked = "" if image else "Choose a start image first."
         if not entry.available:
             blocked = (
@@ -189,7 +226,12 @@ class Choices:
             live=self.live,
             start=self.start,
             blocked=blocked,
+            loop=self._loop(checkpoint) if opens else None,
         )
+
+    def _loop(self, checkpoint: str) -> str | None:
+        path = self.shelf.loop(checkpoint)
+        return path and f"{player.LOOPS}/{checkpoint}.mp4?v={path.stat().st_mtime:.0f}"
 
     def _titles(self, mode: str) -> list[tuple[str, str]]:
         return [

@@ -7,19 +7,23 @@ import gradio as gr
 from mgdemo.serving import PlayService
 from mgdemo.ui import run
 from mgdemo.ui.choices import Choices, Shelf
+from mgdemo.ui.desk import Desk
 from mgdemo.ui.player import player
 
 
-def play_tab(service: PlayService, shelf: Shelf) -> None:
-    """Lays the tab out in the current Gradio context."""
+def play_tab(service: PlayService, shelf: Shelf, desk: Desk) -> Choices:
+    """Lays the tab out in the current Gradio context; its choices."""
     with gr.Row(elem_classes="halves"):
         with gr.Column(scale=7, min_width=480):
             stage = gr.Column()
         with gr.Column(scale=3, min_width=300):
-            films = run.Films()
+            films = run.Films(desk)
             choices = Choices(shelf, live=True, start="Start")
     with stage:
         screen = player(choices.first_setup, "play")
     choices.connect(screen)
     choices.follow(choices.mode.input)
-    run.connect(service, screen, films, choices.request, [choices.checkpoint, choices.image, choices.seed])
+    chosen = [choices.checkpoint, choices.image, choices.seed]
+    desk.offer(choices.link, choices.shared, chosen)
+    run.connect(service, screen, films, choices.request, chosen)
+    return choices

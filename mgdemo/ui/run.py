@@ -10,17 +10,23 @@ from collections.abc import AsyncIterator, Callable
 import gradio as gr
 
 from mgdemo.picture import PictureError
+from mgdemo.replay import open_replay
 from mgdemo.serving import FINAL, PlayRequest, PlayService, Result, ServingError, Session, Status
 from mgdemo.ui.choices import QUIET, ChoiceError
+from mgdemo.ui.desk import Desk
+from mgdemo.ui.share import Shared
 
 LIVE = "gradio_api/live"  # where the service's WebSocket is
 log = logging.getLogger(__name__)
 
 
 class Films:
-    """What a play leaves: its films and its scenario. Laid out in the Gradio context where this is made."""
+    """What a play leaves: its films, its scenario and a link to it all, which `desk` copies.
 
-    def __init__(self):
+    Laid out in the Gradio context where this is made.
+    """
+
+    def __init__(self, desk: Desk):
         with gr.Column(visible=False, elem_classes="films") as self.box:
             self.words = gr.HTML(apply_default_css=False)
             self.video = gr.Video(show_label=False, interactive=False, buttons=[])
@@ -28,15 +34,22 @@ class Films:
                 self.plain = gr.DownloadButton("Save film", size="sm", min_width=80)
                 self.keys = gr.DownloadButton("Save with keys", size="sm", min_width=80)
                 self.scenario = gr.DownloadButton("Save scenario", size="sm", min_width=80)
+                self.link = gr.Button("Copy link", size="sm", min_width=80)
+            self.branches = gr.File(
+                label="Films of the other branches", file_count="multiple", interactive=False
+            )
+        self.film = gr.State(None)
+        desk.offer(self.link, _shared, [self.film])
 
     @property
     def outputs(self) -> list[gr.components.Component]:
-        return [self.box, self.words, self.video, self.plain, self.keys, self.scenario]
+        buttons = [self.plain, self.keys, self.scenario]
+        return [self.box, self.words, self.video, *buttons, self.branches, self.film]
 
     def show(self, result: Result | None) -> tuple:
         """Updates for `outputs`: the films of a result, or nothing."""
         if result is None:
-            return gr.Column(visible=False), *(gr.skip(),) * 5
+            return gr.Column(visible=False), *(gr.skip(),) * (len(self.outputs) - 1)
         seconds = result.frames / result.fps
         return (
             gr.Column(visible=True),
@@ -46,7 +59,16 @@ class Films:
                 gr.DownloadButton(value=path and str(path), interactive=path is not None)
                 for path in (result.mp4, result.overlay_mp4, result.scenario)
             ),
+            gr.File([str(path) for path in result.branches], visible=bool(result.branches)),
+            str(result.mp4),
         )
+
+
+def _shared(film: str) -> Shared:
+    """The play in a film, for a link. Raises ScenarioError."""
+    replay = open_replay(film)
+    scenario = replay.scenario
+    return Shared(scenario.mode, replay.checkpoint or "", scenario.image, scenario.seed or 0, scenario)
 
 
 def connect(

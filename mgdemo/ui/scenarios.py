@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from html import escape
 
 import gradio as gr
 
 from mgdemo.actions import FPS, MODES
-from mgdemo.scenario import Scenario, ScenarioError, load_scenario
+from mgdemo.replay import FILMS, SCENARIOS, Replay, open_replay
+from mgdemo.scenario import Scenario, ScenarioError
 from mgdemo.serving import PlayRequest, PlayService
 from mgdemo.ui import run, timeline
 from mgdemo.ui.choices import QUIET, ChoiceError, Choices, Shelf
+from mgdemo.ui.desk import Desk
 from mgdemo.ui.player import player
 
 OWN = "own"  # the list's value for the uploaded scenario; the others are their numbers in the library
 
 
-def scenarios_tab(service: PlayService, shelf: Shelf) -> None:
+@dataclass(frozen=True)
+class Scenes:
+    """What others need of the tab.
+
+    `open` takes a Replay, and the seed, start image and own picture chosen before; it gives the updates of
+    `outputs`.
+    """
+
+    choices: Choices
+    outputs: list[gr.components.Component]
+    open: Callable[[Replay, float, str | None, str | None], tuple]
+
+
+def scenarios_tab(service: PlayService, shelf: Shelf, desk: Desk) -> Scenes:
     """Lays the tab out in the current Gradio context."""
 
     def titles(mode: str) -> list[tuple[str, str]]:
@@ -27,12 +44,12 @@ def scenarios_tab(service: PlayService, shelf: Shelf) -> None:
     name = gr.Dropdown(
         titles(mode), value="0" if first else None, label="Scenario", filterable=False, render=False
     )
-    upload = gr.UploadButton("Use your own file", file_types=[".yaml", ".yml"], size="sm", render=False)
+    upload = gr.UploadButton("Use your own file", file_types=[*SCENARIOS, *FILMS], size="sm", render=False)
     with gr.Row(elem_classes="halves"):
         with gr.Column(scale=7, min_width=480):
             stage = gr.Column()
         with gr.Column(scale=3, min_width=300):
-            films = run.Films()
+            films = run.Films(desk)
             choices = Choices(shelf, live=False, start="Run", after_mode=(name, upload))
     with stage:
         screen = player(choices.first_setup, "scenarios")
@@ -54,30 +71,45 @@ def scenarios_tab(service: PlayService, shelf: Shelf) -> None:
         first = next(iter(shelf.scenarios()[mode]), None)
         return gr.Dropdown(titles(mode), value="0" if first else None), *show(first, *pictures)
 
-    def choose_upload(path: str, chosen: Scenario | None, *pictures: str | None) -> tuple:
+    def open_(replay: Replay, seed: float, image: str | None, picture: str | None) -> tuple:
+        scenario = replay.scenario
+        names = gr.Dropdown([*titles(scenario.mode), (f"{scenario.title} (yours)", OWN)], value=OWN)
+        if replay.image is not None:
+            image = picture = choices.keep(replay.image)
+        _, words, image, picture, _ = show(scenario, image, picture)
+        seed = seed if scenario.seed is None else scenario.seed
+        return (
+            names,
+            scenario,
+            scenario,
+            words,
+            *choices.put(scenario.mode, replay.checkpoint, seed, image, picture),
+        )
+
+    def choose_upload(path: str, chosen: Scenario | None, *before) -> tuple:
         try:
-            scenario = load_scenario(path)
+            return open_(open_replay(path), *before)
         except ScenarioError as error:
             words = _problem(str(error)) + (_words(chosen) if chosen else "")
-            return *(gr.skip(),) * 4, words, *(gr.skip(),) * 3
-        names = gr.Dropdown([*titles(scenario.mode), (f"{scenario.title} (your file)", OWN)], value=OWN)
-        return scenario.mode, names, scenario, *show(scenario, *pictures)
+            return *(gr.skip(),) * 3, words, *(gr.skip(),) * len(choices.all)
 
     pictures = [choices.image, choices.own]
     by_name = name.input(choose, [name, choices.mode, own, *pictures], shown, **QUIET)
     by_mode = choices.mode.input(choose_mode, [choices.mode, *pictures], [name, *shown], **QUIET)
-    by_file = upload.upload(
-        choose_upload, [upload, chosen, *pictures], [choices.mode, name, own, *shown], **QUIET
-    )
-    for event in (by_name, by_mode, by_file):
+    for event in (by_name, by_mode):
         choices.follow(event.then)
+    outputs = [name, own, chosen, words, *choices.all]
+    upload.upload(choose_upload, [upload, chosen, choices.seed, *pictures], outputs, **QUIET)
 
     def request(checkpoint: str, image: str, seed: float | None, scenario: Scenario | None) -> PlayRequest:
         if scenario is None:
             raise ChoiceError("There is no scenario to run: use a file of your own.")
         return choices.request(checkpoint, image, seed, scenario)
 
-    run.connect(service, screen, films, request, [choices.checkpoint, choices.image, choices.seed, chosen])
+    inputs = [choices.checkpoint, choices.image, choices.seed, chosen]
+    desk.offer(choices.link, choices.shared, inputs)
+    run.connect(service, screen, films, request, inputs)
+    return Scenes(choices, outputs, open_)
 
 
 def _words(scenario: Scenario | None) -> str:

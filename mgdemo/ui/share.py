@@ -16,7 +16,6 @@ MAX_LINK = 16_000  # characters of a fragment: what chats and mails pass on
 SHIPPED = r"embedded:[^/\\]{1,120}"  # the name of a start image that ships
 DAMAGED = "This link is damaged, so here is the page as always. Copy the link again, whole."
 
-
 _RIGHT = {
     "mode": lambda value: isinstance(value, str) and value in MODES,
     "checkpoint": lambda value: isinstance(value, str),

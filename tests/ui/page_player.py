@@ -6,7 +6,7 @@ from mgdemo import checkpoints, scenario
 from mgdemo.ui.choices import Shelf
 
 HEIGHT, WIDTH = 48, 64  # of the stub's pictures
-REAL = Shelf(checkpoints.catalogue, checkpoints.start_images, scenario.library)
+REAL = Shelf(checkpoints.catalogue, checkpoints.start_images, scenario.library, checkpoints.opening_loop)
 EMBEDDED = [entry.name for entry in checkpoints.catalogue() if entry.name == "universal-tiny"]
 
 

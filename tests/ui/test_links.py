@@ -1,4 +1,4 @@
-"""What a link holds, without a page."""
+"""What a link holds and which files are opened, without a page."""
 
 import base64
 import json
@@ -9,6 +9,7 @@ import pytest
 
 from mgdemo.actions import ActionTrack, bench_actions
 from mgdemo.scenario import Scenario
+from mgdemo.ui.desk import uploaded
 from mgdemo.ui.share import MAX_LINK, Shared, ShareError, fragment, parse
 
 TRACK = ActionTrack.concat(
@@ -85,3 +86,17 @@ def test_a_bomb_is_not_unpacked():
     assert len(bomb) < MAX_LINK
     with pytest.raises(ShareError):
         parse(bomb)
+
+
+def test_only_files_that_were_uploaded_are_opened(tmp_path, monkeypatch):
+    """The path comes from the page, so a stranger can write any."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
+    sent, secret = tmp_path / "uploads" / "ab12" / "film.mp4", tmp_path / "secret.yaml"
+    sent.parent.mkdir(parents=True)
+    sent.touch()
+    secret.touch()
+    (sent.parent / "link.yaml").symlink_to(secret)
+    assert uploaded(str(sent)) == sent.resolve()
+    escapes = [secret, sent.parent / "../../secret.yaml", sent.parent / "link.yaml", sent.parent, "gone.mp4"]
+    assert [uploaded(str(path)) for path in escapes] == [None] * 5
+    assert [uploaded(path) for path in (None, "", 3, ["x"], "\0")] == [None] * 5

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import json
 from functools import cache
 from pathlib import Path
 
@@ -17,16 +18,17 @@ from starlette.routing import Route
 from mgdemo.actions import Mode
 
 HERE = Path(__file__).parent
+LOOPS = "gradio_api/loops"
 # The page may lie behind a path prefix, which only Gradio's configuration knows. Gradio lets Python listen to
 # the events that it finds named here.
 JS_ON_LOAD = """
-  const events = ["start", "stop", "resume"];
+  const events = EVENTS;
   const root = (window.gradio_config?.root || document.baseURI).replace(/^https?:/, location.protocol);
-  import(root.split(/[?#]/)[0].replace(/[/]*$/, "/MODULES/player.js"))
-    .then((module) => module.mount(element, { trigger, props, watch }))
+  import(root.split(/[?#]/)[0].replace(/[/]*$/, "/MODULES/SCRIPT"))
+    .then((module) => module.mount(element, { trigger, props, watch, upload }))
     .catch((error) => {
       console.error(error);
-      element.querySelector(".message").textContent = "The player could not be loaded: reload the page.";
+      element.querySelector(".message").textContent = "A part of the page could not be loaded: reload it.";
     });
 """
 
@@ -38,8 +40,8 @@ def _modules_path() -> str:
     return f"gradio_api/player/{digest.hexdigest()[:12]}"
 
 
-def routes() -> list[Route]:
-    """The route that serves the JavaScript modules; for the `routes` of the app.
+def routes(loops: dict[str, Path]) -> list[Route]:
+    """Routes for the app that serve the JavaScript modules, and `loops`: the checkpoints' opening films.
 
     (Starlette's StaticFiles would not find its files in an app with a root path.)
     """
@@ -53,7 +55,22 @@ def routes() -> list[Route]:
         # Not by the system's table of types, which may say text/plain: browsers don't run that.
         return FileResponse(path, headers=headers, media_type="text/javascript")
 
-    return [Route(f"/{_modules_path()}/{{name}}", module)]
+    async def film(request: Request) -> Response:
+        path = loops.get(request.path_params["checkpoint"])
+        if path is None:
+            return Response(status_code=404)
+        return FileResponse(path, headers={"Cache-Control": "public, max-age=31536000, immutable"})
+
+    return [Route(f"/{_modules_path()}/{{name}}", module), Route(f"/{LOOPS}/{{checkpoint}}.mp4", film)]
+
+
+def on_load(script: str, *events: str) -> str:
+    """The JavaScript of a `gr.HTML` that is run by a module of this folder and has events of its own."""
+    return (
+        JS_ON_LOAD.replace("EVENTS", json.dumps(events))
+        .replace("MODULES", _modules_path())
+        .replace("SCRIPT", script)
+    )
 
 
 def player(setup: dict, elem_id: str) -> gr.HTML:
@@ -69,7 +86,7 @@ def player(setup: dict, elem_id: str) -> gr.HTML:
         elem_id=elem_id,
         html_template=(HERE / "player.html").read_text("utf-8"),
         css_template=(HERE / "player.css").read_text("utf-8"),
-        js_on_load=JS_ON_LOAD.replace("MODULES", _modules_path()),
+        js_on_load=on_load("player.js", "start", "stop", "resume"),
         apply_default_css=False,
     )
 
@@ -82,12 +99,14 @@ def setup(
     live: bool,
     start: str,
     blocked: str = "",
+    loop: str | None = None,
 ) -> dict:
     """What the player shows before a play.
 
     size: (height, width) of the world's pictures; picture: the start image, cropped as the world sees it.
     live: the visitor steers (else the pads only show what a scenario does); start: the words on the button;
-    blocked: why it cannot be pressed, a sentence with a cure.
+    blocked: why it cannot be pressed, a sentence with a cure; loop: where a film is that moves the start
+    image.
     """
     height, width = size
     poster = None
@@ -103,4 +122,5 @@ def setup(
         "live": live,
         "start": start,
         "blocked": blocked,
+        "loop": loop,
     }

@@ -6,8 +6,9 @@
  *
  * @typedef {{code: string, aliases: string[], name: string, label: string, hint: string, group: string,
  *   row: number, column: number}} Control
- * @typedef {{mode: {name: string, title: string, axes: string[], controls: Control[]}, poster: string | null, width: number,
- *   height: number, live: boolean, start: string, blocked: string}} Setup  blocked: why Start cannot be pressed
+ * @typedef {{mode: {name: string, title: string, axes: string[], controls: Control[]}, poster: string | null,
+ *   loop: string | null, width: number, height: number, live: boolean, start: string, blocked: string}} Setup
+ *   loop: where a film is that moves the poster; blocked: why Start cannot be pressed
  * @typedef {{state: string, text: string, progress: number | null, frames: number,
  *   fps: number | null, seconds_left: number | null}} Status
  * @typedef {{id: string, token: string, path: string | null, live: boolean, status: Status, beat: number}} Play
@@ -20,6 +21,7 @@ import { Meter, draw, save, words } from "./hud.js";
 import { Input, takesText } from "./input.js";
 import { Pads } from "./pads.js";
 import { Playout } from "./playout.js";
+import { openFile } from "./open.js";
 import { switches } from "./switches.js";
 import { Timeline, Tree } from "./timeline.js";
 
@@ -47,8 +49,8 @@ class Player {
     this.root = part("player");
     this.parts = Object.fromEntries(
       (
-        "stage poster screen preview message start start-label progress past status announce pause step stop " +
-        "figures settings full pads hud rows save"
+        "stage poster loop screen preview message start start-label progress past status announce pause step stop " +
+        "figures keep picture begin settings full pads hud rows save"
       )
         .split(" ")
         .map((name) => [name, part(name)]),
@@ -90,7 +92,8 @@ class Player {
   }
 
   bindButtons() {
-    const { start, stop, pause, step, figures, full, save: saveButton, past, settings, stage } = this.parts;
+    const { start, stop, pause, step, figures, full, save: saveButton, past, stage } = this.parts;
+    const { keep, picture, begin, settings } = this.parts;
     start.addEventListener("click", () => this.start());
     stop.addEventListener("click", () => this.stop());
     pause.addEventListener("click", () => this.togglePause());
@@ -100,10 +103,17 @@ class Player {
     saveButton.addEventListener("click", () => this.saveFigures());
     // Who goes back by pointer wants to play next; who does so by key stays on the slider.
     past.addEventListener("pointerup", () => stage.focus({ preventScroll: true }));
-    settings.addEventListener("focusout", (event) => {
-      if (!settings.contains(event.relatedTarget)) settings.open = false;
+    for (const menu of [keep, settings]) {
+      menu.addEventListener("focusout", (event) => {
+        if (!menu.contains(event.relatedTarget)) menu.open = false;
+      });
+      menu.addEventListener("keydown", (event) => event.code === "Escape" && (menu.open = false));
+    }
+    keep.addEventListener("toggle", () => {
+      picture.disabled = begin.disabled = this.root.dataset.picture !== "live";
     });
-    settings.addEventListener("keydown", (event) => event.code === "Escape" && (settings.open = false));
+    picture.addEventListener("click", () => this.takePicture((blob, name) => save(name, "image/png", blob)));
+    begin.addEventListener("click", () => this.takePicture((blob, name) => openFile(new File([blob], name))));
     window.addEventListener("keydown", (event) => this.onshortcut(event));
   }
 
@@ -160,6 +170,7 @@ class Player {
     this.parts["start-label"].textContent = setup.start;
     this.parts.poster.hidden = !setup.poster;
     if (setup.poster) this.parts.poster.src = setup.poster;
+    this.showLoop(setup.loop);
     if (before?.mode.name !== setup.mode.name || before?.live !== setup.live) {
       this.input.setMode(setup.mode);
       this.root.dataset.looks = setup.mode.axes.length ? "yes" : "no";
@@ -169,6 +180,22 @@ class Player {
     if (setup.live && !setup.blocked)
       this.parts.status.textContent = "Press Start, then hold these keys, or press them here.";
     this.root.dataset.picture = "poster";
+  }
+
+  /** Lets the start image move, unless the visitor wants things to keep still. @param {string | null} path */
+  showLoop(path) {
+    const { loop } = this.parts;
+    loop.hidden = !path || matchMedia("(prefers-reduced-motion: reduce)").matches;
+    loop.muted = true; // or it may not begin by itself
+    if (loop.hidden) loop.removeAttribute("src");
+    else loop.src = appUrl(path, window.gradio_config, document.baseURI).href;
+  }
+
+  /** Hands the picture that is shown on as a PNG file. @param {(blob: Blob, name: string) => void} use */
+  takePicture(use) {
+    const name = `picture-${this.root.dataset.frame}.png`;
+    this.parts.keep.open = false;
+    this.screen.picture().toBlob((blob) => use(blob, name), "image/png");
   }
 
   start() {
@@ -214,6 +241,7 @@ class Player {
     this.play = play;
     this.playout = this.over = this.paused = this.going = null;
     this.stepping = this.still = false;
+    this.parts.loop.pause();
     this.root.dataset.picture = "poster"; // not the last picture of the play before
     delete this.root.dataset.frame;
     this.state = "starting";

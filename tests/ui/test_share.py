@@ -1,0 +1,240 @@
+"""Links and dropped files: what a visitor takes along opens again, on another page, as it was."""
+
+import re
+
+import numpy as np
+import pytest
+from page_player import HEIGHT, WIDTH, Player
+from PIL import Image
+from playwright.sync_api import expect
+
+from mgdemo.actions import ActionTrack
+from mgdemo.replay import film_tags, open_replay
+from mgdemo.scenario import scenario_yaml
+from mgdemo.ui.share import Shared, fragment
+from mgdemo.video.record import read_frames, write_mp4
+
+TRACK = ActionTrack.concat(
+    [ActionTrack.hold("templerun", ["jump"], None, 45), ActionTrack.hold("templerun", ["A"], None, 24)]
+)
+CLIPBOARD = """
+  window.copied = [];
+  const writeText = async (text) => window.copied.push(text);
+  Object.defineProperty(navigator, "clipboard", { value: { writeText } });
+"""
+NO_CLIPBOARD = """
+  const writeText = async () => { throw new Error("not here"); };
+  Object.defineProperty(navigator, "clipboard", { value: { writeText } });
+"""
+DROP = """
+  async ([name, url]) => {
+    const blob = await (await fetch(url)).blob();
+    const dataTransfer = new DataTransfer();
+    dataTransfer.items.add(new File([blob], name, { type: blob.type }));
+    const tell = (type) => document.body.dispatchEvent(
+      new DragEvent(type, { dataTransfer, bubbles: true, cancelable: true }));
+    tell("dragenter");
+    const cue = document.querySelector(".drop-cue");
+    const shown = getComputedStyle(cue).display !== "none";
+    tell("drop");
+    return shown && getComputedStyle(cue).display === "none";
+  }
+"""
+
+
+@pytest.fixture(scope="module")
+def address(serve):
+    return serve(plays=1)
+
+
+def drop(player, path, name=None):
+    """Drops a file on the middle of the page."""
+    player.page.route("**/dropped", lambda route: route.fulfill(body=path.read_bytes()))
+    assert player.page.evaluate(DROP, [name or path.name, "/dropped"]), "no cue, or it stays"
+    player.page.unroute("**/dropped")
+
+
+def copied(player, button):
+    button.click()
+    player.page.wait_for_function("window.copied.length")
+    return player.page.evaluate("window.copied.pop()")
+
+
+def follow(player, link, route=None):
+    """The Scenarios tab of another page, which the link should open."""
+    page = player.page.context.new_page()
+    if route:
+        page.route(*route)
+    page.goto(link)
+    return Player(page, page.main_frame, "scenarios")
+
+
+def said(player, text):
+    expect(player.page.get_by_text(text)).to_be_visible()
+
+
+def test_a_link_opens_the_same_choices_on_another_page(address, visit):
+    one = visit(address, script=CLIPBOARD)
+    one.choose("Checkpoint", "Slow world")
+    expect(one.panel.get_by_text("Preview world: grey.")).to_be_hidden()
+    one.panel.get_by_label("Thumbnail 2 of 3").click()
+    one.panel.get_by_label("Seed").fill("77")
+    chosen = one.panel.locator(".thumbnail-item.selected")
+    expect(chosen).to_have_attribute("aria-label", "Thumbnail 2 of 3")
+    link = copied(one, one.panel.get_by_role("button", name="Copy link"))
+    said(one, "Link copied.")
+
+    two = visit(link)
+    expect(two.panel.get_by_label("Checkpoint")).to_have_value("Slow world")
+    expect(two.panel.get_by_label("Seed")).to_have_value("77")
+    expect(two.panel.locator(".thumbnail-item.selected")).to_have_attribute("aria-label", "Thumbnail 2 of 3")
+    expect(two.root.locator(".poster")).to_have_attribute(
+        "src", one.root.locator(".poster").get_attribute("src")
+    )
+    two.start()
+    two.expect("playing")
+    two.stop()
+
+
+def test_a_link_to_a_play_replays_it(address, visit, tmp_path):
+    one = visit(address, script=CLIPBOARD)
+    one.panel.get_by_text("Temple Run", exact=True).click()
+    expect(one.pad("turn_left")).to_be_visible()
+    one.panel.get_by_label("Seed").fill("5")
+    one.start()
+    one.expect("playing")
+    one.page.keyboard.down("a")
+    one.expect_lit("left", "used")
+    one.page.keyboard.up("a")
+    one.stop()
+    link = copied(one, one.films.get_by_role("button", name="Copy link"))
+    first = one.save("Save film", tmp_path)
+
+    it = follow(one, link)
+    expect(it.pad("turn_left")).to_be_visible()
+    expect(it.panel.get_by_label("Seed")).to_have_value("5")
+    expect(it.panel.get_by_label("Scenario")).to_have_value(re.compile("A play of .* \\(yours\\)"))
+    it.start()
+    it.expect("ended", 30_000)
+    (tmp_path / "again").mkdir()
+    second = it.save("Save film", tmp_path / "again")
+    one_track, two_track = (open_replay(path).scenario.track for path in (first, second))
+    assert one_track == two_track
+    frames = [np.stack(list(read_frames(path))).astype(int) for path in (first, second)]
+    assert np.abs(frames[0] - frames[1]).max() < 30  # key frames may lie elsewhere
+
+
+def test_a_link_with_a_path_prefix_and_no_clipboard(serve, visit):
+    address = serve(root_path="/demo/world", plays=1)
+
+    def proxy(route):
+        route.continue_(url=route.request.url.replace("/demo/world", "", 1))
+
+    page = {"script": NO_CLIPBOARD, "route": ("**/demo/world/**", proxy)}
+    player = visit(f"{address}demo/world/", "scenarios", **page)
+    player.panel.get_by_role("button", name="Copy link").click()
+    said(player, "Copy this link:")
+    link = player.page.get_by_label("The link").input_value()
+    assert link.startswith(f"{address}demo/world/#play=")
+    it = follow(player, link, page["route"])
+    expect(it.panel.get_by_label("Scenario")).to_have_value("There and round (yours)")
+
+
+@pytest.mark.parametrize(
+    ("link", "text"),
+    [
+        ("play=eNqrVkrOz0lRslIqLU4t", "This link is damaged, so here is the page as always."),
+        (fragment(Shared("gta_drive", "gta_drive", None, 1)), "The world of this link is not here"),
+        (fragment(Shared("universal", "gone", "embedded:gone", 1)), "The link's own checkpoint is not here"),
+    ],
+)
+def test_a_link_that_cannot_be_followed_says_so_gently(address, visit, link, text):
+    player = visit(f"{address}#{link}")
+    said(player, text)
+    expect(player.panel.get_by_label("Checkpoint")).to_have_value("Grey world")
+    expect(player.root.locator(".start")).to_be_enabled()
+
+
+def test_a_dropped_film_opens_ready_to_replay_from_its_own_picture(address, visit, tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+    picture = Image.fromarray(noise)
+    tags = film_tags("templerun", picture) | {"scenario": scenario_yaml(TRACK, title="A <i>film</i>", seed=9)}
+    film = tmp_path / "film.mp4"
+    write_mp4(film, [noise] * 5, 25, tags)
+    player = visit(address)
+    drop(player, film)
+    it = Player(player.page, player.scope, "scenarios")
+    expect(it.panel.get_by_role("heading", name="A <i>film</i>")).to_be_visible()
+    expect(it.panel.get_by_label("Seed")).to_have_value("9")
+    expect(it.panel.get_by_label("Checkpoint")).to_have_value("Grey run")
+    chosen = it.panel.locator(".thumbnail-item.selected")
+    expect(chosen).to_have_attribute("aria-label", "Thumbnail 4 of 4")
+    it.start()
+    it.expect("ended", 30_000)
+    replay = open_replay(it.save("Save film", tmp_path))
+    assert replay.scenario.track == TRACK and replay.checkpoint == "templerun"
+    assert (np.asarray(replay.image) == noise).all()
+
+
+def test_a_dropped_scenario_and_a_dropped_picture(address, visit, tmp_path):
+    player = visit(address)
+    it = Player(player.page, player.scope, "scenarios")
+    red, text = tmp_path / "red.png", tmp_path / "jump.yml"
+    Image.new("RGB", (80, 60), (250, 0, 0)).save(red)
+    text.write_text(scenario_yaml(TRACK, title="Jump", seed=3))
+    poster = player.root.locator(".poster")
+    before = poster.get_attribute("src")
+    drop(player, red)
+    expect(poster).not_to_have_attribute("src", before)
+    chosen = player.panel.locator(".thumbnail-item.selected")
+    expect(chosen).to_have_attribute("aria-label", "Thumbnail 4 of 4")
+    expect(it.root).to_be_hidden()  # a picture stays on the tab that is open
+    drop(player, text)
+    expect(it.panel.get_by_role("heading", name="Jump")).to_be_visible()
+    drop(player, red)
+    expect(it.panel.locator(".thumbnail-item.selected")).to_have_attribute("aria-label", "Thumbnail 4 of 4")
+
+
+def test_files_of_no_use_say_what_would_be(address, visit, tmp_path):
+    player = visit(address)
+    plain, broken, other, wrong = (tmp_path / n for n in ("plain.mp4", "broken.mp4", "tax.pdf", "wrong.yaml"))
+    write_mp4(plain, [np.zeros((HEIGHT, WIDTH, 3), np.uint8)] * 3, 25)
+    broken.write_bytes(b"not a film")
+    other.write_bytes(b"%PDF")
+    wrong.write_text("title: x\nmode: universal\nactions:\n  - {hold: [Q], for: 1s}\n")
+    for path, text in (
+        (plain, "plain.mp4 has no scenario inside"),
+        (broken, "broken.mp4 cannot be read as a video"),
+        (other, "tax.pdf cannot be opened here: drop a film or a scenario"),
+        (wrong, "wrong.yaml, line 4"),
+    ):
+        drop(player, path)
+        said(player, text)
+    drop(player, broken, "broken.png")
+    said(player, "broken.png cannot be used as a start image")
+    expect(player.root).to_be_visible()
+    expect(player.root.locator(".start")).to_be_enabled()
+
+
+def test_the_shown_picture_is_saved_and_begins_the_next_play(address, visit, tmp_path):
+    player = visit(address)
+    player.start()
+    player.expect("playing")
+    player.wait_for_frame(20)
+    player.root.get_by_label("Keep the picture").click()
+    with player.page.expect_download() as download:
+        player.root.get_by_role("button", name="Save picture").click()
+    path = tmp_path / "picture.png"
+    download.value.save_as(path)
+    assert re.fullmatch(r"picture-\d+\.png", download.value.suggested_filename)
+    with Image.open(path) as image:
+        assert image.size == (WIDTH, HEIGHT) and image.format == "PNG"
+    player.root.get_by_label("Keep the picture").click()
+    player.root.get_by_role("button", name="Start from this picture").click()
+    said(player, "This picture is the start image now.")
+    player.expect("playing")  # the play goes on
+    player.root.get_by_role("button", name="Stop").click()
+    player.expect("idle")  # ready for the new one
+    chosen = player.panel.locator(".thumbnail-item.selected")
+    expect(chosen).to_have_attribute("aria-label", "Thumbnail 4 of 4")
+    expect(player.player).to_have_attribute("data-picture", "poster")
