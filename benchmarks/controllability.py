@@ -41,7 +41,7 @@ import torch
 from PIL import Image
 
 from mgdemo.actions import ActionTrack, frames_in_blocks
-from training import motion, renderer
+from training import motion, places, renderer
 
 BLOCKS = 9
 PAIRS = ((2, 4), (5, 7), (8, 10))  # frames of a block that are compared
@@ -69,7 +69,7 @@ def reading(before: np.ndarray, after: np.ndarray, frames: int = 2) -> np.ndarra
     focal = width / 2 / renderer.HALF_VIEW
     y, x = np.mgrid[0:height:2, 0:width:2].reshape(2, -1) + 0.5
     x, y = x - width / 2, y - height / 2
-    near = np.maximum(y, 0) / (focal * renderer.EYE)  # one over the distance of the plane
+    near = np.maximum(y, 0) / (focal * motion.EYE["universal"])  # one over the distance of the plane
     step, angle = motion.SPEED * frames, 0.1 * motion.TURN * frames
     across = np.stack([-focal * near * step, x * near * step, -(focal + x * x / focal) * angle, 0 * x], 1)
     down = np.stack([0 * x, y * near * step, -x * y / focal * angle, np.full_like(x, focal * angle)], 1)
@@ -127,8 +127,7 @@ def free_starts(count: int, seed: int = 1) -> tuple[renderer.World, torch.Tensor
             free &= along > 0.75 * motion.SPEED * (frames - 1)
         worlds.append(world.take(free))
         poses.append(start[free])
-    world = renderer.World(*(torch.cat(fields)[:count] for fields in zip(*worlds, strict=True)))
-    return world, torch.cat(poses)[:count]
+    return places.join(worlds).take(slice(count)), torch.cat(poses)[:count]
 
 
 def true_play(world: renderer.World, starts: torch.Tensor, size: tuple[int, int]) -> Play:

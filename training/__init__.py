@@ -6,12 +6,17 @@ import argparse
 
 import torch
 
+from mgdemo.actions import MODES
 
-def command(description: str) -> argparse.ArgumentParser:
-    """The parser of a stage's command line, whose --help is the stage's docstring."""
-    return argparse.ArgumentParser(
+
+def command(description: str, *, mode: bool = False) -> argparse.ArgumentParser:
+    """The parser of a stage's command line, whose --help is the stage's docstring; with a --mode if asked."""
+    parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    if mode:
+        parser.add_argument("--mode", choices=list(MODES), default="universal")
+    return parser
 
 
 def best_device() -> str:

@@ -12,7 +12,7 @@ from training import renderer
 
 
 class Clips(NamedTuple):
-    """frames uint8 [n, T, 3, H, W]; keyboard [n, T, 4]; mouse [n, T, 2]; row f moves frame f to f + 1."""
+    """frames uint8 [n, T, 3, H, W]; keyboard [n, T, K]; mouse [n, T, 2]; row f moves frame f to f + 1."""
 
     frames: Tensor
     keyboard: Tensor
@@ -27,9 +27,11 @@ def to_float(frames: Tensor) -> Tensor:
 class Source:
     """Draws random plays of one mode at one size on one device."""
 
-    def __init__(self, device: str, height: int, width: int, *, compiled: bool = False):
+    def __init__(
+        self, device: str, height: int, width: int, mode: str = "universal", *, compiled: bool = False
+    ):
         """`compiled`: draw many times faster, after a minute of compiling."""
-        self.device, self.height, self.width = device, height, width
+        self.device, self.height, self.width, self.mode = device, height, width, mode
         draw = renderer.render_frames
         self.draw = torch.compile(draw, dynamic=False) if compiled else draw
         self.chunk = 1 if device == "cpu" else 64
@@ -38,11 +40,11 @@ class Source:
         """`count` clips of `frames` video frames; the seed and the count fix them."""
         begin = time.perf_counter()
         generator = torch.Generator().manual_seed(seed)
-        world = renderer.sample_worlds(count, generator, held_out=held_out)
-        world = world.to(self.device)
-        keyboard, mouse = (a.to(self.device) for a in renderer.sample_actions(count, frames, generator))
+        world = renderer.sample_worlds(count, generator, mode=self.mode, held_out=held_out).to(self.device)
+        keyboard, mouse = renderer.sample_actions(count, frames, generator, self.mode)
+        keyboard, mouse = keyboard.to(self.device), mouse.to(self.device)
         poses = renderer.integrate(world, renderer.sample_start(world, generator), keyboard, mouse)
         drawn = renderer.render(world, poses, self.height, self.width, chunk=self.chunk, frames=self.draw)
         rate = count * frames / (time.perf_counter() - begin)
-        print(f"drew {count} clips of {frames} frames, {rate:.0f} frames/s", flush=True)
+        print(f"{self.mode}: drew {count} clips of {frames} frames, {rate:.0f} frames/s", flush=True)
         return Clips(drawn, keyboard, mouse)

@@ -1,10 +1,13 @@
 """Stage 3: the transformer and its image encoder, by flow matching over encoded clips.
 
-    python -m training.dit --latents FILE [FILE ...] --out DIR --seconds 900
+    python -m training.dit --mode universal --latents FILE [FILE ...] --out DIR --seconds 900
 
 All blocks of a clip are trained at once: each noisy block attends to itself and to the clean blocks before
 it, exactly what it sees in play, where the clean pass has filled the caches. The model's own classes are used
 as they are; only the memory differs (`BlockContext`).
+
+With --start, training begins with another transformer's weights, say another mode's: what does not fit, and
+how the keyboard enters, is learnt anew.
 """
 
 from __future__ import annotations
@@ -12,13 +15,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from mgdemo.actions import MODES, Mode
 from mgdemo.config import ActionConfig, ImageEncoderConfig, SamplingConfig, TransformerConfig
 from mgdemo.model.action import Gain, window_rows
 from mgdemo.model.attention import attention
@@ -31,16 +36,17 @@ from training.latents import Latents
 from training.optim import Optimiser, Step, train_for
 
 CONTEXT_NOISE = 0.3  # most noise put on clean blocks, so that the model bears its own mistakes
+OWN_SHARE = 0.5  # share of clean blocks that the model itself has made, of the truth under much noise
 SAMPLER_SHARE = 0.65  # share of blocks at the sampler's own noise levels
 FAR = 3000  # latent frames: how far into a play a clip may pretend to be
 
 
-def tiny_config(keyboard_dim: int = 4, mouse: bool = True) -> tuple[TransformerConfig, ImageEncoderConfig]:
+def tiny_config(mode: Mode) -> tuple[TransformerConfig, ImageEncoderConfig]:
     image = ImageEncoderConfig(image_size=112, patch_size=14, dim=64, out_dim=64, num_heads=1, num_layers=2)
     action = ActionConfig(
         blocks=[0, 1, 2],
-        keyboard_dim_in=keyboard_dim,
-        enable_mouse=mouse,
+        keyboard_dim_in=mode.keyboard_dim,
+        enable_mouse=mode.has_mouse,
         heads_num=2,
         hidden_size=8,
         img_hidden_size=192,
@@ -53,6 +59,7 @@ def tiny_config(keyboard_dim: int = 4, mouse: bool = True) -> tuple[TransformerC
     return transformer, image
 
 
+PARTS = (("model.", "transformer"), ("visual.", "image_encoder"))  # the public files' prefixes and names
 SAMPLING = SamplingConfig(denoising_steps=[1000, 700, 350], timestep_shift=2.0, noise_scale=1.3)
 
 
@@ -130,6 +137,23 @@ class Model(torch.nn.Module):
         for unused in (encoder.transformer[-1], encoder.post_norm, encoder.head, *gains):
             unused.requires_grad_(False)
 
+    def load(self, folder: Path) -> list[str]:
+        """Take over what `save` wrote; of another mode's weights all that fit, but how the keyboard is read.
+
+        Returns the names of what was left as it is.
+        """
+        left = []
+        for prefix, name in PARTS:
+            part = getattr(self, name)
+            given = {k.removeprefix(prefix): t for k, t in load_file(folder / f"{name}.safetensors").items()}
+            own = part.state_dict()
+            fits = {k: t for k, t in given.items() if k in own and own[k].shape == t.shape}
+            if fits.keys() != own.keys():
+                fits = {k: t for k, t in fits.items() if "keyboard_embed" not in k}
+            part.load_state_dict(fits, strict=False)
+            left += [k for k in own if k not in fits]
+        return left
+
 
 class Batch(NamedTuple):
     """B clips of latents with everything random already drawn."""
@@ -138,10 +162,11 @@ class Batch(NamedTuple):
     condition: Tensor  # [B, 20, F, h, w]
     image: Tensor  # [B, 3, H, W] in [-1, 1]
     keyboard: Tensor  # [B, blocks, rows, K]
-    mouse: Tensor  # [B, blocks, rows, 2]
+    mouse: Tensor  # [B, blocks, rows, 2]; zero in modes without
     start: Tensor  # [B] latent frame of the clip's first
     noise: Tensor  # [2, B, 16, F, h, w] for the clean and the noisy copy
     sigma: Tensor  # [2, B, blocks]
+    own: Tensor  # [B, blocks] noise from which the model itself makes the clean copy; 0: it is the truth
     weight: Tensor  # [B, blocks] of each block's loss
 
 
@@ -150,18 +175,27 @@ def stack_blocks(t: Tensor, blocks: int) -> Tensor:
     return t.unflatten(2, (blocks, -1)).transpose(1, 2).flatten(0, 1)
 
 
-def flow_loss(model: Model, batch: Batch) -> Tensor:
-    """Mean squared error of the flow, weighted by sigma (between the x0 and the flow objective)."""
+def per_block(t: Tensor) -> Tensor:
+    """Values [B, blocks] shaped to broadcast over stacked blocks."""
+    return t.flatten().view(-1, 1, 1, 1, 1)
+
+
+def mixed(clean: Tensor, noise: Tensor, sigma: Tensor) -> Tensor:
+    """Stacked blocks under noise of `sigma` [B, blocks]."""
+    return torch.lerp(clean, noise, per_block(sigma))
+
+
+def flows(model: Model, batch: Batch, context: Tensor, noisy: Tensor, sigma: Tensor) -> Tensor:
+    """The flow of all blocks of a batch, each after the block before it in `context`.
+
+    context, noisy and the result are stacked blocks [B * blocks, 16, 3, h, w]; sigma [B, blocks] is that of
+    the noisy ones. The context is told timestep 0, whatever noise it bears, as in play.
+    """
     transformer = model.transformer
-    count, blocks = batch.sigma.shape[1:]
-    per_block = transformer.config.frames_per_block
-    sigma = batch.sigma.flatten().view(-1, 1, 1, 1, 1)
-    clean = stack_blocks(batch.latents, blocks).repeat(2, 1, 1, 1, 1)
-    noise = torch.cat([stack_blocks(n, blocks) for n in batch.noise])
-    noisy = (1 - sigma) * clean + sigma * noise
-    # The clean copy is told timestep 0, whatever noise it bears, as in play.
-    told = torch.cat((torch.zeros_like(batch.sigma[0]), batch.sigma[1])).flatten() * 1000
-    first = batch.start.view(-1, 1) + per_block * torch.arange(blocks, device=sigma.device)
+    count, blocks = sigma.shape
+    frames = transformer.config.frames_per_block
+    told = torch.cat((torch.zeros_like(sigma), sigma)).flatten() * 1000
+    first = batch.start.view(-1, 1) + frames * torch.arange(blocks, device=sigma.device)
     with torch.autocast(noisy.device.type, torch.bfloat16, enabled=noisy.is_cuda):
         inputs = transformer.block_inputs(
             first.flatten().repeat(2),
@@ -170,14 +204,35 @@ def flow_loss(model: Model, batch: Batch) -> Tensor:
             batch.mouse.flatten(0, 1).repeat(2, 1, 1),
         )
         memory = teacher_forcing(transformer, model.image_encoder(batch.image), count, blocks)
-        flow = transformer(noisy, told.view(-1, 1).expand(-1, per_block), inputs, memory)
-    half = len(flow) // 2
-    error = (flow[half:].float() - (noise - clean)[half:]).square().mean((1, 2, 3, 4))
+        both = torch.cat((context, noisy))
+        flow = transformer(both, told.view(-1, 1).expand(-1, frames), inputs, memory)
+    return flow[len(noisy) :].float()
+
+
+def flow_loss(model: Model, batch: Batch, *, resample: bool = False) -> Tensor:
+    """Mean squared error of the flow, weighted by sigma (between the x0 and the flow objective).
+
+    resample: where `batch.own` says so, blocks follow one that the model has made itself, as in play.
+    """
+    blocks = batch.sigma.shape[2]
+    clean = stack_blocks(batch.latents, blocks)
+    unlike, noise = (stack_blocks(n, blocks) for n in batch.noise)
+    context = mixed(clean, unlike, batch.sigma[0])
+    if resample:
+        with torch.no_grad():
+            veiled = mixed(clean, unlike, batch.own)
+            made = veiled - per_block(batch.own) * flows(model, batch, context, veiled, batch.own)
+            context = torch.where(per_block(batch.own) > 0, made, context)
+    flow = flows(model, batch, context, mixed(clean, noise, batch.sigma[1]), batch.sigma[1])
+    error = (flow - (noise - clean)).square().mean((1, 2, 3, 4))
     return (error * batch.sigma[1].flatten() * batch.weight.flatten()).mean() / batch.weight.mean()
 
 
-def draw_batch(data: Latents, batch: int, rows: int, levels: Tensor) -> Batch:
-    """A random batch; `levels` are the sampler's noise levels, `rows` those of a block's actions."""
+def draw_batch(data: Latents, batch: int, rows: int, levels: Tensor) -> tuple[Batch, Tensor]:
+    """A random batch and which clips it is of.
+
+    `levels` are the sampler's noise levels, `rows` those of a block's actions.
+    """
     device, blocks = data.latents.device, data.latents.shape[2] // 3
     pick = torch.randint(len(data.latents), (batch,), device=device)
     latents = data.latents[pick].float()
@@ -196,9 +251,12 @@ def draw_batch(data: Latents, batch: int, rows: int, levels: Tensor) -> Batch:
     noisy = torch.where(torch.rand(batch, blocks, device=device) < SAMPLER_SHARE, level, free)
     clean = torch.rand(batch, blocks, device=device) * CONTEXT_NOISE
     clean = clean * (torch.rand(batch, blocks, device=device) < 0.5)
+    low = levels[1:] if len(levels) > 1 else levels  # of pure noise it would make another place
+    own = low[torch.randint(len(low), (batch, blocks), device=device)]
+    own = own * (torch.rand(batch, blocks, device=device) < OWN_SHARE)
     weight = torch.ones(batch, blocks, device=device)
     weight[:, 0] = (~later).float()  # far into a play, a block without the one before it is never made
-    return Batch(
+    drawn = Batch(
         latents,
         torch.cat((mask, grey), dim=1),
         clips.to_float(data.image[pick]),
@@ -207,8 +265,10 @@ def draw_batch(data: Latents, batch: int, rows: int, levels: Tensor) -> Batch:
         start,
         torch.randn(2, *latents.shape, device=device),
         torch.stack((clean, noisy)),
+        own,
         weight,
     )
+    return drawn, pick
 
 
 def train(
@@ -218,60 +278,75 @@ def train(
     *,
     steps: int = 0,
     batch: int,
+    muon: float = 0.015,
+    resample_from: float = 0.4,
     report: float = 20.0,
     every: float = math.inf,
     keep: Callable[[], None] = lambda: None,
 ) -> int:
     """Train for `seconds` (or so many `steps`) on random batches of clips; returns the number of steps.
 
-    Every `every` seconds `keep` is called. Then and at the end the model holds its averaged weights.
+    From the share `resample_from` of the way on, contexts are of the model's own making. Every `every`
+    seconds `keep` is called. Then and at the end the model holds its averaged weights.
     """
     device = data.latents.device
-    optimiser = Optimiser(model, muon=0.015)
+    optimiser = Optimiser(model, muon=muon, adamw=muon / 5)
     levels = Schedule.of(SAMPLING).sigmas.to(device)
     rows = window_rows(model.transformer.config.action_config, model.transformer.config.frames_per_block)
-    if device.type == "cuda":
-        for block in model.transformer.blocks:
-            block.compile(dynamic=False)
-    run = Step(lambda **inputs: flow_loss(model, Batch(**inputs)), optimiser)
+    compile_blocks(model)
 
-    def step(_index: int) -> Tensor:
-        return run(**draw_batch(data, batch, rows, levels)._asdict())
+    def loss(resample: bool, **inputs: Tensor) -> Tensor:
+        return flow_loss(model, Batch(**inputs), resample=resample)
+
+    run = {resample: Step(partial(loss, resample), optimiser) for resample in (False, True)}
+
+    def step(_index: int, done: float) -> Tensor:
+        return run[done >= resample_from](**draw_batch(data, batch, rows, levels)[0]._asdict())
 
     return train_for(
         "dit", optimiser, step, seconds=seconds, steps=steps, report=report, every=every, keep=keep
     )
 
 
+def compile_blocks(model: Model) -> None:
+    """On a GPU: one kernel where plain PyTorch launches many."""
+    if model.transformer.device.type == "cuda":
+        for block in model.transformer.blocks:
+            block.compile(dynamic=False)
+
+
 def save(model: Model, folder: Path) -> None:
     """The weights in fp16, in the layout of the published files."""
     folder.mkdir(parents=True, exist_ok=True)
-    for part, prefix, name in (
-        (model.transformer, "model.", "transformer"),
-        (model.image_encoder, "visual.", "image_encoder"),
-    ):
+    for prefix, name in PARTS:
+        part = getattr(model, name)
         tensors = {prefix + k: v.detach().half().contiguous() for k, v in part.state_dict().items()}
         save_file(tensors, folder / f"{name}.safetensors")
 
 
 def main() -> None:
-    parser = command(__doc__)
+    parser = command(__doc__, mode=True)
     parser.add_argument("--latents", type=Path, nargs="+", required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seconds", type=float, default=900)
     parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--start", type=Path, help="a folder with weights to begin with")
+    parser.add_argument("--rate", type=float, default=0.015, help="learning rate of the matrices")
     args = parser.parse_args()
     device = best_device()
     torch.manual_seed(0)
     torch.set_float32_matmul_precision("high")
     data = Latents.load(args.latents, device)
     print(f"{len(data.latents)} clips; latent std {float(data.latents[:200].float().std()):.3f}", flush=True)
-    model = Model(*tiny_config()).to(device)
+    model = Model(*tiny_config(MODES[args.mode]))
+    if args.start:
+        print(f"learnt anew: {', '.join(model.load(args.start))}", flush=True)
+    model.to(device)
 
     def keep() -> None:
         save(model, args.out)
 
-    steps = train(model, data, args.seconds, batch=args.batch, every=100, keep=keep)
+    steps = train(model, data, args.seconds, batch=args.batch, muon=args.rate, every=100, keep=keep)
     print(f"trained {steps} steps of {args.batch} clips", flush=True)
     keep()
 

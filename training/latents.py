@@ -1,6 +1,6 @@
 """Stage 2: clips encoded once, as the transformer's training data.
 
-    python -m training.latents --vae DIR --out FILE --clips 4800 --seed 10
+    python -m training.latents --mode universal --vae DIR --out FILE --clips 4800 --seed 10
 
 Files made with different seeds hold different clips, and can be trained on together.
 """
@@ -30,7 +30,7 @@ class Latents(NamedTuple):
     latents: Tensor  # float16 [n, 16, F, h, w], normalised
     grey: Tensor  # the same of the first frame followed by grey: the condition of a play
     image: Tensor  # uint8 [n, 3, H, W], the first frame
-    keyboard: Tensor  # [n, T, 4]
+    keyboard: Tensor  # [n, T, K]
     mouse: Tensor  # [n, T, 2]
 
     @classmethod
@@ -62,7 +62,7 @@ def join(parts: list[Latents]) -> Latents:
 
 
 def main() -> None:
-    parser = command(__doc__)
+    parser = command(__doc__, mode=True)
     parser.add_argument("--vae", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--clips", type=int, default=4800)
@@ -70,7 +70,7 @@ def main() -> None:
     args = parser.parse_args()
     device = best_device()
     vae = load(args.vae, device)
-    source = clips.Source(device, HEIGHT, WIDTH, compiled=device == "cuda")
+    source = clips.Source(device, HEIGHT, WIDTH, args.mode, compiled=device == "cuda")
     parts = []
     for first in range(0, args.clips, PART):
         made = source.clips(min(PART, args.clips - first), FRAMES, seed=1000 * args.seed + len(parts))

@@ -1,7 +1,15 @@
-"""Motion in the procedural world: poses from actions, and random starts and actions to train on.
+"""Motion in the procedural worlds: poses from actions, and random starts and actions to train on.
 
-A pose is (x, z, yaw, pitch), in units and radians: yaw 0 looks along +z, yaw grows to the right, pitch grows
-upwards. The action of video frame f moves frame f to frame f+1: the last row of a clip moves nothing.
+A pose is a row of numbers, in units and radians, named by `POSE[mode]`. The first five are the camera's: x,
+z, yaw (0 looks along +z, growing to the right), pitch (growing upwards) and the eye's height; the rest is
+what else must be known to go on. The action of video frame f moves frame f to frame f+1: the last row of a
+clip moves nothing.
+
+universal   walking, with things that push one out.
+gta_drive   a car, seen from behind. It is at full speed, and stands, a quarter of a second after the key;
+            steering alone makes it creep. Speed and lock follow from the last few actions alone.
+templerun   always running. A jump is an arc of 12 frames, a turn a quarter circle of 12, and neither is
+            interrupted; sliding and stepping aside last as long as they are held, and 5 frames more.
 """
 
 from __future__ import annotations
@@ -11,24 +19,137 @@ import math
 import torch
 from torch import Tensor
 
-from training.places import CELL, HELD_OUT, World, make_world, objects_at, path_distance
+from mgdemo.actions import MODES, ActionTrack
+from training.places import CELL, HELD_OUT, World, make_world, objects_at, path_distance, value_of
 from training.themes import THEMES
 
-CLEARANCE = 0.8  # the camera stays this far from what is solid
-SPEED = 0.10  # units a frame
+CAMERA = ("x", "z", "yaw", "pitch", "eye")
+POSE = {
+    "universal": CAMERA,
+    "gta_drive": (*CAMERA, "speed", "steer", "brake"),
+    # `base` is the place on the causeway's middle, `side` the way from there to the camera, `low` how far one
+    # has ducked, `jump` and `turn` the frames that are left of them, `old` and `new` are the stretches of
+    # causeway before and after the latest corner (a place on the middle, the heading), `count` the corners.
+    "templerun": (
+        *CAMERA, "base_x", "base_z", "side", "low", "jump", "turn", "frame",
+        "old_x", "old_z", "old_yaw", "new_x", "new_z", "new_yaw", "count",
+    ),
+}  # fmt: skip
+EYE = {"universal": 1.0, "gta_drive": 1.3, "templerun": 1.0}
+PITCH = {"universal": 0.0, "gta_drive": -0.09, "templerun": -0.10}  # of a start
 TURN = math.radians(15)  # radians a frame for a mouse value of 1, so 1.5 degrees for 0.1
+
+CLEARANCE = 0.8  # universal: the camera stays this far from what is solid
+SPEED = 0.10  # units a frame
 PITCH_LIMIT = math.radians(18)  # the horizon stays in the picture
+
+TOP_SPEED, REVERSE, CREEP = 0.20, 0.5, 0.35  # gta_drive: units a frame, and shares of that
+TO_TOP = 6  # frames
+TO_LOCK = 4
+LEVER = 3.4  # from the camera to the car's rear axle, about which it turns
+
+RUN_SPEED = 0.15  # templerun: units a frame
+ARC = 12  # frames of a jump or a turn: one block
+RADIUS = ARC * RUN_SPEED / (math.pi / 2)  # of a turn
+JUMP, DUCK, STEP = 0.85, 0.55, 0.75  # heights of a jump and a slide, width of a step to the side, in units
+LANE = 1.15  # gta_drive: from the middle of a road to that of its right lane
+REACT = 5  # frames to duck or to step aside
 
 
 def step(world: World, pose: Tensor, keyboard: Tensor, mouse: Tensor) -> Tensor:
-    """The next pose [B, 4]; keyboard [B, 4] is forward, back, left, right, mouse [B, 2] pitch and yaw."""
-    x, z, yaw, pitch = pose.unbind(-1)
+    """The next pose [B, len(POSE[mode])] under actions [B, K] and [B, 2], as mgdemo.actions defines them.
+
+    Modes without a camera have a mouse, too, in all of this package; it is zero there and means nothing.
+    """
+    return _STEPS[world.mode](world, pose, keyboard, mouse)
+
+
+def _walk(world: World, pose: Tensor, keyboard: Tensor, mouse: Tensor) -> Tensor:
+    x, z, yaw, pitch, eye = pose.unbind(-1)
     ahead, side = keyboard[:, 0] - keyboard[:, 1], keyboard[:, 3] - keyboard[:, 2]
     scale = SPEED / torch.sqrt(ahead**2 + side**2).clamp(min=1)
     sin, cos = yaw.sin(), yaw.cos()
     x, z = push_out(world, x + (ahead * sin + side * cos) * scale, z + (ahead * cos - side * sin) * scale)
     pitch = (pitch + mouse[:, 0] * TURN).clamp(-PITCH_LIMIT, PITCH_LIMIT)
-    return torch.stack([x, z, yaw + mouse[:, 1] * TURN, pitch], -1)
+    return torch.stack([x, z, yaw + mouse[:, 1] * TURN, pitch, eye], -1)
+
+
+def _toward(value: Tensor, target: Tensor, most: float) -> Tensor:
+    return value + (target - value).clamp(-most, most)
+
+
+def _drive(world: World, pose: Tensor, keyboard: Tensor, mouse: Tensor) -> Tensor:
+    x, z, yaw, pitch, eye, speed, steer, _ = pose.unbind(-1)
+    gas, brake = keyboard.unbind(-1)
+    lock = (mouse[:, 1] * 10).clamp(-3, 3)
+    pedals = gas - REVERSE * brake
+    idle = (gas + brake == 0) * lock.abs().clamp(max=1) * CREEP
+    speed = _toward(speed, TOP_SPEED * torch.where(gas * brake > 0, 0.0, pedals + idle), TOP_SPEED / TO_TOP)
+    steer = _toward(steer, lock, 1 / TO_LOCK)
+    # Slow cars turn less, and backing cars the other way.
+    turned = yaw + steer * 0.1 * TURN * (speed / (REVERSE * TOP_SPEED)).clamp(-1, 1)
+    middle = (yaw + turned) / 2
+    x = x + LEVER * (yaw.sin() - turned.sin()) + speed * middle.sin()
+    z = z + LEVER * (yaw.cos() - turned.cos()) + speed * middle.cos()
+    car_x, car_z = x + LEVER * turned.sin(), z + LEVER * turned.cos()
+    free_x, free_z = push_out(world, car_x, car_z)
+    x, z = push_out(world, x + (free_x - car_x), z + (free_z - car_z))
+    return torch.stack([x, z, turned, pitch, eye, speed, steer, brake], -1)
+
+
+def _run(world: World, pose: Tensor, keyboard: Tensor, _mouse: Tensor) -> Tensor:
+    (_, _, yaw, _, _, base_x, base_z, side, low, jump, turn, frame,
+     old_x, old_z, old_yaw, new_x, new_z, new_yaw, count) = pose.unbind(-1)  # fmt: skip
+    _, up, down, turn_left, turn_right, left, right = keyboard.unbind(-1)
+    free = (jump == 0) & (turn == 0)
+    jump = torch.where(free & (up > 0), ARC, jump)
+    turning = free & (turn_left + turn_right > 0)
+    way = turn_right - turn_left
+    turn = torch.where(turning, ARC * way, turn)
+    # The causeway bends where the turn leads: its corner is one radius ahead.
+    sin, cos = new_yaw.sin(), new_yaw.cos()
+    old_x, old_z, old_yaw = (
+        torch.where(turning, a, b) for a, b in ((new_x, old_x), (new_z, old_z), (new_yaw, old_yaw))
+    )
+    new_x = torch.where(turning, base_x + RADIUS * sin, new_x)
+    new_z = torch.where(turning, base_z + RADIUS * cos, new_z)
+    new_yaw = torch.where(turning, new_yaw + way * math.pi / 2, new_yaw)
+    count = count + turning
+
+    still = free.float() * (1 - turning.float())
+    side = _toward(side, (right - left) * STEP * still, STEP / REACT)
+    low = _toward(low, down * still, 1 / REACT)
+    jump, before, turn = (jump - 1).clamp(min=0), turn, turn - turn.sign()
+    turned = yaw + (before - turn) * (math.pi / 2 / ARC)
+    middle = (yaw + turned) / 2
+    # Pull back onto the middle of the causeway what rounding has moved off it.
+    base_x, base_z = base_x + RUN_SPEED * middle.sin(), base_z + RUN_SPEED * middle.cos()
+    off = (base_x - new_x) * new_yaw.cos() - (base_z - new_z) * new_yaw.sin()
+    off = torch.where(turn == 0, off, 0.0)
+    base_x, base_z = base_x - off * new_yaw.cos(), base_z + off * new_yaw.sin()
+    turned = torch.where(turn == 0, new_yaw, turned)
+    frame = torch.remainder(frame + 1, ARC)
+    return torch.cat([
+        run_camera(base_x, base_z, turned, side, low, jump, frame),
+        torch.stack([base_x, base_z, side, low, jump, turn, frame, old_x, old_z, old_yaw, new_x, new_z,
+                     new_yaw, count], -1),
+    ], -1)  # fmt: skip
+
+
+def run_camera(
+    x: Tensor, z: Tensor, yaw: Tensor, side: Tensor, low: Tensor, jump: Tensor, frame: Tensor
+) -> Tensor:
+    """The camera [B, 5] of a runner; it bobs twice in 12 frames, but not in the air or on the ground."""
+    air = jump * (ARC - jump) * (4 / ARC**2)
+    phase = frame * (2 * math.pi / ARC)
+    calm = (1 - low) * (jump == 0)
+    sway = side + 0.025 * phase.sin() * calm
+    eye = EYE["templerun"] + JUMP * air - DUCK * low + 0.045 * (2 * phase).sin() * calm
+    pitch = PITCH["templerun"] - 0.10 * air + 0.05 * low
+    return torch.stack([x + sway * yaw.cos(), z - sway * yaw.sin(), yaw, pitch, eye], -1)
+
+
+_STEPS = {"universal": _walk, "gta_drive": _drive, "templerun": _run}
 
 
 def push_out(world: World, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
@@ -46,11 +167,24 @@ def push_out(world: World, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def integrate(world: World, start: Tensor, keyboard: Tensor, mouse: Tensor) -> Tensor:
-    """Poses [B, T, 4] of clips that begin at `start` [B, 4] under actions [B, T, 4] and [B, T, 2]."""
+    """Poses [B, T, P] of clips that begin at `start` [B, P] under actions [B, T, K] and [B, T, 2]."""
     poses = [start]
     for frame in range(keyboard.shape[1] - 1):
         poses.append(step(world, poses[-1], keyboard[:, frame], mouse[:, frame]))
     return torch.stack(poses, 1)
+
+
+def as_tensors(tracks: list[ActionTrack]) -> tuple[Tensor, Tensor]:
+    """The rows of tracks of one mode and length, as `integrate` takes them."""
+    keyboard = torch.stack([torch.tensor(track.keyboard) for track in tracks])
+    if tracks[0].mouse is None:
+        return keyboard, torch.zeros(*keyboard.shape[:2], 2)
+    return keyboard, torch.stack([torch.tensor(track.mouse) for track in tracks])
+
+
+def as_track(mode: str, keyboard: Tensor, mouse: Tensor) -> ActionTrack:
+    """The inverse of `as_tensors`, for one clip's rows [T, K] and [T, 2]."""
+    return ActionTrack(mode, keyboard.numpy(), mouse.numpy() if MODES[mode].has_mouse else None)
 
 
 def _draw(generator: torch.Generator, *shape: int) -> Tensor:
@@ -58,24 +192,34 @@ def _draw(generator: torch.Generator, *shape: int) -> Tensor:
 
 
 def sample_worlds(
-    batch: int, generator: torch.Generator, *, held_out: bool = False, themes: tuple[str, ...] | None = None
+    batch: int,
+    generator: torch.Generator,
+    *,
+    mode: str = "universal",
+    held_out: bool = False,
+    themes: tuple[str, ...] | None = None,
 ) -> World:
     """Random places on the CPU, of the named themes (default all), never of the other side of the split."""
-    names = [theme.name for theme in THEMES]
+    names = [theme.name for theme in THEMES[mode]]
     if unknown := set(themes or ()) - set(names):
         raise ValueError(f"No theme is called {sorted(unknown)[0]!r}; there are {', '.join(names)}.")
     chosen = torch.tensor([names.index(name) for name in themes or names])
     seed = torch.randint(0, 2**31 // HELD_OUT, (batch,), generator=generator) * HELD_OUT
     if not held_out:
         seed += torch.randint(1, HELD_OUT, (batch,), generator=generator)
-    return make_world(seed, chosen[torch.randint(0, len(chosen), (batch,), generator=generator)])
+    return make_world(seed, chosen[torch.randint(0, len(chosen), (batch,), generator=generator)], mode)
 
 
-def sample_start(world: World, generator: torch.Generator, *, candidates: int = 12) -> Tensor:
-    """A start pose [B, 4] per place: on free ground, level, with things to see and none in the way.
+def sample_start(world: World, generator: torch.Generator) -> Tensor:
+    """A start pose [B, P] per place: on free ground, on a road's right lane, or running.
 
     Draws on the generator's device (the CPU) and returns poses on the world's.
     """
+    return _STARTS[world.mode](world, generator)
+
+
+def _stand(world: World, generator: torch.Generator, candidates: int = 12) -> Tensor:
+    """Level, with things to see and none in the way."""
     device, batch = world.seed.device, world.seed.shape[0]
     many = world.repeat(candidates)
     spot = ((_draw(generator, batch * candidates, 3) - 0.5) * torch.tensor([800.0, 800.0, 2 * math.pi])).to(
@@ -98,12 +242,44 @@ def sample_start(world: World, generator: torch.Generator, *, candidates: int = 
     score = good.sum(1).clamp(max=3) + path + 0.5 * _draw(generator, batch * candidates).to(device)
     best = (score - 4 * blocked.float().sum(1)).view(batch, candidates).argmax(1)
     index = best + torch.arange(batch, device=device) * candidates
-    return torch.stack([x, z, yaw, torch.zeros_like(x)], 1)[index]
+    return _camera(world, x[index], z[index], yaw[index])
 
 
-# Shares of what is held for a stretch: (keyboard, mouse, share).
-_MOVES = {"W": (1, 0, 0, 0), "S": (0, 1, 0, 0), "A": (0, 0, 1, 0), "D": (0, 0, 0, 1), "": (0, 0, 0, 0)}
-_MOVES |= {"WA": (1, 0, 1, 0), "WD": (1, 0, 0, 1), "SA": (0, 1, 1, 0), "SD": (0, 1, 0, 1)}
+def _camera(world: World, x: Tensor, z: Tensor, yaw: Tensor) -> Tensor:
+    return torch.stack([x, z, yaw, x * 0 + PITCH[world.mode], x * 0 + EYE[world.mode]], 1)
+
+
+def _park(world: World, generator: torch.Generator) -> Tensor:
+    """On the right lane of a road, looking along it."""
+    batch = len(world.seed)
+    u, v, w, jitter = _draw(generator, batch, 4).to(world.seed.device).unbind(1)
+    quarter = torch.floor(w * 3.999)
+    period = value_of(world, "streets", u) * CELL
+    across = (torch.floor(u * 80) - 40) * period + CELL / 2  # the middle of a road
+    along = (torch.floor(v * 80) - 40 + 0.15 + 0.5 * jitter) * period  # not upon a crossing
+    yaw = quarter * (math.pi / 2)
+    sin, cos = yaw.sin().round(), yaw.cos().round()
+    x = torch.where(cos != 0, across + LANE * cos, along)
+    z = torch.where(cos != 0, along, across - LANE * sin)
+    still = torch.zeros(batch, 3, device=x.device)
+    return torch.cat([_camera(world, x, z, yaw + (w * 7 % 1 - 0.5) * 0.08), still], 1)
+
+
+def _be_running(world: World, generator: torch.Generator) -> Tensor:
+    batch = len(world.seed)
+    u, v, w = _draw(generator, batch, 3).to(world.seed.device).unbind(1)
+    x, z, yaw, no = (u - 0.5) * 800, (v - 0.5) * 800, w * 2 * math.pi, u * 0
+    camera = run_camera(x, z, yaw, no, no, no, no)
+    first = x - 2.5 * yaw.sin(), z - 2.5 * yaw.cos(), yaw  # just past what stands beside the causeway
+    return torch.cat([camera, torch.stack([x, z, *[no] * 5, *first, *first, no], 1)], 1)
+
+
+_STARTS = {"universal": _stand, "gta_drive": _park, "templerun": _be_running}
+
+
+# What is held for a stretch, and how often: rows of (keyboard, mouse, share), the mouse in held camera keys.
+_WALKS = {"W": (1, 0, 0, 0), "S": (0, 1, 0, 0), "A": (0, 0, 1, 0), "D": (0, 0, 0, 1), "": (0, 0, 0, 0)}
+_WALKS |= {"WA": (1, 0, 1, 0), "WD": (1, 0, 0, 1), "SA": (0, 1, 1, 0), "SD": (0, 1, 0, 1)}
 _LOOKS = {"": (0, 0), "left": (0, -1), "right": (0, 1), "up": (1, 0), "down": (-1, 0)}
 _LOOKS |= {"up left": (1, -1), "up right": (1, 1), "down left": (-1, -1), "down right": (-1, 1)}
 _SHARES = {
@@ -112,25 +288,49 @@ _SHARES = {
     ("SA", ""): 0.7, ("SD", ""): 0.7, ("A", "right"): 1.3, ("D", "left"): 1.3, ("A", "left"): 1.3,
     ("D", "right"): 1.3, ("S", "left"): 1, ("S", "right"): 1, ("W", "up"): 1, ("W", "down"): 1,
 }  # fmt: skip
-_RARE = 4.0  # shared by all other pairs
+_RARE = 4.0 / (len(_WALKS) * len(_LOOKS) - len(_SHARES))  # each of all the other pairs
+_PEDALS = {
+    (1, 0): (20, 12),
+    (0, 1): (8, 4),
+    (0, 0): (14, 6),
+    (1, 1): (0.6, 0.2),
+}  # straight, steered each way
+_HELD = {
+    "universal": [
+        (_WALKS[walk], _LOOKS[look], _SHARES.get((walk, look), _RARE)) for walk in _WALKS for look in _LOOKS
+    ],
+    "gta_drive": [
+        (keys, (0, steer), shares[abs(steer)]) for keys, shares in _PEDALS.items() for steer in (-1, 0, 1)
+    ],
+    "templerun": [
+        (tuple(float(i == hot) for i in range(7)), (0, 0), share)
+        for hot, share in enumerate((26, 15, 13, 10, 10, 13, 13))
+    ],
+}
+_ANALOGUE = 0.12  # share of the stretches in which the camera moves by more or less than a held key does
 
 
-def sample_actions(batch: int, frames: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Random plays: keyboard [B, T, 4] and mouse [B, T, 2] on the CPU, controls held for 4 to 36 frames.
+def sample_actions(
+    batch: int, frames: int, generator: torch.Generator, mode: str = "universal"
+) -> tuple[Tensor, Tensor]:
+    """Random plays: keyboard [B, T, K] and mouse [B, T, 2] on the CPU.
 
-    In 70 % of the clips the controls change only where a block begins (frames 9, 21, 33 and so on).
+    Controls are held for 4 to 36 frames; in 70 % of the clips they change only where a block begins (frames
+    9, 21, 33 and so on). Now and then the camera moves as a mouse or a stick would move it, 0.3 to 2 times as
+    fast as a held key does.
     """
-    pairs = [(move, look) for move in _MOVES for look in _LOOKS]
-    rare = _RARE / (len(pairs) - len(_SHARES))
-    shares = torch.tensor([_SHARES.get(pair, rare) for pair in pairs])
+    keyboards, mice, shares = zip(*_HELD[mode], strict=True)
     stretches = frames // 4 + 2
-    choice = torch.multinomial(shares, batch * stretches, replacement=True, generator=generator)
+    choice = torch.multinomial(
+        torch.tensor(shares, dtype=torch.float32), batch * stretches, replacement=True, generator=generator
+    ).view(batch, stretches)
     length = torch.randint(4, 37, (batch, stretches), generator=generator)
     blocks = torch.randint(1, 4, (batch, stretches), generator=generator) * 12
     blocks[:, 0] -= 3
     length = torch.where(_draw(generator, batch, 1) < 0.7, blocks, length)
     stretch = torch.searchsorted(length.cumsum(1), torch.arange(frames).repeat(batch, 1), right=True)
-    held = choice.view(batch, stretches).gather(1, stretch)
-    keyboard = torch.tensor([_MOVES[move] for move, _ in pairs], dtype=torch.float32)
-    mouse = torch.tensor([_LOOKS[look] for _, look in pairs], dtype=torch.float32) * 0.1
-    return keyboard[held], mouse[held]
+    held = choice.gather(1, stretch)
+    keyboard = torch.tensor(keyboards, dtype=torch.float32)[held]
+    odd = _draw(generator, batch, stretches) < _ANALOGUE
+    pace = torch.where(odd, 0.3 * (2 / 0.3) ** _draw(generator, batch, stretches), 1.0).gather(1, stretch)
+    return keyboard, torch.tensor(mice, dtype=torch.float32)[held] * 0.1 * pace.unsqueeze(-1)

@@ -145,7 +145,7 @@ def trapezoid(done: float, *, rise: float = 0.02, fall: float = 0.5) -> float:
 def train_for(
     name: str,
     optimiser: Optimiser,
-    step: Callable[[int], Tensor],
+    step: Callable[[int, float], Tensor],
     *,
     seconds: float = math.inf,
     steps: int = 0,
@@ -153,7 +153,7 @@ def train_for(
     every: float = math.inf,
     keep: Callable[[], None] = lambda: None,
 ) -> int:
-    """Call step(0), step(1) and so on, each returning its loss, for `seconds`, or so many `steps` if given.
+    """Call step(index, share done), which returns its loss, for `seconds`, or `steps` times if given.
 
     Every `report` seconds the mean loss is printed, every `every` seconds `keep` is called, with the averaged
     weights in place; so they are at the end. Returns the number of steps.
@@ -162,7 +162,7 @@ def train_for(
     count, mean = 0, None
     while (done := count / steps if steps else (time.perf_counter() - begin) / seconds) < 1:
         optimiser.set_factor(trapezoid(done))
-        value = step(count)
+        value = step(count, done)
         count += 1
         mean = value.clone() if mean is None else mean.lerp_(value, 0.02)
         if count % 50 == 0 and value.is_cuda:

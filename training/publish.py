@@ -1,29 +1,42 @@
 """Last stage: put trained weights, their configuration and start images where the program finds them.
 
-    python -m training.publish --vae DIR --dit DIR --starts 9
+    python -m training.publish --mode gta_drive --vae DIR --dit DIR --starts 9
 
-Writes worlds/universal/*.safetensors and configs/universal-tiny.yaml and, with --starts, draws so many
-new start images of unseen places in worlds/universal/start/.
+Writes worlds/MODE/*.safetensors and configs/MODE-tiny.yaml and, with --starts, draws so many new start
+images of unseen places in worlds/MODE/start/. All modes share the VAE in worlds/universal: with a new one,
+publish all.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import yaml
 
+from mgdemo.actions import MODES
 from mgdemo.config import CONFIGS, CheckpointConfig, FilesConfig, VAEConfig
 from training import command, renderer
 from training.dit import SAMPLING, tiny_config
 from training.vae import HEIGHT, WIDTH
 
+TITLES = {
+    "universal": "Small places (embedded)",
+    "gta_drive": "Small town (embedded)",
+    "templerun": "Small causeways (embedded)",
+}
+KNOWN = {
+    "universal": "its own meadow, desert and snow",
+    "gta_drive": "its own suburb, night city and highway",
+    "templerun": "its own jungle, lava and clouds",
+}
 NOTE = (
-    "Preview world: a tiny model that knows only its own meadow, desert and snow, and paints them softly. "
+    "Preview world: a tiny model that knows only {}, and paints them softly. "
     "Places do not stay as they were once you have turned away."
 )
+VAE_HOME = "universal"
 
 
 def differing(value: dict, default: dict) -> dict:
@@ -38,38 +51,48 @@ def differing(value: dict, default: dict) -> dict:
     return out
 
 
-def configuration(vae: dict) -> CheckpointConfig:
+def configuration(
+    vae: dict, mode: str = "universal", noise_scale: float = SAMPLING.noise_scale
+) -> CheckpointConfig:
     """The checkpoint's, around a VAE's as stage 1 wrote it."""
-    transformer, image_encoder = tiny_config()
+    transformer, image_encoder = tiny_config(MODES[mode])
     config = VAEConfig(**vae)
     config.latent_mean = [round(x, 6) for x in config.latent_mean]
     config.latent_std = [round(x, 6) for x in config.latent_std]
     return CheckpointConfig(
-        name="universal-tiny",
-        title="Small places (embedded)",
-        mode="universal",
-        note=NOTE,
+        name=f"{mode}-tiny",
+        title=TITLES[mode],
+        mode=mode,
+        note=NOTE.format(KNOWN[mode]),
         height=HEIGHT,
         width=WIDTH,
         files=FilesConfig(
-            folder="worlds/universal",
+            folder=f"worlds/{mode}",
             transformer="transformer.safetensors",
-            vae="vae.safetensors",
+            vae="vae.safetensors" if mode == VAE_HOME else f"../{VAE_HOME}/vae.safetensors",
             image_encoder="image_encoder.safetensors",
         ),
         transformer=transformer,
         vae=config,
         image_encoder=image_encoder,
-        sampling=SAMPLING,
+        sampling=replace(SAMPLING, noise_scale=noise_scale),
     )
 
 
-def publish(vae: Path, dit: Path, root: Path, starts: int = 0) -> None:
-    """Copy the weights in the folders of stages 1 and 3 into the program at `root`, with all they need."""
-    config = configuration(json.loads((vae / "vae.json").read_text())["config"])
+def publish(
+    vae: Path,
+    dit: Path,
+    root: Path,
+    mode: str = "universal",
+    starts: int = 0,
+    noise_scale: float = SAMPLING.noise_scale,
+) -> None:
+    """Copy the weights of stages 1 and 3 or 4 into the program at `root`, with all they need."""
+    config = configuration(json.loads((vae / "vae.json").read_text())["config"], mode, noise_scale)
     folder = root / config.files.folder
-    folder.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(vae / config.files.vae, folder / config.files.vae)
+    for home in (folder, folder.parent / VAE_HOME):
+        home.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(vae / "vae.safetensors", folder / config.files.vae)
     for name in (config.files.transformer, config.files.image_encoder):
         shutil.copyfile(dit / name, folder / name)
     text = yaml.safe_dump(
@@ -82,17 +105,20 @@ def publish(vae: Path, dit: Path, root: Path, starts: int = 0) -> None:
     configs.mkdir(exist_ok=True)
     (configs / f"{config.name}.yaml").write_text(text)
     if starts:
-        renderer.start_images(str(folder / "start"), starts, height=HEIGHT, width=WIDTH)
+        renderer.start_images(str(folder / "start"), starts, mode, height=HEIGHT, width=WIDTH)
 
 
 def main() -> None:
-    parser = command(__doc__)
+    parser = command(__doc__, mode=True)
     parser.add_argument("--vae", type=Path, required=True)
     parser.add_argument("--dit", type=Path, required=True)
     parser.add_argument("--starts", type=int, default=0, help="start images to draw anew")
+    parser.add_argument(
+        "--noise-scale", type=float, default=SAMPLING.noise_scale, help="1 for a model that was finished"
+    )
     parser.add_argument("--root", type=Path, default=CONFIGS.parent, help="default: this program")
     args = parser.parse_args()
-    publish(args.vae, args.dit, args.root, args.starts)
+    publish(args.vae, args.dit, args.root, args.mode, args.starts, args.noise_scale)
 
 
 if __name__ == "__main__":

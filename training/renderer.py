@@ -3,19 +3,19 @@
     generator = torch.Generator().manual_seed(0)
     world = sample_worlds(8, generator)                          # 8 places; .to("cuda") moves them
     keyboard, mouse = sample_actions(8, 81, generator)           # [8, 81, 4], [8, 81, 2]
-    poses = integrate(world, sample_start(world, generator), keyboard, mouse)   # [8, 81, 4]
+    poses = integrate(world, sample_start(world, generator), keyboard, mouse)   # [8, 81, 5]
     frames = render(world, poses, 144, 256)                      # uint8 [8, 81, 3, 144, 256]
 
 `render_frames` is a pure function of tensors with fixed trip counts, made for `torch.compile`; `render` cuts
 a batch of clips into equal pieces for it.
 
-The eye is 1.0 above the ground. The camera is a shift lens: pitch moves the picture along the vertical and
+The camera is a shift lens: pitch moves the picture along the vertical and
 leaves upright lines upright, so a column of pixels lies in one upright plane of the world. That makes drawing
 cheap: objects are found once a column, and each is cut by the column's plane. Every pixel is the mean of four
 samples, and detail finer than a sample fades out before it is drawn, so nothing shimmers.
 
-    python -m training.renderer --contact-sheet sheet.png
-    python -m training.renderer --start-images DIR --count 8
+    python -m training.renderer --mode gta_drive --contact-sheet sheet.png
+    python -m training.renderer --mode gta_drive --film-strip strip.png
 """
 
 from __future__ import annotations
@@ -28,29 +28,46 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor
 
-from training.motion import CLEARANCE, integrate, push_out, sample_actions, sample_start, sample_worlds, step
+from mgdemo.actions import MODES, ActionTrack
+from training import car, ground
+from training.ground import Grain, Rays, blend
+from training.motion import (
+    POSE,
+    as_tensors,
+    integrate,
+    push_out,
+    sample_actions,
+    sample_start,
+    sample_worlds,
+    step,
+)
 from training.places import (
+    CAUSEWAY,
     CELL,
     COLOURS,
+    EDGE,
     PART_WIDTH,
+    ROW,
     SURFACE,
     VALUES,
+    Objects,
     World,
     is_held_out,
     make_world,
     mix,
     objects_at,
     over,
-    path_distance,
+    row_at,
     smooth,
     uniform,
 )
-from training.themes import PARTS, THEMES
+from training.shapes import PARTS
+from training.themes import THEMES
 
 __all__ = [
-    "CLEARANCE",
     "THEMES",
     "World",
     "integrate",
@@ -65,11 +82,11 @@ __all__ = [
     "step",
 ]
 
-EYE = 1.0
 HALF_VIEW = math.tan(math.radians(75) / 2)  # tangent of half the horizontal field of view
 SAMPLES = 2  # a pixel, each way
 STEPS = 12  # cells a ray crosses
-SLOTS = 5  # objects a column of pixels may meet; fewer than 1 column in 1000 would meet more
+ROWS = 12  # pairs of things along a causeway that are looked at
+SLOTS = {"universal": 5, "gta_drive": 6, "templerun": 7}  # objects a column of pixels may meet
 VIEW = 40.0  # objects grow out of the ground between this distance and NEAR_VIEW
 NEAR_VIEW = 33.0
 TAU = 2 * math.pi
@@ -81,32 +98,6 @@ FEATURES = (
 )  # fmt: skip
 
 
-class Rays(NamedTuple):
-    """One sample ray per [N, H, W] and where it ends; `s` is its length over the ground."""
-
-    m: Tensor  # slope: height gained per unit of s
-    azimuth: Tensor  # [N, 1, W]
-    s: Tensor
-    part: Tensor  # int64, index into the column's parts (any, where nothing was hit)
-    is_object: Tensor  # 1.0 or 0.0
-    is_ground: Tensor
-    is_sky: Tensor
-    focal: float  # pixels a unit of tangent
-
-
-class Grain(NamedTuple):
-    """Noise on what each ray meets: two octaves in [-0.5, 0.5], faded out where too fine to draw."""
-
-    coarse: Tensor
-    fine: Tensor
-    fade: Tensor  # 0 where even the coarse octave is too fine
-
-
-def blend(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
-    """Colours [N, 3, H, W] between a and b by t [N, H, W]."""
-    return a + (b - a) * t[:, None]
-
-
 def wrap(angle: Tensor) -> Tensor:
     return angle - torch.floor(angle / TAU + 0.5) * TAU
 
@@ -114,19 +105,8 @@ def wrap(angle: Tensor) -> Tensor:
 # --------------------------------------------------------------------------------------------- columns
 
 
-def _columns(world: World, pose: Tensor, width: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """What each column of pixels meets, in the order of distance.
-
-    Returns its azimuth [N, W], the cosine of its angle to the view's axis [W], the features of the parts it
-    cuts [N, len(FEATURES), SLOTS * PARTS, W], and of each object's shadow the middle, the squared offset
-    over the squared radius and the inverse squared radius [N, 3, SLOTS, W].
-    """
-    x, z, yaw = (pose[:, i, None] for i in range(3))
-    across = ((torch.arange(width, device=pose.device) + 0.5) * (2 / width) - 1) * HALF_VIEW
-    azimuth = yaw + torch.atan(across)
-    dx, dz = azimuth.sin(), azimuth.cos()
-
-    # Walk the lattice along each column's direction.
+def _lattice(world: World, x: Tensor, z: Tensor, dx: Tensor, dz: Tensor) -> Objects:
+    """The objects [N, STEPS, W] of the cells that rays from (x, z) [N, 1] along (dx, dz) [N, W] cross."""
     sx, sz = torch.where(dx < 0, -1.0, 1.0), torch.where(dz < 0, -1.0, 1.0)
     gx, gz = 1 / dx.abs().clamp(min=1e-6), 1 / dz.abs().clamp(min=1e-6)
     cx, cz = torch.floor(x / CELL) + 0 * dx, torch.floor(z / CELL) + 0 * dz
@@ -137,23 +117,66 @@ def _columns(world: World, pose: Tensor, width: int) -> tuple[Tensor, Tensor, Te
         first = (tx < tz).float()
         cx, cz = cx + sx * first, cz + sz * (1 - first)
         tx, tz = tx + CELL * gx * first, tz + CELL * gz * (1 - first)
-    cells_x, cells_z = torch.stack(cells, 2).int()
+    return objects_at(world, *torch.stack(cells, 2).int())
+
+
+def _along_causeway(world: World, pose: dict[str, Tensor], there: Objects) -> Objects:
+    """The objects [N, C, W] of the lattice, those in the way sunk, and the ones beside the causeway."""
+    causeway = ground.Causeway.of(pose)
+    width = there.x.shape[2]
+    sunk = there.size
+    for stretch in causeway.stretches:
+        across, along = stretch.place(there.x, there.z)
+        near = (across.abs() < EDGE + 0.4 + there.reach) & (
+            along > -2 * CAUSEWAY - 1e6 * over(stretch.endless, along)
+        )
+        sunk = sunk * (1 - near * over(stretch.up, sunk))
+    groups = [there._replace(size=sunk)]
+    old, new = causeway.stretches
+    for stretch, other in ((old, new), (new, None)):
+        _, here = stretch.place(pose["x"][:, None], pose["z"][:, None])
+        index = torch.floor(here / ROW).int() - 1 + torch.arange(ROWS, dtype=torch.int32, device=here.device)
+        row = Objects(*(field.flatten(1) for field in row_at(world, index, stretch.number[:, None])))
+        x, z = stretch.spot(row.x, row.z)
+        size = row.size * stretch.shown(row.z)
+        if other is not None:
+            across, along = other.place(x, z)
+            in_the_way = (across.abs() < EDGE + 0.5) & (along > -EDGE)
+            size = size * (1 - in_the_way * over(other.up, size))
+        cos, sin = over(stretch.cos, x) + 0 * x, over(stretch.sin, x) + 0 * x
+        row = row._replace(x=x, z=z, size=size, cos=cos, sin=sin)
+        groups.append(Objects(*(field[:, :, None].expand(-1, -1, width) for field in row)))
+    return Objects(*(torch.cat(fields, 1) for fields in zip(*groups, strict=True)))
+
+
+def _columns(world: World, pose: dict[str, Tensor], width: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """What each column of pixels meets, in the order of distance.
+
+    Returns its azimuth [N, W], the cosine of its angle to the view's axis [W], the features of the parts it
+    cuts [N, len(FEATURES), slots * PARTS, W], and of each object's shadow the middle, the squared offset
+    over the squared radius and the inverse squared radius [N, 3, slots, W].
+    """
+    x, z, yaw = (pose[name][:, None] for name in ("x", "z", "yaw"))
+    across = ((torch.arange(width, device=x.device) + 0.5) * (2 / width) - 1) * HALF_VIEW
+    azimuth = yaw + torch.atan(across)
+    dx, dz = azimuth.sin(), azimuth.cos()
 
     # Keep the first objects whose width or shadow the column touches.
-    there = objects_at(world, cells_x, cells_z)
+    there = _lattice(world, x, z, dx, dz)
+    if world.mode == "templerun":
+        there = _along_causeway(world, pose, there)
     ox, oz = there.x - x[:, None], there.z - z[:, None]
     ahead, aside = ox * dx[:, None] + oz * dz[:, None], ox * dz[:, None] - oz * dx[:, None]
-    met = (aside.abs() < there.reach * 1.15) & (ahead > -there.reach) & (ahead < VIEW)
-    order = torch.arange(STEPS, device=pose.device).view(1, -1, 1)
-    order = torch.where(met, order, order + STEPS).sort(1).values[:, :SLOTS]
-    valid = order < STEPS
-    order = order % STEPS
-    there = objects_at(world, cells_x.gather(1, order), cells_z.gather(1, order))
+    met = (aside.abs() < there.reach * 1.15) & (ahead > -there.reach) & (ahead < VIEW) & (there.size > 0)
+    near, order = torch.where(met, ahead, 1e6).sort(1)
+    slots = SLOTS[world.mode]
+    order, valid = order[:, :slots], near[:, :slots] < 1e5
+    there = Objects(*(field.gather(1, order) for field in there))
     ox, oz = there.x - x[:, None], there.z - z[:, None]
     size = there.size * valid * smooth(torch.sqrt(ox**2 + oz**2), VIEW, NEAR_VIEW)
 
     # A soft dark disc under each object, a little away from the sun.
-    sun, radius = world.values[:, VALUES.index("sun_azimuth")], there.reach.clamp(min=1e-2)
+    sun, radius = world.values[:, VALUES.index("sun_azimuth")], there.reach.clamp(min=1e-2, max=2.4)
     hx, hz = ox - 0.15 * radius * over(sun.sin(), ox), oz - 0.15 * radius * over(sun.cos(), oz)
     inverse = (size > 0) / radius**2
     middle, aside = hx * dx[:, None] + hz * dz[:, None], hx * dz[:, None] - hz * dx[:, None]
@@ -205,20 +228,23 @@ def _columns(world: World, pose: Tensor, width: int) -> tuple[Tensor, Tensor, Te
     return azimuth, torch.rsqrt(1 + across**2), torch.stack(features, 1).flatten(2, 3), shadows
 
 
-def _nearest(feature: dict[str, Tensor], m: Tensor) -> tuple[Tensor, Tensor]:
-    """The first part (index [N, H, W], SLOTS * PARTS where none) that rays of slope m meet, and where."""
-    count = SLOTS * PARTS
+def _nearest(feature: dict[str, Tensor], m: Tensor, eye: Tensor, floor: Tensor) -> tuple[Tensor, Tensor]:
+    """The first part (index [N, H, W], 31 where none) that rays of slope m meet, and where.
+
+    eye [N, 1, 1]: where the rays begin; floor [N, H, W]: where they meet the ground, or 1e6.
+    """
+    count = feature["s0"].shape[1]
     m, inverse = m[:, None], (1 / m)[:, None]
-    m2 = m * m
-    ground = (-EYE * inverse).clamp(max=400.0) + (m > 0) * 1e6
+    m2, eye = m * m, eye[:, None]
     # Distances are compared as integers, with the part's index in their five lowest bits.
-    nearest = ((ground.view(torch.int32) & -32) | 31)[:, 0]
+    nearest = (floor.view(torch.int32) & -32) | 31
     # All parts at once when compiled into one loop, else one by one: each operation stores its result.
     group = count if torch.compiler.is_compiling() else 1
 
     def nearer(nearest: Tensor, enter: Tensor, leave: Tensor, parts: range) -> Tensor:
-        # A miss (enter >= leave, up to the little taken off) is pushed far behind everything.
-        enter = torch.add(enter, (enter - leave).clamp(min=0), alpha=1e12).clamp(min=1e-3)
+        # A miss, or what lies behind (enter >= leave), is pushed far behind everything.
+        enter = enter.clamp(min=1e-3)
+        enter = torch.add(enter, (enter - leave).clamp(min=0), alpha=1e12)
         index = torch.arange(parts.start, parts.stop, parts.step, dtype=torch.int32, device=m.device)
         found = (enter.view(torch.int32) & -32) | index.view(-1, 1, 1)
         return torch.minimum(nearest, found.amin(1) if group > 1 else found[:, 0])
@@ -230,12 +256,12 @@ def _nearest(feature: dict[str, Tensor], m: Tensor) -> tuple[Tensor, Tensor]:
         parts = range(i, i + group)
         s0, q, k, yc, y0, y1 = columns("s0 q k yc y0 y1", parts)
         a = 1 + k * m2
-        d = (EYE - yc) + m * s0
+        d = (eye - yc) + m * s0
         kd = k * d
         over_a = 1 / a
         half = torch.sqrt((q * a - kd * d).clamp(min=0)) * over_a - 1e-4
         middle = s0 - kd * m * over_a
-        low, high = (y0 - EYE) * inverse, (y1 - EYE) * inverse
+        low, high = (y0 - eye) * inverse, (y1 - eye) * inverse
         enter = torch.maximum(middle - half, torch.minimum(low, high))
         leave = torch.minimum(middle + half, torch.maximum(low, high))
         nearest = nearer(nearest, enter, leave, parts)
@@ -244,12 +270,12 @@ def _nearest(feature: dict[str, Tensor], m: Tensor) -> tuple[Tensor, Tensor]:
         p1, v1, p2, v2, hx, hz, y0, y1, gable = columns("p1 v1 p2 v2 hx hz y0 y1 gable", parts)
         span, rise = 1 / hz.clamp(min=1e-3), 1 / (y1 - y0).clamp(min=1e-3)
         half = hx / v1.abs() - (gable < 0.5) * 1e4
-        low, high = (y0 - EYE) * inverse, (y1 - EYE) * inverse
+        low, high = (y0 - eye) * inverse, (y1 - eye) * inverse
         enter = torch.maximum(-p1 / v1 - half, torch.minimum(low, high))
         leave = torch.minimum(-p1 / v1 + half, torch.maximum(low, high)) - 2e-4
         for side in (-1, 1):
             b = side * v2 * span + m * rise
-            at = (1 - (EYE - y0) * rise - side * p2 * span) / (b + (b == 0) * 1e-6)
+            at = (1 - (eye - y0) * rise - side * p2 * span) / (b + (b == 0) * 1e-6)
             out = (b >= 0).float()
             enter = torch.maximum(enter, at * (1 - out) - 1e6 * out)
             leave = torch.minimum(leave, at * out + 1e6 * (1 - out))
@@ -323,35 +349,6 @@ def _sky(rays: Rays, colour: dict, value: dict, grain: Grain, theme: Tensor, pea
     return sky
 
 
-def _land(
-    rays: Rays, world: World, colour: dict, value: dict, grain: Grain, x: Tensor, z: Tensor, shadows: Tensor
-) -> Tensor:
-    """The ground [N, 3, H, W]: painted patches, a path, flowers or pebbles, and soft shadows."""
-    coarse, fine = grain.coarse, grain.fine
-    footprint = rays.s * rays.s * (1 / rays.focal)  # length of a pixel on the ground, in units
-    patch = smooth(coarse + 0.3 * fine, -0.07, 0.07)
-    spot = smooth(1.2 * coarse + 0.8 * fine, 0.16, 0.28)
-    land = blend(blend(colour["ground0"], colour["ground1"], patch), colour["ground2"], spot)
-    aside = path_distance(world, x, z) + fine * 0.35
-    on_path = ((1.0 - aside) / (0.08 + footprint * 0.25) + 0.5).clamp(0, 1)
-    way = blend(colour["path1"], colour["path0"], smooth(coarse + fine, -0.12, 0.12))
-    land = blend(land, way, on_path)
-
-    u, v = torch.floor(x * 1.25), torch.floor(z * 1.25)
-    h = mix(u.int() * 0x1B873593 ^ (v.int() * 0x27D4EB2F + world.seed[:, None, None] + 3))
-    u, v = x * 1.25 - u - 0.25 - 0.5 * uniform(h), z * 1.25 - v - 0.25 - 0.5 * uniform(h, 8)
-    dot = (0.10 + 0.10 * uniform(h, 9) - torch.sqrt(u * u + v * v)) / (0.04 + footprint * 0.6)
-    dot = (dot + 0.5).clamp(0, 1) * (1.4 - 5 * footprint).clamp(0, 1)
-    dot = dot * (uniform(h, 3) < value["dot_share"]) * (1 - on_path)
-    land = blend(land, blend(colour["dots0"], colour["dots1"], (uniform(h, 5) > 0.5).float()), dot)
-
-    dark = torch.zeros_like(rays.s)
-    for i in range(SLOTS):
-        middle, aside, inverse = (shadows[:, f, i, None] for f in range(3))
-        dark = torch.maximum(dark, (1 - aside - (rays.s - middle) ** 2 * inverse) * (inverse > 0))
-    return land * (1 - 0.6 * smooth(dark, 0.0, 0.7)[:, None] * (1 - colour["shade"] * 0.7))
-
-
 class Surface(NamedTuple):
     """Where rays meet objects: place and normal (of unit length) in the object's own axes, and upwards."""
 
@@ -368,7 +365,7 @@ class Surface(NamedTuple):
 
 def _surface(rays: Rays, at) -> Surface:
     s, m = rays.s, rays.m
-    y, y0, y1, k, hz, gable = EYE + m * s, at("y0"), at("y1"), at("k"), at("hz"), at("gable")
+    y, y0, y1, k, hz, gable = rays.eye + m * s, at("y0"), at("y1"), at("k"), at("hz"), at("gable")
     v1, v2 = at("v1"), at("v2")
     l1, l2 = at("p1") + v1 * s, at("p2") + v2 * s
     rise = (y1 - y0).clamp(min=1e-2)
@@ -424,51 +421,86 @@ def _things(rays: Rays, colour: dict, value: dict, grain: Grain, at, surface: Su
     pane = torch.stack([0.45 + 0.55 * lamp, 0.68 + 0.16 * lamp, 0.88 - 0.42 * lamp], 1)
     thing = blend(thing * (1 - 0.58 * torch.maximum(door, frame * 0.75))[:, None], pane, glass)
 
-    facets = at("facets")
+    panes, half = at("panes"), torch.lerp(at("hz"), at("hx"), across_1)
+    along = torch.lerp(l2, l1, across_1)
+    column, row = torch.floor(along * panes + 0.5), torch.floor(y * panes)
+    h = mix(column.int() * 0x1B873593 ^ (row.int() * 0x27D4EB2F + (tint * 65535).int() + door_side.int()))
+    crisp = s * panes / focal
+    inside = torch.minimum(0.30 - (along * panes - column).abs(), 0.32 - (y * panes - row - 0.55).abs())
+    inside = (inside / (0.02 + 1.2 * crisp) + 0.5).clamp(0, 1) * smooth(half - along.abs(), 0.05, 0.25)
+    inside = inside * (panes > 0) * (n_up.abs() < 0.5) * (1.5 - 2 * crisp).clamp(0, 1) * (y > 0.3)
+    shining = (uniform(h) < lamp).float()
+    dark = torch.stack([0.42 - 0.22 * lamp, 0.60 - 0.34 * lamp, 0.78 - 0.36 * lamp], 1)
+    warm = torch.stack([0.98 + 0 * s, 0.80 + 0.12 * uniform(h, 4), 0.46 + 0.34 * uniform(h, 4)], 1)
+    thing = blend(thing, blend(dark, warm, shining), inside)
+
+    facets, glow = at("facets"), at("glow")
     n_along, n_side, n_up = (n + facets * (torch.round(n * 1.6) / 1.6 - n) for n in (n_along, n_side, n_up))
     toward = value["sun_azimuth"] - rays.azimuth
     slope = value["sun_slope"] + 0.35  # the light falls more steeply than the sun stands: fewer dark sides
     lit = n_along * toward.cos() + n_side * toward.sin() + n_up * slope
     lit = smooth(lit * torch.rsqrt(1 + slope**2) + 0.15 * both, -0.35, 0.65)
-    lit = torch.maximum(lit, glass * lamp)
+    lit = torch.maximum(torch.maximum(lit, glass * lamp), inside * shining)
     light = blend(colour["shade"] * (0.85 + 0.15 * n_up[:, None]), colour["light"] * 1.04, lit)
-    return thing * light * (0.8 + 0.2 * smooth(y, -0.05, 0.7))[:, None]
+    light = light * (0.8 + 0.2 * smooth(y, -0.05, 0.7))[:, None]
+    return thing * torch.maximum(light, torch.maximum(glow, inside * shining)[:, None])
 
 
 def render_frames(world: World, poses: Tensor, height: int, width: int) -> Tensor:
-    """Pictures [N, 3, height, width] in [0, 1] of N poses [N, 4], each in its own place of `world` [N].
+    """Pictures [N, 3, height, width] in [0, 1] of N poses [N, P], each in its own place of `world` [N].
 
     Fixed shapes in, fixed shapes out: compile it with a constant N.
     """
+    pose = dict(zip(POSE[world.mode], poses.unbind(1), strict=True))
     focal = width / 2 / HALF_VIEW
-    azimuth, stretch, features, shadows = _columns(world, poses, width * SAMPLES)
-    azimuth = azimuth[:, None]
+    azimuth, stretch, features, shadows = _columns(world, pose, width * SAMPLES)
+    azimuth, eye = azimuth[:, None], pose["eye"][:, None, None]
     feature = dict(zip(FEATURES, features.unbind(1), strict=True))
     colour = {name: world.colours[:, i, :, None, None] for i, name in enumerate(COLOURS)}
     colour["haze"] = 0.65 * colour["horizon"] + 0.35 * colour["near0"]
     value = {name: world.values[:, i, None, None] for i, name in enumerate(VALUES)}
 
     up = (height / 2 - (torch.arange(height * SAMPLES, device=poses.device) + 0.5) / SAMPLES) / focal
-    m = (up + poses[:, 3, None].tan())[:, :, None] * stretch
+    m = (up + pose["pitch"][:, None].tan())[:, :, None] * stretch
     m = m + (m == 0) * 1e-6
-    part, s = _nearest(feature, m)
+
+    def spot(s: Tensor) -> tuple[Tensor, Tensor]:
+        return pose["x"][:, None, None] + azimuth.sin() * s, pose["z"][:, None, None] + azimuth.cos() * s
+
+    floor = (-eye / m).clamp(max=400.0) + (m > 0) * 1e6
+    if world.mode == "templerun":  # beside the causeway one looks down upon the sea
+        _, off = ground.Causeway.of(pose).distance(*spot(floor.clamp(max=400.0)))
+        floor = torch.where(off > 0, (-(eye + ground.SEA) / m).clamp(max=400.0) + (m > 0) * 1e6, floor)
+    part, s = _nearest(feature, m, eye, floor)
     is_sky, is_object = (s > 1e4).float(), (part < 31).float()
-    s, part = s.clamp(max=400.0), part.clamp(max=SLOTS * PARTS - 1).long()
-    rays = Rays(m, azimuth, s, part, is_object, 1 - is_object - is_sky, is_sky, focal)
+    s, part = s.clamp(max=400.0), part.clamp(max=feature["s0"].shape[1] - 1).long()
+    rays = Rays(eye, m, azimuth, s, part, is_object, 1 - is_object - is_sky, is_sky, focal)
 
     def at(name: str) -> Tensor:
         return feature[name].gather(1, part)
 
     surface = _surface(rays, at)
-    x, z = poses[:, 0, None, None] + azimuth.sin() * s, poses[:, 1, None, None] + azimuth.cos() * s
+    x, z = spot(s)
     grain = _grain(rays, world, surface, at("tint"), x, z)
-    land = _land(rays, world, colour, value, grain, x, z, shadows)
+    land = ground.PAINT[world.mode](rays, world, pose, colour, value, grain, x, z)
+    land = land * (1 - 0.6 * _shadow(rays, shadows)[:, None] * (1 - colour["shade"] * 0.7))
     thing = _things(rays, colour, value, grain, at, surface)
     sky = _sky(rays, colour, value, grain, world.theme, world.peaks)
     picture = land * rays.is_ground[:, None] + thing * is_object[:, None]
     air = 0.85 * (1 - torch.exp(-((s / value["fog"]) ** 2)))
     picture = blend(picture, colour["haze"], air) * (1 - is_sky[:, None]) + sky * is_sky[:, None]
+    if world.mode == "gta_drive":
+        picture = car.draw(picture, pose, colour, value)
     return F.avg_pool2d(picture.clamp(0, 1), SAMPLES)
+
+
+def _shadow(rays: Rays, shadows: Tensor) -> Tensor:
+    """How much of the sun's light [N, H, W] the soft discs under things take from the ground, 0 to 1."""
+    dark = torch.zeros_like(rays.s)
+    for i in range(shadows.shape[2]):
+        middle, aside, inverse = (shadows[:, f, i, None] for f in range(3))
+        dark = torch.maximum(dark, (1 - aside - (rays.s - middle) ** 2 * inverse) * (inverse > 0))
+    return smooth(dark, 0.0, 0.7)
 
 
 def _grain(rays: Rays, world: World, surface: Surface, tint: Tensor, x: Tensor, z: Tensor) -> Grain:
@@ -494,14 +526,14 @@ def _grain(rays: Rays, world: World, surface: Surface, tint: Tensor, x: Tensor, 
 def render(
     world: World, poses: Tensor, height: int, width: int, *, chunk: int | None = None, frames=render_frames
 ) -> Tensor:
-    """Clips uint8 [B, T, 3, height, width] of poses [B, T, 4].
+    """Clips uint8 [B, T, 3, height, width] of poses [B, T, P].
 
     Pictures are drawn `chunk` at a time (default 32 on a GPU, 1 on a CPU), always exactly so many, by
     `frames`, which may be a compiled `render_frames`.
     """
     chunk = chunk or (1 if poses.device.type == "cpu" else 32)
     batch, length = poses.shape[:2]
-    flat = poses.reshape(-1, 4)
+    flat = poses.flatten(0, 1)
     out = torch.empty(batch * length, 3, height, width, dtype=torch.uint8, device=poses.device)
     for first in range(0, batch * length, chunk):
         index = torch.arange(first, first + chunk, device=poses.device).clamp(max=batch * length - 1)
@@ -514,56 +546,74 @@ def render(
 # --------------------------------------------------------------------------------------------- pictures
 
 
-def contact_sheet(path: str, *, columns: int = 6, seed: int = 0) -> None:
+def contact_sheet(path: str, mode: str, *, columns: int = 6, seed: int = 0) -> None:
     """A PNG of start views, one theme a row, from held-out places."""
-    from PIL import Image
-
     generator = torch.Generator().manual_seed(seed)
-    sheet = Image.new("RGB", (columns * 258 - 2, len(THEMES) * 146 - 2), "white")
-    for row, theme in enumerate(THEMES):
-        world = sample_worlds(columns, generator, held_out=True, themes=(theme.name,))
+    sheet = Image.new("RGB", (columns * 258 - 2, len(THEMES[mode]) * 146 - 2), "white")
+    for row, theme in enumerate(THEMES[mode]):
+        world = sample_worlds(columns, generator, mode=mode, held_out=True, themes=(theme.name,))
         frames = render(world, sample_start(world, generator)[:, None], 144, 256)[:, 0]
         for column, frame in enumerate(frames):
             sheet.paste(Image.fromarray(frame.permute(1, 2, 0).numpy()), (column * 258, row * 146))
     sheet.save(path)
 
 
-def start_images(folder: str, count: int, *, height: int = 144, width: int = 256, seed: int = 0) -> None:
-    """Write `count` start pictures from held-out places, and `starts.json`: their seeds, themes and poses."""
-    from PIL import Image
+def film_strip(path: str, mode: str, *, every: int = 6, columns: int = 6, seed: int = 0) -> None:
+    """A PNG of every so many frames of what each single control does, one control a row."""
+    controls = MODES[mode].controls
+    generator = torch.Generator().manual_seed(seed)
+    sheet = Image.new("RGB", (columns * 258 - 2, (len(controls) + 1) * 146 - 2), "white")
+    world = sample_worlds(len(controls) + 1, generator, mode=mode, held_out=True)
+    tracks = [
+        ActionTrack.hold(mode, held, frames=every * columns) for held in [()] + [(c.name,) for c in controls]
+    ]
+    keyboard, mouse = as_tensors(tracks)
+    poses = integrate(world, sample_start(world, generator), keyboard, mouse)[:, ::every]
+    for row, frames in enumerate(render(world, poses, 144, 256)):
+        for column, frame in enumerate(frames):
+            sheet.paste(Image.fromarray(frame.permute(1, 2, 0).numpy()), (column * 258, row * 146))
+    sheet.save(path)
 
+
+def start_images(
+    folder: str, count: int, mode: str = "universal", *, height: int = 144, width: int = 256, seed: int = 0
+) -> None:
+    """Write `count` start pictures from held-out places, and `starts.json`: their seeds, themes and poses."""
     generator = torch.Generator().manual_seed(seed)
     out = Path(folder)
     out.mkdir(parents=True, exist_ok=True)
     rows = []
     for i in range(count):
-        theme = THEMES[i % len(THEMES)].name
-        world = sample_worlds(1, generator, held_out=True, themes=(theme,))
+        theme = THEMES[mode][i % len(THEMES[mode])].name
+        world = sample_worlds(1, generator, mode=mode, held_out=True, themes=(theme,))
         pose = sample_start(world, generator)
-        name = f"{theme}-{i // len(THEMES) + 1}.png"
-        Image.fromarray(render(world, pose[:, None], height, width)[0, 0].permute(1, 2, 0).numpy()).save(
-            out / name
-        )
+        name = f"{theme.replace(' ', '-')}-{i // len(THEMES[mode]) + 1}.png"
+        frame = render(world, pose[:, None], height, width)[0, 0].permute(1, 2, 0)
+        Image.fromarray(frame.numpy()).save(out / name)
         rows.append({"image": name, "seed": int(world.seed), "theme": theme, "pose": pose[0].tolist()})
     (out / "starts.json").write_text(json.dumps(rows, indent=1) + "\n")
 
 
+@torch.no_grad()
 def main() -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m training.renderer", description="Draw the procedural world."
+        prog="python -m training.renderer", description="Draw the procedural worlds."
     )
+    parser.add_argument("--mode", choices=list(THEMES), default="universal")
     parser.add_argument("--contact-sheet", metavar="PNG", help="start views of every theme")
+    parser.add_argument("--film-strip", metavar="PNG", help="what every control does")
     parser.add_argument("--start-images", metavar="DIR", help="start pictures and starts.json")
-    parser.add_argument("--count", type=int, default=8, help="how many start pictures")
+    parser.add_argument("--count", type=int, default=9, help="how many start pictures")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    if not (args.contact_sheet or args.start_images):
-        parser.error("say --contact-sheet PNG or --start-images DIR")
-    with torch.no_grad():
-        if args.contact_sheet:
-            contact_sheet(args.contact_sheet, seed=args.seed)
-        if args.start_images:
-            start_images(args.start_images, args.count, seed=args.seed)
+    if not (args.contact_sheet or args.film_strip or args.start_images):
+        parser.error("say --contact-sheet PNG, --film-strip PNG or --start-images DIR")
+    if args.contact_sheet:
+        contact_sheet(args.contact_sheet, args.mode, seed=args.seed)
+    if args.film_strip:
+        film_strip(args.film_strip, args.mode, seed=args.seed)
+    if args.start_images:
+        start_images(args.start_images, args.count, args.mode, seed=args.seed)
 
 
 if __name__ == "__main__":

@@ -14,9 +14,10 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
-from mgdemo.actions import ActionTrack, block_of_frame, frames_in_blocks
+from mgdemo.actions import block_of_frame, frames_in_blocks
 from mgdemo.world import load_world_model, to_uint8
 from training import clips, command
+from training.motion import as_track
 
 GAP = 2  # pixels
 LINE = 14
@@ -28,13 +29,15 @@ def sheet(checkpoint: str, places: int, moments: list[int], seed: int) -> Image.
     model = load_world_model(checkpoint, device="cpu")
     height, width = model.size
     length = frames_in_blocks(block_of_frame(max(moments)) + 1)
-    drawn = clips.Source("cpu", height, width).clips(places, length, seed=seed, held_out=True)
+    drawn = clips.Source("cpu", height, width, model.config.mode).clips(
+        places, length, seed=seed, held_out=True
+    )
     rows = []
     for frames, keyboard, mouse in zip(*drawn, strict=True):
         video = clips.to_float(frames).transpose(0, 1)[None].to(model.vae_dtype)
         true = frames.permute(0, 2, 3, 1).numpy()
         world = model.start(Image.fromarray(true[0]), seed=seed)
-        track = ActionTrack(model.config.mode, keyboard.numpy(), mouse.numpy())
+        track = as_track(model.config.mode, keyboard, mouse)
         played = np.concatenate([world.step(track.block(block)) for block in range(track.blocks)])
         rows += [true, to_uint8(model.vae.decode(model.vae.encode(video))), played]
 

@@ -1,110 +1,22 @@
-"""The places of the procedural world, as tables: what grows where, in which colours, under which sky.
-
-A theme is data only. Objects are made of up to four parts, solids of revolution or boxes, measured in
-units of the world (the eye is 1.0 high); `training.renderer` packs them into tensors.
-"""
+"""The looks of the three worlds, as tables: what stands where, in which colours, under which sky."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 
-PARTS = 4  # parts an object may have
+from training.shapes import Kind, Part, Peak, Theme, ball, peaks
 
-
-@dataclass(frozen=True)
-class Part:
-    """One solid: `shape` is cylinder, cone, ellipsoid, box or gable; it spans heights `y0` to `y1`.
-
-    `r` is the horizontal radius (half the width of a box or gable, whose half depth is `depth` or `r`);
-    `at` shifts it from the object's axis. A surface is `colour` mottled with `second` by `mottle` (0 to 1),
-    carries snow by `snow` (0 to 1), level stripes by `stripes` (a count per unit) and, where `house` is 1,
-    a door and windows (lit from inside by `lamp`, 0 to 1). `facets` (0 to 1) makes it look hewn. An
-    ellipsoid's `y0` and `y1` are its poles; what lies below `cut` is left out.
-    """
-
-    shape: str
-    r: float
-    y0: float
-    y1: float
-    colour: str
-    second: str = ""
-    mottle: float = 0.25
-    at: tuple[float, float] = (0.0, 0.0)
-    depth: float = 0.0
-    snow: float = 0.0
-    stripes: float = 0.0
-    house: float = 0.0
-    lamp: float = 0.0
-    facets: float = 0.0
-    cut: float | None = None
-
-
-@dataclass(frozen=True)
-class Kind:
-    """One sort of object: its share among a theme's objects, its parts and how much its size varies."""
-
-    share: float
-    parts: tuple[Part, ...]
-    solid: float  # radius that the camera keeps clear of (plus its own distance)
-    size: tuple[float, float] = (0.8, 1.15)
-
-
-@dataclass(frozen=True)
-class Peak:
-    """A mountain of the skyline at `azimuth` degrees: height and half width, both as tangents of angles."""
-
-    azimuth: float
-    height: float
-    width: float
-
-
-@dataclass(frozen=True)
-class Theme:
-    name: str
-    kinds: tuple[Kind, ...]
-    density: float  # share of the lattice's cells that hold an object
-    zenith: str
-    horizon: str
-    cloud: str
-    sun: str
-    sun_at: tuple[float, float]  # azimuth in degrees, slope above the horizon
-    light: str  # multiplies what the sun lights
-    shade: str  # multiplies what it does not
-    ground: tuple[str, str, str]  # three tones, darkest first
-    path: tuple[str, str]
-    dots: tuple[str, str]  # flowers or pebbles, in two colours
-    far: tuple[str, str]  # far mountains: lit and shaded side
-    near: tuple[str, str]
-    cap: str  # snow on top, or the strata's second colour
-    cap_from: float  # slope above which mountains are capped; above 1: strata instead
-    plateau: float  # 1: peaks; larger: flat tops
-    far_peaks: tuple[Peak, ...]
-    near_peaks: tuple[Peak, ...]
-    clouds: float = 0.7  # share of the sky's places for one that hold one
-    fog: float = 42.0  # distance at which a thing is two thirds haze
-    dot_share: float = 0.5
-
-
-def ball(r: float, y0: float, y1: float, colour: str, **more) -> Part:
-    """A whole ellipsoid between the heights `y0` and `y1`."""
-    return Part("ellipsoid", r, y0, y1, colour, **more)
-
-
-def _peaks(*rows: tuple[float, float, float]) -> tuple[Peak, ...]:
-    return tuple(Peak(*row) for row in rows)
-
-
-_ALPS = _peaks(
+_ALPS = peaks(
     (5, 0.30, 0.36), (38, 0.20, 0.30), (66, 0.25, 0.32), (98, 0.17, 0.34), (131, 0.27, 0.34),
     (160, 0.19, 0.26), (189, 0.23, 0.36), (221, 0.31, 0.36), (252, 0.18, 0.30), (283, 0.25, 0.30),
     (312, 0.17, 0.28), (338, 0.22, 0.30),
 )  # fmt: skip
-_HILLS = _peaks(
+_HILLS = peaks(
     (20, 0.10, 0.52), (55, 0.06, 0.40), (85, 0.11, 0.50), (118, 0.07, 0.44), (148, 0.12, 0.46),
     (178, 0.07, 0.40), (206, 0.10, 0.50), (238, 0.06, 0.46), (268, 0.12, 0.52), (298, 0.08, 0.40),
     (325, 0.11, 0.44), (352, 0.06, 0.40),
 )  # fmt: skip
-_MESAS = _peaks(
+_MESAS = peaks(
     (12, 0.19, 0.22), (47, 0.13, 0.16), (84, 0.22, 0.24), (120, 0.12, 0.30), (155, 0.20, 0.17),
     (196, 0.15, 0.26), (230, 0.23, 0.20), (266, 0.12, 0.20), (300, 0.18, 0.28), (336, 0.14, 0.14),
 )  # fmt: skip
@@ -170,7 +82,7 @@ DESERT = Theme(
     light="#fff2d6", shade="#bb9fac",
     ground=("#e3ae66", "#efc27b", "#f8d695"), path=("#c98e58", "#b67c4c"), dots=("#a86a48", "#8f9a52"),
     far=("#e2a58c", "#b9809a"), near=("#dd8252", "#b2596a"), cap="#f0b078", cap_from=2.0, plateau=3.2,
-    far_peaks=_MESAS, near_peaks=_peaks(*((p.azimuth * 0.9 + 25, p.height * 0.62, p.width * 0.8)
+    far_peaks=_MESAS, near_peaks=peaks(*((p.azimuth * 0.9 + 25, p.height * 0.62, p.width * 0.8)
                                           for p in _MESAS)), clouds=0.5, dot_share=0.4,
 )  # fmt: skip
 
@@ -209,4 +121,210 @@ SNOW = Theme(
     dot_share=0.4,
 )  # fmt: skip
 
-THEMES = (MEADOW, DESERT, SNOW)
+# ------------------------------------------------------------------------------------- gta_drive
+
+
+def _house(wall: str, roof: str, share: float) -> Kind:
+    return Kind(share, (
+        Part("box", 1.7, 0.0, 1.9, wall, mottle=0.1, depth=1.5, house=1.0),
+        Part("gable", 1.95, 1.85, 3.3, roof, mottle=0.1, depth=1.8),
+        Part("box", 0.2, 2.2, 3.5, "#a8685a", depth=0.2, at=(0.8, 0.5)),
+    ), 2.0, (0.92, 1.08))  # fmt: skip
+
+
+def _tower(wall: str, rim: str, half: float, height: float, share: float, lamp: float, panes: float) -> Kind:
+    return Kind(share, (
+        Part("box", half, 0.0, height, wall, mottle=0.15, panes=panes, lamp=lamp),
+        Part("box", half + 0.08, height, height + 0.3, rim, mottle=0.0),
+        Part("box", half * 0.5, height + 0.25, height + 0.9, wall, mottle=0.2),
+    ), half + 0.5, (0.94, 1.06), pool=1)  # fmt: skip
+
+
+SUBURB = Theme(
+    name="suburb",
+    kinds=(
+        _house("#f6ead2", "#c9503f", 0.22),
+        _house("#a9cde0", "#5f6f86", 0.14),
+        _house("#f3cf86", "#a6563f", 0.14),
+        Kind(0.30, (
+            Part("cylinder", 0.17, 0.0, 1.4, "#7a4f32"),
+            ball(1.2, 1.0, 3.1, "#4fae3a", second="#2f8a36", mottle=0.6),
+            ball(0.8, 2.2, 3.8, "#6cc644", second="#3f9c3a", mottle=0.6, at=(0.2, 0.1)),
+        ), 0.5),
+        Kind(0.20, (ball(0.9, -0.35, 0.95, "#57b347", second="#2f8f3c", mottle=0.7),
+                    ball(0.7, -0.25, 0.75, "#6cc644", second="#3f9c3a", mottle=0.7, at=(0.9, -0.3))), 1.0),
+        _tower("#d8b18c", "#a8745a", 2.0, 4.6, 0.5, 0.0, 1.0),
+        _tower("#e9e4da", "#8fa0b4", 1.8, 5.8, 0.5, 0.0, 1.0),
+    ),
+    density=0.86,
+    zenith="#2f86e0", horizon="#c4e8fa", cloud="#ffffff", sun="#fff4c4", sun_at=(32, 0.42),
+    light="#fff8e2", shade="#9fb3d2",
+    ground=("#5ba53f", "#71b94a", "#86c854"), path=("#6e727c", "#666a74"), dots=("#e0402f", "#fbe9d8"),
+    far=("#8fb3dc", "#6f94c6"), near=("#7fb878", "#5c9a72"), cap="#f4fbff", cap_from=0.17, plateau=1.0,
+    far_peaks=_ALPS, near_peaks=_HILLS, stone=("#cfcac0", "#b9b4aa"),
+)  # fmt: skip
+
+NIGHT_CITY = Theme(
+    name="night city",
+    kinds=(
+        Kind(0.34, (
+            Part("box", 2.1, 0.0, 4.4, "#3d4478", mottle=0.2, panes=1.25, lamp=0.55),
+            Part("box", 2.16, 1.25, 1.5, "#ff4fa0", mottle=0.0, glow=1.0),
+            Part("box", 2.16, 4.35, 4.55, "#5a63a8", mottle=0.0),
+        ), 2.5, (0.92, 1.08)),
+        Kind(0.30, (
+            Part("box", 1.9, 0.0, 6.2, "#333a6c", mottle=0.2, panes=1.0, lamp=0.6),
+            Part("box", 1.96, 6.15, 6.4, "#35d6ff", mottle=0.0, glow=1.0),
+        ), 2.3, (0.92, 1.08)),
+        Kind(0.20, (
+            Part("box", 1.8, 0.0, 1.5, "#4a3f78", mottle=0.2, depth=1.6, house=1.0, lamp=1.0),
+            Part("box", 1.9, 1.45, 1.75, "#ffc23f", mottle=0.0, depth=1.7, glow=1.0),
+        ), 2.1, (0.95, 1.1)),
+        Kind(0.16, (
+            Part("cylinder", 0.15, 0.0, 1.3, "#3a2f4c"),
+            ball(1.1, 0.95, 2.7, "#2f6f74", second="#24565f", mottle=0.6),
+            ball(0.7, 1.9, 3.2, "#3a8580", second="#2a6168", mottle=0.6, at=(0.2, 0.1)),
+        ), 0.5),
+        _tower("#2b3164", "#35d6ff", 2.1, 8.2, 0.5, 0.6, 0.9),
+        _tower("#3a3068", "#ff4fa0", 2.0, 7.0, 0.5, 0.6, 1.1),
+    ),
+    density=0.9,
+    zenith="#141a44", horizon="#8a5aa8", cloud="#7a6aa8", sun="#ffe9c8", sun_at=(70, 0.36),
+    light="#c8c8f4", shade="#8688c8",
+    ground=("#2c3a58", "#334463", "#3a4c6b"), path=("#3c4058", "#373b52"), dots=("#22b8d8", "#e8f6ff"),
+    far=("#4a4486", "#3a3876"), near=("#2f3470", "#262b60"), cap="#8a80c0", cap_from=0.6, plateau=1.0,
+    far_peaks=_ALPS, near_peaks=_HILLS, clouds=0.45, stone=("#777da0", "#676d90"), night=0.8,
+)  # fmt: skip
+
+HIGHWAY = Theme(
+    name="highway",
+    kinds=(
+        *(replace(kind, share=kind.share * 1.6, solid=kind.solid * 0.8) for kind in DESERT.kinds[:3]),
+        Kind(0.30, (
+            Part("box", 2.0, 0.0, 1.5, "#f2d9b4", mottle=0.2, depth=1.3, house=1.0),
+            Part("box", 2.1, 1.45, 1.75, "#3f9fa8", mottle=0.0, depth=1.4),
+            Part("box", 0.12, 1.7, 3.2, "#c9c4bc", depth=0.12, at=(1.2, 0.9)),
+            Part("box", 0.6, 2.9, 3.7, "#e0503f", mottle=0.0, depth=0.14, at=(1.2, 0.9), stripes=2.0),
+        ), 2.2, (0.95, 1.05)),
+        Kind(0.30, (
+            Part("cylinder", 0.14, 0.0, 2.2, "#8a6244"),
+            ball(1.0, 1.9, 2.75, "#8fae4a", second="#6f9440", mottle=0.6),
+            ball(0.7, 2.3, 3.2, "#a3bd58", second="#7d9e48", mottle=0.6, at=(0.2, 0.1)),
+        ), 0.5),
+        Kind(1.0, (
+            Part("cylinder", 1.5, -0.1, 1.8, "#e88f58", "#c96c46", 0.6, stripes=2.0),
+            Part("cylinder", 1.1, 1.7, 3.6, "#ee9a62", "#cf7650", 0.6, stripes=2.0, at=(0.15, 0.1)),
+        ), 1.8, (0.9, 1.1), pool=1),
+    ),
+    density=0.74,
+    zenith="#2c7fc9", horizon="#ffe3bd", cloud="#fff6ea", sun="#fff0b8", sun_at=(-62, 0.36),
+    light="#fff2d6", shade="#bb9fac",
+    ground=("#e3ae66", "#eabb74", "#f1c984"), path=("#77706f", "#6f6867"), dots=("#f5a81f", "#fff3dc"),
+    far=("#e2a58c", "#b9809a"), near=("#dd8252", "#b2596a"), cap="#f0b078", cap_from=2.0, plateau=3.2,
+    far_peaks=_MESAS, near_peaks=DESERT.near_peaks, clouds=0.5,
+    stone=("#d9b489", "#cba578"),
+)  # fmt: skip
+
+# ------------------------------------------------------------------------------------- templerun
+
+
+def _gate(stone: str, moss: str, roof: str) -> Kind:
+    return Kind(0.16, (
+        Part("box", 0.34, -0.8, 3.0, stone, moss, 0.6, at=(-1.85, 0.0)),
+        Part("gable", 2.5, 3.35, 4.1, roof, moss, 0.3, depth=0.75),
+        Part("box", 0.34, -0.8, 3.0, stone, moss, 0.6, at=(1.85, 0.0)),
+        Part("box", 2.35, 2.95, 3.4, stone, moss, 0.5, depth=0.45),
+    ), 0.0, (1.0, 1.0), pool=1, spans=True)  # fmt: skip
+
+
+def _torch(stone: str, moss: str, flame: str) -> Kind:
+    return Kind(0.42, (
+        Part("box", 0.24, -0.8, 0.75, stone, moss, 0.5),
+        Part("box", 0.34, 0.7, 0.9, stone, moss, 0.3),
+        ball(0.21, 0.84, 1.22, flame, second="#fff3c0", mottle=0.6, glow=1.0),
+        Part("cone", 0.19, 1.06, 1.55, flame, "#fff3c0", 0.3, glow=1.0),
+    ), 0.0, (0.95, 1.05), pool=1)  # fmt: skip
+
+
+def _pillar(stone: str, moss: str, share: float = 0.42) -> Kind:
+    return Kind(share, (
+        Part("cylinder", 0.30, -0.8, 2.1, stone, moss, 0.6),
+        Part("box", 0.40, 2.05, 2.35, stone, moss, 0.4),
+        Part("box", 0.40, -0.8, 0.3, stone, moss, 0.6),
+    ), 0.0, (0.9, 1.1), pool=1)  # fmt: skip
+
+
+JUNGLE = Theme(
+    name="jungle",
+    kinds=(
+        Kind(0.50, (
+            Part("cylinder", 0.16, -0.8, 2.4, "#8a6244"),
+            ball(1.5, 2.0, 2.9, "#43a047", second="#2c7d3a", mottle=0.7),
+            ball(1.0, 2.5, 3.4, "#66bb4a", second="#3c9440", mottle=0.7, at=(0.2, 0.1)),
+            ball(1.3, -1.6, -0.25, "#c9b27c", second="#a8925e", mottle=0.5),
+        ), 0.0),
+        Kind(0.30, (ball(1.2, -1.8, 0.9, "#a2a79a", second="#5f8f4c", mottle=0.7, facets=1.0),
+                    ball(0.75, -1.4, 0.4, "#aab0a2", second="#6a9a52", mottle=0.7,
+                         facets=1.0, at=(0.75, 0.3))), 0.0),
+        Kind(0.20, (Part("box", 1.1, -0.8, 1.0, "#b8b09a", "#6f8f58", 0.7, depth=1.1),
+                    Part("box", 0.8, 0.95, 1.9, "#c4bca6", "#6f8f58", 0.7),
+                    Part("box", 0.5, 1.85, 2.7, "#ccc4ae", "#7a9a60", 0.6)), 0.0),
+        _pillar("#cfc6ad", "#7a9a5c"), _torch("#b9b099", "#6f8f58", "#ff9d2e"),
+        _gate("#cbc2aa", "#74965a", "#b8553f"),
+    ),
+    density=0.6,
+    zenith="#2f8fd8", horizon="#d2f0e4", cloud="#ffffff", sun="#fff4c4", sun_at=(40, 0.40),
+    light="#fff8e0", shade="#94b0bc",
+    ground=("#1f8f96", "#2aa6a4", "#45bcb0"), path=("#7fae55", "#5f9448"), dots=("#ffffff", "#ffffff"),
+    far=("#86b4c8", "#6a9ab4"), near=("#4f9a68", "#3a7f58"), cap="#9fd0a0", cap_from=0.6, plateau=1.0,
+    far_peaks=_ALPS, near_peaks=_HILLS, stone=("#d8cfb4", "#bdb398"),
+)  # fmt: skip
+
+LAVA = Theme(
+    name="lava",
+    kinds=(
+        Kind(0.60, (Part("cone", 1.4, -0.8, 2.6, "#4a3640", "#38282f", 0.6, facets=1.0),
+                    Part("cone", 0.75, -0.8, 1.5, "#554049", "#38282f", 0.6,
+                         facets=1.0, at=(0.7, 0.4))), 0.0),
+        Kind(0.40, (ball(1.3, -1.8, 0.7, "#4f3b44", second="#3a2a30", mottle=0.6, facets=1.0),
+                    ball(0.7, -1.4, 0.5, "#5c4750", second="#3a2a30", mottle=0.6,
+                         facets=1.0, at=(0.8, -0.3))), 0.0),
+        _pillar("#7a6068", "#5a434c"), _torch("#6c545c", "#4c3840", "#ffb02e"),
+        _gate("#75595f", "#584048", "#8f3a34"),
+    ),
+    density=0.55,
+    zenith="#3a2048", horizon="#ff9a5c", cloud="#a8607a", sun="#ffe08a", sun_at=(-38, 0.30),
+    light="#ffe2c4", shade="#b98ca0",
+    ground=("#c43a14", "#ff7a1c", "#ffc244"), path=("#6a4a4c", "#573c40"), dots=("#ffffff", "#ffffff"),
+    far=("#84405c", "#662f52"), near=("#5c2c46", "#48233c"), cap="#ff8c3c", cap_from=0.24, plateau=1.0,
+    far_peaks=tuple(replace(p, azimuth=p.azimuth + 24, height=p.height * 1.1) for p in _ALPS),
+    near_peaks=_HILLS, clouds=0.55, stone=("#93777a", "#7a6065"),
+)  # fmt: skip
+
+CLOUDS = Theme(
+    name="clouds",
+    kinds=(
+        Kind(0.55, (ball(1.5, -1.6, 0.5, "#ffffff", second="#dfe9fb", mottle=0.4),
+                    ball(0.85, -1.2, 0.9, "#ffffff", second="#e4ecfb", mottle=0.4, at=(0.7, 0.2)),
+                    ball(0.75, -1.2, 0.4, "#ffffff", second="#e4ecfb", mottle=0.4, at=(-0.8, -0.2))), 0.0),
+        Kind(0.45, (Part("cone", 1.3, -3.4, -0.2, "#b0a0c8", "#9484b4", 0.5, facets=1.0),
+                    ball(1.35, -0.6, 0.15, "#8fcf8a", second="#6ab87c", mottle=0.6),
+                    Part("cylinder", 0.13, 0.0, 1.2, "#8a6a7c"),
+                    ball(0.8, 0.8, 2.1, "#ff9fc0", second="#f27fa8", mottle=0.6)), 0.0),
+        _pillar("#fbf7ff", "#ddd4ee"), _torch("#f4eeff", "#d4cae8", "#6fd8ff"),
+        _gate("#faf4ff", "#dcd2ee", "#e8a83f"),
+    ),
+    density=0.6,
+    zenith="#5a8cf0", horizon="#ffe2ee", cloud="#ffffff", sun="#fff4d4", sun_at=(150, 0.40),
+    light="#fffaf0", shade="#b0b4e4",
+    ground=("#c4d4f6", "#dde8fc", "#f4f8ff"), path=("#f0d48a", "#dfbc6a"), dots=("#ffffff", "#ffffff"),
+    far=("#c8c4f0", "#a8a8e0"), near=("#b4d0f4", "#98b8e8"), cap="#ffffff", cap_from=0.14, plateau=1.0,
+    far_peaks=tuple(replace(p, azimuth=p.azimuth + 17) for p in _ALPS), near_peaks=_HILLS, clouds=0.8,
+    stone=("#f3e9f8", "#d8cce8"),
+)  # fmt: skip
+
+THEMES = {
+    "universal": (MEADOW, DESERT, SNOW),
+    "gta_drive": (SUBURB, NIGHT_CITY, HIGHWAY),
+    "templerun": (JUNGLE, LAVA, CLOUDS),
+}

@@ -1,8 +1,9 @@
 """Stage 1: the VAE, trained on clips drawn as it goes.
 
-    python -m training.vae --out DIR --seconds 240
+    python -m training.vae --out DIR --seconds 240 --start worlds/universal
 
-Writes vae.safetensors (fp16) and vae.json (architecture, latent statistics, quality on unseen places).
+One serves all modes. Writes vae.safetensors (fp16) and vae.json (architecture, latent statistics, quality on
+unseen places).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from mgdemo.actions import MODES
 from mgdemo.config import VAEConfig
 from mgdemo.model.vae import VAE
 from mgdemo.world import channels_last
@@ -121,6 +123,7 @@ def train(
     steps: int = 0,
     pool: Tensor,
     held_out: Tensor,
+    start: Path | None = None,
     batch: int = 24,
     crop: tuple[int, int, int] = (13, 96, 96),
     long: int = 41,
@@ -128,12 +131,16 @@ def train(
 ) -> tuple[VAE, dict[str, float]]:
     """Train for `seconds` (or so many `steps`) on a pool of clips [n, T, 3, H, W] uint8.
 
-    Batches of `batch` crops (frames, height, width) take turns with a few whole pictures of `long` frames.
-    Returns the averaged model and its quality on the clips `held_out`; its statistics go into `config`.
+    `start`: a folder of weights to begin with. Batches of `batch` crops (frames, height, width) take turns
+    with a few whole pictures of `long` frames. Returns the averaged model and its quality on the clips
+    `held_out`; its statistics go into `config`.
     """
     torch.manual_seed(0)
     generator = torch.Generator().manual_seed(0)
-    vae = VAE(config).to(device)
+    vae = VAE(config)
+    if start:
+        vae.load_state_dict(load_file(start / "vae.safetensors"))
+    vae.to(device)
     channels_last(vae)
     optimiser = Optimiser(vae, muon=0.01, adamw=2e-3, ema=0.998)
 
@@ -154,11 +161,11 @@ def train(
     short_step = step_of(Crops(pool, *crop, generator), batch)
     long_step = step_of(Crops(pool, long, height, width, generator), max(1, batch // 12))
 
-    def step(index: int) -> Tensor:
+    def step(index: int, _done: float) -> Tensor:
         return long_step() if index % LONG_EVERY == LONG_EVERY - 1 else short_step()
 
     steps = train_for("vae", optimiser, step, seconds=seconds, steps=steps, report=report)
-    config.latent_mean, config.latent_std = statistics(vae, pool[:24])
+    config.latent_mean, config.latent_std = statistics(vae, pool[:: max(1, len(pool) // 48)])
     figures = quality(vae, held_out) | {"steps": steps}
     print(f"vae on unseen places: {figures}", flush=True)
     return vae, figures
@@ -182,13 +189,19 @@ def main() -> None:
     parser = command(__doc__)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seconds", type=float, default=240)
-    parser.add_argument("--clips", type=int, default=400)
+    parser.add_argument("--clips", type=int, default=180, help="of each mode")
+    parser.add_argument("--start", type=Path, help="a folder with weights to begin with")
     args = parser.parse_args()
     device = best_device()
-    source = clips.Source(device, HEIGHT, WIDTH)  # so few that compiling would take longer
-    pool = source.clips(args.clips, 41, seed=1).frames
-    held_out = source.clips(12, 41, seed=2, held_out=True).frames
-    vae, figures = train(tiny_config(), device, args.seconds, pool=pool, held_out=held_out)
+    sources = [clips.Source(device, HEIGHT, WIDTH, mode) for mode in MODES]  # so few: no need to compile
+    pool = torch.cat([source.clips(args.clips, 41, seed=1).frames for source in sources])
+    held_out = [source.clips(6, 41, seed=2, held_out=True).frames for source in sources]
+    vae, figures = train(
+        tiny_config(), device, args.seconds, pool=pool, held_out=torch.cat(held_out), start=args.start
+    )
+    for mode, frames in zip(MODES, held_out, strict=True):
+        figures[mode] = quality(vae, frames)
+        print(mode, figures[mode], flush=True)
     save(vae, figures, args.out)
 
 

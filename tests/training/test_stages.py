@@ -8,15 +8,17 @@ import pytest
 import torch
 from PIL import Image
 
-from mgdemo.actions import ActionTrack
+from mgdemo.actions import MODES, ActionTrack
 from mgdemo.checkpoints import resolve
 from mgdemo.config import CONFIGS, CheckpointConfig, load_config
+from mgdemo.model.action import window_rows
 from mgdemo.model.flow import Schedule
-from mgdemo.world import WorldModel, load_world_model
-from training import clips, dit, latents, publish, vae
+from mgdemo.world import WorldModel, load_world_model, seeded_noise
+from training import clips, dit, finish, latents, publish, vae
 from training.optim import Optimiser, Step, train_for
 
 HEIGHT, WIDTH = 48, 64
+LEVELS = Schedule.of(dit.SAMPLING).sigmas
 BLOCKS = 3
 
 
@@ -34,8 +36,8 @@ def small_vae():
     return vae.VAE(config).eval().requires_grad_(False)
 
 
-def small_dit(keyboard_dim=4, mouse=True, window=6):
-    transformer, image = dit.tiny_config(keyboard_dim, mouse)
+def small_dit(mode="universal", window=6):
+    transformer, image = dit.tiny_config(MODES[mode])
     transformer.num_layers, transformer.local_attn_size = 2, window
     transformer.action_config.blocks = [0]
     image.image_size = 28
@@ -70,9 +72,9 @@ def test_the_optimiser_learns_and_keeps_the_average():
     before, last = error(x, y).item(), {}
     run = Step(error, optimiser)
 
-    def step(index):
+    def step(index, done):
         value = run(x=x, y=y)
-        last.update(index=index, weights=[p.clone() for p in net.parameters()])
+        last.update(index=index, done=done, weights=[p.clone() for p in net.parameters()])
         return value
 
     kept = []
@@ -148,19 +150,84 @@ def test_the_transformer_learns(small_vae, made, monkeypatch):
     losses = recorded(monkeypatch, dit, "flow_loss")
     model = small_dit()
     frozen = model.image_encoder.head.clone()
-    assert dit.train(model, latents.encode(small_vae, made), steps=16, batch=2) == 16
+    assert dit.train(model, latents.encode(small_vae, made), steps=16, batch=2, resample_from=0.8) == 16
     assert np.mean(losses[-4:]) < 0.7 * np.mean(losses[:4]), losses
     assert torch.equal(model.image_encoder.head, frozen)
 
 
-@pytest.mark.parametrize(
-    "mode, keyboard_dim, mouse, window",
-    [("universal", 4, True, 6), ("gta_drive", 2, True, 4), ("templerun", 7, False, 6)],
-)
-def test_training_computes_what_plays_compute(small_vae, made, mode, keyboard_dim, mouse, window):
+def test_another_mode_s_weights_are_taken_over_where_they_fit(tmp_path):
+    walker = small_dit()
+    dit.save(walker, tmp_path)
+    for mode, lost in (("gta_drive", "keyboard_embed"), ("templerun", "keyboard_embed"), ("universal", None)):
+        torch.manual_seed(1)
+        transformer, image = dit.tiny_config(MODES[mode])
+        transformer.num_layers, transformer.action_config.blocks, image.image_size = 2, [0], 28
+        other = dit.Model(transformer, image)
+        left = other.load(tmp_path)
+        assert all(lost in name for name in left) and bool(left) == bool(lost), left
+        for name, weight in other.named_parameters():
+            if name.partition(".")[2] not in left:
+                assert torch.allclose(weight, walker.get_parameter(name), atol=2e-3), name
+
+
+def test_contexts_of_the_model_s_own_making_are_what_it_makes_of_the_veiled_truth(
+    small_vae, made, monkeypatch
+):
+    model, data = small_dit().eval(), latents.encode(small_vae, made)
+    batch, _ = dit.draw_batch(data, 3, window_rows(model.transformer.config.action_config, 3), LEVELS)
+    contexts, flows = [], dit.flows
+    monkeypatch.setattr(dit, "flows", lambda *args: (contexts.append((args[2], args[3])), flows(*args))[1])
+    dit.flow_loss(model, batch, resample=True)
+    (truth, veiled), (given, _) = contexts
+    own = batch.own.flatten()
+    assert 0 < (own > 0).sum() < len(own)
+    assert torch.equal(given[own == 0], truth[own == 0])
+    expected = veiled - dit.per_block(batch.own) * flows(model, batch, truth, veiled, batch.own)
+    assert torch.allclose(given[own > 0], expected[own > 0], atol=1e-5)
+
+
+def test_the_critic_tells_soft_from_true_and_which_way_is_better(small_vae, made):
+    data, critic = latents.encode(small_vae, made), finish.critic_of(small_dit())
+    game = finish.Finish(small_dit(), critic, Schedule.of(dit.SAMPLING))
+    optimiser, rows = Optimiser(critic, muon=0.01), window_rows(critic.transformer.config.action_config, 3)
+    run = Step(game.critic_loss, optimiser)
+
+    def inputs():
+        batch, _ = dit.draw_batch(data, 2, rows, LEVELS)
+        soft = 0.4 * dit.stack_blocks(batch.latents, BLOCKS)
+        return batch, soft, torch.rand(2, BLOCKS) * 0.5, torch.randn(2, *soft.shape)
+
+    losses = []
+    for _ in range(14):
+        batch, soft, judged, veils = inputs()
+        losses.append(run(played=batch.latents, made=soft, judged=judged, veils=veils, **batch._asdict()))
+    assert losses[0] == pytest.approx(math.log(2), abs=0.05) and losses[-1] < 0.5, losses
+    batch, soft, judged, veils = inputs()
+    soft.requires_grad_()
+    before = dit.stack_blocks(batch.latents, BLOCKS)
+    game.logits(batch, before, soft, veils, judged).mean().backward()
+    assert (soft.grad * (before - soft)).sum() > 0, "more contrast should look likelier"
+
+
+def test_the_finish_trains_on_what_the_model_made(small_vae, made, monkeypatch):
+    data, model = latents.encode(small_vae, made), small_dit()
+    weights, seen, loss = model.transformer.head.head.weight.clone(), [], finish.Finish.model_loss
+    monkeypatch.setattr(
+        finish.Finish, "model_loss", lambda *args, **inputs: (seen.append(inputs), loss(*args, **inputs))[1]
+    )
+    assert finish.train(model, data, steps=6, batch=3, rate=0.01) == 6
+    assert not torch.equal(model.transformer.head.head.weight, weights)
+    assert all(p.isfinite().all() for p in model.parameters())
+    first, last = seen[0], seen[-1]
+    assert torch.equal(first["played"], first["latents"]), "the first plays go on from the truth"
+    assert not torch.equal(last["played"], last["latents"]), "later ones from what was made"
+
+
+@pytest.mark.parametrize("mode, window", [("universal", 6), ("gta_drive", 4), ("templerun", 6)])
+def test_training_computes_what_plays_compute(small_vae, made, mode, window):
     """Two real plays of three blocks; then training is given all that their passes were given, at once."""
-    model = small_dit(keyboard_dim, mouse, window).eval().requires_grad_(False)
-    made = made._replace(keyboard=torch.rand(3, made.frames.shape[1], keyboard_dim))
+    model = small_dit(mode, window).eval().requires_grad_(False)
+    made = made._replace(keyboard=torch.rand(3, made.frames.shape[1], MODES[mode].keyboard_dim))
     data = latents.encode(small_vae, made)
     passes = []  # of the transformer: latents in, flow out
     model.transformer.register_forward_hook(lambda _, args, flow: passes.append((args[0], flow)))
@@ -173,7 +240,7 @@ def test_training_computes_what_plays_compute(small_vae, made, mode, keyboard_di
     plays = []
     for clip in range(2):
         one = latents.Latents(*(t[clip : clip + 1] for t in data))
-        drawn = dit.draw_batch(one, 8, world_model.window_rows, sigmas)
+        drawn, _ = dit.draw_batch(one, 8, world_model.window_rows, sigmas)
         begins = int(
             drawn.condition[:, 0, 0, 0, 0].argmax()
         )  # one that does not pretend to be far into a play
@@ -181,7 +248,9 @@ def test_training_computes_what_plays_compute(small_vae, made, mode, keyboard_di
         world = world_model.start(Image.fromarray(made.frames[clip, 0].permute(1, 2, 0).numpy()), seed=clip)
         for block in range(BLOCKS):
             rows = slice(12 * block - 3 if block else 0, 12 * block + 9)
-            world.step_latents(made.keyboard[clip, rows], made.mouse[clip, rows] if mouse else None)
+            world.step_latents(
+                made.keyboard[clip, rows], made.mouse[clip, rows] if MODES[mode].has_mouse else None
+            )
         condition = torch.cat([world.condition.block(3 * block, 3) for block in range(BLOCKS)], 2)
         assert torch.allclose(drawn.condition[begins], condition[0], atol=2e-3)  # float16 on its way
         (noisy, flow), (clean, clean_flow) = (
@@ -195,7 +264,7 @@ def test_training_computes_what_plays_compute(small_vae, made, mode, keyboard_di
     sigma = torch.stack((torch.zeros(2, BLOCKS), sigma.expand(2, BLOCKS)))
     batch = dit.Batch(
         clean, condition, image, keyboard, mouse_rows, torch.zeros(2, dtype=torch.int64),
-        torch.stack((noise, noise)), sigma, torch.ones(2, BLOCKS),
+        torch.stack((noise, noise)), sigma, 0 * sigma[1], torch.ones(2, BLOCKS),
     )  # fmt: skip
     passes.clear()
     loss = dit.flow_loss(model, batch)
@@ -204,6 +273,17 @@ def test_training_computes_what_plays_compute(small_vae, made, mode, keyboard_di
     assert (flow - flows.transpose(0, 1)).abs().max() < 1e-4
     target = torch.stack([t.unflatten(1, (BLOCKS, 3)).transpose(0, 1) for t in noise - clean])
     assert loss == pytest.approx(float(sigma[1, 0, 0] * (flow[1] - target).square().mean()), rel=1e-3)
+
+    # Sampling all blocks at once, each after the one before, makes the same blocks again.
+    world = world_model.start(Image.new("RGB", (WIDTH, HEIGHT)), seed=0)
+    noises = [[seeded_noise(play, world.noise(0, 0).shape)(b, i) for play in range(2) for b in range(BLOCKS)]
+              for i in range(len(sigmas))]  # fmt: skip
+    stacked = dit.stack_blocks(clean, BLOCKS)
+    last = torch.full((2, BLOCKS), len(sigmas) - 1)
+    again = finish.sample(
+        model, batch, stacked, torch.stack([torch.cat(row) for row in noises]), last, world_model.schedule
+    )
+    assert (again - stacked).abs().max() < 1e-3
 
 
 def join_blocks(blocks):
@@ -216,23 +296,26 @@ def test_a_window_of_more_than_two_blocks_is_refused():
         dit.teacher_forcing(small_dit(window=9).transformer, torch.zeros(1, 5, 64), 1, BLOCKS)
 
 
-def test_what_is_published_can_be_played(tmp_path):
+@pytest.mark.parametrize("mode", MODES)
+def test_what_is_published_can_be_played(mode, tmp_path):
     torch.manual_seed(0)
     vae.save(vae.VAE(vae.tiny_config()), {}, tmp_path / "vae")
-    dit.save(dit.Model(*dit.tiny_config()), tmp_path / "dit")
-    publish.publish(tmp_path / "vae", tmp_path / "dit", tmp_path, starts=1)
+    dit.save(dit.Model(*dit.tiny_config(MODES[mode])), tmp_path / "dit")
+    publish.publish(tmp_path / "vae", tmp_path / "dit", tmp_path, mode, starts=1)
 
-    config = load_config(tmp_path / "configs" / "universal-tiny.yaml")
+    config = load_config(tmp_path / "configs" / f"{mode}-tiny.yaml")
     folder = tmp_path / config.files.folder
     (start,) = folder.glob("start/*.png")
     located = resolve(folder, config=config)
-    assert located.vae.parent == folder
+    assert located.vae.resolve() == (tmp_path / "worlds" / "universal" / "vae.safetensors").resolve()
     model = load_world_model(located, device="cpu")
     world = model.start(Image.open(start))
-    frames = world.step(ActionTrack.hold("universal", ["forward"], frames=world.frames_next))
+    first = MODES[mode].controls[0].name
+    frames = world.step(ActionTrack.hold(mode, [first], frames=world.frames_next))
     assert frames.shape == (9, 144, 256, 3) and frames.std() > 1
 
 
-def test_the_shipped_configuration_is_what_training_publishes():
-    shipped = load_config(CONFIGS / "universal-tiny.yaml")
-    assert publish.configuration(asdict(shipped.vae)) == shipped
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*-tiny.yaml")), ids=lambda path: path.stem)
+def test_the_shipped_configurations_are_what_training_publishes(path):
+    shipped = load_config(path)
+    assert publish.configuration(asdict(shipped.vae), shipped.mode, shipped.sampling.noise_scale) == shipped

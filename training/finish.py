@@ -1,0 +1,221 @@
+"""Stage 4: the finish. What the model plays is judged by how likely it looks, not by how near to the truth.
+
+    python -m training.finish --mode universal --latents FILE [FILE ...] --start DIR --out DIR --seconds 300
+
+A flow is the mean of all that could be, so a small model paints softly, and then plays on from what it has
+painted. Here it learns from its own plays (as in Self-Forcing, arXiv:2506.08009), against an adversary in
+latent space (as in DMD2, arXiv:2405.14867):
+
+- **Plays without playing.** For each clip a second copy of its latents is kept, at first the truth. Every
+  time a clip comes up, all its blocks are sampled at once in the sampler's few steps, each after the block
+  before it in that copy, and what was made replaces what was there. So block i soon follows i blocks of the
+  model's own making, though none had to wait for the others.
+- **The critic** is a copy of the model with a new head. It sees a block under some noise, with the actions
+  and, under more noise, the block before, and answers with one number for each place of the latents. Made
+  and true blocks are compared in pairs (relativistic loss, arXiv:1807.00734).
+- **The model** learns to make its own block the likelier one, through one of its sampling steps chosen at
+  random, and goes on learning the flow of the truth, so that it does not forget what the keys mean.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mgdemo.actions import MODES
+from mgdemo.model.action import window_rows
+from mgdemo.model.flow import Schedule
+from training import best_device, command
+from training.dit import (
+    SAMPLING,
+    Batch,
+    Model,
+    compile_blocks,
+    draw_batch,
+    flow_loss,
+    flows,
+    mixed,
+    per_block,
+    save,
+    stack_blocks,
+    tiny_config,
+)
+from training.latents import Latents
+from training.optim import Optimiser, Step, train_for
+
+EXITS = (0.2, 0.3, 0.5)  # how often each sampling step is the one that learns; the last one's blocks are kept
+JUDGED = (0.05, 0.6)  # noise on the block that the critic sees
+VEIL = 0.4  # noise on the block before, so that it cannot be judged for what is not to be changed any more
+WEIGHT = 0.15  # of the adversary, against the flow
+
+
+def critic_of(model: Model) -> Model:
+    """A copy that answers with logits in place of flows; it begins undecided."""
+    critic = copy.deepcopy(model)
+    torch.nn.init.normal_(critic.transformer.head.head.weight, std=1e-3)
+    torch.nn.init.zeros_(critic.transformer.head.head.bias)
+    return critic
+
+
+def sample(
+    model: Model, batch: Batch, context: Tensor, noises: Tensor, exits: Tensor, schedule: Schedule
+) -> Tensor:
+    """Stacked blocks made in few steps after those of `context`, each left at its own step.
+
+    noises [steps, B * blocks, 16, 3, h, w]: what each step begins with or mixes in. exits int64 [B, blocks].
+    Only the step at which a block is left learns.
+    """
+    shape = exits.shape
+    sigmas, scale = schedule.sigmas.tolist(), schedule.noise_scale
+    x = noises[0]
+    left, sigma_left = x, torch.full(shape, sigmas[0], device=x.device)
+    with torch.no_grad():
+        for i in range(1, len(sigmas)):
+            sigma = torch.full(shape, sigmas[i - 1], device=x.device)
+            x = x - sigmas[i - 1] * flows(model, batch, context, x, sigma)
+            x = (1 - sigmas[i]) * x + sigmas[i] * scale * noises[i]
+            later = exits >= i
+            left = torch.where(per_block(later), x, left)
+            sigma_left = torch.where(later, sigmas[i], sigma_left)
+    return left - per_block(sigma_left) * flows(model, batch, context, left, sigma_left)
+
+
+class Finish:
+    """The two losses, and what passes from the model's to the critic's: the blocks just made."""
+
+    def __init__(self, model: Model, critic: Model, schedule: Schedule, weight: float = WEIGHT):
+        self.model, self.critic, self.schedule, self.weight = model, critic, schedule, weight
+        self.made: Tensor | None = None  # stacked blocks of the latest batch; always the same memory
+
+    def logits(self, batch: Batch, before: Tensor, block: Tensor, noise: Tensor, sigma: Tensor) -> Tensor:
+        """The critic's answers [B * blocks, 3, h, w] for stacked blocks after others, both under noise."""
+        context = torch.lerp(before, noise[0], VEIL)
+        return flows(self.critic, batch, context, mixed(block, noise[1], sigma), sigma).mean(1)
+
+    def model_loss(
+        self, played: Tensor, noises: Tensor, exits: Tensor, judged: Tensor, veils: Tensor, **inputs
+    ):
+        """played [B, 16, F, h, w]: the copies to go on from; judged [B, blocks], veils [2, B * blocks, ...]:
+        the critic's noise levels and noises; the rest as in `sample`."""
+        batch, self_made = Batch(**inputs), stack_blocks(played, exits.shape[1])
+        self.critic.requires_grad_(False)
+        made = sample(self.model, batch, self_made, noises, exits, self.schedule)
+        with torch.no_grad():
+            true = stack_blocks(batch.latents, exits.shape[1])
+            rival = self.logits(batch, true, true, veils, judged)
+            if self.made is None:
+                self.made = torch.empty_like(made)
+            self.made.copy_(made)
+        likely = self.logits(batch, self_made, made, veils, judged)
+        return flow_loss(self.model, batch) + self.weight * self._mean(F.softplus(rival - likely), batch)
+
+    def critic_loss(self, played: Tensor, made: Tensor, judged: Tensor, veils: Tensor, **inputs) -> Tensor:
+        batch = Batch(**inputs)
+        self.critic.requires_grad_(True)
+        true = stack_blocks(batch.latents, judged.shape[1])
+        real = self.logits(batch, true, true, veils, judged)
+        fake = self.logits(batch, stack_blocks(played, judged.shape[1]), made, veils, judged)
+        drift = 1e-3 * (real.square().mean() + fake.square().mean())
+        return self._mean(F.softplus(fake - real), batch) + drift
+
+    @staticmethod
+    def _mean(value: Tensor, batch: Batch) -> Tensor:
+        return (value.mean((1, 2, 3)) * batch.weight.flatten()).mean() / batch.weight.mean()
+
+
+def train(
+    model: Model,
+    data: Latents,
+    seconds: float = math.inf,
+    *,
+    steps: int = 0,
+    batch: int,
+    rate: float = 0.002,
+    weight: float = WEIGHT,
+    noise_scale: float = 1.0,
+    report: float = 20.0,
+    every: float = math.inf,
+    keep: Callable[[], None] = lambda: None,
+) -> int:
+    """Finish a trained model for `seconds` (or so many `steps`); returns the number of steps.
+
+    `rate`: learning rate of the matrices, twice that for the critic's. The first tenth trains the critic
+    alone. The model holds its averaged weights whenever `keep` is called and at the end.
+    """
+    device, blocks = data.latents.device, data.latents.shape[2] // 3
+    critic = critic_of(model)
+    for net in (model, critic):
+        compile_blocks(net)
+    schedule = Schedule.of(SAMPLING)
+    schedule.noise_scale = noise_scale
+    levels = schedule.sigmas.to(device)
+    rows = window_rows(model.transformer.config.action_config, model.transformer.config.frames_per_block)
+    learner = Optimiser(model, muon=rate, adamw=rate / 5, ema=0.995)
+    opponent = Optimiser(critic, muon=2 * rate, adamw=2 * rate / 5)
+    game = Finish(model, critic, schedule, weight)
+    model_step, critic_step = Step(game.model_loss, learner), Step(game.critic_loss, opponent)
+    played = data.latents.clone()
+    chances = torch.tensor(EXITS[-len(levels) :], device=device).expand(batch * blocks, -1)
+
+    def step(_index: int, done: float) -> Tensor:
+        drawn, pick = draw_batch(data, batch, rows, levels)
+        inputs = drawn._asdict()
+        shared = {
+            "played": played[pick].float(),
+            "judged": JUDGED[0] + (JUDGED[1] - JUDGED[0]) * torch.rand(batch, blocks, device=device),
+            "veils": torch.randn(2, batch * blocks, 16, 3, *drawn.latents.shape[3:], device=device),
+        }
+        exits = torch.multinomial(chances, 1).view(batch, blocks)
+        noises = torch.randn(len(levels), *shared["veils"].shape[1:], device=device)
+        learner.factor.mul_(done > 0.1)  # set anew for every step
+        learner.rate.mul_(done > 0.1)
+        value = model_step(noises=noises, exits=exits, **shared, **inputs).clone()
+        opponent.set_factor(float(min(1.0, 2 * (1 - done))))
+        critic_step(made=game.made, **shared, **inputs)
+        last = (exits == len(levels) - 1).view(batch, blocks, 1, 1, 1, 1)
+        made = game.made.unflatten(0, (batch, blocks))
+        before = stack_blocks(shared["played"], blocks).unflatten(0, (batch, blocks))
+        kept = torch.where(last, made, before).transpose(1, 2).flatten(2, 3)
+        played[pick] = kept.to(played.dtype)
+        return value
+
+    return train_for(
+        "finish", learner, step, seconds=seconds, steps=steps, report=report, every=every, keep=keep
+    )
+
+
+def main() -> None:
+    parser = command(__doc__, mode=True)
+    parser.add_argument("--latents", type=Path, nargs="+", required=True)
+    parser.add_argument("--start", type=Path, required=True, help="the folder of stage 3")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seconds", type=float, default=300)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--weight", type=float, default=WEIGHT, help="of the adversary")
+    parser.add_argument("--rate", type=float, default=0.002, help="learning rate of the matrices")
+    args = parser.parse_args()
+    device = best_device()
+    torch.manual_seed(1)
+    torch.set_float32_matmul_precision("high")
+    data = Latents.load(args.latents, device)
+    model = Model(*tiny_config(MODES[args.mode]))
+    model.load(args.start)
+    model.to(device)
+
+    def keep() -> None:
+        save(model, args.out)
+
+    options = {"batch": args.batch, "rate": args.rate, "weight": args.weight}
+    steps = train(model, data, args.seconds, every=100, keep=keep, **options)
+    print(f"finished in {steps} steps of {args.batch} clips", flush=True)
+    keep()
+
+
+if __name__ == "__main__":
+    main()
