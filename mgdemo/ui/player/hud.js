@@ -152,13 +152,38 @@ export function words(figures) {
   ];
 }
 
-/** Shows the figures as a list. @param {HTMLElement} list a dl @param {[string, string][]} rows */
-export function draw(list, rows) {
-  while (list.children.length > 2 * rows.length) list.lastChild.remove();
-  rows.flat().forEach((text, i) => {
-    const each = list.children[i] ?? list.appendChild(document.createElement(i % 2 ? "dd" : "dt"));
-    if (each.textContent !== text) each.textContent = text;
-  });
+/** The panel: the figures as a list, and a button that saves them. */
+export class Hud {
+  /**
+   * @param {HTMLElement} root
+   * @param {() => {summary: Parameters<typeof words>[0], blocks: object[]} | null} measured what there is to show
+   */
+  constructor(root, measured) {
+    this.root = root;
+    this.list = root.querySelector("dl");
+    this.measured = measured;
+    root.querySelector("button").addEventListener("click", () => {
+      const all = measured();
+      if (all) save(`figures-${all.summary.checkpoint}.json`, "application/json", JSON.stringify(all, null, 2));
+    });
+  }
+
+  /** @param {boolean} on */
+  show(on) {
+    this.root.hidden = !on;
+    this.update();
+  }
+
+  update() {
+    const all = this.root.hidden ? null : this.measured();
+    if (!all) return;
+    words(all.summary)
+      .flat()
+      .forEach((text, i) => {
+        const each = this.list.children[i] ?? this.list.appendChild(document.createElement(i % 2 ? "dd" : "dt"));
+        if (each.textContent !== text) each.textContent = text;
+      });
+  }
 }
 
 /** Hands the visitor a file. @param {string} name @param {string} type @param {string} text */

@@ -8,7 +8,7 @@
  *   row: number, column: number}} Control
  * @typedef {{mode: {name: string, title: string, axes: string[], controls: Control[]}, poster: string | null,
  *   loop: string | null, width: number, height: number, live: boolean, start: string, blocked: string}} Setup
- *   loop: where a film is that moves the poster; blocked: why Start cannot be pressed
+ *   blocked: why Start cannot be pressed
  * @typedef {{state: string, text: string, progress: number | null, frames: number,
  *   fps: number | null, seconds_left: number | null}} Status
  * @typedef {{id: string, token: string, path: string | null, live: boolean, status: Status, beat: number}} Play
@@ -17,7 +17,7 @@
 
 import { Connection, appUrl, socketUrl } from "./connection.js";
 import { Screen, parsePacket, supportedCodecs } from "./decoder.js";
-import { Meter, draw, save, words } from "./hud.js";
+import { Hud, Meter, save } from "./hud.js";
 import { Input, takesText } from "./input.js";
 import { Pads } from "./pads.js";
 import { Playout } from "./playout.js";
@@ -50,7 +50,7 @@ class Player {
     this.parts = Object.fromEntries(
       (
         "stage poster loop screen preview message start start-label progress past status announce pause step stop " +
-        "figures keep picture begin settings full pads hud rows save"
+        "figures keep picture begin settings full pads hud"
       )
         .split(" ")
         .map((name) => [name, part(name)]),
@@ -85,6 +85,7 @@ class Player {
       onseek: (node) => this.rewind(node),
       onpreview: (url, at) => this.preview(url, at),
     });
+    this.hud = new Hud(this.parts.hud, () => this.meter && this.measured());
     this.switches = switches(this.parts.settings, () => this.onswitched());
     this.bindButtons();
     this.onswitched();
@@ -92,15 +93,13 @@ class Player {
   }
 
   bindButtons() {
-    const { start, stop, pause, step, figures, full, save: saveButton, past, stage } = this.parts;
-    const { keep, picture, begin, settings } = this.parts;
+    const { start, stop, pause, step, figures, full, past, keep, picture, begin, settings, stage } = this.parts;
     start.addEventListener("click", () => this.start());
     stop.addEventListener("click", () => this.stop());
     pause.addEventListener("click", () => this.togglePause());
     step.addEventListener("click", () => this.step());
     figures.addEventListener("click", () => this.switches.figures.click());
     full.addEventListener("click", () => this.toggleFullScreen());
-    saveButton.addEventListener("click", () => this.saveFigures());
     // Who goes back by pointer wants to play next; who does so by key stays on the slider.
     past.addEventListener("pointerup", () => stage.focus({ preventScroll: true }));
     for (const menu of [keep, settings]) {
@@ -297,7 +296,7 @@ class Player {
 
   onmessage(message) {
     this.heard();
-    if (this.state === "lost") this.say(...(this.paused ? ["paused", PAUSES[this.paused]] : ["loading"])); // it is back
+    if (this.state === "lost") this.settle(); // the line is there again
     if (message.type === "welcome") this.onwelcome(message);
     else if (message.type === "status") this.onstatus(message);
     else if (message.type === "block") this.onblock(message);
@@ -323,6 +322,7 @@ class Player {
     this.meter = new Meter(fps);
     this.tree = new Tree();
     this.whole = -1;
+    this.shownNode = null;
     this.lastInput = performance.now();
     if (!this.play.live) return;
     const address = (node) => appUrl(`${this.play.path}/thumb/${node}.jpg`, window.gradio_config, document.baseURI);
@@ -334,8 +334,9 @@ class Player {
     for (const node of nodes) this.tree.know(...node);
     this.tree.go(head);
     this.timeline.update();
-    if (this.going !== null) this.connection.send({ type: "rewind", node: this.going });
-    else if (!again && paused) this.goTo(head); // which brings its picture
+    if (!again && paused) this.hold("rewound");
+    // A paused server tells by itself where it stands (`onrewound`).
+    if (this.going !== null && !paused) this.connection.send({ type: "rewind", node: this.going });
     else if (paused !== Boolean(this.paused)) this.connection.send({ type: "pause", on: Boolean(this.paused) });
   }
 
@@ -350,7 +351,8 @@ class Player {
     else if (this.state === "rewinding") this.parts.progress.value = status.progress ?? 0;
     else if (this.running && this.state !== "lost" && !this.paused) {
       const made = SHOWING.has(status.state) || status.state === "paused"; // and on their way to here
-      this.say(made ? "loading" : status.state, made ? (this.root.dataset.frame ? STATES.buffering : FIRST) : status.text);
+      if (made) this.say("loading", this.root.dataset.frame ? STATES.buffering : FIRST);
+      else this.say(status.state, status.text);
     }
   }
 
@@ -367,7 +369,7 @@ class Player {
     this.input.releaseAll();
     this.playout?.clear();
     this.timeline.close();
-    this.preview(null);
+    this.parts.preview.hidden = true;
     this.over = this.paused = this.going = null;
     this.remember(null);
     this.pads.use([]);
@@ -422,7 +424,11 @@ class Player {
     const message = { type: "input", held, camera, seq: ++this.seq };
     const sent = this.connection?.send(message);
     if (sent && this.state === "playing") this.meter.input(this.seq, now);
-    if (this.paused && this.paused !== "hand" && (held.length || camera.some(Boolean))) this.resume();
+    const before = this.before ?? { held: [], camera: [0, 0] };
+    this.before = { held, camera };
+    const pressed = held.some((code) => !before.held.includes(code));
+    const turned = camera.some((value, axis) => Math.abs(value) > Math.abs(before.camera[axis])); // not dying away
+    if (this.paused && this.paused !== "hand" && (pressed || turned)) this.resume();
   }
 
   // Time
@@ -435,11 +441,17 @@ class Player {
   /** Stops showing at once; live play also stops making. @param {keyof PAUSES} why */
   pause(why) {
     if (!SHOWING.has(this.state)) return;
-    this.paused = why;
-    this.playout.pause(performance.now());
-    this.meter.rest();
+    this.hold(why);
     if (this.play.live) this.connection?.send({ type: "pause", on: true });
     this.say("paused", PAUSES[why]);
+  }
+
+  /** Nothing moves on this page any more. @param {keyof PAUSES} why */
+  hold(why) {
+    this.paused = why;
+    this.stepping = false;
+    this.playout.pause(performance.now());
+    this.meter.rest();
   }
 
   resume() {
@@ -488,10 +500,7 @@ class Player {
     const busy = this.going !== null;
     this.going = node; // if it is already going elsewhere, that comes first
     if (busy) return;
-    this.paused = "rewound";
-    this.stepping = false;
-    this.playout.pause(performance.now());
-    this.meter.rest();
+    this.hold("rewound");
     this.connection?.send({ type: "rewind", node });
     this.say("rewinding", BACK);
   }
@@ -502,19 +511,27 @@ class Player {
     this.playout.rewind(frames);
     this.screen.close();
     this.latest = this.going = null;
+    if (this.paused) this.hold(this.paused); // no step is under way any more
     this.shownNode = node;
     this.still = true;
     this.whole = block;
     this.lastInput = performance.now();
     this.timeline.update();
-    if (going !== null && going !== node) return this.goTo(going);
-    this.say("paused", PAUSES.rewound);
+    if (going !== null && going !== node) this.goTo(going);
+    else this.settle();
+  }
+
+  /** Says what goes on apart from a lost line or a look at another moment. */
+  settle() {
+    if (this.going !== null) this.say("rewinding", BACK);
+    else if (this.paused) this.say("paused", PAUSES[this.paused]);
+    else this.say("loading");
   }
 
   /** Shows the picture to which the slider would go; null: the play's own again. */
   preview(url, at) {
     this.parts.preview.hidden = url === null;
-    if (url === null) return this.state === "paused" && this.say("paused", PAUSES[this.paused]);
+    if (url === null) return this.state === "paused" && this.settle();
     this.parts.preview.src = url;
     this.pause("rewound");
     this.parts.message.textContent = `Back to ${at}`;
@@ -565,9 +582,10 @@ class Player {
   refresh() {
     const now = performance.now();
     this.refreshedAt = now;
-    if (this.switches.figures.checked) draw(this.parts.rows, words(this.figures(now)));
+    this.hud.update();
     if (!SHOWING.has(this.state)) return;
-    const { frames, fps, seconds_left: left, progress, text } = this.status;
+    const { frames, fps, seconds_left: left, progress } = this.status;
+    const text = SHOWING.has(this.status.state) && this.status.text; // else it is of before
     this.parts.progress.value = this.over ? 1 : (progress ?? 0);
     const rate = this.meter.shown.at(now);
     const parts = [text || (rate ? `Playing ${rate.toFixed(1)} frames/s` : "Playing")];
@@ -579,29 +597,23 @@ class Player {
     this.parts.status.textContent = parts.join(" · ");
   }
 
-  /** All that is measured now, and of what. @param {number} now */
-  figures(now) {
+  /** All that is measured now, and of what. */
+  measured() {
+    const now = performance.now();
     const { checkpoint, seed, mode, codec, width, height, fps } = this.welcome;
-    return {
+    const { speed, ceiling } = this.playout;
+    const summary = {
       ...{ checkpoint, seed, mode, codec, width, height, fps },
       ...this.meter.summary(now),
-      buffer_ms: this.playout.buffered(now),
-      speed: this.playout.speed,
-      slow: this.playout.ceiling < 1,
+      ...{ buffer_ms: this.playout.buffered(now), speed, slow: ceiling < 1 && speed < 0.99 },
     };
-  }
-
-  saveFigures() {
-    if (!this.meter) return;
-    const figures = { summary: this.figures(performance.now()), blocks: this.meter.blocks };
-    save(`figures-${this.welcome.checkpoint}.json`, "application/json", JSON.stringify(figures, null, 2));
+    return { summary, blocks: this.meter.blocks };
   }
 
   onswitched() {
-    const { figures } = this.switches;
-    this.parts.hud.hidden = !figures.checked;
-    this.parts.figures.ariaPressed = String(figures.checked);
-    if (figures.checked && this.meter) this.refresh();
+    const on = this.switches.figures.checked;
+    this.parts.figures.ariaPressed = String(on);
+    this.hud.show(on);
   }
 
   /** Enters a state and says it: over the picture, in the line below and to a screen reader. */

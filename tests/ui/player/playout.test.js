@@ -148,7 +148,8 @@ function midBlock(shown, kind = H264) {
   return { playout, send, until, seconds: () => now };
 }
 
-const told = (packets) => packets.map(({ index, data, silent }) => `${index}${data === null ? "" : "'"}${silent ? " silent" : ""}`);
+const told = (packets) =>
+  packets.map(({ index, data, silent }) => `${index}${data === null ? "" : "'"}${silent ? " silent" : ""}`);
 
 test("a block made again is shown from the splice on; before that it is only decoded", () => {
   const { send, until } = midBlock(15);
@@ -200,7 +201,10 @@ test("a block may be made again more than once", () => {
   send(1, 16);
   send(1, 20);
   const shown = until(22);
-  assert.deepEqual(told(shown.filter(({ silent }) => !silent)), ["14", "15", ..."16' 17' 18' 19' 20' 21' 22'".split(" ")]);
+  assert.deepEqual(
+    told(shown.filter(({ silent }) => !silent)),
+    "14 15 16' 17' 18' 19' 20' 21' 22'".split(" "),
+  );
   assert.deepEqual(
     shown.filter(({ silent, data }) => !silent && data === 20).map(({ index }) => index),
     [20, 21, 22],
