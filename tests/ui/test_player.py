@@ -177,7 +177,11 @@ def test_figures_are_measured_remembered_and_saved(play, tmp_path):
     expect(figures).to_be_hidden()
 
 
-def test_every_frame_is_shown_once_whatever_is_made_again(play):
+@pytest.mark.parametrize("codec", ["h264", "jpeg"])
+def test_every_frame_is_shown_once_whatever_is_made_again(codec, address, visit):
+    play = visit(address, script=SOCKETS + ("delete window.VideoDecoder;" if codec == "jpeg" else ""))
+    play.start()
+    play.expect("playing")
     play.player.evaluate("""(player) => {
       window.shown = [];
       new MutationObserver((records) => shown.push(...records.map((record) => Number(record.oldValue))))
@@ -201,8 +205,14 @@ def test_every_frame_is_shown_once_whatever_is_made_again(play):
     else:
         pytest.fail("nothing was made again")
     play.wait_for_frame(play.frame + 24)
-    shown = play.page.evaluate("window.shown")
-    assert shown == list(range(shown[0], shown[0] + len(shown)))
+    shown = [frame for frame in play.page.evaluate("window.shown") if frame >= 0]
+    assert shown == sorted(set(shown))
+    if codec == "h264":  # of two JPEG pictures the later may be decoded first
+        assert shown == list(range(shown[0], shown[0] + len(shown)))
+    frame = back(play)
+    play.page.keyboard.press("d")
+    play.expect("playing")
+    play.wait_for_frame(frame + 20)
 
 
 def test_who_presses_nothing_is_paused_gently(play):
@@ -242,6 +252,31 @@ def test_a_pause_outlasts_a_lost_line_and_a_page_loaded_anew(play):
     play.page.keyboard.press("w")
     play.expect("playing")
     play.wait_for_frame(frame + 20)
+
+
+@pytest.mark.parametrize("size", [(1280, 800), (360, 740)])
+def test_nothing_moves_between_the_states(size, address, visit):
+    player = visit(address, viewport={"width": size[0], "height": size[1]})
+
+    def places():
+        names = ("stage", "past", "bar", "pads")
+        return [player.root.locator(f".{name}").bounding_box() for name in names]
+
+    idle = places()
+    player.start()
+    for press, state in ((None, "playing"), ("p", "paused"), ("p", "playing"), ("Backspace", "paused")):
+        if press:
+            player.page.keyboard.press(press)
+        player.expect(state)
+        player.wait_for_frame(0)
+        assert places() == idle
+    player.page.keyboard.press("d")
+    player.expect("playing")
+    expect(branch(player, 2)).to_be_visible()
+    assert places() == idle
+    assert player.page.evaluate("document.documentElement.scrollWidth") <= size[0]
+    player.stop()
+    assert places() == idle
 
 
 def test_a_scenario_can_be_paused_but_not_changed(address, visit):
