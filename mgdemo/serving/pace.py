@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from mgdemo.actions import FPS, frames_in_blocks
 
 UNACKNOWLEDGED = 3  # blocks; above, live play waits for its visitor
-MARGIN = 0.03  # seconds by which a block is to be early
+MARGIN = 0.015  # seconds by which a block is to be early
 LATENT_FRAMES = 4  # video frames of a latent frame: an action changes the picture from such a boundary on
 
 
@@ -43,7 +43,8 @@ class Pace:
     acknowledged: int = 0  # blocks
     served: float = -math.inf  # when its last block was done
     dry: float = -math.inf  # when its next block must leave, or the player runs dry
-    cost: Estimate = field(default_factory=Estimate)  # of a block, until its last packet has left
+    first: Estimate = field(default_factory=Estimate)  # of a block, until its first packet has left
+    cost: Estimate = field(default_factory=Estimate)  # and until its last one has
     line: Estimate = field(default_factory=Estimate)  # from a block's last packet to its acknowledgement
     _sent: OrderedDict[int, tuple[float, int]] = field(default_factory=OrderedDict)  # when, and frames so far
 
@@ -52,10 +53,10 @@ class Pace:
         """Whether the player still has too many blocks to take."""
         return self.blocks - self.acknowledged > UNACKNOWLEDGED
 
-    def lead(self, frames: int) -> float:
-        """By how much the next block, of so many frames, is to begin before it must leave."""
-        # A cost above the block's own playing time cannot be made up for by an earlier start.
-        return min(self.cost.high, frames / self.fps)
+    def start(self, frames: int, then: float = math.inf) -> float:
+        """When the next block, of so many frames, must begin: to be in time, and to be done `then`."""
+        most = max(frames / self.fps, self.cost.mean)  # once slow is no reason to begin ever so early
+        return min(self.dry - MARGIN - min(self.first.high, most), then - min(self.cost.high, most))
 
     def late(self, made: float) -> float:
         """Seconds by which a block that was made then missed its moment."""
@@ -82,12 +83,13 @@ class Pace:
 
     def splice(self, now: float) -> int | None:
         """The first video frame from which on the last block would be other if it were made again now: where
-        the next latent frame begins that the player cannot have shown by then."""
+        the next latent frame begins that the player will hardly have shown by then. (If it has, it goes on
+        with the frames after those. So this needs no margin.)"""
         if not math.isfinite(self.dry):
             return None
         first = frames_in_blocks(self.blocks - 1)
         for frame in range(max(1, first), self.frames, LATENT_FRAMES):
-            if now + self.cost.high + MARGIN <= self.dry - (self.frames - frame) / self.fps:
+            if now + self.cost.mean <= self.dry - (self.frames - frame) / self.fps:
                 return frame
         return None
 

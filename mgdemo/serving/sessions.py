@@ -106,7 +106,7 @@ class Session:
         self._thumbnails: dict[int, bytes] = {}
         self._blocks = self._acknowledged = 0
         self._unanswered: float | None = None  # since when data waits to be acknowledged
-        self._recent: deque[tuple[float, int, float]] = deque(maxlen=6)  # blocks: when, frames, ms too late
+        self._recent: deque[tuple[float, int, bool]] = deque(maxlen=6)  # blocks: when, frames, too slow?
         self._frames = 0  # up to the head
 
     # For the page
@@ -176,7 +176,7 @@ class Session:
         if self._behind():
             return "buffering", "Your line is slow; the play waits until it has caught up."
         nominal = self._format.fps
-        if fps is not None and fps < SLOW * nominal and all(late > 0 for _, _, late in self._recent):
+        if fps is not None and fps < SLOW * nominal and all(slow for _, _, slow in self._recent):
             return "playing", f"Making {fps:.0f} frames/s of {nominal}: playback is slowed evenly."
         return "playing", ""
 
@@ -437,7 +437,9 @@ class Session:
         self._head, self._nodes[event.node] = event.node, (event.parent, event.block)
         self._blocks = event.block + 1
         if event.block and not again:  # the first one is shorter, and warms the device up
-            self._recent.append((now, event.frames, event.late_ms))
+            # A player that has slowed down gets even slow blocks in time.
+            slow = event.late_ms > 0 or event.made_ms > 1000 * event.frames / self._format.fps
+            self._recent.append((now, event.frames, slow))
         late = event.late_ms > 0
         self._service.counts.update(
             blocks=not again, remade_blocks=again, frames=event.frames, late_blocks=late

@@ -1,6 +1,6 @@
 """The process that owns a device: loads checkpoints, makes blocks when they are due, encodes them.
 
-A `Worker` knows nothing of sockets or processes: commands come in by a queue, events leave by a callable.
+A `Worker` knows nothing of sockets or processes: commands come in by `hear`, events leave by a callable.
 `main` is the local engine's process, with pipes at both ends.
 """
 
@@ -29,7 +29,7 @@ from mgdemo.picture import prepare_image
 from mgdemo.serving import messages as m
 from mgdemo.serving.history import History
 from mgdemo.serving.input import Input
-from mgdemo.serving.pace import MARGIN, Pace
+from mgdemo.serving.pace import Pace
 from mgdemo.serving.settings import Settings
 from mgdemo.video.encode import H264Encoder, jpeg
 
@@ -87,14 +87,14 @@ class _Play:
 
 
 class Worker:
-    """Serves the commands in `commands` until `stop`.
+    """Obeys the commands that it hears, until `stop`.
 
     emit is called with every event, from this thread and from the one that loads checkpoints.
     """
 
     def __init__(self, settings: Settings, device: str, emit: Callable[[m.Event], None]):
         self.settings, self.device, self.emit = settings, device, emit
-        self.commands: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._commands: queue.SimpleQueue[tuple[float, Any]] = queue.SimpleQueue()  # and when they came
         self._plays: dict[str, _Play] = {}
         self._models: OrderedDict[str, Any] = OrderedDict()  # least recently used first
         self._loading: set[str] = set()
@@ -103,7 +103,11 @@ class Worker:
 
     def stop(self) -> None:
         """Make `run` return. May be called from any thread."""
-        self.commands.put(None)
+        self.hear(None)
+
+    def hear(self, command: m.Command | _Loaded | None) -> None:
+        """Take a command, to be obeyed before the next block. May be called from any thread."""
+        self._commands.put((time.monotonic(), command))
 
     def run(self) -> None:
         while not self._stopping:
@@ -117,14 +121,14 @@ class Worker:
     def _obey(self, seconds: float) -> None:
         """Obey the commands that wait; if there are none, wait for one at most so long."""
         try:
-            command = self.commands.get(timeout=None if math.isinf(seconds) else seconds)
+            command = self._commands.get(timeout=None if math.isinf(seconds) else seconds)
             while True:
-                self._command(command)
-                command = self.commands.get_nowait()
+                self._command(*command)
+                command = self._commands.get_nowait()
         except queue.Empty:
             pass
 
-    def _command(self, command: m.Command | _Loaded | None) -> None:
+    def _command(self, came: float, command: m.Command | _Loaded | None) -> None:
         play = self._plays.get(getattr(command, "session", None))
         match command:
             case None:
@@ -153,7 +157,7 @@ class Worker:
             case m.SetInput():
                 play.input.set(command.held, command.camera, command.number)
             case m.Acknowledge():
-                play.pace.acknowledge(command.block, command.buffer_ms / 1000, time.monotonic())
+                play.pace.acknowledge(command.block, command.buffer_ms / 1000, came)
             case m.NeedKey():
                 play.want_key = True
             case m.Pause():
@@ -174,7 +178,7 @@ class Worker:
         live = sorted((play for play in plays if play.live), key=lambda play: play.pace.dry)
         start = math.inf
         for play in reversed(live):
-            start = min(start, play.pace.dry - MARGIN) - play.pace.lead(play.world.frames_next)
+            start = play.pace.start(play.world.frames_next, start)
         for play in live if self.settings.remake else ():
             if now + play.pace.cost.high <= start and (splice := play.splice(now)) is not None:
                 return play, partial(self._remake, splice=splice), now
@@ -223,10 +227,10 @@ class Worker:
             with self._one_load:
                 load = getattr(importlib.import_module(module), function)
                 model = load(checkpoint, device=self.device, progress=progress)
-            self.commands.put(_Loaded(checkpoint, model, None))
+            self.hear(_Loaded(checkpoint, model, None))
         except Exception as error:
             log.exception("%s could not be loaded.", checkpoint)
-            self.commands.put(_Loaded(checkpoint, None, error))
+            self.hear(_Loaded(checkpoint, None, error))
 
     def _loaded(self, loaded: _Loaded) -> None:
         self._loading.discard(loaded.checkpoint)
@@ -325,6 +329,8 @@ class Worker:
             play.want_key = False
             picture = jpeg(frame) if play.jpeg and play.attached else None
             self.emit(m.Frame(session, head, node.block, first + i, packet, picture))
+            if i == 0 and splice is None:
+                play.pace.first.add(time.monotonic() - began)
         now = time.monotonic()
         play.encoding = {"encode": (now - made) * 1000}
         play.pace.cost.add(now - began)
@@ -413,7 +419,7 @@ def main() -> None:
     def read() -> None:
         try:
             while True:
-                worker.commands.put(pickle.load(sys.stdin.buffer))
+                worker.hear(pickle.load(sys.stdin.buffer))
         except (EOFError, OSError, pickle.UnpicklingError):
             os._exit(0)  # whoever wanted the blocks is gone; there is nothing to save here
 

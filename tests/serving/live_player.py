@@ -87,7 +87,8 @@ class Player:
 
     async def _answer(self):
         block, last = self.frames[-1][3], self.frames[-1][2]
-        if self.acknowledge and (last + 3) % 12 == 11:  # a block's last frame; they play at once
+        again = any(b["splice"] is not None for b in self.of("block")[-1:])  # those are not acknowledged
+        if self.acknowledge and not again and (last + 3) % 12 == 11:  # a block's last frame
             with contextlib.suppress(websockets.ConnectionClosed):
                 await self.send(type="ack", block=block, buffer_ms=self.buffer_ms)
 
