@@ -7,8 +7,7 @@
 export const H264 = 1;
 export const JPEG = 2;
 const HEADER = 16;
-const SMALL = 512; // pixels; narrower pictures are drawn enlarged
-const ENLARGED = 1024; // to about this width, by a whole number
+const SMALL = 512; // pixels; narrower pictures are drawn doubled
 
 /**
  * Reads a binary message: u8 kind, u8 key, u16 0, u32 frame, u32 block, u32 node, payload (little-endian).
@@ -67,8 +66,9 @@ export class Screen {
   configure({ codec_string, width, height }) {
     this.close();
     this.codec = codec_string;
-    // Browsers scale smoothly, which blurs a small picture. Square pixels of a whole size first keep its edges.
-    this.scale = width < SMALL ? Math.round(ENLARGED / width) : 1;
+    // Browsers scale smoothly, which blurs a small picture, and pixelated ones show their noise. Square pixels
+    // doubled first keep the edges crisp, and the rest is smooth.
+    this.scale = width < SMALL ? 2 : 1;
     const size = { width: width * this.scale, height: height * this.scale };
     if (this.canvas.width !== size.width || this.canvas.height !== size.height)
       Object.assign(this.canvas, size); // also clears it, so only when it must
