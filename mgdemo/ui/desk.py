@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from mgdemo.replay import FILMS, SCENARIOS, Replay, open_replay
+from mgdemo.replay import Replay, open_replay
 from mgdemo.scenario import ScenarioError
 from mgdemo.ui import share
 from mgdemo.ui.choices import QUIET, ChoiceError, Choices
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mgdemo.ui.scenarios import Scenes
 
 OWN_PICTURE = "Your own picture cannot be in it: whoever opens it starts from one of ours."
+EVENTS = ("link", "replay_link", "film", "picture", "scene_picture", "refused")
 PROBLEMS = {
     "kind": "cannot be opened here: drop a film or a scenario that was made here, or a picture.",
     "size": "is larger than 40 MB: drop a smaller one.",
@@ -46,72 +47,70 @@ class Desk:
             copy=None,
             elem_id="desk",
             html_template=TEMPLATE,
-            js_on_load=on_load("open.js", "link", "file"),
+            js_on_load=on_load("open.js", *EVENTS),
             apply_default_css=False,
         )
 
     def connect(self, tabs: gr.Tabs, play: Choices, scenes: Scenes) -> None:
-        """Lets links and files open in the tabs."""
-        shelf = play.shelf
-        nothing = {tabs: gr.skip()}
+        """Lets links and files open in the tabs.
 
-        def in_play(values: tuple) -> dict:
-            return {tabs: gr.Tabs(selected="play")} | dict(zip(play.all, values, strict=True))
+        Each event has the outputs of one tab, and changes them all or raises: what an update leaves out,
+        Gradio forgets of a tab that was not open yet.
+        """
+        there = scenes.choices
 
-        def in_scenarios(values: tuple) -> dict:
-            return {tabs: gr.Tabs(selected="scenarios")} | dict(zip(scenes.outputs, values, strict=True))
-
-        def open_link(own: str | None, event: gr.EventData) -> dict:
+        def read_link(event: gr.EventData) -> tuple[Shared, str]:
+            """The link, and the checkpoint to take."""
             try:
                 shared = share.parse(str(event._data.get("fragment")))
-                if not shelf.of_mode(shared.mode):
-                    raise ShareError("The world of this link is not here, so here is the page as always.")
             except ShareError as error:
-                gr.Warning(escape(str(error)))
-                return nothing
-            checkpoint, image = shared.checkpoint, shared.image
-            if checkpoint not in [entry.name for entry in shelf.of_mode(shared.mode)]:
-                checkpoint = shelf.best(shared.mode)
-                title = shelf.entry(checkpoint).title
-                gr.Info(escape(f"The link's own checkpoint is not here; this is {title} in its place."))
-            if shared.scenario:
-                replay = Replay(dataclasses.replace(shared.scenario, image=image), checkpoint)
-                return in_scenarios(scenes.open(replay, shared.seed, None, None))
-            image = shelf.shipped(image, checkpoint)
-            return in_play(play.put(shared.mode, checkpoint, shared.seed, image, own))
+                raise refusal(error) from error
+            here = [entry.name for entry in play.shelf.of_mode(shared.mode)]
+            if not here:
+                raise refusal("The world of this link is not here, so here is the page as always.")
+            if shared.checkpoint in here:
+                return shared, shared.checkpoint
+            best = play.shelf.entry(play.shelf.best(shared.mode))
+            gr.Info(escape(f"The link's own checkpoint is not here; this is {best.title} in its place."))
+            return shared, best.name
 
-        def open_file(
-            play_checkpoint: str,
-            checkpoint: str,
-            seed: float,
-            image: str | None,
-            own: str | None,
-            event: gr.EventData,
-        ) -> dict:
-            data = event._data
-            name, path = Path(str(data.get("name"))).name, uploaded(data.get("path"))
-            if path is None:
-                gr.Warning(escape(f"{name} {PROBLEMS.get(str(data.get('problem')), PROBLEMS['line'])}"))
-                return nothing
-            if path.suffix.lower() in FILMS + SCENARIOS:
-                try:
-                    return in_scenarios(scenes.open(open_replay(path), seed, image, own))
-                except ScenarioError as error:
-                    gr.Warning(escape(str(error)))
-                    return nothing
-            choices, now = play, play_checkpoint
-            if data.get("tab") == "scenarios":
-                choices, now = scenes.choices, checkpoint
-            values = choices.choose_upload(str(path), now)
-            if values[0] == str(path):
-                gr.Info("This picture is the start image now.")
-            return nothing | dict(zip([choices.own, *choices.shown], values, strict=True))
+        def open_link(own: str | None, event: gr.EventData) -> tuple:
+            shared, checkpoint = read_link(event)
+            image = play.shelf.shipped(shared.image, checkpoint)
+            return gr.Tabs(selected="play"), *play.put(shared.mode, checkpoint, shared.seed, image, own)
 
-        outputs = [tabs, *play.all, *scenes.outputs]
-        there = scenes.choices
-        self.html.link(open_link, play.own, outputs, **QUIET)
-        inputs = [play.checkpoint, there.checkpoint, there.seed, there.image, there.own]
-        self.html.file(open_file, inputs, outputs, **QUIET)
+        def open_replay_link(event: gr.EventData) -> tuple:
+            shared, checkpoint = read_link(event)
+            replay = Replay(dataclasses.replace(shared.scenario, image=shared.image), checkpoint)
+            return gr.Tabs(selected="scenarios"), *scenes.open(replay, shared.seed, None, None)
+
+        def open_film(seed: float, image: str | None, own: str | None, event: gr.EventData) -> tuple:
+            try:
+                replay = open_replay(sent(event))
+            except ScenarioError as error:
+                raise refusal(error) from error
+            return gr.Tabs(selected="scenarios"), *scenes.open(replay, seed, image, own)
+
+        def picture_opener(choices: Choices) -> Callable:
+            def open_picture(checkpoint: str, event: gr.EventData) -> tuple:
+                path = str(sent(event))
+                updates = choices.choose_upload(path, checkpoint)
+                if updates[0] == path:
+                    gr.Info("This picture is the start image now.")
+                return updates
+
+            return open_picture
+
+        def refuse(event: gr.EventData) -> None:
+            raise refusal(f"{event._data.get('name')} {PROBLEMS.get(event._data.get('problem'), '')}")
+
+        on = self.html
+        on.link(open_link, play.own, [tabs, *play.all], **QUIET)
+        on.replay_link(open_replay_link, None, [tabs, *scenes.outputs], **QUIET)
+        on.film(open_film, [there.seed, there.image, there.own], [tabs, *scenes.outputs], **QUIET)
+        on.picture(picture_opener(play), play.checkpoint, [play.own, *play.shown], **QUIET)
+        on.scene_picture(picture_opener(there), there.checkpoint, [there.own, *there.shown], **QUIET)
+        on.refused(refuse, **QUIET)
 
     def offer(self, button: gr.Button, shared: Callable[..., Shared], inputs: list) -> None:
         """Lets a button copy the link to what `shared` makes of the inputs."""
@@ -121,11 +120,23 @@ class Desk:
                 it = shared(*values)
                 link = {"fragment": share.fragment(it), "note": "" if it.image else OWN_PICTURE}
             except (ChoiceError, ScenarioError, ShareError) as error:
-                gr.Warning(escape(str(error)))
-                return gr.skip()
+                raise refusal(error) from error
             return gr.HTML(copy=link | {"id": secrets.token_hex(4)})  # the same link again is news, too
 
         button.click(copy, inputs, self.html, **QUIET)
+
+
+def refusal(why: object) -> gr.Error:
+    """What a visitor is told; nothing else changes."""
+    return gr.Error(escape(str(why)), title="Not opened", print_exception=False)
+
+
+def sent(event: gr.EventData) -> Path:
+    """The file that the page has sent."""
+    path = uploaded(event._data.get("path"))
+    if path is None:
+        raise refusal(f"{event._data.get('name')} {PROBLEMS['line']}")
+    return path
 
 
 def uploaded(path: object) -> Path | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from mgdemo.actions import MODES
 from mgdemo.scenario import MAX_BYTES, MAX_SEED, Scenario, parse_scenario, scenario_yaml
 
-KEY = "play="
+PLAY, REPLAY = "play=", "replay="  # what the fragment begins with: without a scenario, and with one
 MAX_LINK = 16_000  # characters of a fragment: what chats and mails pass on
 SHIPPED = r"embedded:[^/\\]{1,120}"  # the name of a start image that ships
 DAMAGED = "This link is damaged, so here is the page as always. Copy the link again, whole."
@@ -48,7 +48,7 @@ def fragment(shared: Shared) -> str:
             scenario.track, title=scenario.title, description=scenario.description
         )
     packed = zlib.compress(json.dumps(fields).encode(), 9)
-    text = KEY + base64.urlsafe_b64encode(packed).decode().rstrip("=")
+    text = (REPLAY if scenario else PLAY) + base64.urlsafe_b64encode(packed).decode().rstrip("=")
     if len(text) > MAX_LINK:
         raise ShareError("This play is too long for a link: save its film or its scenario and send the file.")
     return text
@@ -57,12 +57,15 @@ def fragment(shared: Shared) -> str:
 def parse(text: str) -> Shared:
     """What a link's fragment says. Raises ShareError, for a stranger's link as for one that is cut off."""
     try:
-        if not text.startswith(KEY) or len(text) > MAX_LINK:
-            raise ValueError("not of our making")
-        packed = base64.b64decode(text[len(KEY) :] + "===", altchars=b"-_", validate=False)
+        key, _, rest = text.partition("=")
+        if len(text) > MAX_LINK:
+            raise ValueError("too long")
+        packed = base64.urlsafe_b64decode(rest + "===")
         fields = _fields(_unpacked(packed))
         written = fields.pop("scenario")
-        scenario = parse_scenario(written, "the link's scenario") if written is not None else None
+        if f"{key}=" != (PLAY if written is None else REPLAY):
+            raise ValueError("not of our making")
+        scenario = parse_scenario(written, "the link's scenario") if written else None
         if scenario and scenario.mode != fields["mode"]:
             raise ValueError("two modes")
         return Shared(**fields, scenario=scenario)

@@ -20,7 +20,8 @@ GOOD = {"mode": "universal", "checkpoint": "universal-tiny", "image": "embedded:
 
 def packed(fields):
     data = fields if isinstance(fields, bytes) else json.dumps(fields).encode()
-    return "play=" + base64.urlsafe_b64encode(zlib.compress(data, 9)).decode().rstrip("=")
+    key = "replay=" if isinstance(fields, dict) and "scenario" in fields else "play="
+    return key + base64.urlsafe_b64encode(zlib.compress(data, 9)).decode().rstrip("=")
 
 
 def scenario(track, title="A walk: “über” & <b>"):
@@ -32,7 +33,10 @@ def scenario(track, title="A walk: “über” & <b>"):
 def test_a_link_brings_back_what_was_chosen(image, played):
     shared = Shared("universal", "universal-tiny", image, 4294967295, scenario(played) if played else None)
     text = fragment(shared)
-    assert set(text[5:]) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+    assert text.startswith("replay=" if played else "play=")
+    assert set(text.partition("=")[2]) <= set(
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    )
     assert parse(text) == shared
 
 
@@ -52,7 +56,16 @@ def test_a_play_too_long_for_a_link_says_what_to_do():
 
 def broken():
     text = packed(GOOD)
-    yield from ["", "play=", "something-else", text[5:], text[:-9], text[:20] + "A" + text[20:], "play=é"]
+    yield from [
+        "",
+        "play=",
+        "something-else",
+        text[5:],
+        text[:-9],
+        text[:20] + "A" + text[20:],
+        "play=é",
+        "re" + text,
+    ]
     yield from ["play=" + "A" * MAX_LINK, packed(b"x" * 30_000_000)[: MAX_LINK - 1], packed(b"[" * 100_000)]
     yield from [packed(b"[]"), packed(b"{"), packed(b"\xff"), packed({})]
     for change in [

@@ -135,7 +135,7 @@ def test_a_link_with_a_path_prefix_and_no_clipboard(serve, visit):
     player.panel.get_by_role("button", name="Copy link").click()
     said(player, "Copy this link:")
     link = player.page.get_by_label("The link").input_value()
-    assert link.startswith(f"{address}demo/world/#play=")
+    assert link.startswith(f"{address}demo/world/#replay=")
     it = follow(player, link, page["route"])
     expect(it.panel.get_by_label("Scenario")).to_have_value("There and round (yours)")
 
@@ -193,6 +193,25 @@ def test_a_dropped_scenario_and_a_dropped_picture(address, visit, tmp_path):
     expect(it.panel.get_by_role("heading", name="Jump")).to_be_visible()
     drop(player, red)
     expect(it.panel.locator(".thumbnail-item.selected")).to_have_attribute("aria-label", "Thumbnail 4 of 4")
+
+
+def test_what_opens_on_one_tab_leaves_the_other_as_it_was(address, visit, tmp_path):
+    picture = tmp_path / "red.png"
+    Image.new("RGB", (80, 60), (250, 0, 0)).save(picture)
+    for bring in (
+        lambda player: drop(player, picture),
+        lambda player: player.page.evaluate("window.location.hash = 'play=broken'"),
+        lambda player: player.page.evaluate("window.location.hash = 'replay=broken'"),
+        lambda player: drop(player, picture, "broken.mp4"),
+    ):
+        player = visit(address)
+        bring(player)
+        expect(player.page.locator(".toast-body").first).to_be_visible()
+        player.page.get_by_role("tab", name="Scenarios").click()
+        it = Player(player.page, player.scope, "scenarios")
+        expect(it.pad("forward")).to_be_visible()
+        expect(it.panel.get_by_label("Scenario")).to_have_value("There and round")
+        expect(it.panel.locator(".thumbnail-item")).to_have_count(3)
 
 
 def test_files_of_no_use_say_what_would_be(address, visit, tmp_path):

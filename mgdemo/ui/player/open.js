@@ -1,14 +1,16 @@
 /**
  * What a visitor brings along, a link or a file dropped anywhere on the page, and the link taken away.
  *
- * Python hears "link" with the fragment of the page's address, and "file" with the name of a file, its path on the
- * server (or the `problem`, why it was not sent) and the `tab` that is open. It sets `copy`.
+ * Python hears "link" or "replay_link" with the fragment of the page's address; of a file, with its name and its
+ * path on the server, "film", "picture" or (while the scenarios are open) "scene_picture"; or "refused" with its
+ * name and the `problem`. It sets `copy`.
  *
  * @typedef {{fragment: string, note: string, id: string}} Copy  note: what the link leaves out
  */
 
 const MAX_BYTES = 40e6; // as the server takes
-const KINDS = /\.(mp4|ya?ml|png|jpe?g|webp|gif|bmp|avif|tiff?)$/i;
+const FILM = /\.(mp4|ya?ml)$/i;
+const PICTURE = /\.(png|jpe?g|webp|gif|bmp|avif|tiff?)$/i;
 const SHOWN_MS = 6000;
 
 /** @type {{trigger: Function, upload: (file: File) => Promise<{path: string}>} | null} */
@@ -16,15 +18,17 @@ let page = null;
 
 /** Opens a file as if it were dropped on the page. @param {File} file */
 export async function openFile(file) {
-  const tab = document.querySelector("#scenarios .player")?.getClientRects().length ? "scenarios" : "play";
-  const tell = (more) => page.trigger("file", { name: file.name, tab, ...more });
-  if (!KINDS.test(file.name)) return tell({ problem: "kind" });
-  if (file.size > MAX_BYTES) return tell({ problem: "size" });
+  const { name } = file;
+  const refuse = (problem) => page.trigger("refused", { name, problem });
+  if (!FILM.test(name) && !PICTURE.test(name)) return refuse("kind");
+  if (file.size > MAX_BYTES) return refuse("size");
+  const scenes = document.querySelector("#scenarios .player")?.getClientRects().length;
   try {
-    tell({ path: (await page.upload(file)).path });
+    const { path } = await page.upload(file);
+    page.trigger(FILM.test(name) ? "film" : scenes ? "scene_picture" : "picture", { name, path });
   } catch (error) {
     console.warn("a file could not be sent:", error);
-    tell({ problem: "line" });
+    refuse("line");
   }
 }
 
@@ -70,6 +74,7 @@ export function mount(element, { trigger, props, watch, upload }) {
   const look = () => {
     const fragment = window.location.hash.slice(1);
     if (fragment.startsWith("play=")) trigger("link", { fragment });
+    if (fragment.startsWith("replay=")) trigger("replay_link", { fragment });
   };
   window.addEventListener("hashchange", look);
   look();
