@@ -106,7 +106,11 @@ class Player {
       menu.addEventListener("focusout", (event) => {
         if (!menu.contains(event.relatedTarget)) menu.open = false;
       });
-      menu.addEventListener("keydown", (event) => event.code === "Escape" && (menu.open = false));
+      menu.addEventListener("keydown", (event) => {
+        if (event.code !== "Escape") return;
+        menu.open = false;
+        menu.firstElementChild.focus();
+      });
     }
     keep.addEventListener("toggle", () => {
       picture.disabled = begin.disabled = this.root.dataset.picture !== "live";
