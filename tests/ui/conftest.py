@@ -133,7 +133,7 @@ def visit(browser):
             if player == "scenarios":
                 frame.get_by_role("tab", name="Scenarios").click()
             it = Player(page, frame, player)
-            expect(it.root.locator(".pad").first).to_be_visible()
+            expect(it.root.locator(".pad").first).to_be_visible(timeout=60_000)
             return it
 
         yield open_page
