@@ -127,8 +127,9 @@ class Desk:
 
 
 def refusal(why: object) -> gr.Error:
-    """What a visitor is told; nothing else changes."""
-    return gr.Error(escape(str(why)), title="Not opened", print_exception=False)
+    """Tells the visitor why, gently, and gives what to raise so that nothing else changes."""
+    gr.Warning(escape(str(why)))
+    return gr.Error(visible=False, print_exception=False)
 
 
 def sent(event: gr.EventData) -> Path:

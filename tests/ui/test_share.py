@@ -257,3 +257,23 @@ def test_the_shown_picture_is_saved_and_begins_the_next_play(address, visit, tmp
     chosen = player.panel.locator(".thumbnail-item.selected")
     expect(chosen).to_have_attribute("aria-label", "Thumbnail 4 of 4")
     expect(player.player).to_have_attribute("data-picture", "poster")
+
+
+def test_what_one_went_back_from_is_kept_as_a_film_too(address, visit, tmp_path):
+    player = visit(address)
+    player.start()
+    player.expect("playing")
+    player.wait_for_frame(60)
+    player.page.keyboard.press("Backspace")
+    player.expect("paused")
+    player.page.keyboard.down("s")
+    player.expect_lit("back", "used")
+    player.page.keyboard.up("s")
+    player.stop()
+    others = player.films.get_by_role("link", name=re.compile(r"\.mp4|KB"))
+    expect(others).to_have_count(1)
+    with player.page.expect_download() as download:
+        others.click()
+    path = tmp_path / "branch.mp4"
+    download.value.save_as(path)
+    assert len(open_replay(path).scenario.track) > 60
