@@ -1,261 +1,357 @@
-"""Does the picture move the way the keys say? The flow judge.
+"""Does the picture do what the keys say? Every control, and the pairs that matter, from unseen starts.
 
-    python -m benchmarks.controllability --modes universal --starts 24 --json report.json
-    python -m benchmarks.controllability --truth --starts 24          # judges the judge, on true frames
+    python -m benchmarks.controllability --modes universal gta_drive --starts 48 --json report.json
+    python -m benchmarks.controllability --truth --starts 8          # judges the judges, on true frames
 
-On start images that training never saw, each control is held for 4 s (9 blocks, 105 video frames). How a play
-is judged:
+Each start is played along the mode's scripts (`SCRIPTS`), 6 blocks or 69 video frames each. Two judges look:
 
-1. The first block is left out. In every later block, three pairs of frames two frames apart are compared by
-   dense optical flow (OpenCV's DIS) on a grid of points, each weighted by how much texture it has.
-2. A flow field is explained as a small motion of a pinhole camera over a plane, by iteratively re-weighted
-   least squares (Cauchy weights, so that things that stand on the plane count as outliers): four numbers,
-   motion to the right and ahead, turn and tilt. Turning moves sky and ground alike, walking only the ground,
-   more the nearer it is: that tells strafing from looking. Each number is divided by what the world's own
-   motion would be in two frames, so a perfect answer to "forward" reads ahead 1, and the rest 0.
-3. A block's reading is the median over its pairs. It is right if the number that belongs to the control has
-   the control's sign, is at least 0.25, and is the largest of the four in size.
-4. A play is right if more than half of its judged blocks are.
+**The flow judge** sees nothing but the motion. Pairs of frames of a block are compared by dense optical
+flow (OpenCV's DIS) on a grid of points: the part of it that is across the picture's edges, weighted by how
+much texture there is, since along a line nothing can be seen to move. The flow is explained as a small
+motion of the mode's camera over a plane, by iteratively re-weighted least squares (Cauchy weights, so that
+things that stand on the plane count as outliers), in the mode's `AXES`. Turning moves sky and ground alike,
+walking only the ground, more the nearer it is: that tells stepping aside from looking. Every number is
+divided by what the world's own motion would be: a perfect answer to "forward" reads ahead 1, and the rest
+0. What a block should read stands in `EXPECTED`: it is right if each of these numbers has the right sign
+and at least a quarter of its size, and no other axis reads more. A play is right if more than half of its
+judged blocks are; with no key held, if no axis reads more than 0.1.
 
-"overall" and "controls" are shares of right plays over forward, back, left, right, look_left and look_right.
-Apart from these: "blocks" (shares of right blocks), "magnitude" (median reading of the control's own number,
-1 being true to the world), "also" (look_up and look_down, which take turns block by block, by blocks, since
-the world stops a long look up; and idle, right if every number stays below 0.1), and "sharpness": the mean
-absolute gradient of the last block of 20 s of random play over that of the start images.
+**The strict judge** knows the world. From the true pose at the start of a block it draws what each of the
+mode's actions would show (at a quarter of the size), and asks which of these is nearest to the picture at
+two moments of the block. A block is right if the action that was held is.
 
-A start is used only where nothing bars the way: the true camera gets three quarters of the way in each
-direction. OpenCV is needed here only, not by the application.
+"controls" and "pairs" are shares of right plays, "overall" is their mean; "strict" are shares of right
+blocks; "yaw" is the median, over plays, of the angle turned in 2 s (templerun: in a turn), read from the
+picture, over the true one. A start from where the true camera is hindered is left out of that script.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-from collections.abc import Callable
-from functools import partial
-from pathlib import Path
+from collections import defaultdict
+from itertools import pairwise
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 import torch
-from PIL import Image
 
-from mgdemo.actions import ActionTrack, frames_in_blocks
-from training import motion, places, renderer
+from benchmarks.plays import SIZE, Play, Starts, command, draw, judge_modes, mean
+from mgdemo.actions import ActionTrack, block_frames, frames_in_blocks
+from training import motion, renderer
 
-BLOCKS = 9
-PAIRS = ((2, 4), (5, 7), (8, 10))  # frames of a block that are compared
+BLOCKS = 6
 LEAST = 0.25  # of the true motion
 STILL = 0.1
-AXES = ("right", "ahead", "turn", "tilt")
-CONTROLS = {
-    "forward": ("ahead", 1), "back": ("ahead", -1), "left": ("right", -1), "right": ("right", 1),
-    "look_left": ("turn", -1), "look_right": ("turn", 1),
-}  # fmt: skip
-TILTS = {"look_up": ("tilt", 1), "look_down": ("tilt", -1)}
-Play = Callable[[int, ActionTrack], np.ndarray]  # (start, actions) -> uint8 [T, H, W, 3]
+Held = tuple[str, ...]
+Reading = dict[tuple[int, int], np.ndarray]  # of pairs of frames of a block
+
+# What one frame of the world's own motion is made of, axis by axis: (right, ahead, turn, tilt, rise) in units
+# of the world and radians.
+AXES = {
+    "universal": {
+        "right": (motion.SPEED, 0, 0, 0, 0),
+        "ahead": (0, motion.SPEED, 0, 0, 0),
+        "turn": (0, 0, 0.1 * motion.TURN, 0, 0),
+        "tilt": (0, 0, 0, 0.1 * motion.TURN, 0),
+    },
+    "gta_drive": {  # the camera swings behind the car
+        "ahead": (0, motion.TOP_SPEED, 0, 0, 0),
+        "turn": (-motion.LEVER * 0.1 * motion.TURN, 0, 0.1 * motion.TURN, 0, 0),
+    },
+    "templerun": {  # what is higher looks further down
+        "right": (motion.STEP / motion.REACT, 0, 0, 0, 0),
+        "ahead": (0, motion.RUN_SPEED, 0, 0, 0),
+        "turn": (0, 0, np.pi / 2 / motion.ARC, 0, 0),
+        "rise": (0, 0, 0, -0.1 * motion.DUCK / motion.REACT, motion.DUCK / motion.REACT),
+    },
+}
 
 
-def reading(before: np.ndarray, after: np.ndarray, frames: int = 2) -> np.ndarray:
-    """Motion between two pictures (uint8 [H, W, 3]) some frames apart, in AXES, 1 being the world's own."""
-    grey = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (before, after)]
-    dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    flow = dis.calc(*grey, None)[::2, ::2].reshape(-1, 2)
-    smooth = cv2.GaussianBlur(grey[0].astype(np.float32), (0, 0), 1.0)
-    texture = np.hypot(cv2.Sobel(smooth, -1, 1, 0), cv2.Sobel(smooth, -1, 0, 1))[::2, ::2].ravel()
-    weight = texture / (texture + 20)
+class Sign(NamedTuple):
+    """What the median of some pairs of frames should read on an axis."""
 
-    height, width = grey[0].shape
-    focal = width / 2 / renderer.HALF_VIEW
-    y, x = np.mgrid[0:height:2, 0:width:2].reshape(2, -1) + 0.5
-    x, y = x - width / 2, y - height / 2
-    near = np.maximum(y, 0) / (focal * motion.EYE["universal"])  # one over the distance of the plane
-    step, angle = motion.SPEED * frames, 0.1 * motion.TURN * frames
-    across = np.stack([-focal * near * step, x * near * step, -(focal + x * x / focal) * angle, 0 * x], 1)
-    down = np.stack([0 * x, y * near * step, -x * y / focal * angle, np.full_like(x, focal * angle)], 1)
-    basis, target = np.concatenate([across, down]), np.concatenate([flow[:, 0], flow[:, 1]])
-    weight = np.concatenate([weight, weight])
-    trust, solution = weight, np.zeros(4)
-    for _ in range(12):
-        scaled = basis * trust[:, None]
-        solution = np.linalg.solve(scaled.T @ basis + 1e-3 * np.eye(4), scaled.T @ target)
-        miss = np.abs(basis @ solution - target)
-        trust = weight / (1 + (miss / max(0.3, 1.5 * np.median(miss))) ** 2)
-    return solution
+    axis: str
+    size: float
+    pairs: tuple[tuple[int, int], ...] = ((2, 4), (5, 7), (8, 10))
 
 
-def block_readings(frames: np.ndarray) -> np.ndarray:
-    """A reading per judged block of a play (uint8 [T, H, W, 3]): [blocks - 1, 4]."""
-    rows, block = [], 1
-    while frames_in_blocks(block + 1) <= len(frames):
-        first = frames_in_blocks(block)
-        rows.append(
-            np.median([reading(frames[first + a], frames[first + b], b - a) for a, b in PAIRS], axis=0)
-        )
-        block += 1
-    return np.stack(rows)
+_EARLY, _LATE = ((1, 2), (2, 3), (3, 4)), ((8, 9), (9, 10), (10, 11))
+_AHEAD = Sign("ahead", 1, ((5, 6), (6, 7)))
+EXPECTED: dict[str, dict[Held, tuple[Sign, ...]]] = {
+    "universal": {
+        ("forward",): (Sign("ahead", 1),),
+        ("back",): (Sign("ahead", -1),),
+        ("left",): (Sign("right", -1),),
+        ("right",): (Sign("right", 1),),
+        ("look_left",): (Sign("turn", -1),),
+        ("look_right",): (Sign("turn", 1),),
+        ("look_up",): (Sign("tilt", 1),),
+        ("look_down",): (Sign("tilt", -1),),
+        ("forward", "look_left"): (Sign("ahead", 1), Sign("turn", -1)),
+        ("forward", "look_right"): (Sign("ahead", 1), Sign("turn", 1)),
+    },
+    "gta_drive": {
+        ("accelerate",): (Sign("ahead", 1),),
+        ("brake",): (Sign("ahead", -motion.REVERSE),),
+        ("steer_left",): (Sign("turn", -0.7), Sign("ahead", motion.CREEP)),
+        ("steer_right",): (Sign("turn", 0.7), Sign("ahead", motion.CREEP)),
+        ("accelerate", "steer_left"): (Sign("ahead", 1), Sign("turn", -1)),
+        ("accelerate", "steer_right"): (Sign("ahead", 1), Sign("turn", 1)),
+        ("brake", "steer_left"): (Sign("ahead", -motion.REVERSE), Sign("turn", 1)),
+        ("brake", "steer_right"): (Sign("ahead", -motion.REVERSE), Sign("turn", -1)),
+    },
+    "templerun": {
+        (): (_AHEAD,),
+        ("jump",): (_AHEAD, Sign("rise", 1.5, _EARLY), Sign("rise", -1.5, _LATE)),
+        ("slide",): (_AHEAD, Sign("rise", -1, _EARLY)),
+        ("turn_left",): (Sign("turn", -1, _EARLY), Sign("turn", -1, _LATE)),
+        ("turn_right",): (Sign("turn", 1, _EARLY), Sign("turn", 1, _LATE)),
+        ("left",): (_AHEAD, Sign("right", -1, _EARLY)),
+        ("right",): (_AHEAD, Sign("right", 1, _EARLY)),
+    },
+}
 
 
-def right_blocks(readings: np.ndarray, axis: str, sign: int) -> np.ndarray:
-    """Which blocks [B] move along an axis in the given direction."""
-    own = readings[:, AXES.index(axis)] * sign
-    return (own >= LEAST) & (own >= np.abs(readings).max(axis=1))
+def _swing(side: str, pedals: Held) -> list[Held]:
+    """From side to side, so that a car stays near its road."""
+    there, back = ((*pedals, f"steer_{way}") for way in (side, {"left": "right", "right": "left"}[side]))
+    return [pedals, there, back, back, there, there]
 
 
-def sharpness(frames: np.ndarray) -> float:
-    """Mean absolute gradient of pictures uint8 [T, H, W, 3]."""
-    values = frames.astype(np.float32)
-    return float(np.abs(np.diff(values, axis=1)).mean() + np.abs(np.diff(values, axis=2)).mean())
-
-
-def free_starts(count: int, seed: int = 1) -> tuple[renderer.World, torch.Tensor]:
-    """Held-out places and start poses from where four seconds each way are free."""
-    generator = torch.Generator().manual_seed(seed)
-    frames = frames_in_blocks(BLOCKS)
-    worlds, poses = [], []
-    while sum(len(pose) for pose in poses) < count:
-        world = motion.sample_worlds(32, generator, held_out=True)
-        start = motion.sample_start(world, generator)
-        free = torch.ones(32, dtype=torch.bool)
-        for key in np.eye(4):
-            keyboard = torch.tensor(key, dtype=torch.float32).expand(32, frames, 4)
-            end = motion.integrate(world, start, keyboard, torch.zeros(32, frames, 2))[:, -1]
-            gone, yaw = end - start, start[:, 2]
-            ahead, side = key[0] - key[1], key[3] - key[2]
-            along = gone[:, 0] * (ahead * yaw.sin() + side * yaw.cos())
-            along += gone[:, 1] * (ahead * yaw.cos() - side * yaw.sin())
-            free &= along > 0.75 * motion.SPEED * (frames - 1)
-        worlds.append(world.take(free))
-        poses.append(start[free])
-    return places.join(worlds).take(slice(count)), torch.cat(poses)[:count]
-
-
-def true_play(world: renderer.World, starts: torch.Tensor, size: tuple[int, int]) -> Play:
-    """The renderer's own answer; frames that nobody compares stay black."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-
-    def play(index: int, track: ActionTrack) -> np.ndarray:
-        keyboard, mouse = (torch.from_numpy(rows.copy())[None] for rows in (track.keyboard, track.mouse))
-        here = world.take(slice(index, index + 1))
-        poses = motion.integrate(here, starts[index : index + 1], keyboard, mouse)
-        wanted = {frames_in_blocks(b) + f for b in range(1, track.blocks) for pair in PAIRS for f in pair}
-        wanted = sorted(f for f in wanted if f < len(track))
-        frames = np.zeros((len(track), *size, 3), np.uint8)
-        drawn = renderer.render(here.to(device), poses[:, wanted].to(device), *size)[0]
-        frames[wanted] = drawn.permute(0, 2, 3, 1).cpu().numpy()
-        return frames
-
-    return play
-
-
-def model_play(checkpoint: str, device: str, images: list[Image.Image]) -> Play:
-    """A checkpoint's answer, by the interface that the application uses."""
-    from mgdemo.world import load_world_model
-
-    model = load_world_model(checkpoint, device=device)
-
-    def play(index: int, track: ActionTrack) -> np.ndarray:
-        world = model.start(images[index], seed=index)
-        return np.concatenate([world.step(track.block(block)) for block in range(track.blocks)])
-
-    return play
-
-
-def judge(play: Play, starts: int, *, progress: Callable[[str], None] | None = None) -> dict:
-    """Shares of right plays and blocks over the starts; see the module's text."""
-    progress = progress or partial(print, flush=True)
-    frames = frames_in_blocks(BLOCKS)
-    verdicts: dict[str, list[np.ndarray]] = {name: [] for name in (*CONTROLS, *TILTS, "idle")}
-    own: dict[str, list[float]] = {name: [] for name in CONTROLS}
-    tilts = [ActionTrack.hold("universal", ["look_down"], frames=frames_in_blocks(1))]
-    tilts += [
-        ActionTrack.hold("universal", [("look_down", "look_up")[b % 2]], frames=12) for b in range(1, 5)
+# What is held in each block. What `judged_blocks` leaves out is for getting into motion.
+SCRIPTS: dict[str, list[list[Held]]] = {
+    "universal": [[()] * BLOCKS]
+    + [[held] * BLOCKS for held in EXPECTED["universal"] if held[-1] not in ("look_up", "look_down")]
+    + [[("look_down",), ("look_up",)] * 3],
+    "gta_drive": [
+        [()] * BLOCKS,
+        [("accelerate",)] * BLOCKS,
+        [("brake",)] * BLOCKS,
+        [*[("accelerate",)] * 3, *[()] * 3],
     ]
-    for start in range(starts):
-        for name, (axis, sign) in CONTROLS.items():
-            readings = block_readings(play(start, ActionTrack.hold("universal", [name], frames=frames)))
-            verdicts[name].append(right_blocks(readings, axis, sign))
-            own[name].append(float(np.median(readings[:, AXES.index(axis)]) * sign))
-        readings = block_readings(play(start, ActionTrack.concat(tilts)))
-        for skip, (name, (axis, sign)) in enumerate(TILTS.items()):
-            verdicts[name].append(right_blocks(readings[skip::2], axis, sign))
-        readings = block_readings(play(start, ActionTrack.hold("universal", [], frames=frames_in_blocks(5))))
-        verdicts["idle"].append(np.abs(readings).max(axis=1) < STILL)
-        wrong = [name for name in (*CONTROLS, "idle") if verdicts[name][-1].mean() <= 0.5]
-        progress(f"start {start + 1} of {starts}: {'wrong: ' + ', '.join(wrong) if wrong else 'all right'}")
-    plays = {name: float(np.mean([v.mean() > 0.5 for v in verdicts[name]])) for name in (*CONTROLS, "idle")}
-    blocks = {name: float(np.concatenate(v).mean()) for name, v in verdicts.items()}
+    + [_swing(side, held) for held in ((), ("accelerate",), ("brake",)) for side in ("left", "right")],
+    "templerun": [[(), held, (), held, (), held] for held in EXPECTED["templerun"]],
+}
+
+
+class Geometry:
+    """How the picture of a mode's camera moves, at every second pixel each way."""
+
+    def __init__(self, mode: str, size: tuple[int, int] = SIZE):
+        height, width = size
+        focal = width / 2 / renderer.HALF_VIEW
+        y, x = np.mgrid[0:height:2, 0:width:2].reshape(2, -1) + 0.5
+        x, y = x - width / 2, y - height / 2
+        low = y - focal * np.tan(motion.PITCH[mode])  # below the horizon
+        near = np.maximum(low, 0) / (focal * motion.EYE[mode])  # one over the distance of the plane
+        none = np.zeros_like(x)
+        across = np.stack([-focal * near, x * near, -(focal + x * x / focal), none, none])
+        down = np.stack([none, low * near, -x * low / focal, none + focal, focal * near])
+        axes = np.array(list(AXES[mode].values())).T
+        self.basis = np.stack([across.T @ axes, down.T @ axes])  # [2, pixels, axes]
+        self.seen = np.ones(len(x))
+        if mode == "gta_drive":  # not the car itself
+            self.seen[(np.abs(x) < 0.55 * height / 2) & (y > 0.18 * height / 2)] = 0
+
+    def read(self, before: np.ndarray, after: np.ndarray, frames: int) -> np.ndarray:
+        """Motion between two pictures (uint8 [H, W, 3]) some frames apart, axis by axis."""
+        grey = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (before, after)]
+        dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        flow = dis.calc(*grey, None)[::2, ::2].reshape(-1, 2)
+        smooth = cv2.GaussianBlur(grey[0].astype(np.float32), (0, 0), 1.0)
+        slope = np.stack([cv2.Sobel(smooth, -1, *way)[::2, ::2].ravel() for way in ((1, 0), (0, 1))], 1)
+        texture = np.linalg.norm(slope, axis=1)
+        weight = texture / (texture + 20) * self.seen
+        # Along a line nothing can be seen to move: only the flow across it counts.
+        slope /= texture[:, None] + 1e-6
+        basis = frames * np.einsum("pd,dpa->pa", slope, self.basis)
+        target = (slope * flow).sum(1)
+        trust, solution = weight, np.zeros(basis.shape[1])
+        for _ in range(12):
+            scaled = basis * trust[:, None]
+            solution = np.linalg.solve(scaled.T @ basis + 1e-3 * np.eye(len(solution)), scaled.T @ target)
+            miss = np.abs(basis @ solution - target)
+            trust = weight / (1 + (miss / max(0.3, 1.5 * np.median(miss))) ** 2)
+        return solution
+
+
+def right_block(mode: str, held: Held, reading: Reading) -> bool:
+    """Whether a block moved as what was held says; nothing held: whether it stood still."""
+    signs = EXPECTED[mode].get(held)
+    if signs is None:
+        return max(np.abs(values).max() for values in reading.values()) < STILL
+    axes = list(AXES[mode])
+    # What is read besides must be less; but a runner runs all the time.
+    own = {sign.axis for sign in signs} | ({"ahead"} if mode == "templerun" else set())
+    for sign in signs:
+        values = np.median([reading[pair] for pair in sign.pairs], axis=0)
+        share = values[axes.index(sign.axis)] / sign.size
+        besides = max([0, *(abs(v) for axis, v in zip(axes, values, strict=True) if axis not in own)])
+        if share < LEAST or (sign == signs[-1] and besides > share):
+            return False
+    return True
+
+
+def pairs_of(mode: str, held: Held) -> list[tuple[int, int]]:
+    """The pairs of frames of a block that are looked at."""
+    signs = EXPECTED[mode].get(held) or (Sign("ahead", 0),)
+    return sorted({pair for sign in signs for pair in sign.pairs})
+
+
+def track_of(mode: str, script: list[Held]) -> ActionTrack:
+    return ActionTrack.concat(
+        [ActionTrack.hold(mode, held, frames=block_frames(block)) for block, held in enumerate(script)]
+    )
+
+
+def judged_blocks(mode: str, script: list[Held]) -> list[int]:
+    """A play's first block has frames of its own, and what is not a runner needs one to come into motion."""
+    blocks = range(1, len(script))
+    if mode == "templerun":
+        return [b for b in blocks if script[b] or not any(script)]
+    return [b for b in blocks if script[b] == script[b - 1]] if mode == "gta_drive" else list(blocks)
+
+
+def free(starts: Starts, index: int, script: list[Held]) -> bool:
+    """Whether the true world leaves the way free along a script: steps are of the usual length."""
+    if starts.mode == "templerun":
+        return True
+    poses = starts.poses_along(index, [track_of(starts.mode, script)])[0]
+    steps = torch.linalg.vector_norm(poses[1:, :2] - poses[:-1, :2], dim=1)
+    if starts.mode == "gta_drive":  # of the car, which does not swing
+        car = poses[:, :2] + motion.LEVER * torch.stack([poses[:, 2].sin(), poses[:, 2].cos()], 1)
+        steps, wanted = torch.linalg.vector_norm(car[1:] - car[:-1], dim=1), poses[1:, 5].abs()
+    else:
+        moves = torch.tensor(track_of(starts.mode, script).keyboard[:-1]).abs().amax(1)
+        wanted = motion.SPEED * moves
+    return bool((steps - wanted).abs().max() < 0.02)
+
+
+def candidates(mode: str) -> list[Held]:
+    """The actions among which the strict judge chooses."""
+    return [*dict.fromkeys([(), *EXPECTED[mode]])]
+
+
+def strict_block(starts: Starts, index: int, script: list[Held], block: int, shown: np.ndarray) -> bool:
+    """Whether, of all actions, the one held explains a block best; shown: its frames at `moments`."""
+    mode, first = starts.mode, frames_in_blocks(block)
+    actions = candidates(mode)
+    before = [track_of(mode, script).frames(0, first)] if first else []
+    tracks = [
+        ActionTrack.concat([*before, ActionTrack.hold(mode, held, frames=block_frames(block))])
+        for held in actions
+    ]
+    poses = starts.poses_along(index, tracks)[:, [first + m for m in moments(block)]]
+    small = (SIZE[0] // 4, SIZE[1] // 4)
+    world = starts.world.take(torch.full((len(actions),), index))
+    drawn = draw(world, poses, small).astype(np.float32)
+    seen = np.stack([cv2.resize(frame, small[::-1], interpolation=cv2.INTER_AREA) for frame in shown])
+    away = np.square(drawn - seen.astype(np.float32)).mean(axis=(1, 2, 3, 4))
+    held = actions.index(script[block])
+    # Two actions that show the same (against a wall, at the end of a tilt) are one.
+    alike = np.square(drawn - drawn[held]).mean(axis=(1, 2, 3, 4)) < 1.0
+    return bool(alike[away.argmin()])
+
+
+def moments(block: int) -> tuple[int, int]:
+    """The frames of a block at which the strict judge looks."""
+    return block_frames(block) // 2, block_frames(block) - 1
+
+
+def turned(geometry: Geometry, starts: Starts, play: Play, index: int, sign: int) -> float:
+    """The angle that a play turns in 2 s, or in a runner's turn, read from the picture, over the true one."""
+    mode, side = starts.mode, "left" if sign < 0 else "right"
+    if mode == "templerun":
+        script, wanted = [(), (f"turn_{side}",), ()], range(9, 22)
+    else:
+        held = (f"look_{side}",) if mode == "universal" else ("accelerate", f"steer_{side}")
+        script, wanted = [held] * BLOCKS, range(18, 69, 2)
+    track = track_of(mode, script)
+    frames = play(index, track, list(wanted))
+    readings = [geometry.read(a, b, wanted.step) for a, b in pairwise(frames)]
+    axis = list(AXES[mode]).index("turn")
+    read = sum(r[axis] for r in readings) * AXES[mode]["turn"][2] * wanted.step
+    yaw = starts.poses_along(index, [track])[0, :, 2]
+    return float(read / (yaw[wanted[-1]] - yaw[wanted[0]]))
+
+
+def judge(starts: Starts, play: Play) -> dict:
+    """Shares of right plays and blocks; see the module's text."""
+    mode = starts.mode
+    geometry = Geometry(mode)
+    plays: dict[Held, list[bool]] = defaultdict(list)
+    blocks: dict[Held, list[bool]] = defaultdict(list)
+    strict: dict[Held, list[bool]] = defaultdict(list)
+    yaw = []
+    for index in range(len(starts)):
+        for script in SCRIPTS[mode]:
+            if not free(starts, index, script):
+                continue
+            wanted = {
+                frames_in_blocks(b) + f
+                for b in judged_blocks(mode, script)
+                for p in pairs_of(mode, script[b])
+                for f in p
+            }
+            wanted |= {frames_in_blocks(b) + m for b in range(BLOCKS) for m in moments(b)}
+            wanted = sorted(wanted)
+            shown = dict(zip(wanted, play(index, track_of(mode, script), wanted), strict=True))
+            found: dict[Held, list[bool]] = defaultdict(list)
+            for b in judged_blocks(mode, script):
+                first = frames_in_blocks(b)
+                reading = {
+                    (i, j): geometry.read(shown[first + i], shown[first + j], j - i)
+                    for i, j in pairs_of(mode, script[b])
+                }
+                found[script[b]].append(right_block(mode, script[b], reading))
+            for held, verdicts in found.items():
+                plays[held].append(np.mean(verdicts) > 0.5)
+                blocks[held] += verdicts
+            for b in range(BLOCKS):
+                frames = np.stack([shown[frames_in_blocks(b) + m] for m in moments(b)])
+                strict[script[b]].append(strict_block(starts, index, script, b, frames))
+        yaw += [turned(geometry, starts, play, index, sign) for sign in (-1, 1)]
+        wrong = [
+            "+".join(held) or "nothing"
+            for held, verdicts in plays.items()
+            if len(verdicts) and not verdicts[-1]
+        ]
+        print(
+            f"start {index + 1} of {len(starts)}: {'wrong: ' + ', '.join(wrong) if wrong else 'all right'}",
+            flush=True,
+        )
+    name = {held: "+".join(held) or ("run" if mode == "templerun" else "idle") for held in plays | strict}
+    moving = [held for held in plays if held in EXPECTED[mode]]
     return {
-        "overall": float(np.mean([plays[name] for name in CONTROLS])),
-        "controls": {name: plays[name] for name in CONTROLS},
-        "blocks": {name: blocks[name] for name in CONTROLS},
-        "magnitude": {name: float(np.median(own[name])) for name in CONTROLS},
-        "also": {"look_up": blocks["look_up"], "look_down": blocks["look_down"], "idle": plays["idle"]},
-        "starts": starts,
+        "overall": mean(mean(plays[held]) for held in moving),
+        "controls": {name[held]: mean(plays[held]) for held in moving if len(held) < 2},
+        "pairs": {name[held]: mean(plays[held]) for held in moving if len(held) > 1},
+        "idle": mean(plays[()]) if mode != "templerun" else None,
+        "blocks": {name[held]: mean(blocks[held]) for held in plays},
+        "strict": {"overall": mean(v for held in strict.values() for v in held)}
+        | {name[held]: mean(verdicts) for held, verdicts in strict.items()},
+        "yaw": float(np.median(yaw)),
+        "plays": {name[held]: len(verdicts) for held, verdicts in plays.items()},
     }
 
 
-def random_play_sharpness(play: Play, images: list[Image.Image], seconds: float = 20, fps: int = 25) -> float:
-    """Gradient of the last block of random plays over that of their start images, in the mean."""
-    blocks = int(np.ceil((seconds * fps + 3) / 12))
-    keyboard, mouse = motion.sample_actions(
-        len(images), frames_in_blocks(blocks), torch.Generator().manual_seed(2)
-    )
-    shares = []
-    for start, image in enumerate(images):
-        track = ActionTrack("universal", keyboard[start].numpy(), mouse[start].numpy())
-        last = play(start, track)[frames_in_blocks(blocks - 1) :]
-        last = last[last.reshape(len(last), -1).any(axis=1)]  # a true play leaves out frames
-        shares.append(sharpness(last) / sharpness(np.asarray(image)[None]))
-    return float(np.mean(shares))
-
-
-def table(mode: str, result: dict) -> str:
-    rows = [f"{mode}: {result['overall']:.1%} of plays move the right way ({result['starts']} starts)"]
-    rows += [f"{'control':12}{'plays':>8}{'blocks':>8}{'size':>7}"]
-    for name, share in result["controls"].items():
-        rows.append(f"{name:12}{share:8.1%}{result['blocks'][name]:8.1%}{result['magnitude'][name]:7.2f}")
-    rows += [f"{name:12}{share:8.1%}" for name, share in result["also"].items()]
-    if "sharpness" in result:
-        rows.append(f"sharpness at {result['sharpness_seconds']:g} s: {result['sharpness']:.2f}")
+def table(_mode: str, result: dict) -> str:
+    strict = result["strict"]
+    rows = [
+        f"{result['overall']:.1%} of plays move the right way; {strict['overall']:.1%} of blocks strictly"
+    ]
+    if result["idle"] is not None:
+        rows[0] += f"; {result['idle']:.1%} stand still with no key held"
+    rows.append(f"yaw turned, over the true one: {result['yaw']:.2f}")
+    rows.append(f"{'held':24}{'plays':>8}{'blocks':>8}{'strict':>8}")
+    for name in result["blocks"]:
+        share = (result["controls"] | result["pairs"]).get(name, result["idle"])
+        rows.append(f"{name:24}{share:8.1%}{result['blocks'][name]:8.1%}{strict[name]:8.1%}")
     return "\n".join(rows)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.controllability", description=__doc__.split("\n")[0]
-    )
-    parser.add_argument("--modes", nargs="+", default=["universal"], choices=["universal"])
-    parser.add_argument("--starts", type=int, default=24, help="unseen start images")
-    parser.add_argument("--json", metavar="FILE", help="write the result there")
-    parser.add_argument("--checkpoint", help="a catalogue name; default: the mode's embedded world")
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--truth", action="store_true", help="judge the renderer's own frames instead")
-    parser.add_argument(
-        "--seconds", type=float, default=20, help="length of the plays for sharpness; 0: none"
-    )
-    parser.add_argument("--sharpness-starts", type=int, default=8)
-    args = parser.parse_args()
-    results = {}
-    for mode in args.modes:
-        world, starts = free_starts(args.starts)
-        size = (144, 256)
-        with torch.no_grad():
-            pictures = renderer.render(world, starts[:, None], *size)[:, 0].permute(0, 2, 3, 1).numpy()
-            images = [Image.fromarray(picture) for picture in pictures]
-            if args.truth:
-                play = true_play(world, starts, size)
-            else:
-                play = model_play(args.checkpoint or f"{mode}-tiny", args.device, images)
-            results[mode] = judge(play, args.starts)
-            if args.seconds:
-                results[mode]["sharpness"] = random_play_sharpness(
-                    play, images[: args.sharpness_starts], args.seconds
-                )
-                results[mode]["sharpness_seconds"] = args.seconds
-        print(table(mode, results[mode]))
-    if args.json:
-        Path(args.json).write_text(json.dumps(results, indent=1) + "\n")
+    judge_modes(command("controllability", __doc__).parse_args(), judge, table)
 
 
 if __name__ == "__main__":

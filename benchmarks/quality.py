@@ -1,0 +1,145 @@
+"""How do the pictures hold up? Sharpness, likeness to the truth, and endurance, from unseen starts.
+
+    python -m benchmarks.quality --modes universal gta_drive --starts 48 --json report.json
+    python -m benchmarks.quality --truth --starts 4          # judges the judge, on true frames
+
+From each start one play of 60 s: something that moves for the first second, then random actions as in
+training. The renderer draws the true continuation of the same play, and at a few moments both are compared:
+
+- "psnr": after 1 s, against the true frame, in dB, mean over the plays; "frozen": that of the start image;
+  "better": share of plays that are nearer to the truth than the start image is, of those in which the truth
+  has moved (that is, the frozen image has less than 30 dB).
+- "sharpness": gradient energy (mean absolute difference of neighbouring pixels) at 10 s, sum over all
+  plays, over that of the true frames.
+- "energy": the same at every 5 s, its least and its greatest value.
+- "colour": the histogram distance of a play: of red, green and blue, in 16 bins each, over all frames
+  looked at in its second half, against the true ones; half the sum of absolute differences, mean over the
+  three (0: the same, 1: nothing in common). Given are median and greatest value; "colour_truth" is that
+  between two true plays of the same theme, which says what is small.
+- "collapsed": plays that at any moment have less than 0.3 or more than 2.5 times the gradient energy of the
+  mode's true frames, or a colour distance above 0.6.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import torch
+
+from benchmarks.plays import Play, Starts, command, draw, gradient, judge_modes, mean
+from mgdemo.actions import FPS, ActionTrack
+from training import motion
+
+FIRST = FPS  # video frames that surely move
+SHARP = 10 * FPS
+EVERY = 5 * FPS
+MOVES = {
+    "universal": (
+        ("forward",), ("left",), ("right",), ("look_left",), ("look_right",), ("forward", "look_right"),
+    ),
+    "gta_drive": (("accelerate",), ("accelerate", "steer_left"), ("accelerate", "steer_right"), ("brake",)),
+    "templerun": ((), ("jump",), ("left",), ("right",), ("slide",)),
+}  # fmt: skip
+
+
+def tracks(mode: str, count: int, seconds: float) -> list[ActionTrack]:
+    """One play a start: a second of motion, then random actions."""
+    generator = torch.Generator().manual_seed(3)
+    keyboard, mouse = motion.sample_actions(count, round(seconds * FPS), generator, mode)
+    walks = [motion.as_track(mode, *rows) for rows in zip(keyboard, mouse, strict=True)]
+    moves = MOVES[mode]
+    return [
+        ActionTrack.concat([ActionTrack.hold(mode, moves[i % len(moves)], frames=FIRST), walk]).frames(
+            0, len(walk)
+        )
+        for i, walk in enumerate(walks)
+    ]
+
+
+def psnr(a: np.ndarray, b: np.ndarray) -> float:
+    error = np.square(a.astype(np.float32) - b.astype(np.float32)).mean()
+    return float(10 * np.log10(255**2 / max(error, 1e-2)))
+
+
+def histogram(frames: np.ndarray) -> np.ndarray:
+    """Shares [3, 16] of the values of uint8 [..., 3]."""
+    return np.stack(
+        [np.bincount(frames[..., c].ravel() // 16, minlength=16) / frames[..., c].size for c in range(3)]
+    )
+
+
+def distance(a: np.ndarray, b: np.ndarray) -> float:
+    """Between two histograms, 0 to 1."""
+    return float(np.abs(a - b).sum(1).mean() / 2)
+
+
+def judge(starts: Starts, play: Play, seconds: float = 60) -> dict:
+    """The figures of the module's text, of plays of at least 10 s."""
+    plays = tracks(starts.mode, len(starts), seconds)
+    moments = sorted({FIRST, SHARP, *range(EVERY, len(plays[0]), EVERY)})
+    still = starts.images()
+    made, true = [], []
+    for index, track in enumerate(plays):
+        made.append(play(index, track, moments))
+        poses = starts.poses_along(index, [track])[:, moments]
+        true.append(draw(starts.world.take(slice(index, index + 1)), poses, made[0].shape[1:3])[0])
+        print(f"start {index + 1} of {len(starts)}", flush=True)
+
+    first, sharp = moments.index(FIRST), moments.index(SHARP)
+    frozen = [psnr(np.asarray(image), t[first]) for image, t in zip(still, true, strict=True)]
+    scores = [psnr(m[first], t[first]) for m, t in zip(made, true, strict=True)]
+    better = [score > before for score, before in zip(scores, frozen, strict=True) if before < 30]
+    real = mean(gradient(t) for t in true)
+    shares = np.array([[gradient(frame) / real for frame in frames] for frames in made])
+    energy = [
+        sum(gradient(m[k]) for m in made) / sum(gradient(t[k]) for t in true) for k in range(len(moments))
+    ]
+    half = len(moments) // 2
+    colours = [distance(histogram(m[half:]), histogram(t[half:])) for m, t in zip(made, true, strict=True)]
+    themes = starts.world.theme.tolist()
+    twins = [
+        distance(histogram(true[a][half:]), histogram(true[b][half:]))
+        for theme in set(themes)
+        for a, b in pairwise(i for i, of in enumerate(themes) if of == theme)
+    ]
+    gone = [bool((s < 0.3).any() or (s > 2.5).any() or c > 0.6) for s, c in zip(shares, colours, strict=True)]
+    return {
+        "psnr": mean(scores),
+        "frozen": mean(frozen),
+        "better": mean(better) if better else None,
+        "sharpness": energy[sharp],
+        "energy": [min(energy), max(energy)],
+        "colour": [float(np.median(colours)), max(colours)],
+        "colour_truth": mean(twins) if twins else None,
+        "collapsed": sum(gone),
+        "seconds": len(plays[0]) / FPS,
+    }
+
+
+def table(_mode: str, result: dict) -> str:
+    better = "-" if result["better"] is None else f"{result['better']:.1%}"
+    twins = "-" if result["colour_truth"] is None else f"{result['colour_truth']:.2f}"
+    (least, most), (median, worst) = result["energy"], result["colour"]
+    return "\n".join(
+        [
+            f"after 1 s: {result['psnr']:.1f} dB (frozen {result['frozen']:.1f}), better in {better}",
+            f"gradient energy at 10 s: {result['sharpness']:.2f} of the true frames'",
+            f"over {result['seconds']:g} s: {least:.2f} to {most:.2f}",
+            f"colour distance: median {median:.2f}, greatest {worst:.2f}; two true plays of a theme: {twins}",
+            f"collapsed: {result['collapsed']} of {result['starts']}",
+        ]
+    )
+
+
+def main() -> None:
+    parser = command("quality", __doc__)
+    parser.add_argument("--seconds", type=float, default=60, help="length of a play (default 60)")
+    args = parser.parse_args()
+    if args.seconds < 11:
+        parser.error("--seconds must be at least 11, since sharpness is measured at 10 s")
+    judge_modes(args, lambda starts, play: judge(starts, play, args.seconds), table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""The judges of worlds: they pass the truth, and nothing else."""
+
+import numpy as np
+import pytest
+
+from benchmarks import controllability, plays, quality
+from benchmarks.controllability import EXPECTED, Geometry, pairs_of, right_block
+from mgdemo.actions import MODES, ActionTrack, frames_in_blocks
+
+SOME = {
+    "universal": [("forward",), ("left",), ("look_right",)],
+    "gta_drive": [("accelerate",), ("brake", "steer_left"), ("steer_right",)],
+    "templerun": [("jump",), ("left",), ("turn_right",)],
+}
+
+
+def readings(mode, starts, held, judged):
+    """Of the third block of a play, in which `held` is, at the pairs that judge the actions `judged`."""
+    pairs = sorted({pair for action in judged for pair in pairs_of(mode, action)})
+    first = frames_in_blocks(2)
+    frames = sorted({first + f for pair in pairs for f in pair})
+    script = [(), held if mode == "gta_drive" else (), held]
+    made = plays.true_play(starts)(0, controllability.track_of(mode, script), frames)
+    drawn = dict(zip(frames, made, strict=True))
+    geometry = Geometry(mode)
+    return {(i, j): geometry.read(drawn[first + i], drawn[first + j], j - i) for i, j in pairs}
+
+
+def a_free_start(mode, held):
+    starts = plays.Starts.draw(mode, 8, seed=3)
+    for index in range(len(starts)):
+        if controllability.free(starts, index, [held] * 3):
+            return plays.Starts(starts.world.take(slice(index, index + 1)), starts.poses[index : index + 1])
+    raise AssertionError("no start is free")
+
+
+@pytest.mark.parametrize("mode, held", [(mode, held) for mode in MODES for held in SOME[mode]])
+def test_the_flow_judge_tells_the_true_motion_from_others(mode, held):
+    others = [other for other in SOME[mode] if other != held]
+    reading = readings(mode, a_free_start(mode, held), held, [held, *others])
+    assert right_block(mode, held, reading), reading
+    for other in others:
+        assert not right_block(mode, other, reading), (other, reading)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_flow_judge_does_not_pass_a_frozen_picture(mode):
+    still = np.asarray(plays.Starts.draw(mode, 1).images()[0])
+    reading = Geometry(mode).read(still, still, 1)
+    assert np.abs(reading).max() < 0.01
+    for held in EXPECTED[mode]:
+        assert not right_block(mode, held, dict.fromkeys(pairs_of(mode, held), reading))
+
+
+@pytest.mark.parametrize("mode", ["universal", "gta_drive"])
+def test_standing_still_is_what_nothing_held_expects(mode):
+    starts, moving = a_free_start(mode, ()), next(iter(EXPECTED[mode]))
+    assert right_block(mode, (), readings(mode, starts, (), [()]))
+    assert not right_block(mode, (), readings(mode, starts, moving, [()]))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_strict_judge_finds_the_action_that_was_held(mode):
+    starts = plays.Starts.draw(mode, 1, seed=5)
+    held = list(EXPECTED[mode])[3]
+    script = [(), held, held]
+    wanted = [frames_in_blocks(1) + m for m in controllability.moments(1)]
+    true, still = (
+        plays.true_play(starts)(0, controllability.track_of(mode, s), wanted) for s in (script, [(), ()])
+    )
+    assert controllability.strict_block(starts, 0, script, 1, true)
+    assert not controllability.strict_block(starts, 0, script, 1, still)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_every_script_asks_for_what_can_be_judged(mode):
+    judged = set()
+    for script in controllability.SCRIPTS[mode]:
+        assert len(script) == controllability.BLOCKS
+        judged |= {script[block] for block in controllability.judged_blocks(mode, script)}
+    assert judged == {(), *EXPECTED[mode]}
+    names = {control.name for control in MODES[mode].controls}
+    assert {name for held in judged for name in held} == names, "every control of the mode"
+
+
+def test_a_turn_is_read_off_the_picture():
+    starts = plays.Starts.draw("templerun", 1)
+    ratio = controllability.turned(Geometry("templerun"), starts, plays.true_play(starts), 0, 1)
+    assert ratio == pytest.approx(1, abs=0.1)
+
+
+def test_quality_finds_nothing_wrong_with_the_truth_and_much_with_fog(monkeypatch):
+    monkeypatch.setattr(plays, "SIZE", (36, 64))
+    starts = plays.Starts.draw("gta_drive", 2, seed=2)
+    play = plays.true_play(starts)
+
+    def fog(index, track, wanted):
+        return (play(index, track, wanted) // 8 + 190).astype(np.uint8)
+
+    true, foggy = (quality.judge(starts, each, seconds=11) for each in (play, fog))
+    assert true["psnr"] > 60 and true["better"] == 1 and true["collapsed"] == 0
+    assert true["sharpness"] == pytest.approx(1) and true["colour"][1] == 0
+    assert foggy["psnr"] < 20 and foggy["sharpness"] < 0.3 and foggy["collapsed"] == 2
+
+
+def test_a_frozen_picture_is_no_better_than_itself(monkeypatch):
+    monkeypatch.setattr(plays, "SIZE", (36, 64))
+    starts = plays.Starts.draw("templerun", 1)
+    still = np.asarray(starts.images()[0])
+    result = quality.judge(starts, lambda _i, _t, wanted: np.repeat(still[None], len(wanted), 0), seconds=11)
+    assert result["psnr"] == result["frozen"] and result["better"] == 0
+
+
+def test_modes_without_a_world_are_left_out_with_a_word(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(plays, "embedded", lambda mode: None)
+    args = plays.command("quality", "").parse_args(["--json", str(tmp_path / "a.json")])
+    plays.judge_modes(args, quality.judge, quality.table)
+    said = capsys.readouterr().out
+    assert all(f"{mode}: no embedded world" in said for mode in MODES)
+    assert not (tmp_path / "a.json").exists()
+
+
+def test_a_model_s_play_gives_the_frames_that_are_wanted(monkeypatch):
+    import tiny
+
+    monkeypatch.setattr("mgdemo.world.load_world_model", tiny.load)
+    image = tiny.tiny_image()
+    play = plays.model_play("universal-tiny", "cpu", [image])
+    track = ActionTrack.hold("universal", ["forward"], frames=30)
+    some, more = play(0, track, [0, 8, 22]), play(0, track, list(range(25)))
+    assert np.array_equal(some, more[[0, 8, 22]])
