@@ -2,11 +2,13 @@
 
     python -m training.latents --mode universal --vae DIR --out FILE --clips 4800 --seed 10
 
-Files made with different seeds hold different clips, and can be trained on together.
+Drawing comes first and fills main memory (9 MB a clip), so it can go on while stage 1 trains: encoding begins
+when its VAE is there. Files made with different seeds hold different clips, and can be trained on together.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -44,17 +46,16 @@ class Latents(NamedTuple):
 @torch.no_grad()
 def encode(vae: VAE, made: clips.Clips, chunk: int = 8) -> Latents:
     """Encode clips, and their first frames followed by grey."""
+    device = vae.conv2.weight.device
     latents, grey = [], []
-    with torch.autocast(made.frames.device.type, torch.float16, enabled=made.frames.is_cuda):
+    with torch.autocast(device.type, torch.float16, enabled=device.type == "cuda"):
         for frames in made.frames.split(chunk):
-            video = clips.to_float(frames).transpose(1, 2)
+            video = clips.to_float(frames.to(device)).transpose(1, 2)
             blank = torch.zeros_like(video)
             blank[:, :, 0] = video[:, :, 0]
-            latents.append(vae.encode(video))
-            grey.append(vae.encode(blank))
-    return Latents(
-        torch.cat(latents).half(), torch.cat(grey).half(), made.frames[:, 0], made.keyboard, made.mouse
-    )
+            latents.append(vae.encode(video).half().to(frames.device))
+            grey.append(vae.encode(blank).half().to(frames.device))
+    return Latents(torch.cat(latents), torch.cat(grey), made.frames[:, 0], made.keyboard, made.mouse)
 
 
 def join(parts: list[Latents]) -> Latents:
@@ -69,13 +70,15 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=10)
     args = parser.parse_args()
     device = best_device()
-    vae = load(args.vae, device)
     source = clips.Source(device, HEIGHT, WIDTH, args.mode, compiled=device == "cuda")
-    parts = []
+    drawn: list[clips.Clips] = []
     for first in range(0, args.clips, PART):
-        made = source.clips(min(PART, args.clips - first), FRAMES, seed=1000 * args.seed + len(parts))
-        parts.append(encode(vae, made))
-    join(parts).save(args.out)
+        made = source.clips(min(PART, args.clips - first), FRAMES, seed=1000 * args.seed + len(drawn))
+        drawn.append(clips.Clips(*(t.cpu() for t in made)))
+    while not (args.vae / "vae.json").exists():
+        time.sleep(1)
+    vae = load(args.vae, device)
+    join([encode(vae, made) for made in drawn]).save(args.out)
 
 
 if __name__ == "__main__":

@@ -270,7 +270,7 @@ def _be_running(world: World, generator: torch.Generator) -> Tensor:
     u, v, w = _draw(generator, batch, 3).to(world.seed.device).unbind(1)
     x, z, yaw, no = (u - 0.5) * 800, (v - 0.5) * 800, w * 2 * math.pi, u * 0
     camera = run_camera(x, z, yaw, no, no, no, no)
-    first = x - 2.5 * yaw.sin(), z - 2.5 * yaw.cos(), yaw  # just past what stands beside the causeway
+    first = x - 3 * yaw.sin(), z - 3 * yaw.cos(), yaw  # just past what stands beside the causeway
     return torch.cat([camera, torch.stack([x, z, *[no] * 5, *first, *first, no], 1)], 1)
 
 

@@ -28,9 +28,9 @@ JITTER = {
     "templerun": 0.32,
 }  # of the cell: how far off its middle, in all
 HELD_OUT = 8  # seeds divisible by this are never trained on
-ROW = 3.8  # units along a causeway from one pair of things to the next
+ROW = 4.6  # units along a causeway from one pair of things to the next
 CAUSEWAY = 1.3  # half its width
-EDGE = CAUSEWAY + 0.4  # where things stand beside it
+EDGE = CAUSEWAY + 0.55  # where things stand beside it
 
 
 class World(NamedTuple):

@@ -230,10 +230,10 @@ HIGHWAY = Theme(
 
 def _gate(stone: str, moss: str, roof: str) -> Kind:
     return Kind(0.16, (
-        Part("box", 0.34, -0.8, 3.0, stone, moss, 0.6, at=(-1.85, 0.0)),
-        Part("gable", 2.5, 3.35, 4.1, roof, moss, 0.3, depth=0.75),
-        Part("box", 0.34, -0.8, 3.0, stone, moss, 0.6, at=(1.85, 0.0)),
-        Part("box", 2.35, 2.95, 3.4, stone, moss, 0.5, depth=0.45),
+        Part("box", 0.34, -0.8, 3.0, stone, moss, 0.6, at=(-2.0, 0.0)),
+        Part("gable", 2.65, 3.35, 4.1, roof, moss, 0.3, depth=0.75),
+        Part("box", 0.34, -0.8, 3.0, stone, moss, 0.6, at=(2.0, 0.0)),
+        Part("box", 2.5, 2.95, 3.4, stone, moss, 0.5, depth=0.45),
     ), 0.0, (1.0, 1.0), pool=1, spans=True)  # fmt: skip
 
 
@@ -289,16 +289,16 @@ LAVA = Theme(
         Kind(0.40, (ball(1.3, -1.8, 0.7, "#4f3b44", second="#3a2a30", mottle=0.6, facets=1.0),
                     ball(0.7, -1.4, 0.5, "#5c4750", second="#3a2a30", mottle=0.6,
                          facets=1.0, at=(0.8, -0.3))), 0.0),
-        _pillar("#7a6068", "#5a434c"), _torch("#6c545c", "#4c3840", "#ffb02e"),
-        _gate("#75595f", "#584048", "#8f3a34"),
+        _pillar("#8a8494", "#625866"), _torch("#7c7484", "#585060", "#ffb02e"),
+        _gate("#857e8e", "#5e5664", "#b8463c"),
     ),
     density=0.55,
     zenith="#3a2048", horizon="#ff9a5c", cloud="#a8607a", sun="#ffe08a", sun_at=(-38, 0.30),
     light="#ffe2c4", shade="#b98ca0",
-    ground=("#c43a14", "#ff7a1c", "#ffc244"), path=("#6a4a4c", "#573c40"), dots=("#ffffff", "#ffffff"),
+    ground=("#c43a14", "#ff7a1c", "#ffc244"), path=("#5c4a56", "#4a3c48"), dots=("#ffffff", "#ffffff"),
     far=("#84405c", "#662f52"), near=("#5c2c46", "#48233c"), cap="#ff8c3c", cap_from=0.24, plateau=1.0,
     far_peaks=tuple(replace(p, azimuth=p.azimuth + 24, height=p.height * 1.1) for p in _ALPS),
-    near_peaks=_HILLS, clouds=0.55, stone=("#93777a", "#7a6065"),
+    near_peaks=_HILLS, clouds=0.55, stone=("#a29aa6", "#888090"),
 )  # fmt: skip
 
 CLOUDS = Theme(
