@@ -119,7 +119,6 @@ class Keeper:
         tags |= film_tags(checkpoint, None if image else picture)
         films = []
         for count, line in enumerate(self._lines(head)):
-            # A worker that died in the midst of a block has announced more actions than frames came.
             frames = sum(len(kept.packets) for kept in line)
             track = ActionTrack.concat([kept.actions for kept in line]).frames(0, frames)
             text = self._scenario(track, title, image, seed)
@@ -160,14 +159,15 @@ class Keeper:
         return [line for line in lines if line][:FILMS]
 
     def _line(self, node: int) -> list[_Kept]:
-        """What is recorded of the way from the start to a node, without gaps: up to where trouble began."""
+        """What is recorded of the way from the start to a node: whole blocks, so that a replay is the same. (Of
+        one that was under way at the end, nothing has been shown.) Trouble may begin in the midst of one."""
         line = []
         while node in self._nodes:
             line.append(self._nodes[node])
             node = line[-1].parent
         line.reverse()
         whole = sum(1 for _ in itertools.takewhile(lambda kept: kept.whole, line))
-        return [kept for kept in line[: whole + 1] if kept.packets]
+        return [kept for kept in line[: whole + bool(self.trouble)] if kept.packets]
 
     def _scenario(self, track: ActionTrack, title: str, image: str | None, seed: int) -> str:
         try:

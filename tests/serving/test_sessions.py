@@ -259,6 +259,24 @@ async def test_a_checkpoint_that_cannot_be_loaded_is_told(serve):
     assert (await wait_for(server.open(track=track), final)).result.frames == 9
 
 
+async def test_a_film_is_made_of_whole_blocks(serve, monkeypatch):
+    """Wherever among a block's frames the end comes."""
+    server = serve()
+    session = server.open()
+    handle = session.handle
+
+    def until_frame_25(event):
+        handle(event)
+        if getattr(event, "frame", 0) == 25:
+            session.end("ended", "Stopped.")
+
+    monkeypatch.setattr(session, "handle", until_frame_25)
+    async with Player(server, session.token):
+        status = await wait_for(session, final)
+    assert len(list(read_frames(status.result.mp4))) == status.result.frames == 21
+    assert len(load_scenario(status.result.scenario).track) == 21
+
+
 async def test_a_full_disk_stops_the_recording_and_not_the_play(serve, monkeypatch):
     add = Reel.add
 

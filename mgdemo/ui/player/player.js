@@ -468,8 +468,8 @@ class Player {
     this.playout.resume(now);
     this.meter.rest();
     if (this.play.live) {
+      this.acknowledge(now); // first, or the next block would be made at once
       this.connection?.send({ type: "pause", on: false });
-      this.acknowledge(now);
     }
     this.say(this.playout.waiting ? "playing" : "buffering");
   }
