@@ -159,8 +159,10 @@ class Keeper:
         return [line for line in lines if line][:FILMS]
 
     def _line(self, node: int) -> list[_Kept]:
-        """What is recorded of the way from the start to a node: whole blocks, so that a replay is the same. (Of
-        one that was under way at the end, nothing has been shown.) Trouble may begin in the midst of one."""
+        """What is recorded of the way from the start to a node: whole blocks, so that a replay is the same.
+
+        (Of one that was under way at the end, nothing has been shown.) Trouble may begin in the midst of one.
+        """
         line = []
         while node in self._nodes:
             line.append(self._nodes[node])
