@@ -311,6 +311,9 @@ def train(
 def compile_blocks(model: Model) -> None:
     """On a GPU: one kernel where plain PyTorch launches many."""
     if model.transformer.device.type == "cuda":
+        torch._dynamo.config.recompile_limit = (
+            64  # with and without gradients, action modules, frozen weights
+        )
         for block in model.transformer.blocks:
             block.compile(dynamic=False)
 

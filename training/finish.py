@@ -52,7 +52,8 @@ from training.optim import Optimiser, Step, train_for
 EXITS = (0.2, 0.3, 0.5)  # how often each sampling step is the one that learns; the last one's blocks are kept
 JUDGED = (0.05, 0.6)  # noise on the block that the critic sees
 VEIL = 0.4  # noise on the block before, so that it cannot be judged for what is not to be changed any more
-WEIGHT = 0.15  # of the adversary, against the flow
+ALONE = 0.1  # share of the time in which the critic alone learns
+WEIGHT = 0.3  # of the adversary, against the flow
 
 
 def critic_of(model: Model) -> Model:
@@ -145,8 +146,8 @@ def train(
 ) -> int:
     """Finish a trained model for `seconds` (or so many `steps`); returns the number of steps.
 
-    `rate`: learning rate of the matrices, twice that for the critic's. The first tenth trains the critic
-    alone. The model holds its averaged weights whenever `keep` is called and at the end.
+    `rate`: learning rate of the matrices, twice that for the critic's. At first the critic learns alone.
+    The model holds its averaged weights whenever `keep` is called and at the end.
     """
     device, blocks = data.latents.device, data.latents.shape[2] // 3
     critic = critic_of(model)
@@ -173,8 +174,8 @@ def train(
         }
         exits = torch.multinomial(chances, 1).view(batch, blocks)
         noises = torch.randn(len(levels), *shared["veils"].shape[1:], device=device)
-        learner.factor.mul_(done > 0.1)  # set anew for every step
-        learner.rate.mul_(done > 0.1)
+        if done < ALONE:
+            learner.set_factor(0.0)
         value = model_step(noises=noises, exits=exits, **shared, **inputs).clone()
         opponent.set_factor(float(min(1.0, 2 * (1 - done))))
         critic_step(made=game.made, **shared, **inputs)

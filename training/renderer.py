@@ -555,7 +555,7 @@ def contact_sheet(path: str, mode: str, *, columns: int = 6, seed: int = 0) -> N
         frames = render(world, sample_start(world, generator)[:, None], 144, 256)[:, 0]
         for column, frame in enumerate(frames):
             sheet.paste(Image.fromarray(frame.permute(1, 2, 0).numpy()), (column * 258, row * 146))
-    sheet.save(path)
+    sheet.quantize(160).save(path, optimize=True)
 
 
 def film_strip(path: str, mode: str, *, every: int = 6, columns: int = 6, seed: int = 0) -> None:
@@ -572,7 +572,7 @@ def film_strip(path: str, mode: str, *, every: int = 6, columns: int = 6, seed: 
     for row, frames in enumerate(render(world, poses, 144, 256)):
         for column, frame in enumerate(frames):
             sheet.paste(Image.fromarray(frame.permute(1, 2, 0).numpy()), (column * 258, row * 146))
-    sheet.save(path)
+    sheet.quantize(160).save(path, optimize=True)
 
 
 def start_images(

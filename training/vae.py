@@ -189,7 +189,7 @@ def main() -> None:
     parser = command(__doc__)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seconds", type=float, default=240)
-    parser.add_argument("--clips", type=int, default=180, help="of each mode")
+    parser.add_argument("--clips", type=int, default=140, help="of each mode")
     parser.add_argument("--start", type=Path, help="a folder with weights to begin with")
     args = parser.parse_args()
     device = best_device()
