@@ -108,6 +108,32 @@ def test_going_back_makes_a_branch(play):
     expect(play.root.locator(".branches button")).to_have_count(2)  # it has grown, not forked
 
 
+def test_who_presses_on_while_it_goes_back_plays_on(play):
+    play.wait_for_frame(80)
+    frame = play.frame
+    play.page.evaluate("""() => {
+      for (const code of ["Backspace", "KeyD"]) window.dispatchEvent(new KeyboardEvent("keydown", { code }));
+    }""")
+    expect(branch(play, 2)).to_be_visible()
+    play.expect("playing")
+    assert play.frame < frame
+    play.expect_lit("right", "used")
+
+
+def test_a_play_that_goes_on_in_another_window(play):
+    play.page.evaluate("""() => {
+      window.other = new WebSocket(sockets.at(-1).url);
+      other.onopen = () => other.send(JSON.stringify({ type: "hello", version: 2, codecs: ["jpeg"] }));
+    }""")
+    play.expect("error")
+    expect(play.message).to_contain_text("goes on in another connection. Reload this page")
+    expect(play.root.locator(".start")).to_be_hidden()  # the play still has the place of this page's next one
+    play.page.evaluate("""other.send('{"type": "stop"}')""")
+    expect(play.films).to_be_visible()
+    play.start()
+    play.expect("playing")
+
+
 def test_the_slider_by_keyboard_and_pointer(play):
     slider, keyboard = play.root.get_by_role("slider", name="Go back to"), play.page.keyboard
     keyboard.press("p")

@@ -68,6 +68,10 @@ class Player {
     this.paused = null;
     /** @type {number | null} the node to which it is going back */
     this.going = null;
+    /** Whether a control was pressed while it goes back: then it goes on at once. */
+    this.eager = false;
+    /** Whether the play goes on in another window; its Gradio event is still under way here. */
+    this.elsewhere = false;
     this.seq = 0;
     this.input = new Input(this.parts.stage, {
       active: () => this.steering,
@@ -141,7 +145,7 @@ class Player {
   }
 
   get startable() {
-    return !this.running && this.state !== "saving" && !this.setup?.blocked;
+    return !this.running && this.state !== "saving" && !this.elsewhere && !this.setup?.blocked;
   }
 
   /** Whether what is held now goes to the server: a live play in the tab that is open. */
@@ -160,7 +164,11 @@ class Player {
     this.heard();
     if (play && play.id !== this.play?.id) this.begin(play);
     else if (play && (OVER.has(play.status.state) || !this.connection?.up)) this.onstatus(play.status);
-    if (!this.running && this.state !== "saving") this.applySetup(setup);
+    if (this.elsewhere && OVER.has(play.status.state)) {
+      this.elsewhere = false;
+      this.say("idle", this.setup.blocked);
+    }
+    if (!this.running && this.state !== "saving" && !this.elsewhere) this.applySetup(setup);
   }
 
   /** Shows what would be played next, unless it is what is shown already. @param {Setup} setup */
@@ -281,8 +289,10 @@ class Player {
   ongone(reason, elsewhere) {
     this.disconnect();
     if (this.over || !this.running) return;
+    this.elsewhere = Boolean(elsewhere);
     if (!elsewhere) this.trigger("stop", { token: this.play.token });
-    this.conclude({ state: "error", text: `${reason} What was recorded is kept; press Start to play again.` });
+    const cure = elsewhere ? "Reload this page to begin another." : "What was recorded is kept; press Start to play again.";
+    this.conclude({ state: "error", text: `${reason} ${cure}` });
   }
 
   stop() {
@@ -432,7 +442,9 @@ class Player {
     this.before = { held, camera };
     const pressed = held.some((code) => !before.held.includes(code));
     const turned = camera.some((value, axis) => Math.abs(value) > Math.abs(before.camera[axis])); // not dying away
-    if (this.paused && this.paused !== "hand" && (pressed || turned)) this.resume();
+    if (!pressed && !turned) return;
+    if (this.going !== null) this.eager = true;
+    else if (this.paused && this.paused !== "hand") this.resume();
   }
 
   // Time
@@ -502,7 +514,8 @@ class Player {
 
   goTo(node) {
     const busy = this.going !== null;
-    this.going = node; // if it is already going elsewhere, that comes first
+    this.going = node; // if it is already on its way to another, that comes first
+    this.eager = false;
     if (busy) return;
     this.hold("rewound");
     this.connection?.send({ type: "rewind", node });
@@ -521,8 +534,9 @@ class Player {
     this.whole = block;
     this.lastInput = performance.now();
     this.timeline.update();
-    if (going !== null && going !== node) this.goTo(going);
-    else this.settle();
+    if (going !== null && going !== node) return this.goTo(going);
+    this.settle();
+    if (going !== null && this.eager) this.resume();
   }
 
   /** Says what goes on apart from a lost line or a look at another moment. */
@@ -629,7 +643,9 @@ class Player {
     this.parts.start.disabled = !this.startable;
     this.nameTime();
     this.parts.message.textContent = state === "ended" ? "" : text;
-    if (changed || text) this.parts.announce.textContent = text || STATES[state] || "";
+    const words = text || STATES[state] || "";
+    // The same words written anew would be read out anew.
+    if ((changed || text) && this.parts.announce.textContent !== words) this.parts.announce.textContent = words;
     if (SHOWING.has(state)) return this.refresh();
     this.parts.status.textContent = state === "ended" ? text : ""; // else it is over the picture
     if (state === "paused") this.sayWhere();
