@@ -53,7 +53,7 @@ EXITS = (0.2, 0.3, 0.5)  # how often each sampling step is the one that learns; 
 JUDGED = (0.05, 0.6)  # noise on the block that the critic sees
 VEIL = 0.4  # noise on the block before, so that it cannot be judged for what is not to be changed any more
 ALONE = 0.1  # share of the time in which the critic alone learns
-WEIGHT = 0.3  # of the adversary, against the flow
+WEIGHT = 0.5  # of the adversary, against the flow
 
 
 def critic_of(model: Model) -> Model:
