@@ -305,6 +305,23 @@ def test_nothing_moves_between_the_states(size, address, visit):
     assert places() == idle
 
 
+def test_full_screen_on_a_phone_on_its_side(address, visit):
+    width, height = 844, 390
+    player = visit(address, viewport={"width": width, "height": height}, has_touch=True)
+    player.page.keyboard.press("f")
+    player.page.wait_for_function("document.fullscreenElement")
+    player.start()
+    player.expect("playing")
+    assert player.root.locator(".stage").bounding_box()["height"] > 0.8 * height
+    for part in [player.root.locator(".stage"), *player.root.locator(".bar button, .pad").all()]:
+        box = part.bounding_box()
+        assert min(box["x"], box["y"]) >= 0
+        assert box["x"] + box["width"] <= width and box["y"] + box["height"] <= height
+    player.pad("look_left").hover()  # nothing lies over it
+    player.page.mouse.down()
+    player.expect_lit("look_left", "used")
+
+
 def test_a_scenario_can_be_paused_but_not_changed(address, visit):
     scenarios = visit(address, "scenarios")
     scenarios.start()

@@ -291,7 +291,9 @@ class Player {
     if (this.over || !this.running) return;
     this.elsewhere = Boolean(elsewhere);
     if (!elsewhere) this.trigger("stop", { token: this.play.token });
-    const cure = elsewhere ? "Reload this page to begin another." : "What was recorded is kept; press Start to play again.";
+    const cure = elsewhere
+      ? "Reload this page to begin another."
+      : "What was recorded is kept; press Start to play again.";
     this.conclude({ state: "error", text: `${reason} ${cure}` });
   }
 
