@@ -97,7 +97,8 @@ class Session:
         self._codec = ""
         self._input: protocol.Input | None = None
         self._met = False  # a player has been there
-        self.left = False  # its page is gone, perhaps to come back
+        self._pages = 0  # that follow it
+        self.left = False  # its pages are gone, perhaps to come back
         self._since = math.inf  # when the player came or went
         self._active = math.inf  # when the last input came
         self._paused = False
@@ -138,11 +139,18 @@ class Session:
         await self._settled()
         self._service.forget(self)
 
-    def leave(self) -> None:
-        """The page is gone. A play waits for it as for a lost line, but only while nobody else waits."""
+    def come(self) -> None:
+        """A page follows the play, until it must `leave`."""
         with self._lock:
-            self.left = True
-            if self._state == "queued":
+            self._pages += 1
+            self.left = False
+
+    def leave(self) -> None:
+        """A page is gone. Without any, a play waits as for a lost line, but only while nobody else waits."""
+        with self._lock:
+            self._pages = max(0, self._pages - 1)
+            self.left = not self._pages
+            if self.left and self._state == "queued":
                 self.end("ended", "The page was closed.")
             self._service.admit()
 

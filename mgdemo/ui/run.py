@@ -114,6 +114,7 @@ async def follow(session_of: Callable[[], Session | None]) -> AsyncIterator[tupl
         session = await asyncio.to_thread(session_of)
         if session is None:
             raise ServingError("Your play is over. Press Start to play again.")
+        session.come()
         play |= {"token": session.token, "path": f"{LIVE}/{session.token}", "live": session.live}
         async for status in session.statuses():
             play["beat"] += 1

@@ -200,6 +200,21 @@ async def test_who_leaves_keeps_the_place_until_another_wants_it(serve):
     assert second.status().state != "queued" and second.outcome is None
 
 
+async def test_a_play_followed_by_two_pages_has_not_lost_its_visitor_when_one_goes(serve):
+    server = serve()
+    session = server.open()
+    session.come()
+    session.come()
+    async with Player(server, session.token) as player:
+        await player.block(0)
+        waiting = server.open()
+        session.leave()
+        await player.block(3)
+        assert session.outcome is None and waiting.status().state == "queued"
+        session.leave()
+        assert "lost while others waited" in (await wait_for(session, final)).text
+
+
 async def test_a_scenario_whose_page_is_gone_ends_like_a_play(serve):
     session = serve(reconnect_seconds=0.5).open(
         "universal-slow", track=ActionTrack.hold("universal", [], None, 600)
