@@ -49,7 +49,7 @@ class _Kept:
 
     parent: int
     actions: ActionTrack
-    packets: list[tuple[int, int]] = field(default_factory=list)
+    packets: dict[int, tuple[int, int]] = field(default_factory=dict)  # by frame
 
     @property
     def whole(self) -> bool:
@@ -89,12 +89,12 @@ class Keeper:
         nodes[node] = _Kept(parent, actions)
 
     def frame(self, node: int, index: int, packet: bytes) -> None:
-        """The next packet of a node: frame `index` of its line."""
+        """A packet of a node: frame `index` of its line. Those of a node made again may come in two runs."""
         if self.trouble:
             return
         kept = self._again.get(node) or self._nodes[node]
         try:
-            kept.packets.append(self._reel.add(packet))
+            kept.packets[index] = self._reel.add(packet)
         except OSError as error:
             self._give_up(index, error)
         if node in self._again and kept.whole:
@@ -125,7 +125,7 @@ class Keeper:
             path = self._film.with_stem(f"{self._film.stem}-branch{count}") if count else self._film
             recording = Recording(path, *self._size, self.fps)
             try:
-                for place in (place for kept in line for place in kept.packets):
+                for _, place in sorted(item for kept in line for item in kept.packets.items()):
                     packet = self._reel.read(place)
                     recording.add(packet, is_key(packet))
             finally:

@@ -121,8 +121,9 @@ class Block:
     """A block is made; its frames follow. keyboard [frames, K] and mouse [frames, 2] or None made it.
 
     It is node `node` of the play's tree, below `parent`. With `splice` it is that node made again, under
-    other actions from video frame `splice` on: its frames take the place of those sent before. `input` is
-    the number of the latest input that it obeys.
+    other actions from video frame `splice` on: its frames take the place of those sent before; those from
+    `splice` on come first, and a player needs no others. `input` is the number of the latest input that it
+    obeys.
     made_ms is the time from the start of the block until its first frame could be sent, late_ms by how much
     that missed the moment when the visitor's player ran dry (live play; 0 when in time). timings are the
     stages in ms; "encode" is the previous block's, since this one's frames leave while they are encoded.

@@ -89,7 +89,7 @@ class Pace:
             return None
         first = frames_in_blocks(self.blocks - 1)
         for frame in range(max(1, first), self.frames, LATENT_FRAMES):
-            if now + self.cost.mean <= self.dry - (self.frames - frame) / self.fps:
+            if now + (self.first.mean + self.cost.mean) / 2 <= self.dry - (self.frames - frame) / self.fps:
                 return frame
         return None
 

@@ -138,7 +138,7 @@ class BlockMessage(_ServerMessage):
     """Announces a block's frames: the actions that made it, the time that took, and its stages, in ms.
 
     With `splice` it is a node that was sent before, made again with newer input: other from that video frame
-    on. Its first frame is a key frame. `seq` is the latest input that it obeys.
+    on, a key frame, with which its frames begin. `seq` is the latest input that it obeys.
     """
 
     type = "block"

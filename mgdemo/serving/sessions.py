@@ -109,6 +109,7 @@ class Session:
         self._unanswered: float | None = None  # since when data waits to be acknowledged
         self._recent: deque[tuple[float, int, bool]] = deque(maxlen=6)  # blocks: when, frames, too slow?
         self._frames = 0  # up to the head
+        self._splice = 0  # from which frame on the block at hand is shown
 
     # For the page
 
@@ -341,10 +342,11 @@ class Session:
             return
         match event:
             case m.Frame():
-                self._frames = event.frame + 1
                 self.keeper.frame(event.node, event.frame, event.h264)
-                if self._outbox is not None:
-                    self._show(event)
+                if event.frame >= self._splice:
+                    self._frames = event.frame + 1
+                    if self._outbox is not None:
+                        self._show(event)
             case m.Block():
                 self._block(event)
             case m.Ready():
@@ -443,7 +445,7 @@ class Session:
         self.keeper.block(event.node, event.parent, actions)
         self._thumbnails[event.node] = event.thumbnail
         self._head, self._nodes[event.node] = event.node, (event.parent, event.block)
-        self._blocks = event.block + 1
+        self._blocks, self._splice = event.block + 1, event.splice or 0
         if event.block and not again:  # the first one is shorter, and warms the device up
             # A player that has slowed down gets even slow blocks in time.
             slow = event.late_ms > 0 or event.made_ms > 1000 * event.frames / self._format.fps

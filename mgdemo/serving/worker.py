@@ -324,13 +324,22 @@ class Worker:
                 thumbnail=jpeg(frames[-1], quality=70, width=THUMBNAIL),
             )
         )
-        for i, frame in enumerate(frames):
-            packet = play.encoder.encode(frame, key=play.want_key)
-            play.want_key = False
-            picture = jpeg(frame) if play.jpeg and play.attached else None
-            self.emit(m.Frame(session, head, node.block, first + i, packet, picture))
-            if i == 0 and splice is None:
-                play.pace.first.add(time.monotonic() - began)
+
+        def encode(start: int, stop: int, shown: bool) -> None:
+            for i in range(start, stop):
+                packet = play.encoder.encode(frames[i], key=play.want_key)
+                play.want_key = False
+                picture = jpeg(frames[i]) if play.jpeg and play.attached and shown else None
+                self.emit(m.Frame(session, head, node.block, first + i, packet, picture))
+                if i == start and shown:
+                    play.pace.first.add(time.monotonic() - began)
+
+        fresh = splice - first if splice else 0
+        encode(fresh, len(frames), shown=True)
+        if fresh:  # for the recording: what the player has shown already, as it would have been
+            play.want_key = True
+            encode(0, fresh, shown=False)
+            play.want_key = True  # again, the stream does not go on from here
         now = time.monotonic()
         play.encoding = {"encode": (now - made) * 1000}
         play.pace.cost.add(now - began)

@@ -105,12 +105,12 @@ export class Playout {
   collect(packet, now) {
     const { block, packets } = this.remade;
     packets.push(packet);
-    if (packets.length < block.frames) return;
+    if (packets.length < block.first_frame + block.frames - block.splice) return;
     this.remade = null;
     const from = Math.max(block.splice, this.next);
     const cut = this.queue.findIndex(({ index, silent }) => !silent && index >= from);
     if (cut >= 0) this.queue.length = cut;
-    // H.264 starts anew at the block's first frame, so the decoder needs those before `from` too.
+    // H.264 starts anew at the splice, so the decoder needs those before `from` too.
     for (const each of packets)
       if (each.index >= from) this.queue.push(each);
       else if (each.kind !== JPEG) this.queue.push({ ...each, silent: true });
