@@ -27,7 +27,6 @@ import contextlib
 import json
 import os
 import pkgutil
-import platform
 import re
 import statistics
 import sys
@@ -41,10 +40,10 @@ import numpy as np
 import torch
 from PIL import Image
 
+from benchmarks.machine import machine
 from mgdemo.actions import MODES, ActionTrack, bench_actions, block_frames, frames_in_blocks
 from mgdemo.checkpoints import config_named, start_images
 from mgdemo.serving import PlayRequest, Settings
-from mgdemo.serving.local import cores
 from mgdemo.video.encode import H264Encoder
 from mgdemo.world import WorldModel, fast_bfloat16, load_world_model
 
@@ -157,23 +156,6 @@ def child_peak() -> int | None:
     return None
 
 
-def environment(threads: int) -> dict:
-    cpu = platform.processor() or platform.machine()
-    if (info := Path("/proc/cpuinfo")).exists() and (
-        found := re.search(r"model name\s*: (.*)", info.read_text())
-    ):
-        cpu = found[1]
-    return {
-        "cpu": cpu,
-        "cores": cores(),
-        "threads": threads,
-        "native_bfloat16": fast_bfloat16(),
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "load": round(os.getloadavg()[0], 2),
-    }
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.play_cpu",
@@ -191,8 +173,12 @@ def main() -> None:
     image = Image.open(start_images(args.checkpoint)[0]).convert("RGB")
     track = bench_actions(config.mode, frames_in_blocks(WARM_UP + max(1, args.blocks // ROUNDS)), seed=1)
     torch.set_num_threads(args.threads)
-    machine = environment(args.threads)
-    print(", ".join(f"{name} {value}" for name, value in machine.items()), flush=True)
+    here = machine() | {
+        "threads": args.threads,
+        "native_bfloat16": fast_bfloat16(),
+        "torch": torch.__version__,
+    }
+    print(", ".join(f"{name} {value}" for name, value in here.items()), flush=True)
     precisions = list(LOADERS) if fast_bfloat16() else ["float32"]
     rows = [Row(way, precision) for way in ("served", "in process") for precision in precisions]
     for _ in range(ROUNDS):
@@ -213,7 +199,7 @@ def main() -> None:
             f"{peak:>8}",
         )
     if args.json:
-        args.json.write_text(json.dumps({"machine": machine, "rows": results}, indent=1) + "\n")
+        args.json.write_text(json.dumps({"machine": here, "rows": results}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -79,11 +79,13 @@ class World:
         self.block -= 1
         return self.step(actions)
 
-    def snapshot(self) -> Snapshot:
-        return Snapshot(self.block)
+    snapshot_bytes = 0
 
-    def restore(self, snapshot: Snapshot) -> None:
-        self.block = snapshot.block
+    def snapshot(self) -> int:
+        return self.block
+
+    def restore(self, snapshot: int) -> None:
+        self.block = snapshot
 
     def _paint(self, actions: ActionTrack, row: int, index: int) -> np.ndarray:
         left = SPEED * index % WIDTH
@@ -91,12 +93,6 @@ class World:
         frame[KEYS] = keys_level(actions, row)
         frame[TICK] = 32 + 24 * (index % TICKS)
         return frame
-
-
-@dataclass
-class Snapshot:
-    block: int
-    nbytes = 0
 
 
 def keys_level(actions: ActionTrack, row: int) -> int:

@@ -99,11 +99,6 @@ class Snapshot:
     memory: list[Tensor]
     decoder: dict
 
-    @property
-    def nbytes(self) -> int:
-        """The memory that it takes."""
-        return sum(tensor.nbytes for tensor in (*self.memory, *self.decoder.values()))
-
 
 class World:
     """One play: position, caches, noise and decoder state. `step` makes exactly one block."""
@@ -189,6 +184,11 @@ class World:
     def decode(self, latents: Tensor) -> Tensor:
         """Video [1, 3, T, H, W] of the next latents of the stream."""
         return self.model.vae.decode(latents.to(self.model.vae_dtype), self._decoder)
+
+    @property
+    def snapshot_bytes(self) -> int:
+        """The memory that a snapshot takes."""
+        return sum(tensor.nbytes for tensor in (*self._memory.held(), *self._decoder.values()))
 
     @torch.inference_mode()
     def snapshot(self) -> Snapshot:

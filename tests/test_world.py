@@ -148,11 +148,13 @@ def test_a_block_made_again_is_as_if_made_so_at_first(tiny, mode):
 
 def test_a_snapshot_tells_its_size(tiny, mode):
     world = tiny(mode).start(tiny_image())
-    assert world.snapshot().nbytes == 0
+    assert world.snapshot_bytes == 0
     sizes = []
     for _ in range(4):
         world.step(ActionTrack.hold(mode, [], frames=world.frames_next))
-        sizes.append(world.snapshot().nbytes)
+        snapshot = world.snapshot()
+        sizes.append(sum(tensor.nbytes for tensor in (*snapshot.memory, *snapshot.decoder.values())))
+        assert world.snapshot_bytes == sizes[-1]
     assert 0 < sizes[0] < sizes[1] == sizes[2] == sizes[3]
 
 

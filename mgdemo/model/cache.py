@@ -81,14 +81,14 @@ class Memory:
             for ring in layer.rings:
                 ring.begin_block(start_frame, frames)
 
+    def held(self) -> list[Tensor]:
+        """What all rings hold (views)."""
+        rings = (ring for layer in self.layers for ring in layer.rings)
+        return [part[:, : ring.filled] for ring in rings for part in (ring.k, ring.v)]
+
     def snapshot(self) -> list[Tensor]:
         """Copies on the host of what all rings hold, to be given to `restore`."""
-        return [
-            part[:, : ring.filled].to("cpu", copy=True)
-            for layer in self.layers
-            for ring in layer.rings
-            for part in (ring.k, ring.v)
-        ]
+        return [part.to("cpu", copy=True) for part in self.held()]
 
     def restore(self, snapshot: list[Tensor]) -> None:
         saved = iter(snapshot)

@@ -10,6 +10,7 @@ import numpy as np
 from mgdemo.actions import ActionTrack
 
 START = 0  # the node before the first block
+PER_BLOCK = 32 * 10**6  # bytes copied for snapshots, on average: a GPU would wait for more
 
 
 @dataclass
@@ -29,25 +30,22 @@ class Mark:
     node: int
     snapshot: Any
     picture: np.ndarray
-
-    @property
-    def nbytes(self) -> int:
-        return self.snapshot.nbytes + self.picture.nbytes
+    nbytes: int
 
 
 class History:
     """Since blocks are a pure function of image, seed and actions, any node can be reached again exactly:
     from the nearest snapshot above it, by making the blocks between once more.
 
-    Snapshots take at most `limit` bytes; the older, the sparser they are. That of the start takes none.
+    Snapshots take at most `limit` bytes; the larger, and the older, the sparser they are. That of the start
+    takes none.
     """
 
     def __init__(self, world: Any, picture: np.ndarray, limit: int):
         self.nodes = {START: Node(START, -1, 0, None)}
         self.head = START
         self._limit = limit
-        self._size = 0  # of the last snapshot
-        self._start = Mark(START, world.snapshot(), picture)
+        self._start = Mark(START, world.snapshot(), picture, 0)
         self._marks: dict[int, Mark] = {}  # in the order of making
 
     def add(self, actions: ActionTrack) -> int:
@@ -59,11 +57,11 @@ class History:
 
     def mark(self, world: Any, picture: np.ndarray) -> None:
         """Keep the head's state, if there is room; to be called when nothing can change it any more."""
-        if self.head in self._marks or self.head == START or self._size > self._limit:
+        size = world.snapshot_bytes + picture.nbytes
+        _, way = self.way(self.head)
+        if not way or size > self._limit or len(way) * PER_BLOCK < size:
             return
-        mark = Mark(self.head, world.snapshot(), picture)
-        self._size = mark.nbytes
-        self._marks[self.head] = mark
+        self._marks[self.head] = Mark(self.head, world.snapshot(), picture, size)
         while sum(mark.nbytes for mark in self._marks.values()) > self._limit:
             del self._marks[self._least()]
 

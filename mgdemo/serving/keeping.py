@@ -78,11 +78,6 @@ class Keeper:
         except OSError as error:
             self._give_up(0, error)
 
-    @property
-    def frames(self) -> int:
-        """Frames kept so far, those of all branches."""
-        return self._reel.packets if self._reel else 0
-
     def block(self, node: int, parent: int, actions: ActionTrack) -> None:
         """The actions of a node whose frames follow; one that was there before is made again."""
         nodes = self._again if node in self._nodes else self._nodes
@@ -123,13 +118,14 @@ class Keeper:
             track = ActionTrack.concat([kept.actions for kept in line]).frames(0, frames)
             text = self._scenario(track, title, image, seed)
             path = self._film.with_stem(f"{self._film.stem}-branch{count}") if count else self._film
-            recording = Recording(path, *self._size, self.fps)
             try:
-                for _, place in sorted(item for kept in line for item in kept.packets.items()):
-                    packet = self._reel.read(place)
-                    recording.add(packet, is_key(packet))
-            finally:
-                recording.close(tags | {"scenario": text} if text else tags)
+                self._write(path, line, tags | {"scenario": text} if text else tags)
+            except OSError:
+                if not films:
+                    raise  # and the reel stays
+                log.exception("A branch of a play could not be written.")
+                path.unlink(missing_ok=True)
+                continue
             films.append((path, track, text))
         if self._reel is not None:
             self._reel.remove()
@@ -138,18 +134,28 @@ class Keeper:
             return None
         (film, track, text), *others = films
         scenario = drawn = None
-        if text:
-            scenario = film.with_suffix(".yaml")
-            scenario.write_text(text, encoding="utf-8")
-        if overlay:
-            try:
+        try:
+            if text:
+                path = film.with_suffix(".yaml")
+                path.write_text(text, encoding="utf-8")
+                scenario = path
+            if overlay:
                 path = film.with_stem(f"{film.stem}-keys")
                 overlay_mp4(film, path, track)
                 drawn = path
-            except (OSError, ValueError):
-                log.exception("The keys could not be drawn on a recording.")
+        except (OSError, ValueError):
+            log.exception("What belongs to a film could not be written.")
         branches = tuple(path for path, *_ in others)
         return Result(film, drawn, scenario, len(track), self.fps, branches)
+
+    def _write(self, path: Path, line: list[_Kept], tags: dict[str, str]) -> None:
+        recording = Recording(path, *self._size, self.fps)
+        try:
+            for _, place in sorted(item for kept in line for item in kept.packets.items()):
+                packet = self._reel.read(place)
+                recording.add(packet, is_key(packet))
+        finally:
+            recording.close(tags)
 
     def _lines(self, head: int) -> list[list[_Kept]]:
         """The recorded lines: to `head` first, then to other branches' ends, the newest first."""

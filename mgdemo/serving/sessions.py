@@ -109,6 +109,7 @@ class Session:
         self._unanswered: float | None = None  # since when data waits to be acknowledged
         self._recent: deque[tuple[float, int, bool]] = deque(maxlen=6)  # blocks: when, frames, too slow?
         self._frames = 0  # up to the head
+        self._made = 0  # of all branches
         self._splice = 0  # from which frame on the block at hand is shown
 
     # For the page
@@ -435,7 +436,7 @@ class Session:
         elif settings.idle_seconds and now - self._active > settings.idle_seconds:
             idle = duration(settings.idle_seconds)
             self.end("ended", f"Nothing was pressed for {idle}. Press Start to play again.")
-        elif self.keeper.frames >= settings.record_seconds * self._format.fps:
+        elif self._made >= settings.record_seconds * self._format.fps:
             length = duration(settings.record_seconds)
             self.end("ended", f"The recording has reached its {length}. Press Start to play again.")
 
@@ -446,6 +447,7 @@ class Session:
         self._thumbnails[event.node] = event.thumbnail
         self._head, self._nodes[event.node] = event.node, (event.parent, event.block)
         self._blocks, self._splice = event.block + 1, event.splice or 0
+        self._made += 0 if again else event.frames
         if event.block and not again:  # the first one is shorter, and warms the device up
             # A player that has slowed down gets even slow blocks in time.
             slow = event.late_ms > 0 or event.made_ms > 1000 * event.frames / self._format.fps

@@ -82,7 +82,7 @@ class Reel:
 
     def __init__(self, path: str | Path):
         """Raises OSError."""
-        self.path, self.packets, self._size = Path(path), 0, 0
+        self.path, self._size = Path(path), 0
         self._file = self.path.open("w+b", buffering=0)
 
     def add(self, packet: bytes) -> tuple[int, int]:
@@ -91,7 +91,6 @@ class Reel:
         if self._file.write(packet) != len(packet):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._size += len(packet)
-        self.packets += 1
         return self._size - len(packet), len(packet)
 
     def read(self, place: tuple[int, int]) -> bytes:

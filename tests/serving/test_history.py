@@ -1,38 +1,35 @@
 """Going back: over a world whose state is the whole of what was done in it."""
 
 import itertools
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
 from tiny import tiny_image
 
 from mgdemo.actions import ActionTrack, bench_actions
-from mgdemo.serving.history import START, History
+from mgdemo.serving.history import PER_BLOCK, START, History
 
 SIZE = 100
 PICTURE = np.zeros((0, 0, 3), np.uint8)
 KEYS = "WASD"
 
 
-@dataclass(frozen=True)
-class Snapshot:
-    done: tuple
-    nbytes: int
-
-
 class World:
-    def __init__(self):
-        self.done = ()
+    def __init__(self, size=SIZE):
+        self.done, self.size = (), size
 
     def step(self, actions):
         self.done += (actions.keyboard.tobytes(),)
 
+    @property
+    def snapshot_bytes(self):
+        return self.size if self.done else 0
+
     def snapshot(self):
-        return Snapshot(self.done, SIZE if self.done else 0)
+        return self.done
 
     def restore(self, snapshot):
-        self.done = snapshot.done
+        self.done = snapshot
 
 
 def go(world, history, node):
@@ -75,6 +72,18 @@ def test_frames_and_blocks_count_along_the_line():
     history.head = first
     other = history.nodes[history.add(ActionTrack.hold("universal", ["W"], None, 12))]
     assert (other.parent, other.block, other.frames) == (first, 1, 21)
+
+
+@pytest.mark.parametrize(("size", "every"), [(PER_BLOCK, 1), (PER_BLOCK + 1, 2), (5 * PER_BLOCK, 5)])
+def test_large_snapshots_are_taken_rarely(size, every):
+    world = World(size)
+    history = History(world, PICTURE, 100 * size)
+    for _ in range(20):
+        history.mark(world, PICTURE)
+        actions = ActionTrack.hold("universal", [], None, 12)
+        world.step(actions)
+        history.add(actions)
+    assert list(history._marks) == list(range(every, 20, every))
 
 
 def test_what_was_played_last_is_reached_soonest():

@@ -179,6 +179,8 @@ async def test_a_block_is_made_again_with_newer_input_and_that_is_what_is_kept(s
     kept, track = list(read_frames(result.mp4)), load_scenario(result.scenario).track
     assert len(track) == len(kept) == result.frames
     assert sorted(shown) == list(range(len(shown)))
+    anew = sum(block["first_frame"] + block["frames"] - block["splice"] for block in again)
+    assert len(player.frames) <= sum(block["frames"] for block in first) + anew
     before = {i for block in again for i in range(block["first_frame"], block["splice"])}
     for index, frame in enumerate(kept):
         assert abs(left_level(frame) - level(track, index)) <= 2

@@ -20,7 +20,7 @@ from mgdemo.scenario import load_scenario
 from mgdemo.serving import PlayRequest, ServingError, keeping, service
 from mgdemo.serving.keeping import prune
 from mgdemo.serving.sessions import duration
-from mgdemo.video.record import Reel, metadata, read_frames
+from mgdemo.video.record import Recording, Reel, metadata, read_frames
 
 pytestmark = pytest.mark.anyio
 
@@ -293,10 +293,10 @@ async def test_a_film_is_made_of_whole_blocks(serve, monkeypatch):
 
 
 async def test_a_full_disk_stops_the_recording_and_not_the_play(serve, monkeypatch):
-    add = Reel.add
+    add, room = Reel.add, iter(range(20))
 
     def full(self, packet):
-        if self.packets == 20:
+        if next(room, None) is None:
             raise OSError(28, "No space left on device")
         return add(self, packet)
 
@@ -309,6 +309,45 @@ async def test_a_full_disk_stops_the_recording_and_not_the_play(serve, monkeypat
     assert "stops at frame 20" in session.status().text
     assert len(list(read_frames(result.mp4))) == result.frames == 20
     assert len(load_scenario(result.scenario).track) == 20
+
+
+async def test_a_disk_that_fills_up_at_the_end_costs_only_what_is_not_written_yet(serve, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(keeping, "overlay_mp4", full)
+    add, started = Recording.add, []
+
+    def first_film_only(self, packet, key):
+        if self not in started:
+            started.append(self)
+        return add(self, packet, key) if self is started[0] else full()
+
+    monkeypatch.setattr(keeping.Recording, "add", first_film_only)
+    server = serve()
+    session = server.open()
+    async with Player(server, session.token) as player:
+        await player.block(2)
+        await player.send(type="rewind", node=1)
+        await player.until(lambda: player.of("rewound"))
+        await player.send(type="step")
+        await player.until(lambda: player.of("block")[-1]["parent"] == 1 and player.frames[-1][2] == 20)
+        result = await session.stop()
+    assert len(started) == 2
+    assert len(list(read_frames(result.mp4))) == result.frames == 21
+    assert (result.overlay_mp4, result.branches) == (None, ())
+
+
+async def test_the_limit_counts_what_was_played_not_what_was_made_again(serve):
+    server = serve(remake=True, record_seconds=3)
+    session = server.open()
+    async with Player(server, session.token, buffer_ms=480) as player:
+        for keys in (["KeyW"], []) * 8:
+            await player.press(*keys)
+            await asyncio.sleep(0.1)
+        status = await wait_for(session, final)
+    again = [block for block in player.of("block") if block["splice"] is not None]
+    assert len(again) >= 2 and status.result.frames >= 69
 
 
 async def test_a_folder_that_cannot_be_written_costs_only_the_recording(serve, tmp_path):
