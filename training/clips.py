@@ -33,6 +33,10 @@ class Source:
         """`compiled`: draw many times faster, after a minute of compiling."""
         self.device, self.height, self.width, self.mode = device, height, width, mode
         draw = renderer.render_frames
+        if compiled:  # without an analysis that fails on so large a kernel in torch 2.11
+            from torch._inductor import config
+
+            config.triton.coalesce_tiling_analysis = False
         self.draw = torch.compile(draw, dynamic=False) if compiled else draw
         self.chunk = 1 if device == "cpu" else 64
 
