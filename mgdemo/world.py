@@ -8,7 +8,8 @@ frames = world.step(ActionTrack.hold("universal", ["forward"], frames=world.fram
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +24,7 @@ from mgdemo.model.action import window_rows
 from mgdemo.model.flow import Schedule, add_noise, predict_x0
 from mgdemo.model.image_encoder import ImageEncoder
 from mgdemo.model.transformer import Transformer
-from mgdemo.model.vae import VAE
+from mgdemo.model.vae import VAE, State
 from mgdemo.picture import pixel_values, prepare_image
 from mgdemo.weights import PREFIX, load_weights
 
@@ -49,10 +50,51 @@ def seeded_noise(seed: int, shape: tuple[int, ...]) -> Noise:
     return draw
 
 
-def to_uint8(video: Tensor) -> np.ndarray:
-    """Video [1, 3, T, H, W] in [-1, 1] -> frames [T, H, W, 3] on the host, truncated like the reference."""
+def to_uint8(video: Tensor) -> Tensor:
+    """Video [1, 3, T, H, W] in [-1, 1] -> frames uint8 [T, H, W, 3], truncated like the reference."""
     pixels = ((video[0].float() + 1) * 127.5).clamp(0, 255).to(torch.uint8)
-    return pixels.permute(1, 2, 3, 0).contiguous().cpu().numpy()
+    return pixels.permute(1, 2, 3, 0).contiguous()
+
+
+def staged(tensor: Tensor, device: torch.device) -> Tensor:
+    """A host tensor on the device; nobody waits for the copy."""
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+
+
+class Moment:
+    """A moment in the work of a device's stream: now on a CPU, on a GPU when it gets there."""
+
+    def __init__(self, device: torch.device):
+        self.event = torch.cuda.Event(enable_timing=True) if device.type == "cuda" else None
+        if self.event:
+            self.event.record()
+        self.time = time.perf_counter()
+
+    def wait(self) -> None:
+        if self.event:
+            self.event.synchronize()
+
+    def until(self, later: Moment) -> float:
+        """Milliseconds to a later moment, which has come."""
+        return self.event.elapsed_time(later.event) if self.event else 1e3 * (later.time - self.time)
+
+
+class Piece:
+    """Frames on their way to the host."""
+
+    def __init__(self, decode: Callable[[], Tensor], device: torch.device):
+        self.begin = Moment(device)
+        pixels = to_uint8(decode())
+        self.pixels = pixels
+        if pixels.is_cuda:
+            self.pixels = torch.empty(pixels.shape, dtype=torch.uint8, pin_memory=True)
+            self.pixels.copy_(pixels, non_blocking=True)
+        self.end = Moment(device)
+
+    def frames(self) -> np.ndarray:
+        """uint8 [T, H, W, 3], as soon as they are there."""
+        self.end.wait()
+        return self.pixels.numpy()
 
 
 class Condition:
@@ -67,11 +109,14 @@ class Condition:
         self.vae = vae
         self.image = image
         self.steady = vae.encoder.look_back // vae.config.temporal_factor + 1
-        self.state: dict = {}
+        self.state = State()
         self.latents = vae.encode(image, self.state)
+        self._last: Tensor | None = None  # the condition of all blocks after the steady latent
 
     def block(self, start: int, frames: int) -> Tensor:
         """Condition [1, 20, frames, h, w] of latent frames from `start`: mask (1 = given), then latents."""
+        if self._last is not None and start >= self.steady:
+            return self._last
         end = self.steady + 1
         stride = max(frames, -(-(end - frames) // SPREAD))
         needed = min(frames + stride * (start // frames), end)
@@ -83,11 +128,15 @@ class Condition:
             self.latents = torch.cat((self.latents, grey), dim=2)
         if self.latents.shape[2] == end:
             self.state.clear()  # nothing is left to encode
-        index = torch.arange(start, start + frames).clamp(max=self.steady)
-        latents = self.latents[:, :, index]
+        steady = [self.latents[:, :, self.steady :]] * min(frames, max(0, start + frames - end))
+        latents = torch.cat((self.latents[:, :, min(start, end) : min(start + frames, end)], *steady), dim=2)
         mask = torch.zeros_like(latents[:, :4])
-        mask[:, :, index == 0] = 1
-        return torch.cat((mask, latents), dim=1)
+        if start == 0:
+            mask[:, :, 0] = 1
+        condition = torch.cat((mask, latents), dim=1)
+        if start >= self.steady:
+            self._last = condition
+        return condition
 
 
 @dataclass
@@ -97,7 +146,7 @@ class Snapshot:
     block: int
     rows: tuple[Tensor, Tensor | None] | None
     memory: list[Tensor]
-    decoder: dict
+    decoder: State
 
 
 class World:
@@ -113,8 +162,9 @@ class World:
         tokens = model.image_encoder(image[:, :, 0])
         self._memory = model.transformer.memory(tokens, *self.condition.latents.shape[3:])
         self._rows: tuple[Tensor, Tensor | None] | None = None  # action rows of the windows before
-        self._decoder: dict = {}
+        self._decoder = State()
         self._before: tuple | None = None  # block, rows and decoder state before the last block
+        self._ahead: dict[tuple[int, int], Tensor] = {}  # noise drawn while the device was busy
 
     @property
     def frames_next(self) -> int:
@@ -127,16 +177,37 @@ class World:
 
         Raises ValueError, and changes nothing, if the actions are too many, too few or of another mode.
         """
+        return np.concatenate(list(self.stream(actions)))
+
+    def stream(self, actions: ActionTrack) -> Iterator[np.ndarray]:
+        """As `step`, but the frames of each latent frame are given as soon as they exist.
+
+        They must all be taken before anything else is asked of this world.
+        """
         self._check(self.block, actions)
-        self._before = (self.block, self._rows, dict(self._decoder))
-        begin = time.perf_counter()
+        self._before = (self.block, self._rows, self._decoder.fork())
+        return self._stream(actions)
+
+    @torch.inference_mode()
+    def _stream(self, actions: ActionTrack) -> Iterator[np.ndarray]:
+        device, begin = self.model.device, Moment(self.model.device)
         latents = self.step_latents(
             torch.tensor(actions.keyboard), None if actions.mouse is None else torch.tensor(actions.mouse)
         )
-        made = time.perf_counter()
-        frames = to_uint8(self.decode(latents))
-        self.timings = {"dit": 1e3 * (made - begin), "vae": 1e3 * (time.perf_counter() - made)}
-        return frames
+        made = Moment(device)
+        with self.model.decoding():
+            pieces = (Piece(lambda part=part: self.decode(part), device) for part in latents.split(1, dim=2))
+            if (
+                device.type == "cuda"
+            ):  # all that is to be done is said at once; the host has time for other things
+                pieces = iter(list(pieces))
+        if device.type == "cuda":
+            self._draw_ahead()
+        spent = 0.0
+        for piece in pieces:
+            yield piece.frames()
+            spent += piece.begin.until(piece.end)
+        self.timings = {"dit": begin.until(made), "vae": spent}
 
     def remake(self, actions: ActionTrack) -> np.ndarray:
         """Make the last block again under other actions, as if those of before had never been.
@@ -165,18 +236,19 @@ class World:
         frames = transformer.config.frames_per_block
         start = self.block * frames
         rows = (self._extend(0, keyboard), self._extend(1, mouse))
-        inputs = transformer.block_inputs(start, self.condition.block(start, frames), *rows)
+        given = (None if row is None else staged(row, self.model.device) for row in rows)
+        inputs = transformer.block_inputs(start, self.condition.block(start, frames), *given)
         self._memory.begin_block(start, frames)
 
         def flow(x: Tensor, timestep: Tensor) -> Tensor:
             return transformer(x, timestep.expand(1, frames), inputs, self._memory)
 
         x = self._noise(0)
-        for step, (sigma, timestep) in enumerate(zip(schedule.sigmas, schedule.timesteps, strict=True)):
+        for step, sigma in enumerate(schedule.sigmas):
             if step:
                 x = add_noise(x, schedule.noise_scale * self._noise(step), sigma)
-            x = predict_x0(x, flow(x, timestep), sigma)
-        flow(x, torch.zeros_like(timestep))  # the clean pass
+            x = predict_x0(x, flow(x, self.model.timesteps[step]), sigma)
+        transformer.remember(x, inputs, self._memory)
         self.block, self._rows = self.block + 1, rows
         return x
 
@@ -188,23 +260,28 @@ class World:
     @property
     def snapshot_bytes(self) -> int:
         """The memory that a snapshot takes."""
-        return sum(tensor.nbytes for tensor in (*self._memory.held(), *self._decoder.values()))
+        return sum(tensor.nbytes for tensor in self._memory.held()) + self._decoder.nbytes
 
     @torch.inference_mode()
     def snapshot(self) -> Snapshot:
-        decoder = {layer: tensor.to("cpu") for layer, tensor in self._decoder.items()}
-        return Snapshot(self.block, self._rows, self._memory.snapshot(), decoder)
+        return Snapshot(self.block, self._rows, self._memory.snapshot(), self._decoder.to("cpu"))
 
     @torch.inference_mode()
     def restore(self, snapshot: Snapshot) -> None:
         """Go back to a snapshot of this play, or of another of the same image and model."""
         self.block, self._rows = snapshot.block, snapshot.rows
         self._memory.restore(snapshot.memory)
-        self._decoder = {layer: tensor.to(self.model.device) for layer, tensor in snapshot.decoder.items()}
+        self._decoder = snapshot.decoder.to(self.model.device)
         self._before = None
 
     def _noise(self, step: int) -> Tensor:
-        return self.noise(self.block, step).to(self.model.device, non_blocking=True)
+        drawn = self._ahead.pop((self.block, step), None)
+        return staged(self.noise(self.block, step) if drawn is None else drawn, self.model.device)
+
+    def _draw_ahead(self) -> None:
+        """Draw the next block's noise."""
+        steps = range(len(self.model.schedule.sigmas))
+        self._ahead = {(self.block, step): self.noise(self.block, step) for step in steps}
 
     def _extend(self, which: int, rows: Tensor | None) -> Tensor | None:
         """The last `window_rows` action rows, the new ones included; the first stands for all before it."""
@@ -226,11 +303,20 @@ class WorldModel:
         self.image_encoder = image_encoder.eval().requires_grad_(False)
         channels_last(self.vae)
         self.schedule = Schedule.of(config.sampling)
+        self.timesteps = self.schedule.timesteps.to(self.device)
+        self._decoding = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
         self.window_rows = window_rows(config.transformer.action_config, config.transformer.frames_per_block)
 
     @property
     def device(self) -> torch.device:
         return self.transformer.device
+
+    def decoding(self) -> AbstractContextManager:
+        """Where blocks are decoded: on a GPU beside the making of the next one."""
+        if self._decoding is None:
+            return nullcontext()
+        self._decoding.wait_stream(torch.cuda.current_stream(self.device))
+        return torch.cuda.stream(self._decoding)
 
     @property
     def vae_dtype(self) -> torch.dtype:

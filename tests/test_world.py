@@ -240,7 +240,7 @@ def test_a_play_has_no_end():
     world, held, operations, resident = model.start(tiny_image(), seed=1), {}, {}, {}
     looks = [ActionTrack.hold("universal", ["w", key], frames=12) for key in ("j", "l")]
     world.step(looks[0].frames(0, 9))
-    settled = world.condition.steady // 3 + 1  # the first block for which nothing of the condition is encoded
+    settled = world.condition.steady // 3 + 2  # the first block whose condition is there already
     for block in range(1, 3000):
         if block in (settled, 100, 2999):
             with Operations() as recorder:

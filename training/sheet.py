@@ -39,7 +39,7 @@ def sheet(checkpoint: str, places: int, moments: list[int], seed: int) -> Image.
         world = model.start(Image.fromarray(true[0]), seed=seed)
         track = as_track(model.config.mode, keyboard, mouse)
         played = np.concatenate([world.step(track.block(block)) for block in range(track.blocks)])
-        rows += [true, to_uint8(model.vae.decode(model.vae.encode(video))), played]
+        rows += [true, to_uint8(model.vae.decode(model.vae.encode(video))).numpy(), played]
 
     out = Image.new("RGB", (len(moments) * (width + GAP) - GAP, len(rows) * (height + GAP) + LINE), "white")
     for y, row in enumerate(rows):

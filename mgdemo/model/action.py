@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mgdemo.config import ActionConfig
@@ -115,8 +116,13 @@ class ActionModule(nn.Module):
         n, frames = actions.mouse.shape[:2]
         x = x.unflatten(1, (frames, -1))
         tokens = x.shape[2]
-        values = actions.mouse.flatten(2).unsqueeze(2).expand(-1, -1, tokens, -1)
-        hidden = self.mouse_mlp(torch.cat((x, values), dim=-1))
+        # The first layer reads a token beside its frame's mouse values: summed, none is copied to all tokens.
+        first, (of_token, of_mouse) = (
+            self.mouse_mlp[0],
+            self.mouse_mlp[0].weight.split((x.shape[-1], actions.mouse[0, 0].numel()), dim=1),
+        )
+        moved = F.linear(actions.mouse.flatten(2), of_mouse, first.bias).unsqueeze(2)
+        hidden = self.mouse_mlp[1:](F.linear(x, of_token) + moved)
         qkv = self.t_qkv(hidden).unflatten(-1, (3, self.config.heads_num, -1))
         q, k, v = qkv.transpose(1, 2).flatten(0, 1).unbind(2)
         turn = actions.of_mouse

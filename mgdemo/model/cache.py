@@ -39,13 +39,21 @@ class Ring:
             raise ValueError(f"a block of {frames} latent frames does not fit a window of {window}")
         slots = torch.arange(start_frame, start_frame + frames, device=self.k.device) % window
         tokens = torch.arange(self.tokens_per_frame, device=self.k.device)
-        self.slots = (slots[:, None] * self.tokens_per_frame + tokens).flatten()
+        slots = (slots[:, None] * self.tokens_per_frame + tokens).flatten()
+        if self.slots is None or self.slots.shape != slots.shape:
+            self.slots = slots
+        else:
+            self.slots.copy_(slots)  # in place: captured programs know the address
         self.filled = min(start_frame + frames, window) * self.tokens_per_frame
+
+    def store(self, k: Tensor, v: Tensor) -> None:
+        """Put the block's keys and values in their slots."""
+        self.k.index_copy_(1, self.slots, k)
+        self.v.index_copy_(1, self.slots, v)
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Store the block's keys and values, and let its queries see the whole window."""
-        self.k.index_copy_(1, self.slots, k)
-        self.v.index_copy_(1, self.slots, v)
+        self.store(k, v)
         return attention(q, self.k[:, : self.filled], self.v[:, : self.filled])
 
     def chronological(self) -> tuple[Tensor, Tensor]:
@@ -77,9 +85,12 @@ class Memory:
 
     def begin_block(self, start_frame: int, frames: int) -> None:
         """Make room for the block that begins at latent frame `start_frame`."""
+        first: dict[int, Ring] = {}  # rings of one size share their slots
         for layer in self.layers:
             for ring in layer.rings:
-                ring.begin_block(start_frame, frames)
+                if (twin := first.setdefault(ring.tokens_per_frame, ring)) is ring:
+                    ring.begin_block(start_frame, frames)
+                ring.slots, ring.filled = twin.slots, twin.filled
 
     def held(self) -> list[Tensor]:
         """What all rings hold (views)."""

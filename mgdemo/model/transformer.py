@@ -51,6 +51,9 @@ class Attention(nn.Module):
         self.q, self.k, self.v, self.o = (nn.Linear(dim, dim) for _ in range(4))
         self.norm_q, self.norm_k = RMSNorm(dim, eps), RMSNorm(dim, eps)
 
+    def query_key_value(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return self.query(x), *self.key_value(x)
+
     def query(self, x: Tensor) -> Tensor:
         return self.norm_q(self.q(x)).unflatten(-1, (self.heads, -1))
 
@@ -91,16 +94,23 @@ class Block(nn.Module):
     def forward(self, x: Tensor, time: Tensor, inputs: BlockInputs, memory: LayerMemory) -> Tensor:
         """x [N, F*S, dim], time [N, F, 6, dim]."""
         shift1, scale1, gate1, shift2, scale2, gate2 = (self.modulation + time).unsqueeze(3).unbind(2)
-        hidden = modulate(self.norm1(x), shift1, scale1)
-        k, v = self.self_attn.key_value(hidden)
-        q = inputs.rotation(self.self_attn.query(hidden))
-        seen = memory.video.attend(q, inputs.rotation(k), v)
+        q, k, v = self.self_attn.query_key_value(modulate(self.norm1(x), shift1, scale1))
+        seen = memory.video.attend(inputs.rotation(q), inputs.rotation(k), v)
         x = gated(x, self.self_attn.o(seen.flatten(2)), gate1)
         seen = attention(self.cross_attn.query(self.norm3(x)), *memory.cross)
         x = x + self.cross_attn.o(seen.flatten(2))
         if self.action_model is not None:
             x = self.action_model(x, inputs.actions, memory)
         return gated(x, self.ffn(modulate(self.norm2(x), shift2, scale2)), gate2)
+
+    def remember(self, x: Tensor, time: Tensor, inputs: BlockInputs, memory: LayerMemory) -> None:
+        """Fill the memory as `forward` does, whose result is not wanted."""
+        if self.action_model is not None:
+            self(x, time, inputs, memory)
+            return
+        shift, scale = (self.modulation + time).unsqueeze(3).unbind(2)[:2]
+        k, v = self.self_attn.key_value(modulate(self.norm1(x), shift, scale))
+        memory.video.store(inputs.rotation(k), v)
 
 
 class Head(nn.Module):
@@ -169,8 +179,8 @@ class Transformer(nn.Module):
         """
         actions = self.config.action_config
         n, _, count, height, width = condition.shape
-        start = torch.as_tensor(start_frame, device=self.device).reshape(-1, 1)
-        frames = (start + torch.arange(count, device=self.device)).expand(n, -1)
+        start = start_frame.reshape(-1, 1) if isinstance(start_frame, Tensor) else start_frame
+        frames = (torch.arange(count, device=self.device) + start).expand(n, -1)
         rows, columns = height // self.config.patch_size[1], width // self.config.patch_size[2]
         keyboard = keyboard.to(self.device, self.dtype)
         mouse = mouse.to(self.device, self.dtype) if actions.enable_mouse else None
@@ -207,11 +217,7 @@ class Transformer(nn.Module):
     def forward(self, x: Tensor, timestep: Tensor, inputs: BlockInputs, memory: Memory) -> Tensor:
         """Flow [N, 16, F, h, w] of the noisy latents x (same shape) at `timestep` [N, F], 0 to 1000."""
         _, _, frames, height, width = x.shape
-        tokens = self.patch_embedding(torch.cat((x.to(self.dtype), inputs.condition), dim=1))
-        stream = tokens.flatten(2).transpose(1, 2)
-        sinusoids = timestep_embedding(timestep.to(self.device), self.config.freq_dim)
-        time = self.time_embedding(sinusoids.to(self.dtype))
-        projected = self.time_projection(time).unflatten(-1, (6, -1))
+        stream, time, projected = self._embed(x, timestep, inputs)
         for block, layer in zip(self.blocks, memory.layers, strict=True):
             stream = block(stream, projected, inputs, layer)
         patches = self.head(stream, time)
@@ -224,3 +230,19 @@ class Transformer(nn.Module):
             .flatten(5, 6)
             .flatten(3, 4)
         )
+
+    def remember(self, x: Tensor, inputs: BlockInputs, memory: Memory) -> None:
+        """The clean pass: let the memory hold the finished block x, in place of its noisy versions."""
+        clean = torch.zeros(x.shape[0], x.shape[2], device=self.device)
+        stream, _, projected = self._embed(x, clean, inputs)
+        for block, layer in zip(self.blocks[:-1], memory.layers[:-1], strict=True):
+            stream = block(stream, projected, inputs, layer)
+        self.blocks[-1].remember(stream, projected, inputs, memory.layers[-1])
+
+    def _embed(self, x: Tensor, timestep: Tensor, inputs: BlockInputs) -> tuple[Tensor, Tensor, Tensor]:
+        """The token stream [N, F*S, dim], the timestep's embedding [N, F, dim] and its projections."""
+        tokens = self.patch_embedding(torch.cat((x.to(self.dtype), inputs.condition), dim=1))
+        sinusoids = timestep_embedding(timestep.to(self.device), self.config.freq_dim)
+        time = self.time_embedding(sinusoids.to(self.dtype))
+        projected = self.time_projection(time).unflatten(-1, (6, -1))
+        return tokens.flatten(2).transpose(1, 2), time, projected

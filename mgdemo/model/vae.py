@@ -1,8 +1,7 @@
 """The causal 3D VAE of Wan 2.1 (arXiv:2503.20314): encoder and decoder that work in a stream.
 
 Every operator is causal in time, so a video may be fed in pieces of any length with the same result, provided
-that each temporal convolution remembers the last frames it saw. Those frames are the stream's `State`: a dict
-from module to frames, empty at the start. Tensors are [B, C, T, H, W], pixels in [-1, 1].
+that each temporal convolution remembers the last frames it saw, in the stream's `State`. Tensors are [B, C, T, H, W], pixels in [-1, 1].
 """
 
 from __future__ import annotations
@@ -16,7 +15,24 @@ from torch import Tensor, nn
 from mgdemo.config import VAEConfig
 from mgdemo.model.constants import constant
 
-State = dict[nn.Module, Tensor]
+
+class State(dict[nn.Module, Tensor]):
+    """What a stream remembers: the last frames that each temporal convolution saw; empty at the start."""
+
+    in_place = False  # whether decoding overwrites the tensors, rather than putting others in their place
+
+    def fork(self) -> State:
+        """The same state, for a second stream that goes on from here."""
+        return State((layer, t.clone() if self.in_place else t) for layer, t in self.items())
+
+    def to(self, device: torch.device | str) -> State:
+        """A copy on a device."""
+        return State((layer, t.to(device, copy=True)) for layer, t in self.items())
+
+    @property
+    def nbytes(self) -> int:
+        return sum(t.nbytes for t in self.values())
+
 
 ONEDNN = torch.backends.mkldnn.is_available()
 
@@ -249,7 +265,7 @@ class VAE(nn.Module):
     def encode(self, video: Tensor, state: State | None = None) -> Tensor:
         """Latents of the next frames of a stream: 1 + 4n frames at its start (no `state`), 4n later on."""
         mean, std = self._statistics(video)
-        return (self.moments(video, {} if state is None else state)[0] - mean) / std
+        return (self.moments(video, State() if state is None else state)[0] - mean) / std
 
     def decode(self, latents: Tensor, state: State | None = None) -> Tensor:
         """Video in [-1, 1] of the next latents of a stream: 4n - 3 frames at its start, 4n later on."""
@@ -258,7 +274,7 @@ class VAE(nn.Module):
 
     def decode_raw(self, latents: Tensor, state: State | None = None) -> Tensor:
         """As `decode`, but of latents that are not normalised, and not clamped."""
-        state = {} if state is None else state
+        state = State() if state is None else state
         video = self.decoder(self.conv2(latents, state), state)
         side = self.config.pixel_shuffle
         if side > 1:

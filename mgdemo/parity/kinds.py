@@ -259,6 +259,11 @@ def play(given: Case, keyboard: Tensor, mouse: Tensor | None) -> dict[str, Tenso
             first, stop = (vae.config.temporal_factor * (frames * b - 1) + 1 for b in (block, block + 1))
             rows = (None if a is None else a[0, max(first, 0) : stop] for a in (keyboard, mouse))
             latents.append(world.step_latents(*rows))
+            # The reference also computes the clean pass's flow; a play leaves it out, and keeps its own memory.
+            (_, timestep, inputs, memory), _ = seen["transformer"][-1]
+            kept = memory.snapshot()
+            transformer(latents[-1], torch.zeros_like(timestep), inputs, memory)
+            memory.restore(kept)
             video.append(world.decode(latents[-1]))
             condition.append(world.condition.block(block * frames, frames))
     noisy, flows = (
