@@ -14,6 +14,7 @@ from mgdemo.ui.scenarios import scenarios_tab
 from mgdemo.ui.theme import CSS, theme
 
 TITLE = "Matrix-Game worlds"
+WORDS = "Walk, drive and run through worlds that a model makes while you go."
 HOUR, DAY = 3600, 86400
 
 
@@ -36,7 +37,7 @@ def build(service: PlayService | None = None, shelf: Shelf | None = None) -> gr.
     # Gradio copies what it shows into its cache; what is a day old goes.
     with gr.Blocks(title=TITLE, fill_width=True, analytics_enabled=False, delete_cache=(HOUR, DAY)) as demo:
         gr.HTML(
-            f"<header><h1>{TITLE}</h1><p>Walk through a world that a model makes while you go.</p></header>",
+            f"<header><h1>{TITLE}</h1><p>{WORDS}</p></header>",
             apply_default_css=False,
         )
         desk = Desk()

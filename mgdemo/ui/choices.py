@@ -20,6 +20,7 @@ from mgdemo.ui import player
 from mgdemo.ui.share import Shared
 
 QUIET = {"show_progress": "hidden", "api_visibility": "private"}  # for events: the player says what goes on
+STRANGE = "Your picture moves with the keys, then turns into this world's own places: it knows no others."
 
 
 class ChoiceError(ValueError):
@@ -114,6 +115,7 @@ class Choices:
             buttons=[],
             elem_classes="start-images",
         )
+        self.hint = gr.HTML(visible=False, apply_default_css=False)
         with gr.Row(elem_classes="tight"):
             self.upload = gr.UploadButton("Use your own picture", file_types=["image"], size="sm")
             self.seed = gr.Number(0, label="Seed", min_width=90)
@@ -124,11 +126,12 @@ class Choices:
 
     def connect(self, screen: gr.HTML) -> None:
         """Lets the choices show themselves in the player `screen`. A new mode is left to `follow`."""
-        self.shown = [self.about, self.gallery, self.image, screen]
+        self.shown = [self.about, self.gallery, self.hint, self.image, screen]
         self.all = [self.mode, self.seed, self.own, self.checkpoint, *self.shown]
         chosen = [self.checkpoint, self.image, self.own]
         self.checkpoint.input(self.choose_checkpoint, chosen, self.shown, **QUIET)
-        self.gallery.select(self.choose_image, [self.checkpoint, self.own], [self.image, screen], **QUIET)
+        picked = [self.hint, self.image, screen]
+        self.gallery.select(self.choose_image, [self.checkpoint, self.own], picked, **QUIET)
         self.upload.upload(
             self.choose_upload, [self.upload, self.checkpoint], [self.own, *self.shown], **QUIET
         )
@@ -159,6 +162,7 @@ class Choices:
                 selected_index=paths.index(image) if image else None,
                 visible=bool(paths),
             ),
+            self._hint(entry, image),
             image,
             gr.HTML(setup=self.setup(checkpoint, image)),
         )
@@ -178,14 +182,15 @@ class Choices:
 
     def choose_image(self, checkpoint: str, own: str | None, event: gr.SelectData) -> tuple:
         image = [*map(str, self.shelf.start_images(checkpoint)), own][event.index]
-        return image, gr.HTML(setup=self.setup(checkpoint, image))
+        hint = self._hint(self.shelf.entry(checkpoint), image)
+        return hint, image, gr.HTML(setup=self.setup(checkpoint, image))
 
     def choose_upload(self, upload: str, checkpoint: str) -> tuple:
         try:
             return upload, *self.choose_checkpoint(checkpoint, upload, upload)
         except PictureError as error:
             gr.Warning(escape(str(error)))
-            return (gr.skip(),) * 5
+            return (gr.skip(),) * 6
 
     def request(
         self, checkpoint: str, image: str, seed: float | None, scenario: Scenario | None = None
@@ -238,6 +243,18 @@ class Choices:
             (entry.title + ("" if entry.available else " (not here yet)"), entry.name)
             for entry in self.shelf.of_mode(mode)
         ]
+
+    def _hint(self, entry: Entry, image: str | None) -> gr.HTML:
+        """What becomes of a picture that is none of an embedded world's own; else nothing."""
+        strange = entry.embedded and image and not self.shelf.reference(image, entry.name)
+        words = STRANGE
+        if published := next((e for e in self.shelf.of_mode(entry.mode) if not e.embedded), None):
+            words += f" “{escape(published.title)}” can go on from any picture: "
+            if published.available:
+                words += "choose it above."
+            else:
+                words += f"<code>python -m mgdemo download --mode {entry.mode}</code> fetches it."
+        return gr.HTML(f'<p class="about" role="status">{words}</p>', visible=bool(strange))
 
 
 def _about(entry: Entry) -> str:

@@ -61,8 +61,10 @@ def scenarios_tab(service: PlayService, shelf: Shelf, desk: Desk) -> Scenes:
     def show(scenario: Scenario | None, image: str | None, picture: str | None) -> tuple:
         """Updates for `shown`: the scenario, and what it brings along."""
         wanted = shelf.wanted(scenario) if scenario else None
+        if wanted and not shelf.reference(wanted, shelf.best(scenario.mode)):
+            picture = wanted  # to be offered beside those that ship
         seed = gr.skip() if scenario is None or scenario.seed is None else scenario.seed
-        return scenario, _words(scenario), wanted or image, wanted or picture, seed
+        return scenario, _words(scenario), wanted or image, picture, seed
 
     def choose(name: str, mode: str, own: Scenario | None, *pictures: str | None) -> tuple:
         return show(own if name == OWN else shelf.scenarios()[mode][int(name)], *pictures)

@@ -1,0 +1,56 @@
+"""What the column of choices says and does, without a browser."""
+
+import dataclasses
+
+import gradio as gr
+import pytest
+from page_player import REAL
+from PIL import Image
+
+from mgdemo.actions import MODES
+from mgdemo.ui.choices import Choices
+
+
+def choices(published_is_here=False):
+    entries = [
+        dataclasses.replace(entry, available=entry.embedded or published_is_here)
+        for entry in REAL.catalogue()
+    ]
+    with gr.Blocks():
+        return Choices(dataclasses.replace(REAL, catalogue=lambda: entries), live=True, start="Start")
+
+
+@pytest.fixture
+def photo(tmp_path):
+    path = tmp_path / "photo.png"
+    Image.new("RGB", (64, 48), "olive").save(path)
+    return str(path)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_embedded_world_says_what_becomes_of_a_strange_picture_and_offers_the_published_one(mode, photo):
+    def hint(column, checkpoint, image):
+        return column.choose_checkpoint(checkpoint, image, photo)[2]
+
+    away, here = choices(), choices(published_is_here=True)
+    said = hint(away, f"{mode}-tiny", photo)
+    assert said.visible and "it knows no others" in said.value
+    assert f"python -m mgdemo download --mode {mode}<" in said.value
+    said = hint(here, f"{mode}-tiny", photo)
+    assert said.visible and "choose it above" in said.value and "download" not in said.value
+    assert REAL.entry(mode).title in said.value
+    assert not hint(here, mode, photo).visible
+    assert not hint(here, f"{mode}-tiny", None).visible, "it begins with an image of its own"
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_choosing_a_world_brings_its_own_start_images_and_film(mode):
+    column = choices()
+    other = next(name for name in MODES if name != mode)
+    foreign = str(REAL.start_images(f"{other}-tiny")[3])
+    dropdown, _, gallery, _, image, screen = column.choose_mode(mode, f"{other}-tiny", foreign, None)
+    shipped = [str(path) for path in REAL.start_images(f"{mode}-tiny")]
+    assert dropdown.value == f"{mode}-tiny" and image == shipped[0]
+    assert len(gallery.value) == len(shipped) and gallery.selected_index == 0
+    setup = screen.props["setup"]
+    assert setup["mode"]["name"] == mode and f"/{mode}-tiny.mp4" in setup["loop"] and setup["poster"]
