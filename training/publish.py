@@ -29,13 +29,10 @@ TITLES = {
 }
 KNOWN = {
     "universal": "its own meadow, desert and snow",
-    "gta_drive": "its own suburb, night city and highway",
-    "templerun": "its own jungle, lava and clouds",
+    "gta_drive": "its own suburb, night city and desert highway",
+    "templerun": "its own causeways over water, lava and clouds",
 }
-NOTE = (
-    "Preview world: a tiny model that knows only {}, and paints them softly. "
-    "Places do not stay as they were once you have turned away."
-)
+NOTE = "A tiny model that knows only {}, and keeps no map: what you turn away from changes."
 VAE_HOME = "universal"
 
 
