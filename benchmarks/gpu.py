@@ -1,0 +1,480 @@
+"""Far beyond real time? How fast, how large and how many: worlds on one GPU.
+
+    python -m benchmarks.gpu --json gpu.json
+    python -m benchmarks.gpu --json gpu.json --append --modes universal+fp8 --parts speed precision endurance
+    python -m benchmarks.gpu --json gpu.json --append --modes universal+low_vram --fraction 11.5 --parts speed
+    python -m benchmarks.gpu --modes universal-tiny --device cpu --blocks 12
+
+A mode is a checkpoint of the catalogue, by default the three published ones; after a + stands what is not as
+usual: +plain (nothing optimised), or options of `mgdemo.model.optimize`: +fp8, +low_vram, +no_compile,
++no_graphs. Several modes get a process each. The weights are random, which speed does not mind; --load takes
+the checkpoint's own. Without --parts, the first mode has environment, speed, sessions and roofline, the
+others speed and roofline. The file is written after each part; with --append, what it holds stays.
+
+- environment: the machine, and the rate of a copy on the device (bytes read plus written).
+- speed: seconds until the process is ready (Python and device, optimising, warming up; not the weights), ms
+  from Start to the first frames on the host, and ms of a block with full caches: all of it, from its actions
+  to uint8 frames on the host, and the stages by themselves. `dit` is all that the transformer does, `pass`
+  one denoising step of it, `clean` the pass that fills the caches. Memory at its peak so far.
+- sessions: worlds that take turns, what each one more takes, and how many at once get a block every 480 ms
+  with 95 % of the blocks ready less than 40 ms late.
+- endurance: the first 100 blocks of a long play against the last 100.
+- precision: error of latents and frames against the same weights in float32, the worst of 8 blocks. Each
+  block begins with the caches of the float32 play, so errors don't add up. `plain` is not optimised.
+- roofline: the least that operations and bytes allow; see benchmarks/roofline.py.
+- profile (by --profile FILE): what runs in a block, written as text.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import math
+import os
+import platform
+import random
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+import traceback
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from functools import cache, cached_property
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from benchmarks import roofline
+from benchmarks.roofline import Clock
+from mgdemo.actions import ActionTrack, bench_actions, block_frames, frames_in_blocks
+from mgdemo.checkpoints import config_named
+from mgdemo.config import CheckpointConfig
+from mgdemo.model.image_encoder import ImageEncoder
+from mgdemo.model.transformer import Transformer
+from mgdemo.model.vae import VAE
+from mgdemo.world import WorldModel, load_world_model
+
+MODES = ["universal", "gta_drive", "templerun"]
+PARTS = ["environment", "speed", "sessions", "endurance", "precision", "roofline", "profile"]
+FIRST, OTHERS = ["environment", "speed", "sessions", "roofline"], ["speed", "roofline"]
+STEADY = 6  # blocks after which caches are full and the start condition is encoded
+WALK = 256  # blocks until the actions repeat
+FRAMES = block_frames(1)
+LATE = 40.0  # ms
+MARGIN = 0.015  # seconds by which the server means a block to be early
+
+
+def random_model(config: CheckpointConfig, device: torch.device, dtype: torch.dtype) -> WorldModel:
+    """A model with PyTorch's initial weights, made on the device; the same ones each time."""
+    torch.manual_seed(0)
+    torch.set_default_dtype(dtype)
+    try:
+        with device:
+            nets = Transformer(config.transformer), VAE(config.vae), ImageEncoder(config.image_encoder)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    return WorldModel(config, *nets)
+
+
+@cache
+def walk(mode: str) -> ActionTrack:
+    return bench_actions(mode, frames_in_blocks(WALK), seed=1)
+
+
+class Play:
+    """A world from a picture of random colours, and its walk."""
+
+    def __init__(self, model: WorldModel, seed: int = 0):
+        colours = np.random.default_rng(seed).integers(0, 256, (6, 10, 3), dtype=np.uint8)
+        picture = Image.fromarray(colours).resize(model.size[::-1], Image.Resampling.BICUBIC)
+        self.world = model.start(picture, seed)
+
+    @property
+    def actions(self) -> ActionTrack:
+        block = self.world.block
+        return walk(self.world.model.config.mode).block(block and 1 + block % (WALK - 1))
+
+    def step(self) -> float:
+        """Make a block; milliseconds until its frames are on the host."""
+        begin = time.perf_counter()
+        self.world.step(self.actions)
+        return 1e3 * (time.perf_counter() - begin)
+
+    def latents(self) -> Tensor:
+        """Make a block's latents; the frames are then for `world.decode`."""
+        actions = self.actions
+        mouse = None if actions.mouse is None else torch.tensor(actions.mouse)
+        return self.world.step_latents(torch.tensor(actions.keyboard), mouse)
+
+    def steady(self) -> Play:
+        """Itself, when every block costs the same."""
+        while self.world.block < STEADY:
+            self.step()
+        return self
+
+
+class Watched:
+    """Stands in for a transformer and notes when its passes begin and end."""
+
+    def __init__(self, net: Transformer, clock: Clock):
+        self.net, self.clock = net, clock
+        self.passes: list[tuple] = []
+        self.clean: list[tuple] = []
+
+    def __getattr__(self, name: str):
+        return getattr(self.net, name)
+
+    def __call__(self, *args) -> Tensor:
+        return self._note(self.passes, self.net, args)
+
+    def remember(self, *args) -> None:
+        self._note(self.clean, self.net.remember, args)
+
+    def _note(self, notes: list[tuple], function: Callable, args: tuple):
+        begin = self.clock.mark()
+        result = function(*args)
+        notes.append((begin, self.clock.mark()))
+        return result
+
+
+def paced(
+    make: Callable[[int], object],
+    phases: Sequence[float],
+    rounds: int,
+    cost: float,
+    period: float,
+    clock: Callable[[], float] = time.perf_counter,
+    sleep: Callable[[float], object] = time.sleep,
+) -> list[float]:
+    """Seconds by which blocks of several worlds are late, in the order of making.
+
+    World i is due a block every `period`, at phases[i] (0 to 1) of it. Like the server's worker, the one that
+    is due first comes first, and begins as late as all can be in time if a block takes `cost` seconds.
+    """
+    begin = clock() + len(phases) * cost + MARGIN
+    due, late = [begin + phase * period for phase in phases], []
+    while len(late) < rounds * len(phases):
+        start = math.inf
+        for moment in sorted(due, reverse=True):
+            start = min(moment - MARGIN, start) - cost
+        if (wait := start - clock()) > 0:
+            sleep(wait)
+        first = due.index(min(due))
+        make(first)
+        late.append(max(0.0, clock() - due[first]))
+        due[first] += period
+    return late
+
+
+def held(device: torch.device) -> float:
+    """GB in use: on the GPU, or by the process (Linux)."""
+    gc.collect()
+    if device.type == "cuda":
+        return torch.cuda.memory_allocated() / 1e9
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e9
+
+
+def peak(device: torch.device) -> dict[str, float]:
+    if device.type == "cpu":
+        return {"peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9}
+    return {
+        "peak_gb": torch.cuda.max_memory_allocated() / 1e9,
+        "reserved_gb": torch.cuda.max_memory_reserved() / 1e9,
+    }
+
+
+def synchronize(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def process_age() -> float:
+    """Seconds since this process began (Linux)."""
+    began = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - began / os.sysconf("SC_CLK_TCK")
+
+
+def p95(values: Sequence[float]) -> float:
+    return float(np.percentile(values, 95))
+
+
+def rate(times: Sequence[float]) -> float:
+    """Frames a second of blocks of so many ms."""
+    return 1e3 * FRAMES * len(times) / sum(times)
+
+
+def show(title: str, found: dict) -> None:
+    """Print figures a line each, and lists of rows (dicts of the same keys) as tables of at most 16."""
+
+    def text(cell: object) -> str:
+        return f"{cell:.4g}" if isinstance(cell, float) else "-" if cell is None else str(cell)
+
+    print(f"\n{title}")
+    for name, value in found.items():
+        if isinstance(value, list) and value:
+            lines = [list(value[0]), *(list(map(text, row.values())) for row in value[:16])]
+            widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+            for line in lines:
+                print("   ", *(cell.rjust(width + 1) for cell, width in zip(line, widths, strict=True)))
+        else:
+            print(f"  {name:22}", text(value))
+    sys.stdout.flush()
+
+
+class Bench:
+    """The parts of one mode; each gives its figures in JSON types."""
+
+    def __init__(self, name: str, args: argparse.Namespace, report: dict):
+        self.name, self.args, self.report = name, args, report
+        checkpoint, *self.switches = name.split("+")
+        self.config, self.device = config_named(checkpoint), torch.device(args.device)
+        self.dtype = torch.bfloat16 if self.device.type == "cuda" else torch.float32
+        torch.empty(1, device=self.device)
+        self.startup = {"process_s": process_age()}
+
+    def bare_model(self) -> WorldModel:
+        if self.args.load:
+            return load_world_model(self.config.name, device=self.args.device)
+        return random_model(self.config, self.device, self.dtype)
+
+    @cached_property
+    def model(self) -> WorldModel:
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats()
+        model, times = self.bare_model(), [0.0, 0.0]
+        self.startup["weights_gb"] = held(self.device)
+        if "plain" not in self.switches:
+            from mgdemo.model.optimize import Optimization
+
+            options = {switch.removeprefix("no_"): switch[:3] != "no_" for switch in self.switches}
+            for i, step in enumerate((lambda: model.optimize(Optimization(**options)), model.warm_up)):
+                begin = time.perf_counter()
+                step()
+                synchronize(self.device)
+                times[i] = time.perf_counter() - begin
+        self.startup |= {"optimize_s": times[0], "warm_up_s": times[1]}
+        self.startup["ready_s"] = self.startup["process_s"] + sum(times)
+        return model
+
+    def environment(self) -> dict:
+        cuda = self.device.type == "cuda"
+        found = {"python": platform.python_version(), "torch": torch.__version__, "cores": os.cpu_count()}
+        found["flash_attn"] = find_spec("flash_attn") is not None
+        if cuda:
+            found |= {"gpu": torch.cuda.get_device_name(), "cuda": torch.version.cuda}
+            found["cudnn"] = torch.backends.cudnn.version()
+        if cuda and shutil.which("nvidia-smi"):
+            query = "--query-gpu=driver_version,power.limit,clocks.max.sm"
+            asked = subprocess.run(
+                ["nvidia-smi", query, "--format=csv,noheader"], capture_output=True, text=True
+            )
+            found["driver_power_clock"] = asked.stdout.strip()
+        source, target = (torch.randn(2**28 if cuda else 2**24, device=self.device) for _ in range(2))
+        ms = roofline.timed([lambda: target.copy_(source)], self.device)
+        return found | {"copy_gb_per_s": 2 * source.nbytes / 1e6 / ms}
+
+    def speed(self) -> dict:
+        starts, model = [], self.model
+        for seed in range(6):
+            begin = time.perf_counter()
+            Play(model, seed).step()
+            starts.append(1e3 * (time.perf_counter() - begin))
+        play = Play(model).steady()
+        blocks = [play.step() for _ in range(self.args.blocks)]
+        return {
+            **self.startup,
+            "very_first_start_ms": starts[0],
+            "start_ms": statistics.median(starts[1:]),
+            "block_ms": statistics.median(blocks),
+            "block_p95_ms": p95(blocks),
+            "frames_per_second": rate(blocks),
+            **self._stages(play, max(3, self.args.blocks // 4)),
+            **peak(self.device),
+        }
+
+    def _stages(self, play: Play, blocks: int) -> dict[str, float | None]:
+        """Medians in ms; None for passes that an optimised model does not make one by one."""
+        clock, dit, decode = Clock(self.device), [], []
+        self.model.transformer = watched = Watched(self.model.transformer, clock)
+        try:
+            for _ in range(blocks):
+                synchronize(self.device)
+                begin = clock.mark()
+                latents = play.latents()
+                made = clock.mark()
+                play.world.decode(latents)
+                dit.append((begin, made))
+                decode.append((made, clock.mark()))
+        finally:
+            self.model.transformer = watched.net
+        spans = {"dit": dit, "pass": watched.passes, "clean": watched.clean, "decode": decode}
+        return {
+            f"{name}_ms": statistics.median(clock.ms(*span) for span in of) if of else None
+            for name, of in spans.items()
+        }
+
+    def sessions(self) -> dict:
+        plays: list[Play] = []
+        turns, paces, most = [], [], 0
+        for worlds in sorted(set(self.args.sessions)):
+            before, new = held(self.device), range(len(plays), worlds)
+            plays += [Play(self.model, seed).steady() for seed in new]
+            each = (held(self.device) - before) / len(new)
+            times = [play.step() for _ in range(max(2, self.args.blocks // worlds)) for play in plays]
+            row = {"worlds": worlds, "frames_per_second": rate(times), "p95_ms": p95(times)}
+            turns.append(row | {"gb_each_more": each})
+        cost, period = turns[-1]["p95_ms"] / 1e3, FRAMES / self.model.fps
+        possible = int(max(row["frames_per_second"] for row in turns) / self.model.fps)
+        phases = [random.Random(i).random() for i in range(len(plays))]  # visitors come when they like
+        for worlds in range(max(1, min(possible, len(plays))), 0, -1):
+            rounds = max(2, self.args.blocks // 3)
+            late = paced(lambda i: plays[i].step(), phases[:worlds], rounds, cost, period)
+            row = {"worlds": worlds, "late_p95_ms": 1e3 * p95(late), "late_max_ms": 1e3 * max(late)}
+            paces.append(row)
+            if row["late_p95_ms"] < LATE:
+                most = worlds
+                break
+        return {"turns": turns, "paced": paces, "most_in_real_time": most}
+
+    def endurance(self) -> dict:
+        play = Play(self.model).steady()
+        before = held(self.device)
+        times = [play.step() for _ in range(self.args.blocks_long)]
+        some = min(100, len(times))
+        return {
+            "blocks": len(times),
+            "first_ms": statistics.median(times[:some]),
+            "last_ms": statistics.median(times[-some:]),
+            "frames_per_second": rate(times),
+            "before_gb": before,
+            "after_gb": held(self.device),
+        }
+
+    @torch.inference_mode()
+    def precision(self) -> dict:
+        models = {"float32": self.bare_model(), "plain": self.bare_model(), self.name: self.model}
+        pairs = [("plain", "float32"), (self.name, "float32"), (self.name, "plain")]
+        exact, errors = models["float32"], defaultdict(list)
+        for net in (exact.transformer, exact.vae, exact.image_encoder):
+            net.float()
+        plays = {name: Play(model) for name, model in models.items()}
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            for _ in range(min(8, self.args.blocks)):
+                theirs = plays["float32"].world._memory.held()
+                for name in models:
+                    for own, exact in zip(plays[name].world._memory.held(), theirs, strict=True):
+                        own.copy_(exact)
+                latents = {name: play.latents().float() for name, play in plays.items()}
+                video = {name: plays[name].world.decode(made).float() for name, made in latents.items()}
+                for pair in pairs:
+                    (ours, truth), (seen, right) = ([of[name] for name in pair] for of in (latents, video))
+                    relative = ((ours - truth).norm() / truth.norm()).item()
+                    square = (seen - right).square().mean().item()  # of values in [-1, 1]
+                    errors[pair].append((relative, 10 * math.log10(4 / max(square, 1e-12))))
+        rows = []
+        for (ours, truth), found in errors.items():
+            relative, psnr = zip(*found, strict=True)
+            row = {"model": ours, "against": truth, "relative_error": max(relative), "psnr_db": min(psnr)}
+            rows.append(row)
+        return {"worst": rows}
+
+    def roofline(self) -> dict:
+        ceilings = self.report.setdefault("ceilings", {})
+        found = roofline.floors(self.config, self.device, self.dtype, ceilings)
+        speed = self.report["runs"].get(self.name, {}).get("speed", {})
+        copy = self.report.get("environment", {}).get("copy_gb_per_s")
+        times = {"pass": len(self.config.sampling.denoising_steps)}
+        for row in found["stages"]:
+            row["copy_ms"] = 1e3 * row["least_gb"] / copy if copy else None
+            row["measured_ms"] = speed.get(f"{row['stage']}_ms")
+        for what in ("floor_ms", "floor_fp8_ms"):
+            found[f"block_{what}"] = sum(times.get(row["stage"], 1) * row[what] for row in found["stages"])
+        return found | {"block_measured_ms": speed.get("block_ms")}
+
+    def profile(self) -> dict:
+        cuda = self.device.type == "cuda"
+        play = Play(self.model).steady()
+        alone = statistics.median(play.step() for _ in range(3))
+        kinds = torch.profiler.ProfilerActivity
+        with torch.profiler.profile(activities=[kinds.CPU, kinds.CUDA] if cuda else [kinds.CPU]) as seen:
+            play.step()
+            synchronize(self.device)
+        on, time_of = ("CUDA", "self_device_time_total") if cuda else ("CPU", "self_cpu_time_total")
+        ran = [event for event in seen.events() if event.device_type.name == on]
+        ran = [event for event in ran if not getattr(event, "is_user_annotation", False)]
+        busy = sum(getattr(event, time_of) for event in ran) / 1e3
+        found = {"launches": len(ran), "busy_ms": busy, "block_ms": alone, "busy_share": busy / alone}
+        table = seen.key_averages().table(sort_by=time_of, row_limit=40, max_name_column_width=90)
+        with self.args.profile.open("a") as file:
+            file.write(f"{self.name}: {json.dumps(found)}\n{table}\n")
+        return found
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.gpu",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--modes", "--checkpoint", nargs="+", default=MODES, metavar="NAME")
+    parser.add_argument("--parts", nargs="+", choices=PARTS)
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--blocks", type=int, default=60, help="measured for a figure (default 60)")
+    parser.add_argument("--blocks-long", type=int, default=2000, help="of endurance (default 2000)")
+    parser.add_argument("--sessions", type=int, nargs="+", default=[1, 2, 4, 8], metavar="N")
+    parser.add_argument(
+        "--fraction", type=float, metavar="GB", help="of the GPU's memory, all that PyTorch gets"
+    )
+    parser.add_argument("--load", action="store_true", help="the checkpoint's weights, not random ones")
+    parser.add_argument("--profile", type=Path, metavar="FILE")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--append", action="store_true", help="keep what the files hold")
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str]) -> int:
+    """The number of parts that failed, or of modes where there are several."""
+    args = parse(argv)
+    for path in (args.json, args.profile):
+        if path and not args.append:
+            path.unlink(missing_ok=True)
+    if len(args.modes) > 1:
+        failed = 0
+        for name in args.modes:
+            parts = args.parts or (FIRST if name == args.modes[0] else OTHERS)
+            own = [*argv, "--append", "--modes", name, "--parts", *parts]
+            failed += subprocess.run([sys.executable, "-m", "benchmarks.gpu", *own]).returncode != 0
+        return failed
+    if args.fraction:
+        total = torch.cuda.get_device_properties(0).total_memory
+        torch.cuda.set_per_process_memory_fraction(args.fraction * 1e9 / total)
+    report = json.loads(args.json.read_text()) if args.json and args.json.exists() else {"runs": {}}
+    bench, failed = Bench(args.modes[0], args, report), 0
+    parts = {*(args.parts or FIRST), *(["profile"] if args.profile else [])}
+    for part in sorted(parts, key=PARTS.index):
+        begin = time.perf_counter()
+        try:
+            found = getattr(bench, part)()
+        except Exception as error:  # the other parts may do
+            traceback.print_exc()
+            found, failed = {"error": f"{type(error).__name__}: {error}"}, failed + 1
+        show(f"{bench.name}: {part} ({time.perf_counter() - begin:.0f} s)", found)
+        (report if part == "environment" else report["runs"].setdefault(bench.name, {}))[part] = found
+        if args.json:
+            unfinished = args.json.with_suffix(".part")
+            unfinished.write_text(json.dumps(report, indent=1) + "\n")
+            unfinished.replace(args.json)
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(min(1, main(sys.argv[1:])))
