@@ -14,8 +14,8 @@ others speed and roofline. The file is written after each part; with --append, w
 - environment: the machine, and the rate of a copy on the device (bytes read plus written).
 - speed: seconds until the process is ready (Python and device, optimising, warming up; not the weights), ms
   from Start to the first frames on the host, and ms of a block with full caches: all of it, from its actions
-  to uint8 frames on the host, and the stages by themselves. `dit` is all that the transformer does, `pass`
-  one denoising step of it, `clean` the pass that fills the caches. Memory at its peak so far.
+  to uint8 frames on the host, then until the first of them, then the stages on the device. `dit` is all that
+  the transformer does, `pass` one denoising step, `clean` the pass that fills the caches. Memory at its peak.
 - sessions: worlds that take turns, what each one more takes, and how many at once get a block every 480 ms
   with 95 % of the blocks ready less than 40 ms late.
 - endurance: the first 100 blocks of a long play against the last 100.
@@ -96,6 +96,7 @@ class Play:
         colours = np.random.default_rng(seed).integers(0, 256, (6, 10, 3), dtype=np.uint8)
         picture = Image.fromarray(colours).resize(model.size[::-1], Image.Resampling.BICUBIC)
         self.world = model.start(picture, seed)
+        self.first = 0.0  # ms of the last block, until its first frames were on the host
 
     @property
     def actions(self) -> ActionTrack:
@@ -103,16 +104,24 @@ class Play:
         return walk(self.world.model.config.mode).block(block and 1 + block % (WALK - 1))
 
     def step(self) -> float:
-        """Make a block; milliseconds until its frames are on the host."""
+        """Make a block; milliseconds until all its frames are on the host."""
         begin = time.perf_counter()
-        self.world.step(self.actions)
+        frames = self.world.stream(self.actions)
+        next(frames)
+        self.first = 1e3 * (time.perf_counter() - begin)
+        for _ in frames:
+            pass
         return 1e3 * (time.perf_counter() - begin)
 
     def latents(self) -> Tensor:
-        """Make a block's latents; the frames are then for `world.decode`."""
+        """Make a block's latents [1, 16, F, h, w], which `video` decodes."""
         actions = self.actions
         mouse = None if actions.mouse is None else torch.tensor(actions.mouse)
         return self.world.step_latents(torch.tensor(actions.keyboard), mouse)
+
+    def video(self, latents: Tensor) -> Tensor:
+        """[1, 3, T, H, W], decoded latent frame by latent frame as in play."""
+        return torch.cat([self.world.decode(part).float() for part in latents.split(1, dim=2)], dim=2)
 
     def steady(self) -> Play:
         """Itself, when every block costs the same."""
@@ -286,10 +295,17 @@ class Bench:
         starts, model = [], self.model
         for seed in range(6):
             begin = time.perf_counter()
-            Play(model, seed).step()
-            starts.append(1e3 * (time.perf_counter() - begin))
-        play = Play(model).steady()
-        blocks = [play.step() for _ in range(self.args.blocks)]
+            play = Play(model, seed)
+            started = 1e3 * (time.perf_counter() - begin)
+            play.step()
+            starts.append(started + play.first)
+        play, firsts, stages = Play(model).steady(), [], defaultdict(list)
+        blocks = []
+        for _ in range(self.args.blocks):
+            blocks.append(play.step())
+            firsts.append(play.first)
+            for name, ms in play.world.timings.items():
+                stages[name].append(ms)
         return {
             **self.startup,
             "very_first_start_ms": starts[0],
@@ -297,28 +313,25 @@ class Bench:
             "block_ms": statistics.median(blocks),
             "block_p95_ms": p95(blocks),
             "frames_per_second": rate(blocks),
-            **self._stages(play, max(3, self.args.blocks // 4)),
+            "first_frames_ms": statistics.median(firsts),
+            "dit_ms": statistics.median(stages["dit"]),
+            "decode_ms": statistics.median(stages["vae"]),
+            **self._passes(play),
             **peak(self.device),
         }
 
-    def _stages(self, play: Play, blocks: int) -> dict[str, float | None]:
-        """Medians in ms; None for passes that an optimised model does not make one by one."""
-        clock, dit, decode = Clock(self.device), [], []
+    def _passes(self, play: Play) -> dict[str, float | None]:
+        """Medians in ms, from blocks of their own; None where passes are not made one by one."""
+        clock = Clock(self.device)
         self.model.transformer = watched = Watched(self.model.transformer, clock)
         try:
-            for _ in range(blocks):
-                synchronize(self.device)
-                begin = clock.mark()
-                latents = play.latents()
-                made = clock.mark()
-                play.world.decode(latents)
-                dit.append((begin, made))
-                decode.append((made, clock.mark()))
+            for _ in range(max(3, self.args.blocks // 4)):
+                play.step()
         finally:
             self.model.transformer = watched.net
-        spans = {"dit": dit, "pass": watched.passes, "clean": watched.clean, "decode": decode}
+        spans = {"pass_ms": watched.passes, "clean_ms": watched.clean}
         return {
-            f"{name}_ms": statistics.median(clock.ms(*span) for span in of) if of else None
+            name: statistics.median(clock.ms(*span) for span in of) if of else None
             for name, of in spans.items()
         }
 
@@ -374,7 +387,7 @@ class Bench:
                     for own, exact in zip(plays[name].world._memory.held(), theirs, strict=True):
                         own.copy_(exact)
                 latents = {name: play.latents().float() for name, play in plays.items()}
-                video = {name: plays[name].world.decode(made).float() for name, made in latents.items()}
+                video = {name: plays[name].video(made) for name, made in latents.items()}
                 for pair in pairs:
                     (ours, truth), (seen, right) = ([of[name] for name in pair] for of in (latents, video))
                     relative = ((ours - truth).norm() / truth.norm()).item()
@@ -408,10 +421,10 @@ class Bench:
         with torch.profiler.profile(activities=[kinds.CPU, kinds.CUDA] if cuda else [kinds.CPU]) as seen:
             play.step()
             synchronize(self.device)
-        on, time_of = ("CUDA", "self_device_time_total") if cuda else ("CPU", "self_cpu_time_total")
-        ran = [event for event in seen.events() if event.device_type.name == on]
+        ran = [event for event in seen.events() if event.device_type.name == ("CUDA" if cuda else "CPU")]
         ran = [event for event in ran if not getattr(event, "is_user_annotation", False)]
-        busy = sum(getattr(event, time_of) for event in ran) / 1e3
+        spans = (event.time_range.elapsed_us() if cuda else event.self_cpu_time_total for event in ran)
+        busy, time_of = sum(spans) / 1e3, f"self_{'device' if cuda else 'cpu'}_time_total"
         found = {"launches": len(ran), "busy_ms": busy, "block_ms": alone, "busy_share": busy / alone}
         table = seen.key_averages().table(sort_by=time_of, row_limit=40, max_name_column_width=90)
         with self.args.profile.open("a") as file:
