@@ -102,10 +102,20 @@ def _parser() -> argparse.ArgumentParser:
             "--device", default="auto", help="cpu, cuda, cuda:1 … (default: a GPU if there is one)"
         )
 
+        made.add_argument(
+            "--optimize",
+            metavar="WORDS",
+            default="",
+            help='change what makes a GPU fast, as in "fp8,no-compile": fuse, compile, graphs, fp8, low-vram',
+        )
+
     parity = command(_parity, "compare the model with golden files of the reference")
     parity.add_argument("folder", type=Path, metavar="DIR")
     parity.add_argument("--device", default="cpu")
     parity.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
+    parity.add_argument(
+        "--optimize", metavar="WORDS", nargs="?", const="", help="check optimised plays, as in generate"
+    )
     parity.add_argument("--json", type=Path, metavar="FILE", help="write the rows to this file too")
 
     check = command(_check, "say what weight files are, and what is wrong with them")
@@ -255,7 +265,10 @@ def _finish(args, located, image, actions, seed, title, image_name, told) -> Non
 
     print(f"{located.config.title}: {located.transformer}", file=sys.stderr)
     model = load_world_model(
-        located, device=args.device, progress=lambda share, text: _status(f"{share:4.0%} {text}")
+        located,
+        device=args.device,
+        optimization=args.optimize,
+        progress=lambda share, text: _status(f"{share:4.0%} {text}"),
     )
     seed = args.seed if args.seed is not None else seed or 0
     result = play(
@@ -319,10 +332,12 @@ def _parity(args: argparse.Namespace) -> int:
 
     python -m mgdemo parity tests/goldens
     python -m mgdemo parity tests/goldens --device cuda --dtype bfloat16
+    python -m mgdemo parity --optimize no-compile tests/goldens
     """
     from mgdemo.parity import main as parity
 
-    return parity(args.folder, device=args.device, dtype=args.dtype, json_file=args.json)
+    options = {"device": args.device, "dtype": args.dtype, "optimize": args.optimize}
+    return parity(args.folder, **options, json_file=args.json)
 
 
 def _check(args: argparse.Namespace) -> int:

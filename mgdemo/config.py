@@ -151,6 +151,36 @@ class CheckpointConfig:
         return not self.files.repo
 
 
+@dataclass(frozen=True)
+class Optimization:
+    """What makes a model faster or smaller. Nothing is compiled without an NVIDIA GPU."""
+
+    fuse: bool = True  # q, k and v as one product
+    compile: bool = True
+    graphs: bool = True  # passes and decoding captured as CUDA graphs
+    fp8: bool = False  # the transformer's large linear layers in 8 bits; needs compute capability 8.9
+    low_vram: bool = False  # what only the start of a play needs waits on the host; no block is made again
+
+    @classmethod
+    def of(cls, text: str) -> Optimization:
+        """The defaults, changed by words joined with commas: "fp8", "low-vram", "no-compile"; "none" first
+        leaves out all. Raises ConfigError."""
+        names = [field.name.replace("_", "-") for field in fields(cls)]
+        chosen: dict[str, bool] = {}
+        for word in filter(None, (part.strip() for part in text.split(","))):
+            name = word.removeprefix("no-")
+            if word == "none":
+                chosen |= {name.replace("-", "_"): False for name in names}
+            elif name in names:
+                chosen[name.replace("-", "_")] = name == word
+            else:
+                raise ConfigError(
+                    f'"{word}" is no optimization; there are {", ".join(names)}, each also with no- before '
+                    "it, and none."
+                )
+        return cls(**chosen)
+
+
 class ConfigError(ValueError):
     """A configuration file that cannot be used; the message names the file and the cure."""
 

@@ -7,9 +7,9 @@ frames = world.step(ActionTrack.hold("universal", ["forward"], frames=world.fram
 
 from __future__ import annotations
 
-import time
+import logging
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,16 +19,22 @@ from torch import Tensor
 
 from mgdemo.actions import ActionTrack, block_frames
 from mgdemo.checkpoints import CheckpointError, Located, resolve
-from mgdemo.config import CheckpointConfig
+from mgdemo.config import CheckpointConfig, Optimization
 from mgdemo.model.action import window_rows
 from mgdemo.model.flow import Schedule, add_noise, predict_x0
 from mgdemo.model.image_encoder import ImageEncoder
+from mgdemo.model.optimize import optimise
+from mgdemo.model.transfer import Moment, OnDemand, Piece, staged
 from mgdemo.model.transformer import Transformer
 from mgdemo.model.vae import VAE, State
 from mgdemo.picture import pixel_values, prepare_image
 from mgdemo.weights import PREFIX, load_weights
 
+READ = 0.6  # share of loading on a GPU that is reading weights; the rest is compiling
+WARM_BLOCKS = 5  # until the caches are full and the start condition is steady
 SPREAD = 3  # blocks after the first over which the start condition is encoded
+
+log = logging.getLogger(__name__)
 
 Noise = Callable[[int, int], Tensor]
 Progress = Callable[[float, str], None]
@@ -48,53 +54,6 @@ def seeded_noise(seed: int, shape: tuple[int, ...]) -> Noise:
         return torch.from_numpy(generator.standard_normal(shape, dtype=np.float32))
 
     return draw
-
-
-def to_uint8(video: Tensor) -> Tensor:
-    """Video [1, 3, T, H, W] in [-1, 1] -> frames uint8 [T, H, W, 3], truncated like the reference."""
-    pixels = ((video[0].float() + 1) * 127.5).clamp(0, 255).to(torch.uint8)
-    return pixels.permute(1, 2, 3, 0).contiguous()
-
-
-def staged(tensor: Tensor, device: torch.device) -> Tensor:
-    """A host tensor on the device; nobody waits for the copy."""
-    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
-
-
-class Moment:
-    """A moment in the work of a device's stream: now on a CPU, on a GPU when it gets there."""
-
-    def __init__(self, device: torch.device):
-        self.event = torch.cuda.Event(enable_timing=True) if device.type == "cuda" else None
-        if self.event:
-            self.event.record()
-        self.time = time.perf_counter()
-
-    def wait(self) -> None:
-        if self.event:
-            self.event.synchronize()
-
-    def until(self, later: Moment) -> float:
-        """Milliseconds to a later moment, which has come."""
-        return self.event.elapsed_time(later.event) if self.event else 1e3 * (later.time - self.time)
-
-
-class Piece:
-    """Frames on their way to the host."""
-
-    def __init__(self, decode: Callable[[], Tensor], device: torch.device):
-        self.begin = Moment(device)
-        pixels = to_uint8(decode())
-        self.pixels = pixels
-        if pixels.is_cuda:
-            self.pixels = torch.empty(pixels.shape, dtype=torch.uint8, pin_memory=True)
-            self.pixels.copy_(pixels, non_blocking=True)
-        self.end = Moment(device)
-
-    def frames(self) -> np.ndarray:
-        """uint8 [T, H, W, 3], as soon as they are there."""
-        self.end.wait()
-        return self.pixels.numpy()
 
 
 class Condition:
@@ -159,6 +118,8 @@ class World:
         self.block = 0
         self.timings: dict[str, float] = {}
         self.condition = Condition(model.vae, image.to(model.vae_dtype))
+        if model.low_vram:  # the encoder is here now
+            self.condition.block(self.condition.steady, model.transformer.config.frames_per_block)
         tokens = model.image_encoder(image[:, :, 0])
         self._memory = model.transformer.memory(tokens, *self.condition.latents.shape[3:])
         self._rows: tuple[Tensor, Tensor | None] | None = None  # action rows of the windows before
@@ -185,7 +146,8 @@ class World:
         They must all be taken before anything else is asked of this world.
         """
         self._check(self.block, actions)
-        self._before = (self.block, self._rows, self._decoder.fork())
+        if not self.model.low_vram:
+            self._before = (self.block, self._rows, self._decoder.fork())
         return self._stream(actions)
 
     @torch.inference_mode()
@@ -197,12 +159,9 @@ class World:
         made = Moment(device)
         with self.model.decoding():
             pieces = (Piece(lambda part=part: self.decode(part), device) for part in latents.split(1, dim=2))
-            if (
-                device.type == "cuda"
-            ):  # all that is to be done is said at once; the host has time for other things
-                pieces = iter(list(pieces))
-        if device.type == "cuda":
-            self._draw_ahead()
+            if device.type == "cuda":  # which works while the host does other things
+                pieces = list(pieces)
+                self._draw_ahead()
         spent = 0.0
         for piece in pieces:
             yield piece.frames()
@@ -213,7 +172,7 @@ class World:
         """Make the last block again under other actions, as if those of before had never been.
 
         Takes and gives what `step` did. Raises ValueError, and changes nothing, for actions that don't fit
-        and where there is no last block: at the start and after `restore`.
+        and where there is no last block: at the start, after `restore`, and always with low VRAM.
         """
         if self._before is None:
             raise ValueError("There is no block to make again: step first.")
@@ -260,7 +219,7 @@ class World:
     @property
     def snapshot_bytes(self) -> int:
         """The memory that a snapshot takes."""
-        return sum(tensor.nbytes for tensor in self._memory.held()) + self._decoder.nbytes
+        return sum(tensor.nbytes for tensor in (*self._memory.held(), *self._decoder.tensors))
 
     @torch.inference_mode()
     def snapshot(self) -> Snapshot:
@@ -304,6 +263,7 @@ class WorldModel:
         channels_last(self.vae)
         self.schedule = Schedule.of(config.sampling)
         self.timesteps = self.schedule.timesteps.to(self.device)
+        self._starters: list[OnDemand] = []  # what is on the device while a play begins only
         self._decoding = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
         self.window_rows = window_rows(config.transformer.action_config, config.transformer.frames_per_block)
 
@@ -311,12 +271,30 @@ class WorldModel:
     def device(self) -> torch.device:
         return self.transformer.device
 
+    def optimize(self, options: Optimization) -> None:
+        """Make it faster, before its first play; but for FP8 it makes the same within rounding."""
+        optimise(self.transformer, self.vae, options)
+        if options.low_vram:
+            self._starters = [OnDemand(net) for net in (self.image_encoder, self.vae.encoder, self.vae.conv1)]
+
+    def warm_up(self, progress: Progress | None = None) -> None:
+        """Play a little, so that everything is compiled and captured that a play will need."""
+        world, mode = self.start(Image.new("RGB", self.size[::-1])), self.config.mode
+        for block in range(WARM_BLOCKS):
+            if progress:
+                progress(block / WARM_BLOCKS, "Preparing the engine")
+            world.step(ActionTrack.hold(mode, [], frames=world.frames_next))
+
     def decoding(self) -> AbstractContextManager:
         """Where blocks are decoded: on a GPU beside the making of the next one."""
         if self._decoding is None:
             return nullcontext()
         self._decoding.wait_stream(torch.cuda.current_stream(self.device))
         return torch.cuda.stream(self._decoding)
+
+    @property
+    def low_vram(self) -> bool:
+        return bool(self._starters)
 
     @property
     def vae_dtype(self) -> torch.dtype:
@@ -338,24 +316,55 @@ class WorldModel:
         factor = self.vae.config.spatial_factor
         shape = (self.vae.config.z_dim, self.transformer.config.frames_per_block)
         noise = seeded_noise(seed, (1, *shape, self.size[0] // factor, self.size[1] // factor))
-        return World(self, pixels[None, :, None], noise)
+        with ExitStack() as stack:
+            for net in self._starters:
+                stack.enter_context(net)
+            return World(self, pixels[None, :, None], noise)
 
 
 def load_world_model(
-    checkpoint: str | Located, *, device: str = "auto", progress: Progress | None = None
+    checkpoint: str | Located,
+    *,
+    device: str = "auto",
+    optimization: Optimization | str = "",
+    progress: Progress | None = None,
 ) -> WorldModel:
-    """Load a checkpoint: a name of the catalogue, a path, or what `resolve` found.
+    """Load a checkpoint: a name of the catalogue, a path, or what `resolve` found, ready to play.
 
-    device: "auto" takes an NVIDIA GPU if there is one. `progress` is told the share done (0 to 1) and what is
-    being loaded. Raises CheckpointError with a cure.
+    device: "auto" takes an NVIDIA GPU if there is one. optimization: what makes it fast there, or the words
+    of `Optimization.of`; what fails is left out. `progress` is told the share done (0 to 1) and what is being
+    done. Raises CheckpointError or ConfigError with a cure.
     """
+    if isinstance(optimization, str):
+        optimization = Optimization.of(optimization)
     located = resolve(checkpoint)
-    config = located.config
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise CheckpointError(f"There is no NVIDIA GPU that PyTorch can use for device {device}; give cpu.")
-    dtype = torch.bfloat16 if torch.device(device).type == "cuda" or fast_bfloat16() else torch.float32
+    if not device.startswith("cuda"):
+        return _load(located, device, progress)
+    try:
+        model = _load(located, device, progress, until=READ)
+        model.optimize(optimization)
+        model.warm_up(progress and (lambda share, text: progress(READ + (1 - READ) * share, text)))
+        return model
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError:
+        log.warning(
+            "%s cannot be made fast on %s; it plays, slower. MGDEMO_OPTIMIZE says what is tried.",
+            located.config.name,
+            device,
+            exc_info=True,
+        )
+    return _load(located, device, progress)
+
+
+def _load(located: Located, device: str, progress: Progress | None = None, until: float = 1.0) -> WorldModel:
+    """Read the weights; `progress` goes on to `until`."""
+    config = located.config
+    low = torch.device(device).type == "cuda" or fast_bfloat16()
     with torch.device("meta"):
         nets = {
             "transformer": Transformer(config.transformer),
@@ -368,10 +377,15 @@ def load_world_model(
 
         def tell(share: float, text: str, before: int = done, size: int = sizes[part]) -> None:
             if progress:
-                progress((before + share * size) / sum(sizes.values()), text)
+                progress(until * (before + share * size) / sum(sizes.values()), text)
 
         load_weights(
-            net, getattr(located, part), prefix=PREFIX[part], dtype=dtype, device=device, progress=tell
+            net,
+            getattr(located, part),
+            prefix=PREFIX[part],
+            dtype=torch.bfloat16 if low else torch.float32,
+            device=device,
+            progress=tell,
         )
         done += sizes[part]
     return WorldModel(config, **nets)

@@ -35,7 +35,7 @@ def worlds(monkeypatch, tmp_path):
     """Stands for the weights; the list of worlds that were started. Commands run in an empty folder."""
     started = []
 
-    def load(located, *, device, progress):
+    def load(located, *, device, optimization, progress):
         progress(1.0, "loaded")
 
         def start(image, seed):
@@ -295,7 +295,10 @@ def test_parity_passes_its_options_on(monkeypatch, tmp_path):
     calls = []
     monkeypatch.setattr("mgdemo.parity.main", lambda folder, **options: calls.append((folder, options)) or 1)
     assert run("parity", tmp_path, "--device", "cuda", "--dtype", "bfloat16") == 1
-    assert calls == [(tmp_path, {"device": "cuda", "dtype": "bfloat16", "json_file": None})]
+    assert run("parity", "--optimize", "no-compile", tmp_path) == 1
+    options = {"device": "cuda", "dtype": "bfloat16", "optimize": None, "json_file": None}
+    optimised = {"device": "cpu", "dtype": "float32", "optimize": "no-compile", "json_file": None}
+    assert calls == [(tmp_path, options), (tmp_path, optimised)]
 
 
 def test_an_interrupt_is_not_a_traceback(monkeypatch, capsys):

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from mgdemo.config import CONFIGS, ConfigError, from_reference, load_config
+from mgdemo.config import CONFIGS, ConfigError, Optimization, from_reference, load_config
 
 MANIFESTS = Path(__file__).parent / "goldens" / "manifests"
 STEPS = {
@@ -68,3 +68,15 @@ def test_a_file_that_is_no_config_is_explained(tmp_path, text):
 def test_a_missing_config_is_explained(tmp_path):
     with pytest.raises(ConfigError, match=r"none\.yaml"):
         load_config(tmp_path / "none.yaml")
+
+
+def test_optimizations_are_chosen_by_words():
+    assert Optimization.of("") == Optimization()
+    assert Optimization.of("fp8, no-compile") == Optimization(fp8=True, compile=False)
+    assert Optimization.of("none,graphs") == Optimization(fuse=False, compile=False)
+    assert Optimization.of("low-vram").low_vram
+    for wrong in ("fp4", "nofuse", "no-none", "FP8"):
+        with pytest.raises(
+            ConfigError, match=f'"{wrong}" is no optimization; there are fuse, compile, .*low-vram'
+        ):
+            Optimization.of(wrong)

@@ -73,6 +73,18 @@ def test_everything_equals_the_reference(tmp_path, capsys):
     assert {entry["kind"] for entry in INDEX.values()} == set(KINDS)
 
 
+def test_optimised_plays_equal_the_reference(tmp_path):
+    assert parity.main(GOLDENS, optimize="", json_file=tmp_path / "rows.json") == 0
+    rows = json.loads((tmp_path / "rows.json").read_text())
+    plays = {
+        name.removesuffix(".safetensors")
+        for name, e in INDEX.items()
+        if e["kind"] in ("pipeline", "streaming")
+    }
+    assert {row["case"].split(" ")[0] for row in rows} == plays
+    assert all(row["ok"] and row["error"] < 1e-5 for row in rows)
+
+
 def test_whatever_the_files_are_called(copy):
     folder = copy(*PLAY, "streaming_gta_drive")
     text = json.dumps(folder.index)

@@ -15,7 +15,8 @@ import torch
 from PIL import Image, ImageDraw
 
 from mgdemo.actions import block_of_frame, frames_in_blocks
-from mgdemo.world import load_world_model, to_uint8
+from mgdemo.model.transfer import to_uint8
+from mgdemo.world import load_world_model
 from training import clips, command
 from training.motion import as_track
 

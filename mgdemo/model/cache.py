@@ -39,11 +39,7 @@ class Ring:
             raise ValueError(f"a block of {frames} latent frames does not fit a window of {window}")
         slots = torch.arange(start_frame, start_frame + frames, device=self.k.device) % window
         tokens = torch.arange(self.tokens_per_frame, device=self.k.device)
-        slots = (slots[:, None] * self.tokens_per_frame + tokens).flatten()
-        if self.slots is None or self.slots.shape != slots.shape:
-            self.slots = slots
-        else:
-            self.slots.copy_(slots)  # in place: captured programs know the address
+        self.slots = (slots[:, None] * self.tokens_per_frame + tokens).flatten()
         self.filled = min(start_frame + frames, window) * self.tokens_per_frame
 
     def store(self, k: Tensor, v: Tensor) -> None:
@@ -86,16 +82,53 @@ class Memory:
     def begin_block(self, start_frame: int, frames: int) -> None:
         """Make room for the block that begins at latent frame `start_frame`."""
         first: dict[int, Ring] = {}  # rings of one size share their slots
-        for layer in self.layers:
-            for ring in layer.rings:
-                if (twin := first.setdefault(ring.tokens_per_frame, ring)) is ring:
-                    ring.begin_block(start_frame, frames)
-                ring.slots, ring.filled = twin.slots, twin.filled
+        for ring in self.rings:
+            if (twin := first.setdefault(ring.tokens_per_frame, ring)) is ring:
+                ring.begin_block(start_frame, frames)
+            ring.slots, ring.filled = twin.slots, twin.filled
+
+    @property
+    def rings(self) -> list[Ring]:
+        return [ring for layer in self.layers for ring in layer.rings]
 
     def held(self) -> list[Tensor]:
         """What all rings hold (views)."""
-        rings = (ring for layer in self.layers for ring in layer.rings)
-        return [part[:, : ring.filled] for ring in rings for part in (ring.k, ring.v)]
+        return [part[:, : ring.filled] for ring in self.rings for part in (ring.k, ring.v)]
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """All that it is made of."""
+        rings = [part for ring in self.rings for part in (ring.k, ring.v)]
+        return rings + [part for layer in self.layers for part in layer.cross]
+
+    def place(self, tensors: list[Tensor]) -> None:
+        """Put others, of the same shapes, in the place of its `tensors`."""
+        given = iter(tensors)
+        for ring in self.rings:
+            ring.k, ring.v = next(given), next(given)
+        for layer in self.layers:
+            layer.cross = next(given), next(given)
+
+    def twin(self) -> Memory:
+        """An empty memory in the same tensors."""
+
+        def ring(of: Ring | None) -> Ring | None:
+            return of and Ring(of.k, of.v, of.tokens_per_frame)
+
+        return Memory(
+            [LayerMemory(ring(x.video), x.cross, ring(x.mouse), ring(x.keyboard)) for x in self.layers]
+        )
+
+    def stand_like(self, other: Memory) -> None:
+        """Point at the slots that another memory points at, without changing addresses."""
+        first: dict[int, Tensor] = {}
+        for mine, theirs in zip(self.rings, other.rings, strict=True):
+            if theirs.tokens_per_frame not in first:
+                same = mine.slots is not None and mine.slots.shape == theirs.slots.shape
+                first[theirs.tokens_per_frame] = (
+                    mine.slots.copy_(theirs.slots) if same else theirs.slots.clone()
+                )
+            mine.slots, mine.filled = first[theirs.tokens_per_frame], theirs.filled
 
     def snapshot(self) -> list[Tensor]:
         """Copies on the host of what all rings hold, to be given to `restore`."""
@@ -103,9 +136,8 @@ class Memory:
 
     def restore(self, snapshot: list[Tensor]) -> None:
         saved = iter(snapshot)
-        for layer in self.layers:
-            for ring in layer.rings:
-                for part in (ring.k, ring.v):
-                    tensor = next(saved)
-                    part[:, : tensor.shape[1]].copy_(tensor)
-                ring.filled = tensor.shape[1]
+        for ring in self.rings:
+            for part in (ring.k, ring.v):
+                tensor = next(saved)
+                part[:, : tensor.shape[1]].copy_(tensor)
+            ring.filled = tensor.shape[1]

@@ -1,7 +1,8 @@
 """The causal 3D VAE of Wan 2.1 (arXiv:2503.20314): encoder and decoder that work in a stream.
 
 Every operator is causal in time, so a video may be fed in pieces of any length with the same result, provided
-that each temporal convolution remembers the last frames it saw, in the stream's `State`. Tensors are [B, C, T, H, W], pixels in [-1, 1].
+that each temporal convolution remembers the last frames it saw, in the stream's `State`. Tensors are
+[B, C, T, H, W], pixels in [-1, 1].
 """
 
 from __future__ import annotations
@@ -19,7 +20,14 @@ from mgdemo.model.constants import constant
 class State(dict[nn.Module, Tensor]):
     """What a stream remembers: the last frames that each temporal convolution saw; empty at the start."""
 
-    in_place = False  # whether decoding overwrites the tensors, rather than putting others in their place
+    in_place = False  # whether new frames overwrite the old ones, so that addresses stay
+
+    def __setitem__(self, layer: nn.Module, frames: Tensor) -> None:
+        """Keep a copy: what the frames are part of need not live on."""
+        if self.in_place:
+            self[layer].copy_(frames)
+        else:
+            super().__setitem__(layer, frames.clone())
 
     def fork(self) -> State:
         """The same state, for a second stream that goes on from here."""
@@ -30,8 +38,13 @@ class State(dict[nn.Module, Tensor]):
         return State((layer, t.to(device, copy=True)) for layer, t in self.items())
 
     @property
-    def nbytes(self) -> int:
-        return sum(t.nbytes for t in self.values())
+    def tensors(self) -> list[Tensor]:
+        return list(self.values())
+
+    def place(self, tensors: list[Tensor]) -> None:
+        """Put others in the place of its `tensors`, to be overwritten in place from now on."""
+        self.update(zip(self, tensors, strict=True))
+        self.in_place = True
 
 
 ONEDNN = torch.backends.mkldnn.is_available()
@@ -73,7 +86,7 @@ class CausalConv3d(nn.Conv3d):
                 x = torch.cat((state[self], x), dim=2)
             else:  # padding keeps the layout, channels last; the first state decides that of all later ones
                 x = F.pad(x, (0, 0, 0, 0, self.look_back, 0))
-            state[self] = x[:, :, -self.look_back :].clone()
+            state[self] = x[:, :, -self.look_back :]
         return conv3d(x, self.weight, self.bias, self.time_stride, self.space_padding)
 
 
@@ -140,7 +153,7 @@ class Downsample(nn.Module):
         if self.time_conv in state:
             return self.time_conv(x, state)
         first, rest = x[:, :, :1], x[:, :, 1:]
-        state[self.time_conv] = first.clone()
+        state[self.time_conv] = first
         return torch.cat((first, self.time_conv(rest, state)), dim=2) if rest.shape[2] else first
 
 

@@ -15,23 +15,27 @@ from pathlib import Path
 
 import torch
 
+from mgdemo.config import ConfigError, Optimization
 from mgdemo.parity.folder import Case, Folder, NotUnderstood, Row, some
 from mgdemo.parity.kinds import KINDS, check_json
 
 __all__ = ["NotUnderstood", "Row", "check", "main"]
 
 
-def check(folder: str | Path, *, device: str = "cpu", dtype: str = "float32") -> Iterator[Row]:
+def check(
+    folder: str | Path, *, device: str = "cpu", dtype: str = "float32", optimize: str | None = None
+) -> Iterator[Row]:
     """Check every file of a golden folder; yields each file's rows when it is done.
 
     device: where the nets run. dtype: "float32" holds every tensor to its tolerance; "bfloat16" runs only the
-        plays, in bfloat16, and holds the relative RMS of their latents to 2e-2.
+        plays, in bfloat16, and holds the relative RMS of their latents to 2e-2. optimize: run only the plays,
+        optimised as `Optimization.of` says.
     Raises NotUnderstood without a readable index.json.
     """
-    place = Folder(Path(folder), device, dtype)
+    place = Folder(Path(folder), device, dtype, None if optimize is None else Optimization.of(optimize))
     for name in _files(place):
         kind = place.index.get(name, {}).get("kind")
-        if place.low_precision and kind not in ("pipeline", "streaming"):
+        if (place.low_precision or place.optimization) and kind not in ("pipeline", "streaming"):
             continue
         rows: dict[str, Row] = {}
         try:
@@ -67,7 +71,12 @@ def _unchecked(name: str, reason: str) -> Row:
 
 @torch.inference_mode()
 def main(
-    folder: str | Path, *, device: str = "cpu", dtype: str = "float32", json_file: str | Path | None = None
+    folder: str | Path,
+    *,
+    device: str = "cpu",
+    dtype: str = "float32",
+    optimize: str | None = None,
+    json_file: str | Path | None = None,
 ) -> int:
     """Print one row a case and "N passed, M failed"; 0 if all passed, else 1. For the arguments see `check`.
 
@@ -76,8 +85,8 @@ def main(
     try:
         # No TF32: float32 means float32.
         with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-            rows = list(check(folder, device=device, dtype=dtype))
-    except NotUnderstood as error:
+            rows = list(check(folder, device=device, dtype=dtype, optimize=optimize))
+    except (NotUnderstood, ConfigError) as error:
         print(error)
         return 1
     table = [("case", "tensors", "max abs error", "relative RMS", "tolerance", "ok")]

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from mgdemo.config import ImageEncoderConfig, VAEConfig
+from mgdemo.config import ImageEncoderConfig, Optimization, VAEConfig
 from mgdemo.config import from_reference as transformer_config
 from mgdemo.model.image_encoder import ImageEncoder
 from mgdemo.model.transformer import Transformer
@@ -45,8 +45,9 @@ class Row:
 class Folder:
     """A golden folder, with the nets that its weights files have been loaded into."""
 
-    def __init__(self, path: Path, device: str, dtype: str):
+    def __init__(self, path: Path, device: str, dtype: str, optimization: Optimization | None = None):
         self.path, self.device, self.dtype = path, torch.device(device), getattr(torch, dtype)
+        self.optimization = optimization
         self.low_precision = self.dtype != torch.float32
         self.nets: dict[str, nn.Module] = {}
         try:

@@ -246,6 +246,8 @@ def play(given: Case, keyboard: Tensor, mouse: Tensor | None) -> dict[str, Tenso
         sampling=SamplingConfig(given.entry["denoising_step_list"], SHIFT),
     )
     model = WorldModel(config, transformer, vae, nets[ImageEncoder])
+    if given.folder.optimization:
+        model.optimize(given.folder.optimization)
 
     def recorded(block: int, step: int) -> Tensor:
         if step:
@@ -259,7 +261,7 @@ def play(given: Case, keyboard: Tensor, mouse: Tensor | None) -> dict[str, Tenso
             first, stop = (vae.config.temporal_factor * (frames * b - 1) + 1 for b in (block, block + 1))
             rows = (None if a is None else a[0, max(first, 0) : stop] for a in (keyboard, mouse))
             latents.append(world.step_latents(*rows))
-            # The reference also computes the clean pass's flow; a play leaves it out, and keeps its own memory.
+            # A play leaves out the clean pass's flow, and its memory stays as that pass has left it.
             (_, timestep, inputs, memory), _ = seen["transformer"][-1]
             kept = memory.snapshot()
             transformer(latents[-1], torch.zeros_like(timestep), inputs, memory)

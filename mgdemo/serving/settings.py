@@ -21,6 +21,7 @@ class Settings:
     queue: int = 20  # visitors that may wait in line
     device: str = "auto"  # of one worker process, or several separated by commas: "cuda:0,cuda:1"
     threads: int = 0  # of the model on a CPU; 0: one a core
+    optimize: str = ""  # what makes a GPU fast, changed: "fp8", "low-vram", "no-compile" …, joined by commas
     models: int = field(default=2, metadata={"min": 1})  # checkpoints kept in memory by a worker
     loader: str = "mgdemo.world:load_world_model"  # "module:function", called in the worker
     idle_seconds: float = 300.0  # without any input, after which a play ends; 0: never

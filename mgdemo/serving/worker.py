@@ -226,7 +226,8 @@ class Worker:
             module, _, function = self.settings.loader.partition(":")
             with self._one_load:
                 load = getattr(importlib.import_module(module), function)
-                model = load(checkpoint, device=self.device, progress=progress)
+                extra = {"optimization": self.settings.optimize} if self.settings.optimize else {}
+                model = load(checkpoint, device=self.device, progress=progress, **extra)
             self.hear(_Loaded(checkpoint, model, None))
         except Exception as error:
             log.exception("%s could not be loaded.", checkpoint)

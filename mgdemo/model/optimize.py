@@ -1,0 +1,346 @@
+"""Faster ways to the same results: fused and FP8 weights, compiled kernels, captured programs.
+
+The plain nets are what one reads; `optimise` changes their weights' layout in place, or puts another way of
+computing before a method of theirs. Every part can be left out, and
+`python -m mgdemo parity --optimize` holds the result to the reference's numbers.
+
+**Captured programs.** A pass launches some thousand kernels, more than a CPU can ask for in time. Captured as
+a CUDA graph it is one launch, but it knows memory by its addresses: what it reads and writes must stay where
+it was. So a model has one `Seat` of such tensors, in which plays take turns: who comes in brings its caches,
+and who leaves takes them along, which costs an H100 about a millisecond a gigabyte. A single play never
+moves. Without a GPU the same programs run, but are not captured.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from mgdemo.config import Optimization
+from mgdemo.model.cache import Memory
+from mgdemo.model.transformer import Attention, BlockInputs, Transformer
+from mgdemo.model.vae import VAE, CausalConv3d, ResidualBlock, State, conv3d
+
+FP8 = torch.float8_e4m3fn
+FP8_LEAST = 1024  # inputs and outputs of a layer that gains by FP8
+BACKENDS = [  # of attention, the fastest on an H100 first
+    SDPBackend.CUDNN_ATTENTION,
+    SDPBackend.FLASH_ATTENTION,
+    SDPBackend.EFFICIENT_ATTENTION,
+    SDPBackend.MATH,
+]
+
+
+def optimise(transformer: Transformer, vae: VAE, options: Optimization) -> None:
+    """Make two nets faster, in place. Raises ValueError for FP8 on a GPU that has none."""
+    device = transformer.device
+    if options.fuse:
+        fuse(transformer)
+    if options.fp8:
+        if device.type == "cuda" and torch.cuda.get_device_capability(device) < (8, 9):
+            raise ValueError("This GPU does not compute in FP8 (compute capability 8.9): leave fp8 out.")
+        to_fp8(transformer)
+    if options.compile and device.type == "cuda":
+        compile_blocks(transformer)
+        compile_decoder(vae)
+    if options.graphs:
+        Passes(transformer)
+        Decoding(vae)
+
+
+# Weights
+
+
+class FusedAttention(Attention):
+    """Self-attention's projections, with one weight for q, k and v."""
+
+    def __init__(self, plain: Attention):
+        nn.Module.__init__(self)  # without weights of its own
+        self.heads, self.o, self.norm_q, self.norm_k = plain.heads, plain.o, plain.norm_q, plain.norm_k
+        parts = (plain.q, plain.k, plain.v)
+        weight, bias = (torch.cat([getattr(p, name) for p in parts]) for name in ("weight", "bias"))
+        self.qkv = nn.Linear(weight.shape[1], weight.shape[0], device="meta")
+        self.qkv.weight, self.qkv.bias = (nn.Parameter(t, requires_grad=False) for t in (weight, bias))
+
+    def query_key_value(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        q, k, v = self.qkv(x).chunk(3, dim=-1)
+        return tuple(t.unflatten(-1, (self.heads, -1)) for t in (self.norm_q(q), self.norm_k(k), v))
+
+    def key_value(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return self.query_key_value(x)[1:]
+
+
+def fuse(transformer: Transformer) -> None:
+    for block in transformer.blocks:
+        if not isinstance(block.self_attn, FusedAttention):
+            block.self_attn = FusedAttention(block.self_attn)
+
+
+class FP8Linear(nn.Module):
+    """A linear layer in e4m3, with a scale for each row of the weight and for each token as it comes."""
+
+    def __init__(self, plain: nn.Linear):
+        super().__init__()
+        quantised, scale = to_e4m3(plain.weight)
+        self.weight, self.scale = (nn.Parameter(t, requires_grad=False) for t in (quantised, scale.t()))
+        self.bias = plain.bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        quantised, scale = to_e4m3(x.flatten(0, -2))
+        out = torch._scaled_mm(
+            quantised, self.weight.t(), scale, self.scale, out_dtype=torch.bfloat16, use_fast_accum=True
+        )
+        return (out + self.bias).to(x.dtype).unflatten(0, x.shape[:-1])
+
+
+def to_e4m3(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows [N, C] in e4m3 and their scales [N, 1] float32."""
+    limit = torch.finfo(FP8).max
+    scale = x.abs().amax(1, keepdim=True).float().clamp_min(1e-12) / limit
+    return (x.float() / scale).clamp(-limit, limit).to(FP8), scale
+
+
+def to_fp8(transformer: Transformer, least: int = FP8_LEAST) -> None:
+    for block in transformer.blocks:
+        wide = [
+            name
+            for name, layer in block.named_modules()
+            if isinstance(layer, nn.Linear) and min(layer.weight.shape) >= least
+        ]
+        for name in wide:
+            block.set_submodule(name, FP8Linear(block.get_submodule(name)))
+
+
+# Compiled kernels
+
+
+def compile_blocks(transformer: Transformer) -> None:
+    """Block by block: one program serves all of a kind, so that it takes seconds and not minutes."""
+    torch._dynamo.config.recompile_limit = max(64, torch._dynamo.config.recompile_limit)
+    for block in transformer.blocks:
+        block.forward = torch.compile(block.forward, dynamic=False)
+        block.remember = torch.compile(block.remember, dynamic=False)
+
+
+def compile_decoder(vae: VAE) -> None:
+    """Norm, SiLU and joining to the frames before, in one kernel."""
+    join = torch.compile(continued, dynamic=False)
+    for block in vae.decoder.modules():
+        if isinstance(block, ResidualBlock):
+            block.forward = Residual(block, join)
+
+
+def continued(x: Tensor, gamma: Tensor, past: Tensor) -> Tensor:
+    """What a convolution reads after a norm and SiLU: the frames before, then x [B, C, T, H, W]."""
+    length = torch.linalg.vector_norm(x, dim=1, keepdim=True, dtype=torch.float32).clamp_min(1e-12)
+    normed = x * (length.reciprocal() * x.shape[1] ** 0.5).to(x.dtype) * gamma
+    return torch.cat((past, F.silu(normed)), dim=2)
+
+
+class Residual:
+    """A residual block's way of computing once its stream has begun."""
+
+    def __init__(self, block: ResidualBlock, join: Callable[..., Tensor]):
+        self.block, self.join = block, join
+
+    def __call__(self, x: Tensor, state: State) -> Tensor:
+        norm1, _, conv1, norm2, _, _, conv2 = self.block.residual
+        if conv1 not in state:
+            return ResidualBlock.forward(self.block, x, state)
+        skip = x if self.block.shortcut is None else self.block.shortcut(x, state)
+        return self._conv(norm2, conv2, self._conv(norm1, conv1, x, state), state) + skip
+
+    def _conv(self, norm: nn.Module, conv: CausalConv3d, x: Tensor, state: State) -> Tensor:
+        joined = self.join(x, norm.gamma, state[conv])
+        state[conv] = joined[:, :, -conv.look_back :]
+        return conv3d(joined, conv.weight, conv.bias, conv.time_stride, conv.space_padding)
+
+
+# Captured programs
+
+
+class Seat:
+    """Tensors at addresses that programs know. One tenant at a time has its own in them.
+
+    A tenant has `tensors` and a method `place(tensors)` that puts others in their place.
+    """
+
+    def __init__(self, tensors: list[Tensor]):
+        self.tensors = tensors
+        self._holder: weakref.ref | None = None
+
+    @property
+    def holder(self) -> Any:
+        return self._holder and self._holder()
+
+    def fits(self, tenant: Any) -> bool:
+        return [t.shape for t in tenant.tensors] == [t.shape for t in self.tensors]
+
+    def take(self, tenant: Any) -> None:
+        """Let a tenant in. Who holds the seat takes its tensors along."""
+        holder = self.holder
+        if holder is tenant:
+            return
+        if holder is not None:
+            holder.place([t.clone() for t in self.tensors])
+        for mine, theirs in zip(self.tensors, tenant.tensors, strict=True):
+            mine.copy_(theirs)
+        self.adopt(tenant)
+
+    def adopt(self, tenant: Any) -> None:
+        """Let a tenant in whose tensors need not be brought."""
+        tenant.place(self.tensors)
+        self._holder = weakref.ref(tenant)
+
+
+class Program:
+    """A function without arguments that works on tensors at fixed addresses; captured on a GPU.
+
+    What it returns is overwritten by the next program of its pool.
+    """
+
+    def __init__(self, function: Callable[[], Tensor | None], device: torch.device, pool: Any):
+        self.run = function
+        if device.type != "cuda":
+            return
+        now, side = torch.cuda.current_stream(device), torch.cuda.Stream(device)
+        side.wait_stream(now)
+        with torch.cuda.stream(side), sdpa_kernel(BACKENDS, set_priority=True):
+            for _ in range(2):  # compiles, and lets libraries choose their kernels
+                function()
+        now.wait_stream(side)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, pool=pool), sdpa_kernel(BACKENDS, set_priority=True):
+            value = function()
+
+        def replay() -> Tensor | None:
+            graph.replay()
+            return value
+
+        self.run = replay
+
+
+def pool_for(device: torch.device) -> Any:
+    """Memory for programs that never run at the same time."""
+    return torch.cuda.graph_pool_handle() if device.type == "cuda" else None
+
+
+class Passes:
+    """A transformer's passes as programs, one for each kind of step and number of frames remembered."""
+
+    def __init__(self, transformer: Transformer):
+        self.net = transformer
+        self.pool = pool_for(transformer.device)
+        self.programs: dict[tuple[str, int], Program] = {}
+        self.seat: Seat | None = None
+        self.memory_: Memory | None = None  # what the programs work on, in the seat's tensors
+        self.given: BlockInputs | None = None  # likewise
+        self.latest: BlockInputs | None = None  # what `given` is a copy of
+        self.x: Tensor | None = None
+        self.timestep: Tensor | None = None
+        transformer.forward, transformer.remember, transformer.memory = self.step, self.clean, self.memory
+
+    def memory(self, image_tokens: Tensor, height: int, width: int) -> Memory:
+        """In place of `Transformer.memory`: that of the seat, if nobody has it."""
+        free = self.seat is not None and self.seat.holder is None and self.x.shape[3:] == (height, width)
+        if not free:
+            return Transformer.memory(self.net, image_tokens, height, width)
+        memory = self.memory_.twin()
+        for layer, pair in zip(memory.layers, self.net.cross_memory(image_tokens), strict=True):
+            for mine, new in zip(layer.cross, pair, strict=True):
+                mine.copy_(new)
+        self.seat.adopt(memory)
+        return memory
+
+    def step(self, x: Tensor, timestep: Tensor, inputs: BlockInputs, memory: Memory) -> Tensor:
+        """In place of `Transformer.forward`."""
+        self._prepare(x, inputs, memory)
+        self.timestep.copy_(timestep)
+        return self._run(
+            "step", lambda: Transformer.forward(self.net, self.x, self.timestep, self.given, self.memory_)
+        ).clone()
+
+    def clean(self, x: Tensor, inputs: BlockInputs, memory: Memory) -> None:
+        """In place of `Transformer.remember`."""
+        self._prepare(x, inputs, memory)
+        self._run("clean", lambda: Transformer.remember(self.net, self.x, self.given, self.memory_))
+
+    def _run(self, kind: str, function: Callable[[], Tensor | None]) -> Tensor | None:
+        key = kind, self.memory_.layers[0].video.filled
+        if key not in self.programs:
+            self.programs[key] = Program(function, self.net.device, self.pool)
+        return self.programs[key].run()
+
+    def _prepare(self, x: Tensor, inputs: BlockInputs, memory: Memory) -> None:
+        """Put everything where the programs look for it; other sizes ask for other programs."""
+        if self.seat is None or not self.seat.fits(memory):
+            self.programs.clear()
+            self.seat, self.memory_ = Seat(memory.tensors), memory.twin()
+            self.seat.adopt(memory)
+        self.seat.take(memory)
+        self.memory_.stand_like(memory)
+        if inputs is not self.latest:
+            new = list(leaves(inputs))
+            if self.given is None or [t.shape for t in new] != [t.shape for t in leaves(self.given)]:
+                self.programs.clear()
+                self.given, self.x = clone(inputs), x.clone()
+                self.timestep = torch.zeros(x.shape[0], x.shape[2], device=x.device)
+            for mine, theirs in zip(leaves(self.given), new, strict=True):
+                mine.copy_(theirs)
+            self.latest = inputs
+        self.x.copy_(x)
+
+
+class Decoding:
+    """A VAE's decoding of a stream that has begun, as a program for each number of latents."""
+
+    def __init__(self, vae: VAE):
+        self.vae = vae
+        self.pool = pool_for(vae.conv2.weight.device)
+        self.programs: dict[torch.Size, tuple[Tensor, Program]] = {}
+        self.seat: Seat | None = None
+        self.state: State | None = None  # what the programs work on
+        vae.decode = self
+
+    def __call__(self, latents: Tensor, state: State | None = None) -> Tensor:
+        """In place of `VAE.decode`."""
+        if not state:
+            return VAE.decode(self.vae, latents, state)
+        if self.seat is None or not self.seat.fits(state):
+            self.programs.clear()
+            self.seat, self.state = Seat(state.tensors), State(state)
+            self.state.in_place = True
+            self.seat.adopt(state)
+        self.seat.take(state)
+        if latents.shape not in self.programs:
+            given, kept = latents.clone(), self.state.fork()
+            program = Program(lambda: VAE.decode(self.vae, given, self.state), latents.device, self.pool)
+            for layer, frames in kept.items():
+                self.state[layer] = frames  # as it was before trying
+            self.programs[latents.shape] = given, program
+        given, program = self.programs[latents.shape]
+        given.copy_(latents)
+        return program.run()
+
+
+def leaves(value: Any) -> Iterator[Tensor]:
+    """The tensors of nested dataclasses, in the order of their fields."""
+    if isinstance(value, Tensor):
+        yield value
+    elif is_dataclass(value):
+        for field in fields(value):
+            yield from leaves(getattr(value, field.name))
+
+
+def clone(value: Any) -> Any:
+    """A copy of nested dataclasses and their tensors."""
+    if is_dataclass(value):
+        return type(value)(**{field.name: clone(getattr(value, field.name)) for field in fields(value)})
+    return value.clone() if isinstance(value, Tensor) else value

@@ -1,0 +1,74 @@
+"""Between host and device: copies that nobody waits for, and when a device gets to something."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+
+def to_uint8(video: Tensor) -> Tensor:
+    """Video [1, 3, T, H, W] in [-1, 1] -> frames uint8 [T, H, W, 3], truncated like the reference."""
+    pixels = ((video[0].float() + 1) * 127.5).clamp(0, 255).to(torch.uint8)
+    return pixels.permute(1, 2, 3, 0).contiguous()
+
+
+def staged(tensor: Tensor, device: torch.device) -> Tensor:
+    """A host tensor on the device; nobody waits for the copy."""
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+
+
+class Moment:
+    """A moment in the work of a device's stream: now on a CPU, on a GPU when it gets there."""
+
+    def __init__(self, device: torch.device):
+        self.event = torch.cuda.Event(enable_timing=True) if device.type == "cuda" else None
+        if self.event:
+            self.event.record()
+        self.time = time.perf_counter()
+
+    def wait(self) -> None:
+        if self.event:
+            self.event.synchronize()
+
+    def until(self, later: Moment) -> float:
+        """Milliseconds to a later moment, which has come."""
+        return self.event.elapsed_time(later.event) if self.event else 1e3 * (later.time - self.time)
+
+
+class Piece:
+    """Frames on their way to the host."""
+
+    def __init__(self, decode: Callable[[], Tensor], device: torch.device):
+        self.begin = Moment(device)
+        pixels = to_uint8(decode())
+        self.pixels = pixels
+        if pixels.is_cuda:
+            self.pixels = torch.empty(pixels.shape, dtype=torch.uint8, pin_memory=True)
+            self.pixels.copy_(pixels, non_blocking=True)
+        self.end = Moment(device)
+
+    def frames(self) -> np.ndarray:
+        """uint8 [T, H, W, 3], as soon as they are there."""
+        self.end.wait()
+        return self.pixels.numpy()
+
+
+class OnDemand:
+    """A net that waits on the host, and is on its device within a `with` statement."""
+
+    def __init__(self, net: nn.Module):
+        self.device = next(net.parameters()).device
+        self.waiting = {p: p.data.cpu() for p in net.parameters()}
+        self.__exit__()
+
+    def __enter__(self) -> None:
+        for parameter, data in self.waiting.items():
+            parameter.data = data.to(self.device)
+
+    def __exit__(self, *_: object) -> None:
+        for parameter, data in self.waiting.items():
+            parameter.data = data

@@ -1,0 +1,189 @@
+"""What makes a model faster does not change what it makes; on the CPU, where programs run uncaptured."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from tiny import tiny_image, tiny_model
+
+from mgdemo import world
+from mgdemo.actions import bench_actions
+from mgdemo.config import Optimization
+from mgdemo.model.optimize import FP8Linear, Seat, continued, to_fp8
+from mgdemo.model.transfer import OnDemand
+from mgdemo.model.vae import RMSNorm
+
+
+def optimised(mode="universal", **options):
+    model = tiny_model(mode)
+    model.optimize(Optimization(**options))
+    return model
+
+
+def play(one, track):
+    return [one.step(track.block(block)) for block in range(one.block, track.blocks)]
+
+
+def worst(one, other):
+    """The largest difference of two plays' frames, in levels of 255."""
+    return max(np.abs(a.astype(int) - b.astype(int)).max() for a, b in zip(one, other, strict=True))
+
+
+@pytest.fixture(params=["universal", "gta_drive", "templerun"])
+def mode(request):
+    return request.param
+
+
+def test_an_optimised_model_makes_the_same_frames(mode):
+    track = bench_actions(mode, 12 * 5 - 3, seed=1)
+    plain = play(tiny_model(mode).start(tiny_image(), seed=4), track)
+    model = optimised(mode)
+    assert worst(play(model.start(tiny_image(), seed=4), track), plain) <= 1
+    # The next play sits where the last one sat.
+    assert worst(play(model.start(tiny_image(), seed=4), track), plain) <= 1
+
+
+def test_plays_that_take_turns_keep_their_own_memories(mode):
+    tracks = [bench_actions(mode, 12 * 5 - 3, seed=seed) for seed in range(3)]
+    model = optimised(mode)
+    alone = [play(model.start(tiny_image(i), seed=i), track) for i, track in enumerate(tracks)]
+    worlds = [model.start(tiny_image(i), seed=i) for i in range(3)]
+    together = [[], [], []]
+    for turn in (0, 1, 2, 2, 1, 0, 0, 0, 1, 2, 1, 2, 0, 1, 2):
+        together[turn].append(worlds[turn].step(tracks[turn].block(worlds[turn].block)))
+    for one, other in zip(alone, together, strict=True):
+        assert worst(one, other) == 0
+    assert worst(alone[0], alone[1]) > 1
+
+
+def test_going_back_and_making_again_are_exact(mode):
+    track, other = (bench_actions(mode, 12 * 5 - 3, seed=seed) for seed in (1, 2))
+    model = optimised(mode)
+    expected = play(model.start(tiny_image(), seed=4), track)
+    one, rival = model.start(tiny_image(), seed=4), model.start(tiny_image(3), seed=5)
+    one.step(track.block(0))
+    snapshot = one.snapshot()
+    rival.step(other.block(0))
+    for block in range(1, track.blocks):
+        first = one.step(other.block(block))
+        again = one.remake(track.block(block))
+        assert worst([again], [expected[block]]) == 0 and not np.array_equal(first, again)
+        if block == 2:
+            rival.step(other.block(1))
+            assert one.snapshot_bytes == sum(t.nbytes for t in (*one.snapshot().memory,)) + sum(
+                t.nbytes for t in one.snapshot().decoder.tensors
+            )
+    rival.step(other.block(2))
+    one.restore(snapshot)
+    assert worst(play(one, track), expected[1:]) == 0
+
+
+def test_a_play_that_has_left_the_seat_can_still_be_made_again():
+    model = optimised()
+    track, other = (bench_actions("universal", 33, seed=seed) for seed in (1, 2))
+    expected = play(model.start(tiny_image(), seed=4), track)
+    one, rival = model.start(tiny_image(), seed=4), model.start(tiny_image(3), seed=5)
+    play(one, track.frames(0, 21))
+    one.step(other.block(2))
+    play(rival, other)
+    assert worst([one.remake(track.block(2))], expected[2:]) == 0
+
+
+def test_who_leaves_a_seat_takes_what_is_in_it():
+    class Tenant:
+        def __init__(self, value):
+            self.tensors = [torch.full((2,), float(value))]
+
+        def place(self, tensors):
+            self.tensors = tensors
+
+    seat, first, second = Seat([torch.zeros(2)]), Tenant(1), Tenant(2)
+    seat.take(first)
+    seat.tensors[0] += 10
+    assert first.tensors[0] is seat.tensors[0]
+    seat.take(second)
+    assert first.tensors[0].tolist() == [11, 11] and seat.tensors[0].tolist() == [2, 2]
+    del second
+    assert seat.holder is None
+    seat.take(first)
+    assert seat.tensors[0].tolist() == [11, 11]
+
+
+def test_other_sizes_ask_for_other_programs():
+    model = optimised()
+    other = tiny_model(size=(48, 64))
+    other.transformer, other.vae = model.transformer, model.vae  # one net, two sizes of picture
+    track = bench_actions("universal", 33, seed=1)
+    for one, plain in ((model, tiny_model()), (other, tiny_model(size=(48, 64))), (model, tiny_model())):
+        played = play(one.start(tiny_image(), seed=4), track)
+        assert worst(played, play(plain.start(tiny_image(), seed=4), track)) <= 1
+
+
+def test_norm_and_silu_in_one_kernel_compute_the_same():
+    norm, x, past = RMSNorm(8), torch.randn(1, 8, 3, 4, 5), torch.randn(1, 8, 2, 4, 5)
+    norm.gamma.data.normal_()
+    expected = torch.cat((past, torch.nn.functional.silu(norm(x))), dim=2)
+    torch.testing.assert_close(continued(x, norm.gamma, past), expected)
+
+
+def test_fp8_stays_near_and_takes_a_quarter_of_the_memory():
+    plain = torch.nn.Linear(64, 96).bfloat16()
+    layer, x = FP8Linear(plain), torch.randn(2, 5, 64).bfloat16()
+    expected = torch.nn.functional.linear(x.float(), plain.weight.float(), plain.bias.float())
+    assert layer(x).shape == expected.shape and layer(x).dtype == torch.bfloat16
+    assert 0 < (layer(x).float() - expected).norm() / expected.norm() < 0.05
+    assert layer.weight.nbytes == plain.weight.nbytes // 2
+    model = tiny_model()
+    to_fp8(model.transformer, least=17)
+    replaced = [n for n, m in model.transformer.named_modules() if isinstance(m, FP8Linear)]
+    assert any("ffn" in n for n in replaced) and any("self_attn.q" in n for n in replaced)
+    assert not any("keyboard_embed" in n for n in replaced), "small layers stay as they are"
+
+
+def test_with_low_vram_the_nets_of_the_start_wait_elsewhere_and_plays_are_the_same():
+    track = bench_actions("universal", 12 * 5 - 3, seed=1)
+    plain, model = tiny_model(), tiny_model()
+    expected = play(plain.start(tiny_image(), seed=4), track)
+    encoded, encode = [], model.vae.encoder.forward
+    model.vae.encoder.forward = lambda *args: (encoded.append(1), encode(*args))[1]
+    model.optimize(Optimization(low_vram=True))
+    one = model.start(tiny_image(), seed=4)
+    at_start = len(encoded)
+    assert at_start > 1
+    assert worst(play(one, track), expected) <= 1
+    assert len(encoded) == at_start, "nothing is left to encode while playing"
+    with pytest.raises(ValueError, match="no block to make again"):
+        one.remake(track.block(4))
+
+
+def test_a_net_on_demand_is_on_its_device_only_while_it_is_wanted():
+    net = torch.nn.Linear(3, 3)
+    weight, kept = net.weight, net.weight.detach().clone()
+    demand = OnDemand(net)
+    waiting = net.weight.data_ptr()
+    with demand:
+        assert net.weight is weight and torch.equal(weight, kept)
+    assert net.weight.data_ptr() == waiting and torch.equal(weight, kept)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no compiler here"), torch.OutOfMemoryError("full")])
+def test_where_a_model_cannot_be_made_fast_it_plays_as_it_is(monkeypatch, caplog, error):
+    """On a pretended GPU."""
+    plain, told = tiny_model(), []
+
+    def fails(self, progress=None):
+        raise error
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(world, "resolve", lambda _: SimpleNamespace(config=plain.config))
+    monkeypatch.setattr(world, "_load", lambda *_, **__: tiny_model())
+    monkeypatch.setattr(world.WorldModel, "warm_up", fails)
+    if isinstance(error, torch.OutOfMemoryError):
+        with pytest.raises(torch.OutOfMemoryError):
+            world.load_world_model("universal", device="cuda")
+        return
+    model = world.load_world_model("universal", device="cuda", progress=lambda *args: told.append(args))
+    assert "MGDEMO_OPTIMIZE" in caplog.text and "no compiler here" in caplog.text
+    track = bench_actions("universal", 21, seed=1)
+    assert worst(play(model.start(tiny_image(), 4), track), play(plain.start(tiny_image(), 4), track)) == 0
