@@ -12,9 +12,11 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from mgdemo import cli
-from mgdemo.actions import ActionTrack
-from mgdemo.checkpoints import resolve, start_images
+from mgdemo.actions import MODES, ActionTrack
+from mgdemo.checkpoints import PARTS, catalogue, resolve, start_images
 from mgdemo.config import CheckpointConfig, FilesConfig, ImageEncoderConfig, VAEConfig, from_reference
+from mgdemo.picture import open_picture
+from mgdemo.scenario import load_scenario, scenario_yaml
 from mgdemo.video.record import read_frames
 from mgdemo.world import load_world_model
 
@@ -36,6 +38,51 @@ def test_generate_plays_the_embedded_world(tmp_path):
     start = np.asarray(Image.open(image).convert("RGB"), np.float32)
     assert np.abs(films[0][0] - start).mean() < 8, "a play begins at its start image"
     assert np.abs(films[0][-1].astype(np.float32) - films[0][0]).mean() > 1, "and moves on from there"
+
+
+def difference(frame, other) -> float:
+    """Mean absolute difference of two pictures of the same size, in levels."""
+    return float(np.abs(np.asarray(frame, np.float32) - np.asarray(other, np.float32)).mean())
+
+
+def test_the_worlds_in_the_box_are_one_a_mode_and_small():
+    embedded = [entry for entry in catalogue() if entry.embedded]
+    assert [entry.mode for entry in embedded] == list(MODES) and all(entry.available for entry in embedded)
+    assert [entry.name for entry in catalogue()[:3]] == [entry.name for entry in embedded], "they come first"
+    assert len({entry.title for entry in embedded}) == len({entry.config.note for entry in embedded}) == 3
+    files = {getattr(resolve(entry.name), part).resolve() for entry in embedded for part in PARTS}
+    assert sum(file.stat().st_size for file in files) <= 25_000_000
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_embedded_world_plays_from_each_of_its_start_images(mode):
+    model = load_world_model(f"{mode}-tiny", device="cpu")
+    key = MODES[mode].control("W").name
+    starts = start_images(f"{mode}-tiny")
+    assert len(starts) >= 8
+    for path in starts:
+        picture = open_picture(path)
+        world = model.start(picture, seed=1)
+        frames = world.step(ActionTrack.hold(mode, [key], frames=world.frames_next))
+        assert difference(frames[0], picture) < 10, f"{path.name} is not what the play begins with"
+        assert difference(frames[-1], frames[0]) > 2, f"from {path.name} it does not move"
+        assert abs(frames[-1].mean() - np.mean(picture)) < 30, f"from {path.name} it goes dark or burns out"
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_scenario_is_replayed_in_the_embedded_world_of_its_mode(mode, tmp_path):
+    start = start_images(f"{mode}-tiny")[1]
+    track = ActionTrack.hold(mode, ["D"], frames=21)
+    scenario = tmp_path / "short.yaml"
+    scenario.write_text(scenario_yaml(track, title="Short", image=f"embedded:{start.stem}", seed=4))
+    arguments = f"replay {scenario} --output-folder {tmp_path} --checkpoint embedded"
+    assert cli.main(arguments.split()) == 0
+    frames = list(read_frames(tmp_path / "demo.mp4"))
+    assert len(frames) == 21
+    assert difference(frames[0], open_picture(start)) < 10 and difference(frames[-1], frames[0]) > 2
+    again = load_scenario(tmp_path / "demo.yaml")
+    assert (again.mode, again.image, again.seed) == (mode, f"embedded:{start.stem}", 4)
+    assert again.track == track
 
 
 def golden_config(mode: str) -> CheckpointConfig:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mgdemo.actions import MODES, ActionTrack, bench_actions
+from mgdemo.checkpoints import start_images
 from mgdemo.scenario import (
     MAX_BYTES,
     SCENARIOS,
@@ -295,6 +296,9 @@ def test_the_library_is_sound(path: Path):
     assert 10 * 25 <= len(scenario.track) <= 25 * 25
     assert path.read_text().startswith("# yaml-language-server: $schema=../schema.json\n")
     assert parse_scenario(scenario_yaml(scenario.track, title=scenario.title)).track == scenario.track
+    shipped = [f"embedded:{image.stem}" for image in start_images(scenario.mode)]
+    walk = scenario.seed is not None and bench_actions(scenario.mode, len(scenario.track), scenario.seed)
+    assert scenario.image in shipped or scenario.track == walk, "only a walk of the reference starts anywhere"
 
 
 def test_the_library_has_at_least_five_scenarios_a_mode_and_leaves_broken_ones_out(tmp_path, caplog):

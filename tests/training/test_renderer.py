@@ -1,16 +1,21 @@
 """The procedural world: the same on every run, moved by the keys the right way, with solid things in it."""
 
+import json
 import math
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from benchmarks.controllability import free
 from benchmarks.plays import Starts
 from mgdemo.actions import MODES
+from mgdemo.checkpoints import ORDER, start_images
 from training.motion import CLEARANCE, PITCH_LIMIT, integrate, sample_actions, sample_start, sample_worlds
 from training.places import CELL, is_held_out, make_world, objects_at
 from training.renderer import render, render_frames
+from training.themes import THEMES
 
 
 def drive(world, start, keys=(0, 0, 0, 0), mouse=(0.0, 0.0), frames=11):
@@ -137,6 +142,21 @@ def test_held_out_places_are_never_trained_on():
     assert is_held_out(sample_worlds(2000, generator, held_out=True).seed).all()
     with pytest.raises(ValueError, match="meadow"):
         sample_worlds(1, generator, themes=("moon",))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_start_images_that_ship_are_of_places_never_trained_on(mode):
+    paths = start_images(f"{mode}-tiny")
+    rows = json.loads(paths[0].with_name(ORDER).read_text())
+    assert [row["image"] for row in rows] == [path.name for path in paths] and len(rows) >= 8
+    seeds = torch.tensor([row["seed"] for row in rows])
+    assert is_held_out(seeds).all() and len(seeds.unique()) == len(rows)
+    themes = [theme.name for theme in THEMES[mode]]
+    assert {row["theme"] for row in rows} == set(themes)
+    world = make_world(seeds[:1], torch.tensor([themes.index(rows[0]["theme"])]), mode)
+    shipped = np.asarray(Image.open(paths[0]).convert("RGB"), np.float32)
+    drawn = render(world, torch.tensor([[rows[0]["pose"]]]), *shipped.shape[:2])[0, 0].permute(1, 2, 0)
+    assert np.abs(drawn.numpy() - shipped).mean() < 1, "it is not of the place that is written beside it"
 
 
 def test_sampled_actions_hold_controls_and_mostly_change_with_the_blocks():

@@ -7,7 +7,7 @@ from mgdemo.ui.choices import Shelf
 
 HEIGHT, WIDTH = 48, 64  # of the stub's pictures
 REAL = Shelf(checkpoints.catalogue, checkpoints.start_images, scenario.library, checkpoints.opening_loop)
-EMBEDDED = [entry.name for entry in checkpoints.catalogue() if entry.name == "universal-tiny"]
+EMBEDDED = [entry for entry in checkpoints.catalogue() if entry.embedded]
 
 
 class Player:

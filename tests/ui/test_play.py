@@ -4,6 +4,7 @@ from page_player import EMBEDDED, HEIGHT, REAL, WIDTH
 from PIL import Image
 from playwright.sync_api import expect
 
+from mgdemo.actions import MODES
 from mgdemo.scenario import load_scenario
 
 
@@ -12,14 +13,23 @@ def address(serve):
     return serve(plays=1)
 
 
+@pytest.fixture(scope="module")
+def real_address(serve):
+    return serve(REAL)
+
+
 def frames_of(path):
     with av.open(str(path)) as film:
         return [frame.to_ndarray(format="rgb24") for frame in film.decode(video=0)]
 
 
-@pytest.mark.parametrize("world", ["stub", *EMBEDDED])
-def test_a_play_from_start_to_film(world, serve, address, visit, tmp_path):
-    player = visit(address if world == "stub" else serve(REAL))
+@pytest.mark.parametrize("world", ["stub", *(entry.mode for entry in EMBEDDED)])
+def test_a_play_from_start_to_film(world, request, visit, tmp_path):
+    player = visit(request.getfixturevalue("address" if world == "stub" else "real_address"))
+    mode = MODES["universal" if world == "stub" else world]
+    control = mode.control("W")
+    player.panel.get_by_text(mode.title, exact=True).click()
+    expect(player.pad(control.name)).to_be_visible()
     player.start()
     player.expect("playing", 60_000)
     player.wait_for_frame(10)
@@ -27,15 +37,15 @@ def test_a_play_from_start_to_film(world, serve, address, visit, tmp_path):
     level = player.pixels()[0]
 
     player.page.keyboard.down("w")
-    player.expect_lit("forward", "held")
-    player.expect_lit("forward", "used")
+    player.expect_lit(control.name, "held")
+    player.expect_lit(control.name, "used")
     player.wait_for_frame(player.frame + 12)
     assert player.root.locator("canvas").screenshot() != before
     if world == "stub":
         assert player.pixels()[0] == pytest.approx(level + 10, abs=3)  # the stub paints the pressed key
     player.page.keyboard.up("w")
-    player.expect_lit("forward", "held", False)
-    player.expect_lit("forward", "used", False)
+    player.expect_lit(control.name, "held", False)
+    player.expect_lit(control.name, "used", False)
 
     player.stop()
     expect(player.films).to_be_visible()
@@ -45,12 +55,12 @@ def test_a_play_from_start_to_film(world, serve, address, visit, tmp_path):
     scenario = load_scenario(player.save("Save scenario", tmp_path))
     assert len(plain) == len(drawn) == len(scenario.track) > 24
     assert any((a != b).any() for a, b in zip(plain, drawn, strict=True))
-    forward = scenario.track.keyboard[:, 0]
-    assert 0 < forward.sum() < len(forward)
-    assert scenario.image and scenario.seed == 0
+    pressed = scenario.track.keyboard[:, control.keyboard]
+    assert 0 < pressed.sum() < len(pressed)
+    assert (scenario.mode, scenario.seed) == (mode.name, 0) and scenario.image.startswith("embedded:")
     if world == "stub":
         levels = [float(frame[HEIGHT // 2, WIDTH // 4, 0]) for frame in plain]
-        assert levels == pytest.approx([level + 10 * pressed for pressed in forward], abs=4)
+        assert levels == pytest.approx([level + 10 * held for held in pressed], abs=4)
 
 
 def test_combinations_pads_and_lost_key_ups(address, visit):
