@@ -8,6 +8,7 @@ patches. The large one's level shows what is held, the small one's steps by one 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from types import SimpleNamespace
@@ -74,6 +75,9 @@ class World:
         time.sleep(max(0.0, self.model.seconds - painted))
         self.timings = {"dit": 1e3 * (time.perf_counter() - begin), "vae": 0.0}
         return frames
+
+    def stream(self, actions: ActionTrack) -> Iterator[np.ndarray]:
+        yield self.step(actions)
 
     def remake(self, actions: ActionTrack) -> np.ndarray:
         self.block -= 1

@@ -88,6 +88,20 @@ def test_any_whole_number_is_a_seed():
     assert len(set(draws.values())) == len(seeds)
 
 
+def test_a_block_comes_latent_frame_by_latent_frame(tiny, mode):
+    track = bench_actions(mode, 21, seed=1)
+    whole = play(tiny(mode).start(tiny_image(), seed=5), track)
+    world, pieces = tiny(mode).start(tiny_image(), seed=5), []
+    for block in range(2):
+        stream = world.stream(track.block(block))
+        pieces.append(list(stream))
+    assert [[len(piece) for piece in pieces[block]] for block in range(2)] == [[1, 4, 4], [4, 4, 4]]
+    assert equal([np.concatenate(block) for block in pieces], whole)
+    assert world.timings["dit"] > 0 and world.timings["vae"] > 0
+    with pytest.raises(ValueError, match="Block 2 takes"):
+        world.stream(track.block(0))  # at once, not when the first piece is taken
+
+
 def test_a_world_draws_each_block_and_step_once(tiny):
     model, drawn = tiny("universal"), []
 

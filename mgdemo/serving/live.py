@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from mgdemo.serving.sessions import Session
 
 HELLO_SECONDS = 10
+THUMBNAIL_SECONDS = 5  # that a thumbnail is waited for: it comes with its block's last frame
 GONE = 1006  # the code for a line that ended by itself; never sent
 
 
@@ -28,8 +30,13 @@ def live_routes(service: PlayService) -> list[BaseRoute]:
         return JSONResponse(service.health())
 
     async def thumbnail(request) -> Response:
-        session = service.get(request.path_params["token"])
-        picture = session and session.thumbnail(request.path_params["node"])
+        session, node = service.get(request.path_params["token"]), request.path_params["node"]
+        if session is None:
+            return Response(status_code=404)
+        until = time.monotonic() + THUMBNAIL_SECONDS
+        while session.making(node) and time.monotonic() < until:
+            await asyncio.sleep(0.05)
+        picture = session.thumbnail(node)
         if picture is None:
             return Response(status_code=404)
         return Response(picture, media_type="image/jpeg", headers={"Cache-Control": "no-cache"})

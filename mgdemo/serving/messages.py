@@ -118,16 +118,15 @@ class Ready:
 
 @dataclass(frozen=True)
 class Block:
-    """A block is made; its frames follow. keyboard [frames, K] and mouse [frames, 2] or None made it.
+    """A block's first frames are made; all follow. keyboard [frames, K], mouse [frames, 2] or None made it.
 
     It is node `node` of the play's tree, below `parent`. With `splice` it is that node made again, under
     other actions from video frame `splice` on: its frames take the place of those sent before; those from
     `splice` on come first, and a player needs no others. `input` is the number of the latest input that it
     obeys.
-    made_ms is the time from the start of the block until its first frame could be sent, late_ms by how much
-    that missed the moment when the visitor's player ran dry (live play; 0 when in time). timings are the
-    stages in ms; "encode" is the previous block's, since this one's frames leave while they are encoded.
-    `thumbnail` is a JPEG of the last frame.
+    late_ms is by how much its first frames missed the moment when the visitor's player ran dry (live play; 0
+    when in time). made_ms is what a block has taken of late, with encoding, and timings are the stages of
+    the one before, in ms, since this one's first frames leave while others are made; 0 and empty at first.
     """
 
     session: str
@@ -143,7 +142,15 @@ class Block:
     made_ms: float
     late_ms: float
     timings: dict[str, float]
-    thumbnail: bytes
+
+
+@dataclass(frozen=True)
+class Thumbnail:
+    """A small JPEG of a node's last frame."""
+
+    session: str
+    node: int
+    picture: bytes
 
 
 @dataclass(frozen=True)
@@ -192,4 +199,4 @@ class Failed:
     text: str
 
 
-Event = Loading | Ready | Block | Frame | Rewinding | Rewound | Finished | Failed
+Event = Loading | Ready | Block | Frame | Thumbnail | Rewinding | Rewound | Finished | Failed

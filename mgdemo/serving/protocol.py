@@ -135,7 +135,7 @@ class StatusMessage(_ServerMessage):
 
 @dataclass(frozen=True)
 class BlockMessage(_ServerMessage):
-    """Announces a block's frames: the actions that made it, the time that took, and its stages, in ms.
+    """Announces a block's frames: the actions that made it, and what blocks have taken of late, in ms.
 
     With `splice` it is a node that was sent before, made again with newer input: other from that video frame
     on, a key frame, with which its frames begin. `seq` is the latest input that it obeys.

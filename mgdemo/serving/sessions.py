@@ -350,6 +350,8 @@ class Session:
                         self._show(event)
             case m.Block():
                 self._block(event)
+            case m.Thumbnail():
+                self._thumbnails[event.node] = event.picture
             case m.Ready():
                 self._format = event
                 self._state, self._text, self._progress = "playing", "", None
@@ -444,7 +446,6 @@ class Session:
         now, again = time.monotonic(), event.splice is not None
         actions = ActionTrack(self._format.mode, event.keyboard, event.mouse)
         self.keeper.block(event.node, event.parent, actions)
-        self._thumbnails[event.node] = event.thumbnail
         self._head, self._nodes[event.node] = event.node, (event.parent, event.block)
         self._blocks, self._splice = event.block + 1, event.splice or 0
         self._made += 0 if again else event.frames
@@ -501,6 +502,10 @@ class Session:
             packet = protocol.frame_packet("jpeg", True, index, event.block, event.node, event.picture)
             self._outbox.frame(packet, key=True)
         self._wake.set()
+
+    def making(self, node: int) -> bool:
+        """Whether a node is announced and its frames are on their way."""
+        return self.outcome is None and node == self._head and node not in self._thumbnails
 
     def thumbnail(self, node: int) -> bytes | None:
         """A small JPEG of a node's last frame; that of the start is the start image."""

@@ -17,9 +17,10 @@ import sys
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -60,7 +61,7 @@ class _Play:
     way_length: int = 0
     input: Input = field(default_factory=Input)
     actions: ActionTrack | None = None  # of the last block
-    encoding: dict[str, float] = field(default_factory=dict)  # the last block's time of that, in ms
+    timings: dict[str, float] = field(default_factory=dict)  # of the last block's stages, in ms
     pace: Pace = field(default_factory=Pace)
 
     @property
@@ -274,11 +275,12 @@ class Worker:
             play.steps -= play.paused
         else:
             play.actions = play.order.track.block(pace.blocks)
-        frames = play.world.step(play.actions)
+        pieces = play.world.stream(play.actions)
+        pieces = chain([next(pieces)], pieces)
         made = time.monotonic()
         play.history.add(play.actions)
-        self._send(play, frames, began, made, late=pace.late(made) if play.live else 0.0)
-        pace.delivered(len(frames), made, time.monotonic())
+        self._send(play, pieces, began, late=pace.late(made) if play.live else 0.0)
+        pace.delivered(len(play.actions), made, time.monotonic())
         if not play.live and pace.blocks == play.order.track.blocks:
             del self._plays[play.order.session]
             self.emit(m.Finished(play.order.session))
@@ -291,22 +293,21 @@ class Worker:
         play.actions = play.history.nodes[play.history.head].actions = ActionTrack.concat([kept, changed])
         frames = play.world.remake(play.actions)
         play.want_key = True  # it does not follow what was encoded last
-        self._send(play, frames, began, time.monotonic(), splice=splice)
+        self._send(play, [frames], began, splice=splice)
 
     def _send(
         self,
         play: _Play,
-        frames: np.ndarray,
+        pieces: Iterable[np.ndarray],
         began: float,
-        made: float,
         *,
         late: float = 0.0,
         splice: int | None = None,
     ) -> None:
-        """Announce the head's block, encode and send its frames."""
-        session, head, play.picture = play.order.session, play.history.head, frames[-1]
-        node = play.history.nodes[head]
-        first = node.frames - len(frames)
+        """Announce the head's block; encode and send its frames, in pieces as they are made."""
+        session, head = play.order.session, play.history.head
+        node, pace = play.history.nodes[head], play.pace
+        first = node.frames - len(node.actions)
         self.emit(
             m.Block(
                 session=session,
@@ -314,36 +315,44 @@ class Worker:
                 parent=node.parent,
                 block=node.block,
                 first_frame=first,
-                frames=len(frames),
+                frames=len(node.actions),
                 splice=splice,
                 keyboard=node.actions.keyboard,
                 mouse=node.actions.mouse,
                 input=play.input.number,
-                made_ms=(made - began) * 1000,
+                made_ms=pace.cost.mean * 1000,
                 late_ms=late * 1000,
-                timings={name: float(ms) for name, ms in play.world.timings.items()} | play.encoding,
-                thumbnail=jpeg(frames[-1], quality=70, width=THUMBNAIL),
+                timings=play.timings,
             )
         )
+        encoding = 0.0
 
-        def encode(start: int, stop: int, shown: bool) -> None:
-            for i in range(start, stop):
-                packet = play.encoder.encode(frames[i], key=play.want_key)
+        def encode(frames: np.ndarray, start: int, shown: bool = True) -> None:
+            nonlocal encoding
+            begin = time.monotonic()
+            for i, frame in enumerate(frames, start):
+                packet = play.encoder.encode(frame, key=play.want_key)
                 play.want_key = False
-                picture = jpeg(frames[i]) if play.jpeg and play.attached and shown else None
-                self.emit(m.Frame(session, head, node.block, first + i, packet, picture))
-                if i == start and shown:
-                    play.pace.first.add(time.monotonic() - began)
+                picture = jpeg(frame) if play.jpeg and play.attached and shown else None
+                self.emit(m.Frame(session, head, node.block, i, packet, picture))
+                if i == (splice or first):
+                    pace.first.add(time.monotonic() - began)
+            encoding += time.monotonic() - begin
 
-        fresh = splice - first if splice else 0
-        encode(fresh, len(frames), shown=True)
+        index = first
+        for frames in pieces:
+            fresh = splice - first if splice else 0
+            encode(frames[fresh:], index + fresh)
+            index += len(frames)
         if fresh:  # for the recording: what the player has shown already, as it would have been
             play.want_key = True
-            encode(0, fresh, shown=False)
+            encode(frames[:fresh], first, shown=False)
             play.want_key = True  # again, the stream does not go on from here
-        now = time.monotonic()
-        play.encoding = {"encode": (now - made) * 1000}
-        play.pace.cost.add(now - began)
+        play.picture = frames[-1]
+        self.emit(m.Thumbnail(session, head, jpeg(play.picture, quality=70, width=THUMBNAIL)))
+        timings = play.world.timings | {"encode": encoding * 1000}
+        play.timings = {name: float(ms) for name, ms in timings.items()}
+        pace.cost.add(time.monotonic() - began)
 
     # Going back
 

@@ -47,6 +47,9 @@ class World:
         return block_frames(self.block)
 
     def step(self, actions):
+        return np.concatenate(list(self.stream(actions)))
+
+    def stream(self, actions):
         assert len(actions) == self.frames_next
         time.sleep({"slow": 0.6}.get(self.model.trouble, 0.02))
         if self.block == 3 and self.model.trouble == "hang":
@@ -60,7 +63,7 @@ class World:
         )
         self.block += 1
         self.timings = {"dit": 15.0, "vae": 5.0}
-        return frames
+        yield from np.split(frames, range(len(frames) % 4, len(frames), 4)[not len(frames) % 4 :])
 
     def remake(self, actions):
         self.block -= 1

@@ -4,6 +4,8 @@ import math
 from types import SimpleNamespace
 
 import pytest
+import stub
+from PIL import Image
 
 from mgdemo.actions import ActionTrack
 from mgdemo.serving import messages as m
@@ -194,3 +196,30 @@ def test_errors_become_sentences():
     assert w.sentence(w.PlayError("Choose another.")) == "Choose another."
     assert "KeyError: 'x'" in w.sentence(KeyError("x"))
     assert "no reason given" in w.sentence(ValueError())
+
+
+def test_frames_leave_while_the_rest_of_their_block_is_made():
+    events, left = [], []
+    worker = w.Worker(Settings(), "cpu", events.append)
+    worker._models["universal"] = stub.Model("universal")
+    item = w._Play(m.Open("a", "universal", Image.new("RGB", (60, 40)), 0, TRACK))
+    worker._start(item)
+    made = item.world.stream
+
+    def stream(actions):
+        for piece in made(actions):
+            left.append(sum(isinstance(event, m.Frame) for event in events))
+            yield piece
+
+    item.world.stream = stream
+    worker._make(item)
+    assert left == [0, 1, 5], "a piece leaves before the next one is made"
+    kinds = [type(event) for event in events]
+    assert kinds == [m.Ready, m.Block, *[m.Frame] * 9, m.Thumbnail]
+    assert [event.frame for event in events[2:-1]] == list(range(9))
+    assert (item.pace.blocks, item.pace.frames) == (1, 9)
+    assert item.pace.first.mean <= item.pace.cost.mean
+    worker._make(item)
+    block = next(event for event in events[len(kinds) :] if isinstance(event, m.Block))
+    assert events[1].made_ms == 0 < block.made_ms, "what is not known yet is 0"
+    assert block.timings.keys() == {"dit", "vae", "encode"}, "those of the block before"
