@@ -86,13 +86,24 @@ class Choices:
     """The controls of the column, laid out in the Gradio context in which this is made.
 
     `image` holds the path of the chosen start image, `own` that of the visitor's upload; either may be None.
+    The `image` to begin with is one that ships, else the first that does.
     """
 
-    def __init__(self, shelf: Shelf, *, live: bool, start: str, after_mode: tuple[gr.Component, ...] = ()):
+    def __init__(
+        self,
+        shelf: Shelf,
+        *,
+        live: bool,
+        start: str,
+        image: str | None = None,
+        after_mode: tuple[gr.Component, ...] = (),
+    ):
         self.shelf, self.live, self.start = shelf, live, start
         first = shelf.first()
         modes = [mode for mode in MODES.values() if shelf.of_mode(mode.name)]
         images = [str(path) for path in shelf.start_images(first.name)]
+        if image not in images:
+            image = images[0] if images else None
         self.mode = gr.Radio(
             [(m.title, m.name) for m in modes], value=first.mode, label="World", elem_classes="modes"
         )
@@ -108,7 +119,7 @@ class Choices:
             show_label=False,
             columns=3,
             allow_preview=False,
-            selected_index=0 if images else None,
+            selected_index=images.index(image) if images else None,
             visible=bool(images),
             object_fit="cover",
             interactive=False,
@@ -121,7 +132,7 @@ class Choices:
             self.seed = gr.Number(0, label="Seed", min_width=90)
         self.link = gr.Button("Copy link", size="sm", elem_classes="link")
         self.own = gr.State(None)
-        self.image = gr.State(images[0] if images else None)
+        self.image = gr.State(image)
         self.first_setup = self.setup(first.name, self.image.value)
 
     def connect(self, screen: gr.HTML) -> None:

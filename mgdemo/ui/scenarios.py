@@ -50,7 +50,8 @@ def scenarios_tab(service: PlayService, shelf: Shelf, desk: Desk) -> Scenes:
             stage = gr.Column()
         with gr.Column(scale=3, min_width=300):
             films = run.Films(desk)
-            choices = Choices(shelf, live=False, start="Run", after_mode=(name, upload))
+            image = shelf.wanted(first) if first else None
+            choices = Choices(shelf, live=False, start="Run", image=image, after_mode=(name, upload))
     with stage:
         screen = player(choices.first_setup, "scenarios")
         words = gr.HTML(_words(first), apply_default_css=False, elem_classes="scenario")

@@ -11,13 +11,14 @@ from mgdemo.actions import MODES
 from mgdemo.ui.choices import Choices
 
 
-def choices(published_is_here=False):
+def choices(published_is_here=False, **more):
     entries = [
         dataclasses.replace(entry, available=entry.embedded or published_is_here)
         for entry in REAL.catalogue()
     ]
     with gr.Blocks():
-        return Choices(dataclasses.replace(REAL, catalogue=lambda: entries), live=True, start="Start")
+        shelf = dataclasses.replace(REAL, catalogue=lambda: entries)
+        return Choices(shelf, live=True, start="Start", **more)
 
 
 @pytest.fixture
@@ -41,6 +42,14 @@ def test_an_embedded_world_says_what_becomes_of_a_strange_picture_and_offers_the
     assert REAL.entry(mode).title in said.value
     assert not hint(here, mode, photo).visible
     assert not hint(here, f"{mode}-tiny", None).visible, "it begins with an image of its own"
+
+
+def test_the_image_to_begin_with_is_chosen_from_the_first_moment_on():
+    shipped = [str(path) for path in REAL.start_images(f"{next(iter(MODES))}-tiny")]
+    for image, index in ((shipped[2], 2), (None, 0), ("elsewhere.png", 0)):
+        column = choices(image=image)
+        assert (column.image.value, column.gallery.selected_index) == (shipped[index], index)
+        assert column.first_setup == column.setup(column.checkpoint.value, shipped[index])
 
 
 @pytest.mark.parametrize("mode", MODES)

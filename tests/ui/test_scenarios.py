@@ -19,6 +19,11 @@ def address(serve):
 def test_a_scenario_from_the_library_to_its_films(world, serve, address, visit, tmp_path):
     title, frames = ("There and round", 105) if world == "stub" else ("Circling a place", 309)
     scenarios = visit(address if world == "stub" else serve(REAL), "scenarios")
+    if world != "stub":  # the first scenario's own start image is chosen with it
+        wanted = REAL.wanted(REAL.scenarios()["universal"][0])
+        number = [str(path) for path in REAL.start_images(world)].index(wanted) + 1
+        chosen = scenarios.panel.locator(".thumbnail-item.selected")
+        expect(chosen).to_have_attribute("aria-label", re.compile(f"Thumbnail {number} of"))
     scenarios.choose("Scenario", title)
     expect(scenarios.panel.get_by_role("heading", name=title)).to_be_visible()
     scenarios.start()
