@@ -2,14 +2,14 @@
 
     python -m benchmarks.gpu --json gpu.json
     python -m benchmarks.gpu --json gpu.json --append --modes universal+fp8 --parts speed precision endurance
-    python -m benchmarks.gpu --json gpu.json --append --modes universal+low_vram --fraction 11.5 --parts speed
+    python -m benchmarks.gpu --json gpu.json --append --modes universal+low-vram --fraction 11.5 --parts speed
     python -m benchmarks.gpu --modes universal-tiny --device cpu --blocks 12
 
-A mode is a checkpoint of the catalogue, by default the three published ones; after a + stands what is not as
-usual: +plain (nothing optimised), or options of `mgdemo.model.optimize`: +fp8, +low_vram, +no_compile,
-+no_graphs. Several modes get a process each. The weights are random, which speed does not mind; --load takes
-the checkpoint's own. Without --parts, the first mode has environment, speed, sessions and roofline, the
-others speed and roofline. The file is written after each part; with --append, what it holds stays.
+A mode is a checkpoint of the catalogue, by default the three published ones; after a + stands how it is
+optimised, in the words of `Optimization.of`: +fp8, +low-vram, +no-compile,no-graphs, +none. Several modes get
+a process each. The weights are random, which speed does not mind; --load takes the checkpoint's own. Without
+--parts, the first mode has environment, speed, sessions and roofline, the others speed and roofline. The file
+is written after each part; with --append, what it holds stays.
 
 - environment: the machine, and the rate of a copy on the device (bytes read plus written).
 - speed: seconds until the process is ready (Python and device, optimising, warming up; not the weights), ms
@@ -20,7 +20,7 @@ others speed and roofline. The file is written after each part; with --append, w
   with 95 % of the blocks ready less than 40 ms late.
 - endurance: the first 100 blocks of a long play against the last 100.
 - precision: error of latents and frames against the same weights in float32, the worst of 8 blocks. Each
-  block begins with the caches of the float32 play, so errors don't add up. `plain` is not optimised.
+  block begins with the caches of the float32 play, so errors don't add up. "plain" is not optimised.
 - roofline: the least that operations and bytes allow; see benchmarks/roofline.py.
 - profile (by --profile FILE): what runs in a block, written as text.
 """
@@ -56,7 +56,7 @@ from benchmarks import roofline
 from benchmarks.roofline import Clock
 from mgdemo.actions import ActionTrack, bench_actions, block_frames, frames_in_blocks
 from mgdemo.checkpoints import config_named
-from mgdemo.config import CheckpointConfig
+from mgdemo.config import CheckpointConfig, Optimization
 from mgdemo.model.image_encoder import ImageEncoder
 from mgdemo.model.transformer import Transformer
 from mgdemo.model.vae import VAE
@@ -243,7 +243,8 @@ class Bench:
 
     def __init__(self, name: str, args: argparse.Namespace, report: dict):
         self.name, self.args, self.report = name, args, report
-        checkpoint, *self.switches = name.split("+")
+        checkpoint, _, words = name.partition("+")
+        self.optimization = Optimization.of(words)
         self.config, self.device = config_named(checkpoint), torch.device(args.device)
         self.dtype = torch.bfloat16 if self.device.type == "cuda" else torch.float32
         torch.empty(1, device=self.device)
@@ -251,7 +252,7 @@ class Bench:
 
     def bare_model(self) -> WorldModel:
         if self.args.load:
-            return load_world_model(self.config.name, device=self.args.device)
+            return load_world_model(self.config.name, device=self.args.device, optimization="none")
         return random_model(self.config, self.device, self.dtype)
 
     @cached_property
@@ -261,15 +262,11 @@ class Bench:
             torch.cuda.reset_peak_memory_stats()
         model, times = self.bare_model(), [0.0, 0.0]
         self.startup["weights_gb"] = held(self.device)
-        if "plain" not in self.switches:
-            from mgdemo.model.optimize import Optimization
-
-            options = {switch.removeprefix("no_"): switch[:3] != "no_" for switch in self.switches}
-            for i, step in enumerate((lambda: model.optimize(Optimization(**options)), model.warm_up)):
-                begin = time.perf_counter()
-                step()
-                synchronize(self.device)
-                times[i] = time.perf_counter() - begin
+        for i, step in enumerate((lambda: model.optimize(self.optimization), model.warm_up)):
+            begin = time.perf_counter()
+            step()
+            synchronize(self.device)
+            times[i] = time.perf_counter() - begin
         self.startup |= {"optimize_s": times[0], "warm_up_s": times[1]}
         self.startup["ready_s"] = self.startup["process_s"] + sum(times)
         return model

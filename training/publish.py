@@ -9,7 +9,6 @@ publish all.
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -20,7 +19,7 @@ from mgdemo.actions import MODES
 from mgdemo.config import CONFIGS, CheckpointConfig, FilesConfig, VAEConfig
 from training import command, renderer
 from training.dit import SAMPLING, tiny_config
-from training.vae import HEIGHT, WIDTH
+from training.vae import HEIGHT, WIDTH, config_of
 
 TITLES = {
     "universal": "Small places (embedded)",
@@ -49,13 +48,15 @@ def differing(value: dict, default: dict) -> dict:
 
 
 def configuration(
-    vae: dict, mode: str = "universal", noise_scale: float = SAMPLING.noise_scale
+    vae: VAEConfig, mode: str = "universal", noise_scale: float = SAMPLING.noise_scale
 ) -> CheckpointConfig:
-    """The checkpoint's, around a VAE's as stage 1 wrote it."""
+    """The checkpoint's, around its VAE's."""
     transformer, image_encoder = tiny_config(MODES[mode])
-    config = VAEConfig(**vae)
-    config.latent_mean = [round(x, 6) for x in config.latent_mean]
-    config.latent_std = [round(x, 6) for x in config.latent_std]
+    config = replace(
+        vae,
+        latent_mean=[round(x, 6) for x in vae.latent_mean],
+        latent_std=[round(x, 6) for x in vae.latent_std],
+    )
     return CheckpointConfig(
         name=f"{mode}-tiny",
         title=TITLES[mode],
@@ -85,11 +86,13 @@ def publish(
     noise_scale: float = SAMPLING.noise_scale,
 ) -> None:
     """Copy the weights of stages 1 and 3 or 4 into the program at `root`, with all they need."""
-    config = configuration(json.loads((vae / "vae.json").read_text())["config"], mode, noise_scale)
+    config = configuration(config_of(vae), mode, noise_scale)
     folder = root / config.files.folder
     for home in (folder, folder.parent / VAE_HOME):
         home.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(vae / "vae.safetensors", folder / config.files.vae)
+    home = folder / config.files.vae
+    if not (home.exists() and home.samefile(vae / "vae.safetensors")):
+        shutil.copyfile(vae / "vae.safetensors", home)
     for name in (config.files.transformer, config.files.image_encoder):
         shutil.copyfile(dit / name, folder / name)
     text = yaml.safe_dump(

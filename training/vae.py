@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from mgdemo.actions import MODES
-from mgdemo.config import VAEConfig
+from mgdemo.config import CONFIGS, VAEConfig, load_config
 from mgdemo.model.vae import VAE
 from mgdemo.world import channels_last
 from training import best_device, clips, command
@@ -178,9 +178,17 @@ def save(vae: VAE, figures: dict[str, float], folder: Path) -> None:
     (folder / "vae.json").write_text(json.dumps({"config": asdict(vae.config), "figures": figures}, indent=1))
 
 
+def config_of(folder: Path) -> VAEConfig:
+    """That of the weights in a folder: what `save` wrote, or else the published ones."""
+    described = folder / "vae.json"
+    if described.exists():
+        return VAEConfig(**json.loads(described.read_text())["config"])
+    return load_config(CONFIGS / "universal-tiny.yaml").vae
+
+
 def load(folder: Path, device: str) -> VAE:
-    """What `save` wrote, as fp32 weights that no longer learn."""
-    vae = VAE(VAEConfig(**json.loads((folder / "vae.json").read_text())["config"]))
+    """Trained weights as fp32, that no longer learn."""
+    vae = VAE(config_of(folder))
     vae.load_state_dict(load_file(folder / "vae.safetensors"))
     return vae.to(device).eval().requires_grad_(False)
 

@@ -133,33 +133,33 @@ def test_a_part_that_fails_is_written_down_and_stops_no_other(tiny, tmp_path, mo
 
     monkeypatch.setattr(gpu.Bench, "sessions", fail)
     file = tmp_path / "gpu.json"
-    options = command("--json", str(file), "--modes", "universal-tiny+plain", "--blocks-long", "2")
+    options = command("--json", str(file), "--modes", "universal-tiny+none", "--blocks-long", "2")
     assert gpu.main([*options, "--parts", "endurance", "sessions"]) == 1
-    run = json.loads(file.read_text())["runs"]["universal-tiny+plain"]
+    run = json.loads(file.read_text())["runs"]["universal-tiny+none"]
     assert run["sessions"] == {"error": "RuntimeError: CUDA out of memory"}
     assert run["endurance"]["blocks"] == 2
     # A later command with --append keeps what the file holds, one without begins anew.
     assert gpu.main([*options, "--parts", "environment", "--append"]) == 0
-    assert set(json.loads(file.read_text())["runs"]["universal-tiny+plain"]) == {"sessions", "endurance"}
+    assert set(json.loads(file.read_text())["runs"]["universal-tiny+none"]) == {"sessions", "endurance"}
     assert gpu.main([*options, "--parts", "environment"]) == 0
     assert json.loads(file.read_text())["runs"] == {}
 
 
 def test_precision_sees_what_bfloat16_loses(tiny):
-    bench = gpu.Bench("universal-tiny+plain", gpu.parse(command()), {"runs": {}})
+    bench = gpu.Bench("universal-tiny+none", gpu.parse(command()), {"runs": {}})
     bench.dtype = torch.bfloat16
     worst = {(row["model"], row["against"]): row for row in bench.precision()["worst"]}
     against = worst["plain", "float32"]
     assert 1e-4 < against["relative_error"] < 0.1 and 20 < against["psnr_db"] < 80
-    assert worst["universal-tiny+plain", "plain"]["relative_error"] == 0
+    assert worst["universal-tiny+none", "plain"]["relative_error"] == 0
 
 
 def test_several_modes_have_processes_of_their_own_and_one_file(tmp_path):
     file = tmp_path / "gpu.json"
-    modes = ["--modes", "universal-tiny+plain", "templerun-tiny+plain", "--parts", "roofline"]
+    modes = ["--modes", "universal-tiny+none", "templerun-tiny+none", "--parts", "roofline"]
     program = [sys.executable, "-m", "benchmarks.gpu", *command(*modes, "--json", str(file))]
     subprocess.run(program, check=True, capture_output=True)
     written = json.loads(file.read_text())
-    assert set(written["runs"]) == {"universal-tiny+plain", "templerun-tiny+plain"}
+    assert set(written["runs"]) == {"universal-tiny+none", "templerun-tiny+none"}
     measured = {row["product"] for run in written["runs"].values() for row in run["roofline"]["products"]}
     assert set(written["ceilings"]) == measured

@@ -317,4 +317,5 @@ def test_what_is_published_can_be_played(mode, tmp_path):
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*-tiny.yaml")), ids=lambda path: path.stem)
 def test_the_shipped_configurations_are_what_training_publishes(path):
     shipped = load_config(path)
-    assert publish.configuration(asdict(shipped.vae), shipped.mode, shipped.sampling.noise_scale) == shipped
+    assert publish.configuration(shipped.vae, shipped.mode, shipped.sampling.noise_scale) == shipped
+    assert vae.config_of(latents.PUBLISHED) == shipped.vae, "what ships can be trained on"
