@@ -120,8 +120,9 @@ class Play:
         return self.world.step_latents(torch.tensor(actions.keyboard), mouse)
 
     def video(self, latents: Tensor) -> Tensor:
-        """[1, 3, T, H, W], decoded latent frame by latent frame as in play."""
-        return torch.cat([self.world.decode(part).float() for part in latents.split(1, dim=2)], dim=2)
+        """[1, 3, T, H, W], decoded in pieces as in play."""
+        pieces = latents.split((1, latents.shape[2] - 1), dim=2)
+        return torch.cat([self.world.decode(part).float() for part in pieces], dim=2)
 
     def steady(self) -> Play:
         """Itself, when every block costs the same."""
