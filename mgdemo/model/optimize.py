@@ -125,7 +125,7 @@ def compile_blocks(transformer: Transformer) -> None:
     """Block by block: one program serves all of a kind, so that it takes seconds and not minutes."""
     torch._dynamo.config.recompile_limit = max(64, torch._dynamo.config.recompile_limit)
     for block in transformer.blocks:
-        block.forward = torch.compile(block.forward, dynamic=False)
+        block.compile(dynamic=False)
         block.remember = torch.compile(block.remember, dynamic=False)
 
 
@@ -217,7 +217,9 @@ class Program:
                 function()
         now.wait_stream(side)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=pool), sdpa_kernel(BACKENDS, set_priority=True):
+        # Other threads may play other worlds meanwhile.
+        capture = torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local")
+        with capture, sdpa_kernel(BACKENDS, set_priority=True):
             value = function()
 
         def replay() -> Tensor | None:
@@ -327,7 +329,7 @@ class Decoding:
             self.programs[latents.shape] = given, program
         given, program = self.programs[latents.shape]
         given.copy_(latents)
-        return program.run()
+        return program.run().clone()
 
 
 def leaves(value: Any) -> Iterator[Tensor]:

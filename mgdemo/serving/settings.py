@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
+from mgdemo.config import ConfigError, Optimization
+
 
 class SettingsError(ValueError):
     """A setting that cannot be used; the message names the variable and the cure."""
@@ -15,7 +17,7 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True)
 class Settings:
-    """Raises SettingsError for numbers below their minimum (0, or what `_at_least` says)."""
+    """Raises SettingsError for numbers below their minimum (0, or "min"), and for unknown optimizations."""
 
     plays: int = field(default=1, metadata={"min": 1})  # at once, over all devices
     queue: int = 20  # visitors that may wait in line
@@ -41,6 +43,15 @@ class Settings:
             value, least = getattr(self, item.name), item.metadata.get("min", 0)
             if isinstance(value, int | float) and not value >= least:
                 raise SettingsError(f"{_variable(item.name)} is {value}: give a number from {least} on.")
+        try:
+            Optimization.of(self.optimize)
+        except ConfigError as error:
+            raise SettingsError(f"{_variable('optimize')}: {error}") from None
+
+    @property
+    def remakes(self) -> bool:
+        """Whether worlds can make blocks again, and are to."""
+        return self.remake and not Optimization.of(self.optimize).low_vram
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] = os.environ) -> Settings:

@@ -180,7 +180,7 @@ class Worker:
         start = math.inf
         for play in reversed(live):
             start = play.pace.start(play.world.frames_next, start)
-        for play in live if self.settings.remake else ():
+        for play in live if self.settings.remakes else ():
             if now + play.pace.cost.high <= start and (splice := play.splice(now)) is not None:
                 return play, partial(self._remake, splice=splice), now
         patient = [play for play in plays if not play.live]

@@ -123,6 +123,15 @@ def test_a_wrong_switch_is_named():
         Settings.from_env({"MGDEMO_REMAKE": "maybe"})
 
 
+def test_what_makes_a_gpu_fast_is_chosen_by_words():
+    settings = Settings.from_env({"MGDEMO_OPTIMIZE": "fp8,no-compile"})
+    assert settings.optimize == "fp8,no-compile" and settings.remakes
+    assert not Settings(remake=False).remakes
+    assert not Settings(optimize="low-vram").remakes, "then worlds keep nothing to go back to"
+    with pytest.raises(SettingsError, match='MGDEMO_OPTIMIZE: "fast" is no optimization; there are fuse, '):
+        Settings.from_env({"MGDEMO_OPTIMIZE": "fast"})
+
+
 @pytest.mark.parametrize(
     "variables",
     [{"MGDEMO_PLAYS": "two"}, {"MGDEMO_PLAYS": "0"}, {"MGDEMO_QUEUE": "-1"}, {"MGDEMO_IDLE_SECONDS": "nan"}],

@@ -151,8 +151,9 @@ def test_the_first_block_has_a_shorter_first_latent_frame(worker):
     assert (remaking(worker, 9.0), remaking(worker, 9.6)) == (1, 1 + 4)
 
 
-def test_making_again_can_be_switched_off():
-    worker = w.Worker(Settings(remake=False), "cpu", lambda event: None)
+@pytest.mark.parametrize("settings", [{"remake": False}, {"optimize": "low-vram"}])
+def test_making_again_can_be_switched_off(settings):
+    worker = w.Worker(Settings(**settings), "cpu", lambda event: None)
     playing(worker).input.set(("KeyW",), (0, 0), 1)
     assert following(worker, 9.4) == ("live", pytest.approx(10 - MARGIN - 0.1))
 
