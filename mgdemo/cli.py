@@ -102,20 +102,19 @@ def _parser() -> argparse.ArgumentParser:
             "--device", default="auto", help="cpu, cuda, cuda:1 … (default: a GPU if there is one)"
         )
 
+    parity = command(_parity, "compare the model with golden files of the reference")
+    for made in (generate, replay, play, parity):
         made.add_argument(
-            "--optimize",
+            "--optimization",
             metavar="WORDS",
             default="",
             help='change what makes a GPU fast, as in "fp8,no-compile": fuse, compile, graphs, fp8, low-vram',
         )
 
-    parity = command(_parity, "compare the model with golden files of the reference")
     parity.add_argument("folder", type=Path, metavar="DIR")
     parity.add_argument("--device", default="cpu")
     parity.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
-    parity.add_argument(
-        "--optimize", metavar="WORDS", nargs="?", const="", help="check optimised plays, as in generate"
-    )
+    parity.add_argument("--optimize", action="store_true", help="check the plays of an optimised model")
     parity.add_argument("--json", type=Path, metavar="FILE", help="write the rows to this file too")
 
     check = command(_check, "say what weight files are, and what is wrong with them")
@@ -267,7 +266,7 @@ def _finish(args, located, image, actions, seed, title, image_name, told) -> Non
     model = load_world_model(
         located,
         device=args.device,
-        optimization=args.optimize,
+        optimization=args.optimization,
         progress=lambda share, text: _status(f"{share:4.0%} {text}"),
     )
     seed = args.seed if args.seed is not None else seed or 0
@@ -332,11 +331,12 @@ def _parity(args: argparse.Namespace) -> int:
 
     python -m mgdemo parity tests/goldens
     python -m mgdemo parity tests/goldens --device cuda --dtype bfloat16
-    python -m mgdemo parity --optimize no-compile tests/goldens
+    python -m mgdemo parity --optimize tests/goldens
     """
     from mgdemo.parity import main as parity
 
-    options = {"device": args.device, "dtype": args.dtype, "optimize": args.optimize}
+    optimization = args.optimization if args.optimize or args.optimization else None
+    options = {"device": args.device, "dtype": args.dtype, "optimization": optimization}
     return parity(args.folder, **options, json_file=args.json)
 
 

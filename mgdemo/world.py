@@ -74,7 +74,7 @@ class Condition:
 
     def block(self, start: int, frames: int) -> Tensor:
         """Condition [1, 20, frames, h, w] of latent frames from `start`: mask (1 = given), then latents."""
-        if self._last is not None and start >= self.steady:
+        if self._last is not None and start >= self.steady and frames == self._last.shape[2]:
             return self._last
         end = self.steady + 1
         stride = max(frames, -(-(end - frames) // SPREAD))
@@ -346,8 +346,8 @@ def load_world_model(
         raise CheckpointError(f"There is no NVIDIA GPU that PyTorch can use for device {device}; give cpu.")
     if not device.startswith("cuda"):
         return _load(located, device, progress)
+    model = _load(located, device, progress, until=READ)
     try:
-        model = _load(located, device, progress, until=READ)
         model.optimize(optimization)
         model.warm_up(progress and (lambda share, text: progress(READ + (1 - READ) * share, text)))
         return model
@@ -355,11 +355,12 @@ def load_world_model(
         raise
     except RuntimeError:
         log.warning(
-            "%s cannot be made fast on %s; it plays, slower. MGDEMO_OPTIMIZE says what is tried.",
+            "%s cannot be made fast on %s; it plays, slower. MGDEMO_OPTIMIZATION says what is tried.",
             located.config.name,
             device,
             exc_info=True,
         )
+    del model  # before there are two
     return _load(located, device, progress)
 
 

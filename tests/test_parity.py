@@ -74,7 +74,7 @@ def test_everything_equals_the_reference(tmp_path, capsys):
 
 
 def test_optimised_plays_equal_the_reference(tmp_path):
-    assert parity.main(GOLDENS, optimize="", json_file=tmp_path / "rows.json") == 0
+    assert parity.main(GOLDENS, optimization="", json_file=tmp_path / "rows.json") == 0
     rows = json.loads((tmp_path / "rows.json").read_text())
     plays = {
         name.removesuffix(".safetensors")

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from mgdemo.actions import MODES
 from mgdemo.config import CONFIGS, VAEConfig, load_config
-from mgdemo.model.vae import VAE
+from mgdemo.model.vae import VAE, State
 from mgdemo.world import channels_last
 from training import best_device, clips, command
 from training.optim import Optimiser, Step, train_for
@@ -62,7 +62,7 @@ def reconstruction(made: Tensor, true: Tensor) -> Tensor:
 def vae_loss(vae: VAE, video: Tensor, noise: Tensor, jitter: Tensor) -> Tensor:
     """video [B, 3, T, H, W] in [-1, 1]; jitter [B] is the noise a decoder must bear on its latents."""
     with torch.autocast(video.device.type, torch.bfloat16, enabled=video.is_cuda):
-        mean, log_var = vae.moments(video, {})
+        mean, log_var = vae.moments(video, State())
         log_var = log_var.float().clamp(-12, 4)
         spread = (0.5 * log_var).exp() + jitter.view(-1, 1, 1, 1, 1)
         made = vae.decode_raw(mean + spread * noise)
@@ -98,7 +98,7 @@ class Crops:
 @torch.no_grad()
 def statistics(vae: VAE, pool: Tensor) -> tuple[list[float], list[float]]:
     """Mean and floored standard deviation of each latent channel over a pool of clips [n, T, 3, H, W]."""
-    latents = torch.cat([vae.moments(clips.to_float(c[None]).transpose(1, 2), {})[0] for c in pool])
+    latents = torch.cat([vae.moments(clips.to_float(c[None]).transpose(1, 2), State())[0] for c in pool])
     mean, std = latents.mean((0, 2, 3, 4)), latents.std((0, 2, 3, 4))
     return mean.tolist(), std.clamp(min=STD_FLOOR).tolist()
 

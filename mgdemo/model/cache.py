@@ -39,7 +39,11 @@ class Ring:
             raise ValueError(f"a block of {frames} latent frames does not fit a window of {window}")
         slots = torch.arange(start_frame, start_frame + frames, device=self.k.device) % window
         tokens = torch.arange(self.tokens_per_frame, device=self.k.device)
-        self.slots = (slots[:, None] * self.tokens_per_frame + tokens).flatten()
+        slots = (slots[:, None] * self.tokens_per_frame + tokens).flatten()
+        if self.slots is None or self.slots.shape != slots.shape:
+            self.slots = slots
+        else:
+            self.slots.copy_(slots)  # captured programs know the address
         self.filled = min(start_frame + frames, window) * self.tokens_per_frame
 
     def store(self, k: Tensor, v: Tensor) -> None:
@@ -78,9 +82,11 @@ class Memory:
     """Everything a transformer remembers of one play."""
 
     layers: list[LayerMemory] = field(default_factory=list)
+    position: tuple[int, int] | None = None  # first latent frame and number of the block at hand
 
     def begin_block(self, start_frame: int, frames: int) -> None:
         """Make room for the block that begins at latent frame `start_frame`."""
+        self.position = start_frame, frames
         first: dict[int, Ring] = {}  # rings of one size share their slots
         for ring in self.rings:
             if (twin := first.setdefault(ring.tokens_per_frame, ring)) is ring:
@@ -118,17 +124,6 @@ class Memory:
         return Memory(
             [LayerMemory(ring(x.video), x.cross, ring(x.mouse), ring(x.keyboard)) for x in self.layers]
         )
-
-    def stand_like(self, other: Memory) -> None:
-        """Point at the slots that another memory points at, without changing addresses."""
-        first: dict[int, Tensor] = {}
-        for mine, theirs in zip(self.rings, other.rings, strict=True):
-            if theirs.tokens_per_frame not in first:
-                same = mine.slots is not None and mine.slots.shape == theirs.slots.shape
-                first[theirs.tokens_per_frame] = (
-                    mine.slots.copy_(theirs.slots) if same else theirs.slots.clone()
-                )
-            mine.slots, mine.filled = first[theirs.tokens_per_frame], theirs.filled
 
     def snapshot(self) -> list[Tensor]:
         """Copies on the host of what all rings hold, to be given to `restore`."""

@@ -2,7 +2,7 @@
 
 The plain nets are what one reads; `optimise` changes their weights' layout in place, or puts another way of
 computing before a method of theirs. Every part can be left out, and
-`python -m mgdemo parity --optimize` holds the result to the reference's numbers.
+`python -m mgdemo parity --optimize DIR` holds the result to the reference's numbers.
 
 **Captured programs.** A pass launches some thousand kernels, more than a CPU can ask for in time. Captured as
 a CUDA graph it is one launch, but it knows memory by its addresses: what it reads and writes must stay where
@@ -97,7 +97,8 @@ class FP8Linear(nn.Module):
         out = torch._scaled_mm(
             quantised, self.weight.t(), scale, self.scale, out_dtype=torch.bfloat16, use_fast_accum=True
         )
-        return (out + self.bias).to(x.dtype).unflatten(0, x.shape[:-1])
+        out = out if self.bias is None else out + self.bias
+        return out.to(x.dtype).unflatten(0, x.shape[:-1])
 
 
 def to_e4m3(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -287,7 +288,8 @@ class Passes:
             self.seat, self.memory_ = Seat(memory.tensors), memory.twin()
             self.seat.adopt(memory)
         self.seat.take(memory)
-        self.memory_.stand_like(memory)
+        if self.memory_.position != memory.position:
+            self.memory_.begin_block(*memory.position)
         if inputs is not self.latest:
             new = list(leaves(inputs))
             if self.given is None or [t.shape for t in new] != [t.shape for t in leaves(self.given)]:

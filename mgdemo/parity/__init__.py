@@ -23,16 +23,18 @@ __all__ = ["NotUnderstood", "Row", "check", "main"]
 
 
 def check(
-    folder: str | Path, *, device: str = "cpu", dtype: str = "float32", optimize: str | None = None
+    folder: str | Path, *, device: str = "cpu", dtype: str = "float32", optimization: str | None = None
 ) -> Iterator[Row]:
     """Check every file of a golden folder; yields each file's rows when it is done.
 
     device: where the nets run. dtype: "float32" holds every tensor to its tolerance; "bfloat16" runs only the
-        plays, in bfloat16, and holds the relative RMS of their latents to 2e-2. optimize: run only the plays,
-        optimised as `Optimization.of` says.
+        plays, in bfloat16, and holds the relative RMS of their latents to 2e-2. optimization: run only the
+        plays, optimised as `Optimization.of` says.
     Raises NotUnderstood without a readable index.json.
     """
-    place = Folder(Path(folder), device, dtype, None if optimize is None else Optimization.of(optimize))
+    place = Folder(
+        Path(folder), device, dtype, None if optimization is None else Optimization.of(optimization)
+    )
     for name in _files(place):
         kind = place.index.get(name, {}).get("kind")
         if (place.low_precision or place.optimization) and kind not in ("pipeline", "streaming"):
@@ -75,7 +77,7 @@ def main(
     *,
     device: str = "cpu",
     dtype: str = "float32",
-    optimize: str | None = None,
+    optimization: str | None = None,
     json_file: str | Path | None = None,
 ) -> int:
     """Print one row a case and "N passed, M failed"; 0 if all passed, else 1. For the arguments see `check`.
@@ -85,7 +87,7 @@ def main(
     try:
         # No TF32: float32 means float32.
         with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-            rows = list(check(folder, device=device, dtype=dtype, optimize=optimize))
+            rows = list(check(folder, device=device, dtype=dtype, optimization=optimization))
     except (NotUnderstood, ConfigError) as error:
         print(error)
         return 1

@@ -22,7 +22,7 @@ from mgdemo.model.cache import Memory
 from mgdemo.model.flow import TABLE, Schedule, add_noise, predict_x0, sigma_of, sigma_table
 from mgdemo.model.image_encoder import ImageEncoder
 from mgdemo.model.transformer import Transformer
-from mgdemo.model.vae import VAE
+from mgdemo.model.vae import VAE, State
 from mgdemo.parity.folder import EXACT, Case, NotUnderstood, bare, build, some
 from mgdemo.picture import crop_box, pixel_values, prepare_image
 from mgdemo.world import Condition, World, WorldModel
@@ -100,7 +100,7 @@ def check_vae_encode(case: Case) -> None:
 def check_vae_decode(case: Case) -> None:
     vae, latents, frames = case.folder.net(case.entry["weights"]), case["latents"], case["block_frames"]
     case.compare("video", vae.decode(latents), "whole")
-    counts, state = [math.ceil(n / vae.config.temporal_factor) for n in frames.tolist()], {}
+    counts, state = [math.ceil(n / vae.config.temporal_factor) for n in frames.tolist()], State()
     blocks = [vae.decode(part, state) for part in latents.split(counts, dim=2)]
     case.compare("video", torch.cat(blocks, dim=2), "streamed")
     case.compare("block_frames", [block.shape[2] for block in blocks], "streamed: frames", tolerance=EXACT)

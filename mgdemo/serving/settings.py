@@ -23,7 +23,9 @@ class Settings:
     queue: int = 20  # visitors that may wait in line
     device: str = "auto"  # of one worker process, or several separated by commas: "cuda:0,cuda:1"
     threads: int = 0  # of the model on a CPU; 0: one a core
-    optimize: str = ""  # what makes a GPU fast, changed: "fp8", "low-vram", "no-compile" …, joined by commas
+    optimization: str = (
+        ""  # what makes a GPU fast, changed: "fp8", "low-vram", "no-compile" …, joined by commas
+    )
     models: int = field(default=2, metadata={"min": 1})  # checkpoints kept in memory by a worker
     loader: str = "mgdemo.world:load_world_model"  # "module:function", called in the worker
     idle_seconds: float = 300.0  # without any input, after which a play ends; 0: never
@@ -44,14 +46,14 @@ class Settings:
             if isinstance(value, int | float) and not value >= least:
                 raise SettingsError(f"{_variable(item.name)} is {value}: give a number from {least} on.")
         try:
-            Optimization.of(self.optimize)
+            Optimization.of(self.optimization)
         except ConfigError as error:
-            raise SettingsError(f"{_variable('optimize')}: {error}") from None
+            raise SettingsError(f"{_variable('optimization')}: {error}") from None
 
     @property
     def remakes(self) -> bool:
         """Whether worlds can make blocks again, and are to."""
-        return self.remake and not Optimization.of(self.optimize).low_vram
+        return self.remake and not Optimization.of(self.optimization).low_vram
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] = os.environ) -> Settings:

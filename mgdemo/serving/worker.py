@@ -227,7 +227,7 @@ class Worker:
             module, _, function = self.settings.loader.partition(":")
             with self._one_load:
                 load = getattr(importlib.import_module(module), function)
-                extra = {"optimization": self.settings.optimize} if self.settings.optimize else {}
+                extra = {"optimization": self.settings.optimization} if self.settings.optimization else {}
                 model = load(checkpoint, device=self.device, progress=progress, **extra)
             self.hear(_Loaded(checkpoint, model, None))
         except Exception as error:
@@ -339,9 +339,8 @@ class Worker:
                     pace.first.add(time.monotonic() - began)
             encoding += time.monotonic() - begin
 
-        index = first
+        index, fresh = first, splice - first if splice else 0
         for frames in pieces:
-            fresh = splice - first if splice else 0
             encode(frames[fresh:], index + fresh)
             index += len(frames)
         if fresh:  # for the recording: what the player has shown already, as it would have been

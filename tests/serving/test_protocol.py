@@ -124,12 +124,14 @@ def test_a_wrong_switch_is_named():
 
 
 def test_what_makes_a_gpu_fast_is_chosen_by_words():
-    settings = Settings.from_env({"MGDEMO_OPTIMIZE": "fp8,no-compile"})
-    assert settings.optimize == "fp8,no-compile" and settings.remakes
+    settings = Settings.from_env({"MGDEMO_OPTIMIZATION": "fp8,no-compile"})
+    assert settings.optimization == "fp8,no-compile" and settings.remakes
     assert not Settings(remake=False).remakes
-    assert not Settings(optimize="low-vram").remakes, "then worlds keep nothing to go back to"
-    with pytest.raises(SettingsError, match='MGDEMO_OPTIMIZE: "fast" is no optimization; there are fuse, '):
-        Settings.from_env({"MGDEMO_OPTIMIZE": "fast"})
+    assert not Settings(optimization="low-vram").remakes, "then worlds keep nothing to go back to"
+    with pytest.raises(
+        SettingsError, match='MGDEMO_OPTIMIZATION: "fast" is no optimization; there are fuse, '
+    ):
+        Settings.from_env({"MGDEMO_OPTIMIZATION": "fast"})
 
 
 @pytest.mark.parametrize(

@@ -151,7 +151,7 @@ def test_the_first_block_has_a_shorter_first_latent_frame(worker):
     assert (remaking(worker, 9.0), remaking(worker, 9.6)) == (1, 1 + 4)
 
 
-@pytest.mark.parametrize("settings", [{"remake": False}, {"optimize": "low-vram"}])
+@pytest.mark.parametrize("settings", [{"remake": False}, {"optimization": "low-vram"}])
 def test_making_again_can_be_switched_off(settings):
     worker = w.Worker(Settings(**settings), "cpu", lambda event: None)
     playing(worker).input.set(("KeyW",), (0, 0), 1)
