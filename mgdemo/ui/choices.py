@@ -201,7 +201,7 @@ class Choices:
             return upload, *self.choose_checkpoint(checkpoint, upload, upload)
         except PictureError as error:
             gr.Warning(escape(str(error)))
-            return (gr.skip(),) * 6
+            return (gr.skip(),) * (1 + len(self.shown))
 
     def request(
         self, checkpoint: str, image: str, seed: float | None, scenario: Scenario | None = None
