@@ -6,7 +6,7 @@
     python -m benchmarks.gpu --modes universal-tiny --device cpu --blocks 12
 
 A mode is a checkpoint of the catalogue, by default the three published ones; after a + stands how it is
-optimised, in the words of `Optimization.of`: +fp8, +low-vram, +no-compile,no-graphs, +none. Several modes get
+optimised, in the words of `Optimization.of`: +fp8, +low-vram, +no-kernels,no-graphs, +none. Several modes get
 a process each. The weights are random, which speed does not mind; --load takes the checkpoint's own. Without
 --parts, the first mode has environment, speed, sessions and roofline, the others speed and roofline. The file
 is written after each part; with --append, what it holds stays.

@@ -201,7 +201,7 @@ def ways(product: Product, device: torch.device, dtype: torch.dtype) -> Iterator
                 "float16",
                 (lambda x, w: convolve(x, w, None, stride, padding), lambda: inputs(torch.float16)),
             )
-        elif ONEDNN:
+        elif dtype in ONEDNN:
             ones = (1,) * len(stride)
             yield (
                 "onednn",

@@ -108,7 +108,7 @@ def _parser() -> argparse.ArgumentParser:
             "--optimization",
             metavar="WORDS",
             default="",
-            help='change what makes a GPU fast, as in "fp8,no-compile": fuse, compile, graphs, fp8, low-vram',
+            help='change what makes a GPU fast, as in "fp8,no-kernels": kernels, graphs, fp8, low-vram',
         )
 
     parity.add_argument("folder", type=Path, metavar="DIR")

@@ -153,17 +153,16 @@ class CheckpointConfig:
 
 @dataclass(frozen=True)
 class Optimization:
-    """What makes a model faster or smaller. Nothing is compiled without an NVIDIA GPU."""
+    """What makes a model faster or smaller."""
 
-    fuse: bool = True  # q, k and v as one product
-    compile: bool = True
+    kernels: bool = True  # of our own, in Triton, on an NVIDIA GPU
     graphs: bool = True  # passes and decoding captured as CUDA graphs
     fp8: bool = False  # the transformer's large linear layers in 8 bits; needs compute capability 8.9
     low_vram: bool = False  # what only the start of a play needs waits on the host; no block is made again
 
     @classmethod
     def of(cls, text: str) -> Optimization:
-        """The defaults, changed by words joined with commas: "fp8", "low-vram", "no-compile"; "none" first
+        """The defaults, changed by words joined with commas: "fp8", "low-vram", "no-graphs"; "none" first
         leaves out all. Raises ConfigError."""
         names = [field.name.replace("_", "-") for field in fields(cls)]
         chosen: dict[str, bool] = {}

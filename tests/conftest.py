@@ -1,8 +1,11 @@
 """Fixtures for all tests."""
 
+import os
 from functools import cache
 
 import pytest
+
+os.environ["TRITON_INTERPRET"] = "1"  # read when a kernel is defined: it runs on the CPU
 
 
 @pytest.fixture(scope="session")

@@ -295,10 +295,10 @@ def test_parity_passes_its_options_on(monkeypatch, tmp_path):
     calls = []
     monkeypatch.setattr("mgdemo.parity.main", lambda folder, **options: calls.append((folder, options)) or 1)
     assert run("parity", tmp_path, "--device", "cuda", "--dtype", "bfloat16") == 1
-    assert run("parity", "--optimize", tmp_path, "--optimization", "no-compile") == 1
+    assert run("parity", "--optimize", tmp_path, "--optimization", "no-kernels") == 1
     assert run("parity", "--optimize", tmp_path) == 1
     options = {"device": "cuda", "dtype": "bfloat16", "optimization": None, "json_file": None}
-    optimised = {"device": "cpu", "dtype": "float32", "optimization": "no-compile", "json_file": None}
+    optimised = {"device": "cpu", "dtype": "float32", "optimization": "no-kernels", "json_file": None}
     assert calls == [(tmp_path, options), (tmp_path, optimised), (tmp_path, optimised | {"optimization": ""})]
 
 

@@ -72,11 +72,11 @@ def test_a_missing_config_is_explained(tmp_path):
 
 def test_optimizations_are_chosen_by_words():
     assert Optimization.of("") == Optimization()
-    assert Optimization.of("fp8, no-compile") == Optimization(fp8=True, compile=False)
-    assert Optimization.of("none,graphs") == Optimization(fuse=False, compile=False)
+    assert Optimization.of("fp8, no-kernels") == Optimization(fp8=True, kernels=False)
+    assert Optimization.of("none,graphs") == Optimization(kernels=False)
     assert Optimization.of("low-vram").low_vram
-    for wrong in ("fp4", "nofuse", "no-none", "FP8"):
+    for wrong in ("fp4", "nographs", "no-none", "FP8"):
         with pytest.raises(
-            ConfigError, match=f'"{wrong}" is no optimization; there are fuse, compile, .*low-vram'
+            ConfigError, match=f'"{wrong}" is no optimization; there are kernels, graphs, .*low-vram'
         ):
             Optimization.of(wrong)

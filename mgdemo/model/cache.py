@@ -54,6 +54,10 @@ class Ring:
     def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Store the block's keys and values, and let its queries see the whole window."""
         self.store(k, v)
+        return self.read(q)
+
+    def read(self, q: Tensor) -> Tensor:
+        """Let queries see the whole window."""
         return attention(q, self.k[:, : self.filled], self.v[:, : self.filled])
 
     def chronological(self) -> tuple[Tensor, Tensor]:

@@ -1,10 +1,9 @@
-"""Faster ways to the same results: fused and FP8 weights, compiled kernels, captured programs.
+"""Faster ways to the same results: kernels of our own, FP8 weights, captured programs.
 
-The plain nets are what one reads; `optimise` changes their weights' layout in place, or puts another way of
-computing before a method of theirs. Every part can be left out, and
-`python -m mgdemo parity --optimize DIR` holds the result to the reference's numbers.
+The plain nets are what one reads; `optimise` puts another way of computing before a method of theirs. Each
+part can be left out, and `python -m mgdemo parity --optimize DIR` holds the result to the reference's.
 
-**Captured programs.** A pass launches some thousand kernels, more than a CPU can ask for in time. Captured as
+**Captured programs.** A pass launches a thousand kernels, more than a CPU can ask for in time. Captured as
 a CUDA graph it is one launch, but it knows memory by its addresses: what it reads and writes must stay where
 it was. So a model has one `Seat` of such tensors, in which plays take turns: who comes in brings its caches,
 and who leaves takes them along, which costs an H100 about a millisecond a gigabyte. A single play never
@@ -13,23 +12,26 @@ moves. Without a GPU the same programs run, but are not captured.
 
 from __future__ import annotations
 
+import logging
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from mgdemo.config import Optimization
 from mgdemo.model.cache import Memory
-from mgdemo.model.transformer import Attention, BlockInputs, Transformer
-from mgdemo.model.vae import VAE, CausalConv3d, ResidualBlock, State, conv3d
+from mgdemo.model.transformer import BlockInputs, Transformer
+from mgdemo.model.vae import VAE, State
 
-FP8 = torch.float8_e4m3fn
-FP8_LEAST = 1024  # inputs and outputs of a layer that gains by FP8
+try:
+    from mgdemo.model import fused
+except ImportError:  # Triton comes with PyTorch for NVIDIA GPUs on Linux
+    fused = None
+
 BACKENDS = [  # of attention, the fastest on an H100 first
     SDPBackend.CUDNN_ATTENTION,
     SDPBackend.FLASH_ATTENTION,
@@ -37,131 +39,27 @@ BACKENDS = [  # of attention, the fastest on an H100 first
     SDPBackend.MATH,
 ]
 
+log = logging.getLogger(__name__)
+
 
 def optimise(transformer: Transformer, vae: VAE, options: Optimization) -> None:
-    """Make two nets faster, in place. Raises ValueError for FP8 on a GPU that has none."""
+    """Make two nets faster, in place. Raises ValueError for FP8 where there is none."""
     device = transformer.device
-    if options.fuse:
-        fuse(transformer)
-    if options.fp8:
-        if device.type == "cuda" and torch.cuda.get_device_capability(device) < (8, 9):
-            raise ValueError("This GPU does not compute in FP8 (compute capability 8.9): leave fp8 out.")
-        to_fp8(transformer)
-    if options.compile and device.type == "cuda":
-        compile_blocks(transformer)
-        compile_decoder(vae)
+    if options.fp8 and (not options.kernels or fused is None or device.type != "cuda"):
+        raise ValueError("FP8 needs our own kernels, that is an NVIDIA GPU and Triton: leave fp8 out.")
+    if options.fp8 and torch.cuda.get_device_capability(device) < (8, 9):
+        raise ValueError("This GPU does not compute in FP8 (compute capability 8.9): leave fp8 out.")
+    if options.kernels and device.type == "cuda":
+        if fused is None:
+            log.warning("Triton is not installed: without our own kernels the model plays slower.")
+        else:
+            if "through" not in vars(transformer):
+                transformer.through = fused.Layers(transformer, options.fp8)
+            if "decode" not in vars(vae) and fused.RowDecoder.fits(vae):
+                vae.decode = fused.RowDecoder(vae)
     if options.graphs:
         Passes(transformer)
         Decoding(vae)
-
-
-# Weights
-
-
-class FusedAttention(Attention):
-    """Self-attention's projections, with one weight for q, k and v."""
-
-    def __init__(self, plain: Attention):
-        nn.Module.__init__(self)  # without weights of its own
-        self.heads, self.o, self.norm_q, self.norm_k = plain.heads, plain.o, plain.norm_q, plain.norm_k
-        parts = (plain.q, plain.k, plain.v)
-        weight, bias = (torch.cat([getattr(p, name) for p in parts]) for name in ("weight", "bias"))
-        self.qkv = nn.Linear(weight.shape[1], weight.shape[0], device="meta")
-        self.qkv.weight, self.qkv.bias = (nn.Parameter(t, requires_grad=False) for t in (weight, bias))
-
-    def query_key_value(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        q, k, v = self.qkv(x).chunk(3, dim=-1)
-        return tuple(t.unflatten(-1, (self.heads, -1)) for t in (self.norm_q(q), self.norm_k(k), v))
-
-    def key_value(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        return self.query_key_value(x)[1:]
-
-
-def fuse(transformer: Transformer) -> None:
-    for block in transformer.blocks:
-        if not isinstance(block.self_attn, FusedAttention):
-            block.self_attn = FusedAttention(block.self_attn)
-
-
-class FP8Linear(nn.Module):
-    """A linear layer in e4m3, with a scale for each row of the weight and for each token as it comes."""
-
-    def __init__(self, plain: nn.Linear):
-        super().__init__()
-        quantised, scale = to_e4m3(plain.weight)
-        self.weight, self.scale = (nn.Parameter(t, requires_grad=False) for t in (quantised, scale.t()))
-        self.bias = plain.bias
-
-    def forward(self, x: Tensor) -> Tensor:
-        quantised, scale = to_e4m3(x.flatten(0, -2))
-        out = torch._scaled_mm(
-            quantised, self.weight.t(), scale, self.scale, out_dtype=torch.bfloat16, use_fast_accum=True
-        )
-        out = out if self.bias is None else out + self.bias
-        return out.to(x.dtype).unflatten(0, x.shape[:-1])
-
-
-def to_e4m3(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows [N, C] in e4m3 and their scales [N, 1] float32."""
-    limit = torch.finfo(FP8).max
-    scale = x.abs().amax(1, keepdim=True).float().clamp_min(1e-12) / limit
-    return (x.float() / scale).clamp(-limit, limit).to(FP8), scale
-
-
-def to_fp8(transformer: Transformer, least: int = FP8_LEAST) -> None:
-    for block in transformer.blocks:
-        wide = [
-            name
-            for name, layer in block.named_modules()
-            if isinstance(layer, nn.Linear) and min(layer.weight.shape) >= least
-        ]
-        for name in wide:
-            block.set_submodule(name, FP8Linear(block.get_submodule(name)))
-
-
-# Compiled kernels
-
-
-def compile_blocks(transformer: Transformer) -> None:
-    """Block by block: one program serves all of a kind, so that it takes seconds and not minutes."""
-    torch._dynamo.config.recompile_limit = max(64, torch._dynamo.config.recompile_limit)
-    for block in transformer.blocks:
-        block.compile(dynamic=False)
-        block.remember = torch.compile(block.remember, dynamic=False)
-
-
-def compile_decoder(vae: VAE) -> None:
-    """Norm, SiLU and joining to the frames before, in one kernel."""
-    join = torch.compile(continued, dynamic=False)
-    for block in vae.decoder.modules():
-        if isinstance(block, ResidualBlock):
-            block.forward = Residual(block, join)
-
-
-def continued(x: Tensor, gamma: Tensor, past: Tensor) -> Tensor:
-    """What a convolution reads after a norm and SiLU: the frames before, then x [B, C, T, H, W]."""
-    length = torch.linalg.vector_norm(x, dim=1, keepdim=True, dtype=torch.float32).clamp_min(1e-12)
-    normed = x * (length.reciprocal() * x.shape[1] ** 0.5).to(x.dtype) * gamma
-    return torch.cat((past, F.silu(normed)), dim=2)
-
-
-class Residual:
-    """A residual block's way of computing once its stream has begun."""
-
-    def __init__(self, block: ResidualBlock, join: Callable[..., Tensor]):
-        self.block, self.join = block, join
-
-    def __call__(self, x: Tensor, state: State) -> Tensor:
-        norm1, _, conv1, norm2, _, _, conv2 = self.block.residual
-        if conv1 not in state:
-            return ResidualBlock.forward(self.block, x, state)
-        skip = x if self.block.shortcut is None else self.block.shortcut(x, state)
-        return self._conv(norm2, conv2, self._conv(norm1, conv1, x, state), state) + skip
-
-    def _conv(self, norm: nn.Module, conv: CausalConv3d, x: Tensor, state: State) -> Tensor:
-        joined = self.join(x, norm.gamma, state[conv])
-        state[conv] = joined[:, :, -conv.look_back :]
-        return conv3d(joined, conv.weight, conv.bias, conv.time_stride, conv.space_padding)
 
 
 # Captured programs
@@ -306,7 +204,7 @@ class Decoding:
     """A VAE's decoding of a stream that has begun, as a program for each number of latents."""
 
     def __init__(self, vae: VAE):
-        self.vae = vae
+        self.decode = vae.decode.decode if isinstance(vae.decode, Decoding) else vae.decode
         self.pool = pool_for(vae.conv2.weight.device)
         self.programs: dict[torch.Size, tuple[Tensor, Program]] = {}
         self.seat: Seat | None = None
@@ -316,7 +214,7 @@ class Decoding:
     def __call__(self, latents: Tensor, state: State | None = None) -> Tensor:
         """In place of `VAE.decode`."""
         if not state:
-            return VAE.decode(self.vae, latents, state)
+            return self.decode(latents, state)
         if self.seat is None or not self.seat.fits(state):
             self.programs.clear()
             self.seat, self.state = Seat(state.tensors), State(state)
@@ -325,7 +223,7 @@ class Decoding:
         self.seat.take(state)
         if latents.shape not in self.programs:
             given, kept = latents.clone(), self.state.fork()
-            program = Program(lambda: VAE.decode(self.vae, given, self.state), latents.device, self.pool)
+            program = Program(lambda: self.decode(given, self.state), latents.device, self.pool)
             for layer, frames in kept.items():
                 self.state[layer] = frames  # as it was before trying
             self.programs[latents.shape] = given, program

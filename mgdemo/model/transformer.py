@@ -218,9 +218,7 @@ class Transformer(nn.Module):
         """Flow [N, 16, F, h, w] of the noisy latents x (same shape) at `timestep` [N, F], 0 to 1000."""
         _, _, frames, height, width = x.shape
         stream, time, projected = self._embed(x, timestep, inputs)
-        for block, layer in zip(self.blocks, memory.layers, strict=True):
-            stream = block(stream, projected, inputs, layer)
-        patches = self.head(stream, time)
+        patches = self.head(self.through(stream, projected, inputs, memory), time)
         _, rows, columns = self.config.patch_size
         grid = (frames, height // rows, width // columns, rows, columns, self.config.out_dim)
         return (
@@ -235,9 +233,19 @@ class Transformer(nn.Module):
         """The clean pass: let the memory hold the finished block x, in place of its noisy versions."""
         clean = torch.zeros(x.shape[0], x.shape[2], device=self.device)
         stream, _, projected = self._embed(x, clean, inputs)
-        for block, layer in zip(self.blocks[:-1], memory.layers[:-1], strict=True):
-            stream = block(stream, projected, inputs, layer)
-        self.blocks[-1].remember(stream, projected, inputs, memory.layers[-1])
+        self.through(stream, projected, inputs, memory, remember=True)
+
+    def through(
+        self, stream: Tensor, time: Tensor, inputs: BlockInputs, memory: Memory, *, remember: bool = False
+    ) -> Tensor | None:
+        """The token stream [N, F*S, dim] after all blocks, under time [N, F, 6, dim].
+
+        With `remember` it goes only as far as the memory needs, and there is no result.
+        """
+        *layers, (last, held) = zip(self.blocks, memory.layers, strict=True)
+        for block, layer in layers:
+            stream = block(stream, time, inputs, layer)
+        return last.remember(stream, time, inputs, held) if remember else last(stream, time, inputs, held)
 
     def _embed(self, x: Tensor, timestep: Tensor, inputs: BlockInputs) -> tuple[Tensor, Tensor, Tensor]:
         """The token stream [N, F*S, dim], the timestep's embedding [N, F, dim] and its projections."""

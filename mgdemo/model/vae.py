@@ -29,6 +29,10 @@ class State(dict[nn.Module, Tensor]):
         else:
             super().__setitem__(layer, frames.clone())
 
+    def replace(self, layer: nn.Module, frames: Tensor) -> None:
+        """Let others, perhaps of another shape, be what a layer remembers."""
+        super().__setitem__(layer, frames)
+
     def fork(self) -> State:
         """The same state, for a second stream that goes on from here."""
         return State((layer, t.clone() if self.in_place else t) for layer, t in self.items())
@@ -47,7 +51,10 @@ class State(dict[nn.Module, Tensor]):
         self.in_place = True
 
 
-ONEDNN = torch.backends.mkldnn.is_available()
+# What oneDNN computes in on this machine.
+ONEDNN = {torch.float32} if torch.backends.mkldnn.is_available() else set()
+if ONEDNN and torch.ops.mkldnn._is_mkldnn_bf16_supported():
+    ONEDNN.add(torch.bfloat16)
 
 
 def frames_first(x: Tensor) -> Tensor:
@@ -66,7 +73,7 @@ def conv3d(x: Tensor, weight: Tensor, bias: Tensor, stride: int, padding: int) -
     On the CPU, PyTorch takes a slow kernel for small inputs; oneDNN is 4 to 10 times faster there.
     """
     stride, padding = (stride, 1, 1), (0, padding, padding)
-    if ONEDNN and x.is_cpu:
+    if x.is_cpu and x.dtype in ONEDNN:
         return torch.mkldnn_convolution(x, weight, bias, padding, stride, (1, 1, 1), 1)
     return F.conv3d(x, weight, bias, stride, padding)
 
@@ -277,12 +284,12 @@ class VAE(nn.Module):
 
     def encode(self, video: Tensor, state: State | None = None) -> Tensor:
         """Latents of the next frames of a stream: 1 + 4n frames at its start (no `state`), 4n later on."""
-        mean, std = self._statistics(video)
+        mean, std = self.statistics(video)
         return (self.moments(video, State() if state is None else state)[0] - mean) / std
 
     def decode(self, latents: Tensor, state: State | None = None) -> Tensor:
         """Video in [-1, 1] of the next latents of a stream: 4n - 3 frames at its start, 4n later on."""
-        mean, std = self._statistics(latents)
+        mean, std = self.statistics(latents)
         return self.decode_raw(latents * std + mean, state).clamp(-1, 1)
 
     def decode_raw(self, latents: Tensor, state: State | None = None) -> Tensor:
@@ -294,6 +301,7 @@ class VAE(nn.Module):
             video = frames_third(F.pixel_shuffle(frames_first(video), side), video.shape[0])
         return video
 
-    def _statistics(self, like: Tensor) -> tuple[Tensor, Tensor]:
+    def statistics(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of the latents' channels."""
         statistics = (tuple(self.config.latent_mean), tuple(self.config.latent_std))
         return tuple(constant(values, 3, like.device, like.dtype) for values in statistics)

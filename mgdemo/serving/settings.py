@@ -24,7 +24,7 @@ class Settings:
     device: str = "auto"  # of one worker process, or several separated by commas: "cuda:0,cuda:1"
     threads: int = 0  # of the model on a CPU; 0: one a core
     optimization: str = (
-        ""  # what makes a GPU fast, changed: "fp8", "low-vram", "no-compile" …, joined by commas
+        ""  # what makes a GPU fast, changed: "fp8", "low-vram", "no-kernels" …, joined by commas
     )
     models: int = field(default=2, metadata={"min": 1})  # checkpoints kept in memory by a worker
     loader: str = "mgdemo.world:load_world_model"  # "module:function", called in the worker

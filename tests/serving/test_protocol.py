@@ -124,8 +124,8 @@ def test_a_wrong_switch_is_named():
 
 
 def test_what_makes_a_gpu_fast_is_chosen_by_words():
-    settings = Settings.from_env({"MGDEMO_OPTIMIZATION": "fp8,no-compile"})
-    assert settings.optimization == "fp8,no-compile" and settings.remakes
+    settings = Settings.from_env({"MGDEMO_OPTIMIZATION": "fp8,no-kernels"})
+    assert settings.optimization == "fp8,no-kernels" and settings.remakes
     assert not Settings(remake=False).remakes
     assert not Settings(optimization="low-vram").remakes, "then worlds keep nothing to go back to"
     with pytest.raises(

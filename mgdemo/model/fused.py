@@ -1,0 +1,290 @@
+"""The transformer's layers and the VAE's decoder on the kernels of `kernels.py`: the same functions.
+
+`Layers` stands in for `Transformer.through`, `RowDecoder` for `VAE.decode`; and read its weights.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mgdemo.model import kernels
+from mgdemo.model.action import ActionInputs, ActionModule
+from mgdemo.model.attention import attention
+from mgdemo.model.cache import LayerMemory, Memory, Ring
+from mgdemo.model.kernels import Kernel, Rows, activated, residual_norm
+from mgdemo.model.rotary import Rotation
+from mgdemo.model.transformer import Block, BlockInputs, Transformer
+from mgdemo.model.vae import (
+    VAE,
+    AttentionBlock,
+    CausalConv3d,
+    ResidualBlock,
+    State,
+    Upsample,
+    frames_third,
+)
+
+
+class Product:
+    """A linear layer on rows [N, C]; with `fp8` in e4m3, a scale for each row and each output."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, fp8: bool = False):
+        self.weight, self.bias, self.fp8, self.dtype = weight, bias, fp8, weight.dtype
+        if fp8:
+            self.weight, self.scale = activated(weight.contiguous(), quantise=True)
+            self.bias = None if bias is None else bias.bfloat16()
+
+    def __call__(self, x: Tensor | Rows) -> Tensor:
+        if not self.fp8:
+            return F.linear(x, self.weight, self.bias)
+        values, scale = x if isinstance(x, Rows) else activated(x, quantise=True)
+        wide, scales = self.weight.t(), self.scale.t()
+        out = torch._scaled_mm(
+            values, wide, scale, scales, self.bias, out_dtype=torch.bfloat16, use_fast_accum=True
+        )
+        return out.to(self.dtype)
+
+    def gelu(self, x: Tensor | Rows) -> Tensor | Rows:
+        """Followed by a GELU, in its tanh form."""
+        if self.fp8:
+            return activated(self(x), gelu=True, quantise=True)
+        if x.is_cuda:  # in the product's own kernel
+            return torch._addmm_activation(self.bias, x, self.weight.t(), use_gelu=True)
+        return F.gelu(self(x), approximate="tanh")
+
+
+def joined(*layers: nn.Linear) -> tuple[Tensor, Tensor]:
+    """One weight and bias for several layers of the same input, whose own become views of them."""
+    weight, bias = (torch.cat([getattr(layer, name) for layer in layers]) for name in ("weight", "bias"))
+    for name, whole in (("weight", weight), ("bias", bias)):
+        for layer, part in zip(layers, whole.chunk(len(layers)), strict=True):
+            getattr(layer, name).data = part
+    return weight, bias
+
+
+class Layer:
+    """The products of a transformer's block, and its own way through."""
+
+    def __init__(self, block: Block, fp8: bool):
+        self.block = block
+
+        def product(layer: nn.Linear) -> Product:
+            return Product(layer.weight, layer.bias, fp8)
+
+        own, cross = block.self_attn, block.cross_attn
+        self.qkv = Product(*joined(own.q, own.k, own.v), fp8)
+        self.o, self.cross_q, self.cross_o = map(product, (own.o, cross.q, cross.o))
+        self.up, self.down = product(block.ffn[0]), product(block.ffn[2])
+        self.actions = Actions(block.action_model, fp8) if block.action_model is not None else None
+        if fp8:  # nobody reads the plain ones any more
+            for layer in (own.q, own.k, own.v, own.o, cross.q, cross.o, block.ffn[0], block.ffn[2]):
+                layer.weight.data = layer.weight.data.new_empty(0)
+
+    def attend(
+        self, h: Tensor | Rows, inputs: BlockInputs, memory: Ring, *, query: bool = True
+    ) -> Tensor | None:
+        """Self-attention on normed rows; without `query` the ring alone is filled."""
+        norms, turn = self.block.self_attn, inputs.rotation
+        q = kernels.rotate_store(
+            self.qkv(h),
+            norms.norm_q.weight,
+            norms.norm_k.weight,
+            norms.norm_q.eps,
+            turn.cos,
+            turn.sin,
+            memory.slots,
+            memory.k,
+            memory.v,
+            query=query,
+        )
+        return self.o(memory.read(q[None])[0].flatten(1)) if query else None
+
+    def look(self, h: Tensor | Rows, cross: tuple[Tensor, Tensor]) -> Tensor:
+        """Cross-attention to the image on normed rows."""
+        norm = self.block.cross_attn.norm_q
+        q = kernels.rms_norm(self.cross_q(h), norm.weight, norm.eps)
+        q = q.unflatten(1, (self.block.cross_attn.heads, -1))
+        return self.cross_o(attention(q[None], *cross)[0].flatten(1))
+
+
+class Actions:
+    """An action module on rows of tokens."""
+
+    def __init__(self, module: ActionModule, fp8: bool):
+        self.module, config = module, module.config
+        if config.enable_mouse:
+            first, second, norm = module.mouse_mlp[0], module.mouse_mlp[2], module.mouse_mlp[3]
+            width = config.img_hidden_size
+            of_token, self.of_mouse = first.weight[:, :width], first.weight[:, width:]
+            self.first, self.bias = Product(of_token, None, fp8), first.bias
+            self.second, self.norm = Product(second.weight, second.bias, fp8), norm
+            self.qkv = Product(module.t_qkv.weight, module.t_qkv.bias, fp8)
+
+    def mouse(self, x: Tensor, actions: ActionInputs, memory: Ring) -> Tensor:
+        """What the mouse adds to rows x [F * S, C]."""
+        moved = F.linear(actions.mouse[0].flatten(1), self.of_mouse, self.bias)
+        hidden = activated(self.first(x), added=moved, gelu=True, quantise=self.second.fp8)
+        hidden = residual_norm(
+            self.second(hidden), self.norm.weight, self.norm.bias, self.norm.eps, quantise=self.qkv.fp8
+        )
+        seen = self._attend(*self.qkv(hidden).chunk(3, dim=1), actions.of_mouse, memory)
+        return self.module.proj_mouse(seen)
+
+    def keyboard(self, x: Tensor, actions: ActionInputs, memory: Ring) -> Tensor:
+        """What the keyboard adds to rows x."""
+        pressed = self.module.keyboard_embed(actions.keyboard[0]).flatten(1)
+        k, v = self.module.keyboard_attn_kv(pressed).chunk(2, dim=1)
+        seen = self._attend(self.module.mouse_attn_q(x), k, v, actions.of_frame, memory)
+        return self.module.proj_keyboard(seen)
+
+    def _attend(self, q: Tensor, k: Tensor, v: Tensor, turn: Rotation, memory: Ring) -> Tensor:
+        return kernels.attend_few(
+            q,
+            k,
+            v,
+            turn.cos[0, :, 0],
+            turn.sin[0, :, 0],
+            memory.slots,
+            memory.k,
+            memory.v,
+            memory.filled,
+            norm=self.module.config.qk_norm,
+        )
+
+
+class Layers:
+    """All of a transformer's blocks; sums and the norms after them are one kernel, across their borders."""
+
+    def __init__(self, transformer: Transformer, fp8: bool):
+        self.layers = [Layer(block, fp8) for block in transformer.blocks]
+        self.modulation = torch.cat([block.modulation for block in transformer.blocks])
+        self.eps, self.fp8 = transformer.config.eps, fp8
+
+    def __call__(
+        self,
+        stream: Tensor,
+        time: Tensor,
+        inputs: BlockInputs,
+        memory: Memory,
+        *,
+        remember: bool = False,
+    ) -> Tensor | None:
+        """In place of `Transformer.through`, for one play: stream [1, F * S, C], time [1, F, 6, C]."""
+        x = stream[0].contiguous()
+        modulations = (self.modulation[:, None] + time).unbind()
+        added: dict[str, Tensor] = {}
+        for layer, modulation, held in zip(self.layers, modulations, memory.layers, strict=True):
+            shift1, scale1, gate1, shift2, scale2, gate2 = modulation.unbind(1)
+            h = residual_norm(x, scale1, shift1, self.eps, quantise=self.fp8, **added)
+            if remember and layer is self.layers[-1] and layer.actions is None:
+                layer.attend(h, inputs, held.video, query=False)
+                return None
+            update = layer.attend(h, inputs, held.video)
+            norm = layer.block.norm3
+            h = residual_norm(
+                x, norm.weight, norm.bias, norm.eps, update=update, gate=gate1, quantise=self.fp8
+            )
+            update = layer.look(h, held.cross)
+            if layer.actions is not None:
+                update = self._act(x, update, layer.actions, inputs.actions, held)
+            h = residual_norm(x, scale2, shift2, self.eps, update=update, quantise=self.fp8)
+            added = {"update": layer.down(layer.up.gelu(h)), "gate": gate2}
+        return None if remember else kernels.residual(x, **added)[None]
+
+    @staticmethod
+    def _act(x: Tensor, update: Tensor, act: Actions, inputs: ActionInputs, held: LayerMemory) -> Tensor:
+        x = kernels.residual(x, update)
+        if held.mouse is not None:
+            x = kernels.residual(x, act.mouse(x, inputs, held.mouse))
+        return act.keyboard(x, inputs, held.keyboard)
+
+
+class RowDecoder:
+    """A VAE's decoding of a stream that has begun, on frames as rows of pixels."""
+
+    def __init__(self, vae: VAE):
+        self.vae, decoder = vae, vae.decoder
+        self.kernels: dict[nn.Module, Kernel] = {}
+        for module in (*decoder.middle.modules(), *decoder.upsamples.modules()):
+            if isinstance(module, CausalConv3d) and module.look_back:
+                self.kernels[module] = Kernel.of(module.weight, module.bias)
+            elif isinstance(module, Upsample):
+                conv = module.resample[1]
+                self.kernels[module] = Kernel.of_larger(conv.weight, conv.bias)
+        self.kernels[decoder.head[2]] = kernels.taps_as_outputs(decoder.head[2].weight)
+
+    @staticmethod
+    def fits(vae: VAE) -> bool:
+        """Whether the kernels can read its channels."""
+        convolutions = [m for m in vae.decoder.modules() if isinstance(m, nn.Conv2d | nn.Conv3d)]
+        return all(conv.in_channels % 16 == 0 for conv in convolutions)
+
+    def __call__(self, latents: Tensor, state: State | None = None) -> Tensor:
+        """In place of `VAE.decode`, for one stream."""
+        if not state:
+            video = VAE.decode(self.vae, latents, state)
+            for conv in self.kernels.keys() & (state or {}).keys():
+                state.replace(conv, with_margins(state[conv]))
+            return video
+        mean, std = self.vae.statistics(latents)
+        decoder = self.vae.decoder
+        x = decoder.conv1(self.vae.conv2(latents * std + mean, state), state)
+        x = with_margins(x)
+        for layer in (*decoder.middle, *decoder.upsamples):
+            if isinstance(layer, ResidualBlock):
+                x = self._residual(layer, x, state)
+            elif isinstance(layer, AttentionBlock):
+                x = self._attend(layer, x)
+            else:
+                x = self._larger(layer, x, state)
+        norm, _, conv = decoder.head
+        x = kernels.pixel_norm(x, norm.gamma.flatten())
+        video = kernels.few_outputs(x, state[conv], self.kernels[conv], conv.bias)
+        self._keep(conv, x, state)
+        side = self.vae.config.pixel_shuffle
+        if side > 1:
+            video = frames_third(F.pixel_shuffle(video[0].transpose(0, 1), side), 1)
+        return video.clamp(-1, 1)
+
+    def _residual(self, block: ResidualBlock, x: Tensor, state: State) -> Tensor:
+        norm1, _, conv1, norm2, _, _, conv2 = block.residual
+        skip = x
+        if block.shortcut is not None:
+            skip = F.linear(x, block.shortcut.weight.flatten(1), block.shortcut.bias)
+        y = self._convolve(conv1, kernels.pixel_norm(x, norm1.gamma.flatten()), state)
+        return self._convolve(conv2, kernels.pixel_norm(y, norm2.gamma.flatten()), state, skip=skip)
+
+    def _attend(self, block: AttentionBlock, x: Tensor) -> Tensor:
+        """Over the pixels of each frame."""
+        inside = x[:, 1:-1, 1:-1]
+        normed = kernels.pixel_norm(x, block.norm.gamma.flatten(), silu=False)[:, 1:-1, 1:-1].flatten(1, 2)
+        qkv = F.linear(normed, block.to_qkv.weight.flatten(1), block.to_qkv.bias)
+        seen = F.scaled_dot_product_attention(*(t.unsqueeze(1) for t in qkv.chunk(3, dim=2)))[:, 0]
+        inside += F.linear(seen, block.proj.weight.flatten(1), block.proj.bias).view(inside.shape)
+        return x
+
+    def _larger(self, layer: Upsample, x: Tensor, state: State) -> Tensor:
+        if layer.time_conv is not None:
+            x = self._convolve(layer.time_conv, x, state, shape="pairs")
+        for margin in (x[:, 0], x[:, -1], x[:, :, 0], x[:, :, -1]):
+            margin.zero_()
+        return kernels.convolve(x, None, self.kernels[layer], shape="larger")
+
+    def _convolve(self, conv: CausalConv3d, x: Tensor, state: State, **options) -> Tensor:
+        out = kernels.convolve(x, state[conv], self.kernels[conv], **options)
+        self._keep(conv, x, state)
+        return out
+
+    @staticmethod
+    def _keep(conv: CausalConv3d, x: Tensor, state: State) -> None:
+        """Remember the last frames."""
+        if len(x) < conv.look_back:
+            x = torch.cat((state[conv], x))
+        state[conv] = x[-conv.look_back :]
+
+
+def with_margins(x: Tensor) -> Tensor:
+    """Frames [1, C, T, H, W] as rows of pixels [T, H + 2, W + 2, C]."""
+    return F.pad(x[0].permute(1, 2, 3, 0), (0, 0, 1, 1, 1, 1)).contiguous()

@@ -1,0 +1,107 @@
+"""Our kernels compute what the plain nets do; in Triton's interpreter, on the CPU."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from tiny import tiny_image, tiny_model
+
+from mgdemo.actions import bench_actions
+from mgdemo.config import VAEConfig
+from mgdemo.model import fused, kernels
+from mgdemo.model.kernels import Kernel, Tiles
+from mgdemo.model.vae import VAE, State
+
+
+def near(ours, plain, most=2e-6):
+    assert ours.shape == plain.shape
+    assert (ours - plain).norm() <= most * plain.norm()
+
+
+def frames(channels, count):
+    return torch.randn(1, channels, count, 5, 7)
+
+
+def inside(rows):
+    """Rows of pixels without their margins, as [1, C, T, H, W]."""
+    return rows[:, 1:-1, 1:-1].permute(3, 0, 1, 2)[None]
+
+
+def rows(x):
+    return fused.with_margins(x)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "count", "tiles"),
+    [(32, 32, 2, None), (96, 96, 3, Tiles(16, 64, 32, 4, 2)), (16, 48, 1, Tiles(16, 16, 0, 4, 2))],
+)
+def test_a_convolution_goes_on_from_the_frames_before(inputs, outputs, count, tiles):
+    new, past, skip = frames(inputs, count), frames(inputs, 2), frames(outputs, count)
+    weight, bias = torch.randn(outputs, inputs, 3, 3, 3) / 30, torch.randn(outputs)
+    plain = F.conv3d(torch.cat((past, new), dim=2), weight, bias, padding=(0, 1, 1)) + skip
+    kernel = Kernel.of(weight, bias)
+    near(inside(kernels.convolve(rows(new), rows(past), kernel, skip=rows(skip), tiles=tiles)), plain)
+
+
+def test_a_convolution_after_doubling_reads_the_picture_before_it():
+    x, weight, bias = frames(32, 2), torch.randn(16, 32, 3, 3) / 20, torch.randn(16)
+    larger = F.interpolate(x[0].transpose(0, 1), scale_factor=2.0, mode="nearest")
+    plain = F.conv2d(larger, weight, bias, padding=1).transpose(0, 1)[None]
+    near(inside(kernels.convolve(rows(x), None, Kernel.of_larger(weight, bias), shape="larger")), plain)
+
+
+def test_a_convolution_in_time_makes_pairs_of_frames():
+    new, past, weight, bias = frames(32, 2), frames(32, 2), torch.randn(64, 32, 3, 1, 1) / 10, torch.randn(64)
+    pairs = F.conv3d(torch.cat((past, new), dim=2), weight, bias).unflatten(1, (2, -1))
+    ours = kernels.convolve(rows(new), rows(past), Kernel.of(weight, bias), shape="pairs")
+    near(inside(ours), pairs.movedim(1, 3).flatten(2, 3))
+
+
+def test_few_outputs_are_gathered_from_all_sides():
+    new, past, weight, bias = frames(32, 2), frames(32, 2), torch.randn(3, 32, 3, 3, 3) / 30, torch.randn(3)
+    plain = F.conv3d(torch.cat((past, new), dim=2), weight, bias, padding=(0, 1, 1))
+    near(kernels.few_outputs(rows(new), rows(past), kernels.taps_as_outputs(weight), bias), plain)
+
+
+def test_pixels_are_normed_and_margins_are_zero_whatever_stood_there():
+    x, gamma = frames(24, 2), torch.randn(24)
+    dirty = rows(x)
+    dirty[:, 0], dirty[:, :, -1] = torch.nan, 7
+    ours = kernels.pixel_norm(dirty, gamma)
+    near(inside(ours), F.silu(F.normalize(x, dim=1) * 24**0.5 * gamma.view(1, -1, 1, 1, 1)))
+    assert not any(margin.any() for margin in (ours[:, 0], ours[:, -1], ours[:, :, 0], ours[:, :, -1]))
+
+
+def test_the_decoder_goes_on_from_a_stream_that_the_plain_one_began():
+    torch.manual_seed(0)
+    sizes = {"num_res_blocks": 1, "temporal_downsample": [True], "pixel_shuffle": 2}
+    vae = VAE(VAEConfig(dim=16, dim_mult=[1, 2], **sizes)).eval().requires_grad_(False)
+    assert fused.RowDecoder.fits(vae) and not fused.RowDecoder.fits(tiny_model().vae)
+    latents, plain, ours = torch.randn(1, 16, 4, 3, 4), State(), State()
+    decode = fused.RowDecoder(vae)
+    for piece in latents.split((1, 1, 2), dim=2):
+        near(decode(piece, ours), vae.decode(piece, plain))
+
+
+@pytest.mark.parametrize("mode", ["universal", "templerun"])
+def test_all_layers_compute_the_same_and_leave_the_same_memory(mode):
+    plain, model = tiny_model(mode), tiny_model(mode)
+    model.transformer.through = fused.Layers(model.transformer, fp8=False)
+    worlds = [m.start(tiny_image(), seed=4) for m in (plain, model)]
+    track = bench_actions(mode, 21, seed=1)
+    for block in range(2):  # the second begins with full rings
+        actions = track.block(block)
+        mouse = None if actions.mouse is None else torch.tensor(actions.mouse)
+        expected, ours = (world.step_latents(torch.tensor(actions.keyboard), mouse) for world in worlds)
+        near(ours, expected)
+    for expected, ours in zip(*(world._memory.held() for world in worlds), strict=True):
+        near(ours, expected)
+
+
+def test_rows_in_8_bits_keep_their_size():
+    x = torch.randn(5, 64) * torch.tensor([1e-3, 1, 1, 30, 0]).view(-1, 1)
+    values, scale = kernels.activated(x, quantise=True)
+    assert values.dtype == kernels.FP8
+    near(values.float() * scale, x, 0.06)  # the interpreter rounds towards zero
+    gain, shift = torch.randn(64), torch.randn(64)
+    values, scale = kernels.residual_norm(x, gain, shift, 1e-6, quantise=True)
+    near(values.float() * scale, F.layer_norm(x, (64,), gain, shift, 1e-6), 0.06)
