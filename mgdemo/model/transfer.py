@@ -17,8 +17,9 @@ def to_uint8(video: Tensor) -> Tensor:
 
 
 def staged(tensor: Tensor, device: torch.device) -> Tensor:
-    """A host tensor on the device; nobody waits for the copy."""
-    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+    """A tensor on the device; nobody waits for the copy of one that is on the host."""
+    pinned = tensor.pin_memory() if tensor.is_cpu and device.type == "cuda" else tensor
+    return pinned.to(device, non_blocking=True)
 
 
 class Moment:
