@@ -79,6 +79,10 @@ class World:
     def stream(self, actions: ActionTrack) -> Iterator[np.ndarray]:
         yield self.step(actions)
 
+    @property
+    def remakable(self) -> bool:
+        return self.block > 0
+
     def remake(self, actions: ActionTrack) -> np.ndarray:
         self.block -= 1
         return self.step(actions)

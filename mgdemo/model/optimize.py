@@ -25,6 +25,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from mgdemo.config import Optimization
 from mgdemo.model.cache import Memory
+from mgdemo.model.transfer import to_host
 from mgdemo.model.transformer import Attention, BlockInputs, Transformer
 from mgdemo.model.vae import VAE, CausalConv3d, ResidualBlock, State, conv3d
 
@@ -170,12 +171,15 @@ class Residual:
 class Seat:
     """Tensors at addresses that programs know. One tenant at a time has its own in them.
 
-    A tenant has `tensors` and a method `place(tensors)` that puts others in their place.
+    A tenant has `tensors` and a method `place(tensors)` that puts others in their place. Who leaves takes
+    what was in the seat along: in the device's memory or, if `host`, in the host's.
     """
 
-    def __init__(self, tensors: list[Tensor]):
-        self.tensors = tensors
+    def __init__(self, tensors: list[Tensor], host: bool = False):
+        self.tensors, self.host = tensors, host
         self._holder: weakref.ref | None = None
+        # The two ways between host and device are independent of each other.
+        self._ways = [torch.cuda.Stream(t.device) for t in (tensors * 2)[:2] if host and t.is_cuda]
 
     @property
     def holder(self) -> Any:
@@ -189,11 +193,24 @@ class Seat:
         holder = self.holder
         if holder is tenant:
             return
-        if holder is not None:
-            holder.place([t.clone() for t in self.tensors])
-        for mine, theirs in zip(self.tensors, tenant.tensors, strict=True):
-            mine.copy_(theirs)
+        theirs, kept = tenant.tensors[::-1], []
         self.adopt(tenant)
+        now = torch.cuda.current_stream(self._ways[0].device) if self._ways else None
+        out, back = self._ways or (None, None)
+        for way in self._ways:
+            way.wait_stream(now)
+        for mine in self.tensors:  # one after the other, so that the next one may use the memory of this one
+            if holder is not None:
+                with torch.cuda.stream(out):
+                    kept.append(to_host(mine) if self.host else mine.clone())
+            if back is not None:
+                back.wait_stream(out)
+            with torch.cuda.stream(back):
+                mine.copy_(theirs.pop(), non_blocking=True)
+        if now is not None:
+            now.wait_stream(back)
+        if holder is not None:
+            holder.place(kept)
 
     def adopt(self, tenant: Any) -> None:
         """Let a tenant in whose tensors need not be brought."""
@@ -211,7 +228,8 @@ class Program:
         self.run = function
         if device.type != "cuda":
             return
-        now, side = torch.cuda.current_stream(device), torch.cuda.Stream(device)
+        now = torch.cuda.current_stream(device)
+        side = torch.cuda.Stream(device, priority=now.priority)  # a graph's kernels have that of its capture
         side.wait_stream(now)
         with torch.cuda.stream(side), sdpa_kernel(BACKENDS, set_priority=True):
             for _ in range(2):  # compiles, and lets libraries choose their kernels
@@ -219,7 +237,7 @@ class Program:
         now.wait_stream(side)
         graph = torch.cuda.CUDAGraph()
         # Other threads may play other worlds meanwhile.
-        capture = torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local")
+        capture = torch.cuda.graph(graph, pool, side, capture_error_mode="thread_local")
         with capture, sdpa_kernel(BACKENDS, set_priority=True):
             value = function()
 
@@ -319,12 +337,12 @@ class Decoding:
             return VAE.decode(self.vae, latents, state)
         if self.seat is None or not self.seat.fits(state):
             self.programs.clear()
-            self.seat, self.state = Seat(state.tensors), State(state)
+            self.seat, self.state = Seat(state.tensors, host=True), State(state)
             self.state.in_place = True
             self.seat.adopt(state)
-        self.seat.take(state)
+        self.bring(state)
         if latents.shape not in self.programs:
-            given, kept = latents.clone(), self.state.fork()
+            given, kept = latents.clone(), self.state.to("cpu")
             program = Program(lambda: VAE.decode(self.vae, given, self.state), latents.device, self.pool)
             for layer, frames in kept.items():
                 self.state[layer] = frames  # as it was before trying
@@ -332,6 +350,17 @@ class Decoding:
         given, program = self.programs[latents.shape]
         given.copy_(latents)
         return program.run().clone()
+
+    def bring(self, state: State) -> None:
+        """Let a stream's state take the seat; it can be asked for early, since coming from the host takes
+        an H100 20 ms. There, nothing overwrites it: a copy to go back to costs nothing.
+        """
+        if self.seat is None or not state or not self.seat.fits(state):
+            return
+        before = self.seat.holder
+        self.seat.take(state)
+        if before is not None and before is not state:
+            before.in_place = False
 
 
 def leaves(value: Any) -> Iterator[Tensor]:

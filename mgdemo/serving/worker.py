@@ -78,7 +78,8 @@ class _Play:
 
     def splice(self, now: float) -> int | None:
         """From which frame on the last block is to be made again now, if it is."""
-        splice = None if self.paused or self.actions is None else self.pace.splice(now)
+        possible = not self.paused and self.actions is not None and self.world.remakable
+        splice = self.pace.splice(now) if possible else None
         return splice if splice is not None and self.input.differs(self.actions) else None
 
     def stand(self, blocks: int, frames: int) -> None:

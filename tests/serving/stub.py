@@ -65,6 +65,10 @@ class World:
         self.timings = {"dit": 15.0, "vae": 5.0}
         yield from np.split(frames, [len(frames) - 8])
 
+    @property
+    def remakable(self):
+        return self.block > 0
+
     def remake(self, actions):
         self.block -= 1
         return self.step(actions)

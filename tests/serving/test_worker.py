@@ -19,7 +19,7 @@ TRACK = ActionTrack.hold("universal", [], None, 45)
 def play(worker, name, *, dry=0.0, cost=0.1, served=0.0, track=None):
     """A play that is ready, in a worker that has not been started."""
     item = w._Play(m.Open(name, "universal", None, 0, track))
-    item.world = SimpleNamespace(frames_next=12)
+    item.world = SimpleNamespace(frames_next=12, remakable=True)
     item.model = SimpleNamespace(fps=25)
     item.attached, item.pace.dry, item.pace.served = True, dry, served
     item.pace.first.add(cost)
@@ -130,6 +130,10 @@ def test_a_block_is_made_again_from_the_next_latent_frame_that_can_be_in_time(wo
     item.steps = 1
     assert remaking(worker, 9.4) is None
     item.paused = False
+    item.world.remakable = False
+    assert remaking(worker, 9.4) is None
+    assert following(worker, 9.4) == ("live", pytest.approx(10 - MARGIN - 0.1))
+    item.world.remakable = True
     item.input.release()
     assert remaking(worker, 9.4) is None  # nothing has changed after all
 
