@@ -37,7 +37,7 @@ class Model:
     mode: str
     seconds: float  # a block
 
-    fps, size = FPS, (HEIGHT, WIDTH)
+    fps, size, pipelined = FPS, (HEIGHT, WIDTH), False
 
     @property
     def config(self) -> SimpleNamespace:

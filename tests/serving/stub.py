@@ -26,7 +26,7 @@ def load(checkpoint, *, device, progress):
 
 
 class Model:
-    fps, size = FPS, (HEIGHT, WIDTH)
+    fps, size, pipelined = FPS, (HEIGHT, WIDTH), False
 
     def __init__(self, checkpoint):
         self.config = SimpleNamespace(mode=checkpoint.partition("-")[0])
