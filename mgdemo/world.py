@@ -319,6 +319,7 @@ class WorldModel:
             if progress:
                 progress(block / WARM_BLOCKS, "Preparing the engine")
             world.step(ActionTrack.hold(mode, [], frames=world.frames_next))
+        del world
         if self.device.type == "cuda":
             torch.cuda.empty_cache()  # compiling and capturing took more than playing will
 

@@ -1,4 +1,6 @@
+import gc
 import itertools
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -140,6 +142,31 @@ def test_nothing_that_is_asked_of_a_world_changes_frames_not_taken_yet(model):
     assert equal([np.concatenate(list(first)), again], expected[1:3])
     assert not np.array_equal(np.concatenate([part, *second]), again)
     assert sum(map(len, third)) == 12
+
+
+def test_a_world_that_nobody_wants_is_gone_at_once(model):
+    """Its caches, and its place where programs look, are for the next one."""
+    track = bench_actions("universal", 21, seed=1)
+    gc.disable()
+    try:
+        world = model.start(tiny_image())
+        play(world, track)
+        gone = weakref.ref(world)
+        del world
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+def test_the_start_condition_takes_the_memory_of_one_latent_at_a_time(tiny, monkeypatch):
+    model, encoded = tiny("universal"), []
+    encode = model.vae.encode
+    monkeypatch.setattr(
+        model.vae, "encode", lambda video, state: encoded.append(video) or encode(video, state)
+    )
+    world = model.start(tiny_image())
+    play(world, bench_actions("universal", 12 * 5 - 3, seed=0))
+    assert [video.shape[2] for video in encoded] == [1] + [4] * world.condition.steady
 
 
 def test_a_world_draws_each_block_and_step_once(tiny):

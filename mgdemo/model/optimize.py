@@ -178,8 +178,9 @@ class Seat:
     def __init__(self, tensors: list[Tensor], host: bool = False):
         self.tensors, self.host = tensors, host
         self._holder: weakref.ref | None = None
-        # The two ways between host and device are independent of each other.
-        self._ways = [torch.cuda.Stream(t.device) for t in (tensors * 2)[:2] if host and t.is_cuda]
+        # Copies to the host and from it don't slow each other down.
+        apart = host and tensors[0].is_cuda
+        self._ways = [torch.cuda.Stream(tensors[0].device) for _ in range(2)] if apart else []
 
     @property
     def holder(self) -> Any:
@@ -224,12 +225,12 @@ class Program:
     What it returns is overwritten by the next program of its pool.
     """
 
-    def __init__(self, function: Callable[[], Tensor | None], device: torch.device, pool: Any):
+    def __init__(self, function: Callable[[], Tensor | None], pool: Pool):
         self.run = function
-        if device.type != "cuda":
+        if pool.device.type != "cuda":
             return
-        now = torch.cuda.current_stream(device)
-        side = torch.cuda.Stream(device, priority=now.priority)  # a graph's kernels have that of its capture
+        now = torch.cuda.current_stream(pool.device)
+        side = pool.side(now)
         side.wait_stream(now)
         with torch.cuda.stream(side), sdpa_kernel(BACKENDS, set_priority=True):
             for _ in range(2):  # compiles, and lets libraries choose their kernels
@@ -237,7 +238,7 @@ class Program:
         now.wait_stream(side)
         graph = torch.cuda.CUDAGraph()
         # Other threads may play other worlds meanwhile.
-        capture = torch.cuda.graph(graph, pool, side, capture_error_mode="thread_local")
+        capture = torch.cuda.graph(graph, pool.handle, side, capture_error_mode="thread_local")
         with capture, sdpa_kernel(BACKENDS, set_priority=True):
             value = function()
 
@@ -248,9 +249,20 @@ class Program:
         self.run = replay
 
 
-def pool_for(device: torch.device) -> Any:
+class Pool:
     """Memory for programs that never run at the same time."""
-    return torch.cuda.graph_pool_handle() if device.type == "cuda" else None
+
+    def __init__(self, device: torch.device):
+        self.device = device
+        self.handle = torch.cuda.graph_pool_handle() if device.type == "cuda" else None
+        self._side: torch.cuda.Stream | None = None
+
+    def side(self, now: torch.cuda.Stream) -> torch.cuda.Stream:
+        """Where to capture: always the same stream, since others would not share memory, of the priority of
+        the one that the programs run on."""
+        if self._side is None:
+            self._side = torch.cuda.Stream(self.device, priority=now.priority)
+        return self._side
 
 
 class Passes:
@@ -258,19 +270,44 @@ class Passes:
 
     def __init__(self, transformer: Transformer):
         self.net = transformer
-        self.pool = pool_for(transformer.device)
-        self.programs: dict[tuple[str, int], Program] = {}
+        self.pool = Pool(transformer.device)
+        self.programs: dict[tuple, Program] = {}
         self.seat: Seat | None = None
         self.memory_: Memory | None = None  # what the programs work on, in the seat's tensors
-        self.given: BlockInputs | None = None  # likewise
-        self.latest: BlockInputs | None = None  # what `given` is a copy of
+        self.asked: list[Tensor] = []  # what `given` is made of, likewise at addresses that stay
+        self.given: BlockInputs | None = None
         self.x: Tensor | None = None
         self.timestep: Tensor | None = None
         transformer.forward, transformer.remember, transformer.memory = self.step, self.clean, self.memory
+        transformer.block_inputs = self.inputs
+
+    def inputs(
+        self, start_frame: int, condition: Tensor, keyboard: Tensor, mouse: Tensor | None
+    ) -> BlockInputs:
+        """In place of `Transformer.block_inputs`. It always gives the same tensors, filled anew."""
+        start = torch.full((1,), start_frame, device=self.net.device)
+        asked = [start, condition, keyboard] + ([] if mouse is None else [mouse])
+        if [t.shape for t in asked] != [t.shape for t in self.asked]:
+            self.programs.clear()
+            self.asked, self.x = [t.clone() for t in asked], None
+            self.given = clone(self._gathered())
+        for mine, theirs in zip(self.asked, asked, strict=True):
+            mine.copy_(theirs)
+
+        def gather() -> None:
+            for mine, new in zip(leaves(self.given), leaves(self._gathered()), strict=True):
+                mine.copy_(new)
+
+        self._run(("inputs",), gather)
+        return self.given
+
+    def _gathered(self) -> BlockInputs:
+        return Transformer.block_inputs(self.net, *self.asked, *[None] * (4 - len(self.asked)))
 
     def memory(self, image_tokens: Tensor, height: int, width: int) -> Memory:
         """In place of `Transformer.memory`: that of the seat, if nobody has it."""
-        free = self.seat is not None and self.seat.holder is None and self.x.shape[3:] == (height, width)
+        free = self.seat is not None and self.seat.holder is None
+        free = free and self.asked[1].shape[3:] == (height, width)
         if not free:
             return Transformer.memory(self.net, image_tokens, height, width)
         memory = self.memory_.twin()
@@ -282,25 +319,27 @@ class Passes:
 
     def step(self, x: Tensor, timestep: Tensor, inputs: BlockInputs, memory: Memory) -> Tensor:
         """In place of `Transformer.forward`."""
-        self._prepare(x, inputs, memory)
+        filled = self._prepare(x, inputs, memory)
         self.timestep.copy_(timestep)
         return self._run(
-            "step", lambda: Transformer.forward(self.net, self.x, self.timestep, self.given, self.memory_)
+            ("step", filled),
+            lambda: Transformer.forward(self.net, self.x, self.timestep, self.given, self.memory_),
         ).clone()
 
     def clean(self, x: Tensor, inputs: BlockInputs, memory: Memory) -> None:
         """In place of `Transformer.remember`."""
-        self._prepare(x, inputs, memory)
-        self._run("clean", lambda: Transformer.remember(self.net, self.x, self.given, self.memory_))
+        filled = self._prepare(x, inputs, memory)
+        self._run(("clean", filled), lambda: Transformer.remember(self.net, self.x, self.given, self.memory_))
 
-    def _run(self, kind: str, function: Callable[[], Tensor | None]) -> Tensor | None:
-        key = kind, self.memory_.layers[0].video.filled
+    def _run(self, key: tuple, function: Callable[[], Tensor | None]) -> Tensor | None:
         if key not in self.programs:
-            self.programs[key] = Program(function, self.net.device, self.pool)
+            self.programs[key] = Program(function, self.pool)
         return self.programs[key].run()
 
-    def _prepare(self, x: Tensor, inputs: BlockInputs, memory: Memory) -> None:
-        """Put everything where the programs look for it; other sizes ask for other programs."""
+    def _prepare(self, x: Tensor, inputs: BlockInputs, memory: Memory) -> int:
+        """Put everything where the programs look for it; gives the number of tokens remembered."""
+        if inputs is not self.given:
+            raise ValueError("A captured pass takes what block_inputs gave last.")
         if self.seat is None or not self.seat.fits(memory):
             self.programs.clear()
             self.seat, self.memory_ = Seat(memory.tensors), memory.twin()
@@ -308,16 +347,11 @@ class Passes:
         self.seat.take(memory)
         if self.memory_.position != memory.position:
             self.memory_.begin_block(*memory.position)
-        if inputs is not self.latest:
-            new = list(leaves(inputs))
-            if self.given is None or [t.shape for t in new] != [t.shape for t in leaves(self.given)]:
-                self.programs.clear()
-                self.given, self.x = clone(inputs), x.clone()
-                self.timestep = torch.zeros(x.shape[0], x.shape[2], device=x.device)
-            for mine, theirs in zip(leaves(self.given), new, strict=True):
-                mine.copy_(theirs)
-            self.latest = inputs
+        if self.x is None:
+            self.x = torch.empty_like(x)
+            self.timestep = torch.empty(x.shape[0], x.shape[2], device=x.device)
         self.x.copy_(x)
+        return self.memory_.layers[0].video.filled
 
 
 class Decoding:
@@ -325,7 +359,7 @@ class Decoding:
 
     def __init__(self, vae: VAE):
         self.vae = vae
-        self.pool = pool_for(vae.conv2.weight.device)
+        self.pool = Pool(vae.conv2.weight.device)
         self.programs: dict[torch.Size, tuple[Tensor, Program]] = {}
         self.seat: Seat | None = None
         self.state: State | None = None  # what the programs work on
@@ -343,7 +377,7 @@ class Decoding:
         self.bring(state)
         if latents.shape not in self.programs:
             given, kept = latents.clone(), self.state.to("cpu")
-            program = Program(lambda: VAE.decode(self.vae, given, self.state), latents.device, self.pool)
+            program = Program(lambda: VAE.decode(self.vae, given, self.state), self.pool)
             for layer, frames in kept.items():
                 self.state[layer] = frames  # as it was before trying
             self.programs[latents.shape] = given, program

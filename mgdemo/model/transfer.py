@@ -51,7 +51,8 @@ class Piece:
     """Frames of a block. `make` sends a GPU for them and does not wait; elsewhere it takes its time."""
 
     def __init__(self, decode: Callable[[], Tensor], device: torch.device):
-        self.decode, self.device = decode, device
+        self.decode: Callable[[], Tensor] | None = decode
+        self.device = device
         self.begin: Moment | None = None
         self.end: Moment | None = None
         self.pixels: Tensor | None = None
@@ -64,7 +65,7 @@ class Piece:
             self.pixels = to_uint8(self.decode())
             if self.pixels.is_cuda:
                 self.pixels = to_host(self.pixels)
-            self.end = Moment(self.device)
+            self.end, self.decode = Moment(self.device), None  # which knows the world
 
     def frames(self) -> np.ndarray:
         """uint8 [T, H, W, 3], as soon as they are there."""

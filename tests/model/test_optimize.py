@@ -12,7 +12,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from mgdemo import world
 from mgdemo.actions import bench_actions
 from mgdemo.config import Optimization
-from mgdemo.model.optimize import FP8Linear, Seat, continued, to_fp8
+from mgdemo.model.action import window_rows
+from mgdemo.model.optimize import FP8Linear, Seat, continued, leaves, to_fp8
 from mgdemo.model.transfer import OnDemand
 from mgdemo.model.vae import RMSNorm
 
@@ -158,6 +159,24 @@ def test_other_sizes_ask_for_other_programs():
     for one, plain in ((model, tiny_model()), (other, tiny_model(size=(48, 64))), (model, tiny_model())):
         played = play(one.start(tiny_image(), seed=4), track)
         assert worst(played, play(plain.start(tiny_image(), seed=4), track)) <= 1
+
+
+def test_what_passes_share_is_made_in_one_place(mode):
+    plain, net = tiny_model(mode).transformer, optimised(mode).transformer
+    config = plain.config.action_config
+    rows = window_rows(config, 3)
+    addresses = set()
+    for start in (0, 3, 3000):
+        given = [torch.randn(1, rows, config.keyboard_dim_in), torch.randn(1, rows, 2)]
+        given = [torch.randn(1, 20, 3, 4, 6), given[0], given[1] if config.enable_mouse else None]
+        made = list(leaves(net.block_inputs(start, *given)))
+        for mine, theirs in zip(made, leaves(plain.block_inputs(start, *given)), strict=True):
+            assert torch.equal(mine, theirs)
+        addresses.add(tuple(tensor.data_ptr() for tensor in made))
+    assert len(addresses) == 1
+    other = plain.block_inputs(0, *given)
+    with pytest.raises(ValueError, match="what block_inputs gave last"):
+        net(torch.randn(1, 16, 3, 4, 6), torch.zeros(1, 3), other, None)
 
 
 def test_norm_and_silu_in_one_kernel_compute_the_same():
