@@ -15,7 +15,9 @@ is written after each part; with --append, what it holds stays.
 - speed: seconds until the process is ready (Python and device, optimising, warming up; not the weights), ms
   from Start to the first frames on the host, and ms of a block with full caches: all of it, from its actions
   to uint8 frames on the host, then until the first of them, then the stages on the device. `dit` is all that
-  the transformer does, `pass` one denoising step, `clean` the pass that fills the caches. Memory at its peak.
+  the transformer does, `pass` one denoising step, `clean` the pass that fills the caches. Frames a second are
+  those of a play whose next block begins before the last one's frames are taken, as are all times between
+  blocks in sessions and endurance. Memory when ready and at its peak.
 - sessions: worlds that take turns, what each one more takes, and how many at once get a block every 480 ms
   with 95 % of the blocks ready less than 40 ms late.
 - endurance: the first 100 blocks of a long play against the last 100.
@@ -41,10 +43,11 @@ import subprocess
 import sys
 import time
 import traceback
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache, cached_property
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -103,14 +106,17 @@ class Play:
         block = self.world.block
         return walk(self.world.model.config.mode).block(block and 1 + block % (WALK - 1))
 
+    def begin(self) -> Iterator[np.ndarray]:
+        """Begin a block, whose frames come as they are taken."""
+        return self.world.stream(self.actions)
+
     def step(self) -> float:
         """Make a block; milliseconds until all its frames are on the host."""
         begin = time.perf_counter()
-        frames = self.world.stream(self.actions)
+        frames = self.begin()
         next(frames)
         self.first = 1e3 * (time.perf_counter() - begin)
-        for _ in frames:
-            pass
+        exhaust(frames)
         return 1e3 * (time.perf_counter() - begin)
 
     def latents(self) -> Tensor:
@@ -155,10 +161,29 @@ class Watched:
         return result
 
 
+def exhaust(frames: Iterable[np.ndarray]) -> None:
+    for _ in frames:
+        pass
+
+
+def rolling(plays: Sequence[Play], blocks: int) -> list[float]:
+    """Milliseconds from block to block, of plays that take turns. Each block begins before the frames of the
+    one before it are taken."""
+    ends, under_way = [], plays[-1].begin()
+    for i in range(blocks + 1):
+        following = plays[i % len(plays)].begin()
+        exhaust(under_way)
+        ends.append(time.perf_counter())
+        under_way = following
+    exhaust(under_way)
+    return [1e3 * (end - begin) for begin, end in pairwise(ends)]
+
+
 def paced(
-    make: Callable[[int], object],
+    begin: Callable[[int], Iterable[np.ndarray]],
     phases: Sequence[float],
     rounds: int,
+    alone: float,
     cost: float,
     period: float,
     clock: Callable[[], float] = time.perf_counter,
@@ -167,20 +192,27 @@ def paced(
     """Seconds by which blocks of several worlds are late, in the order of making.
 
     World i is due a block every `period`, at phases[i] (0 to 1) of it. Like the server's worker, the one that
-    is due first comes first, and begins as late as all can be in time if a block takes `cost` seconds.
+    is due first comes first, and begins as late as all can be in time if a block takes `alone` seconds and
+    each one behind another takes `cost`; if it is time for one, it begins before the last one's frames are
+    taken.
     """
-    begin = clock() + len(phases) * cost + MARGIN
-    due, late = [begin + phase * period for phase in phases], []
-    while len(late) < rounds * len(phases):
+    first = clock() + alone + len(phases) * cost + MARGIN
+    due, late = [first + phase * period for phase in phases], []
+    blocks, under_way = rounds * len(phases), deque()
+    while len(late) < blocks:
         start = math.inf
         for moment in sorted(due, reverse=True):
-            start = min(moment - MARGIN, start) - cost
-        if (wait := start - clock()) > 0:
-            sleep(wait)
-        first = due.index(min(due))
-        make(first)
-        late.append(max(0.0, clock() - due[first]))
-        due[first] += period
+            start = min(moment - MARGIN - alone, start - cost)
+        if len(under_way) < min(2, blocks - len(late)) and start <= clock():
+            world = due.index(min(due))
+            under_way.append((due[world], begin(world)))
+            due[world] += period
+        elif under_way:
+            moment, frames = under_way.popleft()
+            exhaust(frames)
+            late.append(max(0.0, clock() - moment))
+        else:
+            sleep(start - clock())
     return late
 
 
@@ -297,6 +329,7 @@ class Bench:
             started = 1e3 * (time.perf_counter() - begin)
             play.step()
             starts.append(started + play.first)
+        warm = held(self.device)
         play, firsts, stages = Play(model).steady(), [], defaultdict(list)
         blocks = []
         for _ in range(self.args.blocks):
@@ -310,11 +343,12 @@ class Bench:
             "start_ms": statistics.median(starts[1:]),
             "block_ms": statistics.median(blocks),
             "block_p95_ms": p95(blocks),
-            "frames_per_second": rate(blocks),
+            "frames_per_second": rate(rolling([play], self.args.blocks)),
             "first_frames_ms": statistics.median(firsts),
             "dit_ms": statistics.median(stages["dit"]),
             "decode_ms": statistics.median(stages["vae"]),
             **self._passes(play),
+            "warm_gb": warm,
             **peak(self.device),
         }
 
@@ -340,15 +374,16 @@ class Bench:
             before, new = held(self.device), range(len(plays), worlds)
             plays += [Play(self.model, seed).steady() for seed in new]
             each = (held(self.device) - before) / len(new)
-            times = [play.step() for _ in range(max(2, self.args.blocks // worlds)) for play in plays]
+            times = rolling(plays, worlds * max(2, self.args.blocks // worlds))
             row = {"worlds": worlds, "frames_per_second": rate(times), "p95_ms": p95(times)}
             turns.append(row | {"gb_each_more": each})
+        alone = p95([play.step() for play in plays * max(2, 16 // len(plays))]) / 1e3
         cost, period = turns[-1]["p95_ms"] / 1e3, FRAMES / self.model.fps
         possible = int(max(row["frames_per_second"] for row in turns) / self.model.fps)
         phases = [random.Random(i).random() for i in range(len(plays))]  # visitors come when they like
         for worlds in range(max(1, min(possible, len(plays))), 0, -1):
             rounds = max(2, self.args.blocks // 3)
-            late = paced(lambda i: plays[i].step(), phases[:worlds], rounds, cost, period)
+            late = paced(lambda i: plays[i].begin(), phases[:worlds], rounds, alone, cost, period)
             row = {"worlds": worlds, "late_p95_ms": 1e3 * p95(late), "late_max_ms": 1e3 * max(late)}
             paces.append(row)
             if row["late_p95_ms"] < LATE:
@@ -359,7 +394,7 @@ class Bench:
     def endurance(self) -> dict:
         play = Play(self.model).steady()
         before = held(self.device)
-        times = [play.step() for _ in range(self.args.blocks_long)]
+        times = rolling([play], self.args.blocks_long)
         some = min(100, len(times))
         return {
             "blocks": len(times),

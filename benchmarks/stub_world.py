@@ -37,7 +37,7 @@ class Model:
     mode: str
     seconds: float  # a block
 
-    fps, size = FPS, (HEIGHT, WIDTH)
+    fps, size, pipelined = FPS, (HEIGHT, WIDTH), False
 
     @property
     def config(self) -> SimpleNamespace:
@@ -78,6 +78,10 @@ class World:
 
     def stream(self, actions: ActionTrack) -> Iterator[np.ndarray]:
         yield self.step(actions)
+
+    @property
+    def remakable(self) -> bool:
+        return self.block > 0
 
     def remake(self, actions: ActionTrack) -> np.ndarray:
         self.block -= 1

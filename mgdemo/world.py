@@ -8,8 +8,9 @@ frames = world.step(ActionTrack.hold("universal", ["forward"], frames=world.fram
 from __future__ import annotations
 
 import logging
+import weakref
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +24,7 @@ from mgdemo.config import CheckpointConfig, Optimization
 from mgdemo.model.action import window_rows
 from mgdemo.model.flow import Schedule, add_noise, predict_x0
 from mgdemo.model.image_encoder import ImageEncoder
-from mgdemo.model.optimize import optimise
+from mgdemo.model.optimize import Decoding, optimise
 from mgdemo.model.transfer import Moment, OnDemand, Piece, staged
 from mgdemo.model.transformer import Transformer
 from mgdemo.model.vae import VAE, State
@@ -79,10 +80,9 @@ class Condition:
         end = self.steady + 1
         stride = max(frames, -(-(end - frames) // SPREAD))
         needed = min(frames + stride * (start // frames), end)
-        while (known := self.latents.shape[2]) < needed:
-            # Always in the same pieces, whatever is asked for first, so that a restored play is exact.
-            count = min(frames - known if known < frames else stride, end - known)
-            size = (*self.image.shape[:2], count * self.vae.config.temporal_factor, *self.image.shape[3:])
+        size = (*self.image.shape[:2], self.vae.config.temporal_factor, *self.image.shape[3:])
+        while self.latents.shape[2] < needed:
+            # One by one: it takes the least memory, and a restored play is exact whatever is asked for first.
             grey = self.vae.encode(self.image.new_zeros(size), self.state)
             self.latents = torch.cat((self.latents, grey), dim=2)
         if self.latents.shape[2] == end:
@@ -125,14 +125,14 @@ class World:
         self._rows: tuple[Tensor, Tensor | None] | None = None  # action rows of the windows before
         self._decoder = State()
         self._before: tuple | None = None  # block, rows and decoder state before the last block
-        self._ahead: dict[tuple[int, int], Tensor] = {}  # noise drawn while the device was busy
+        self._pieces: list[Piece] = []  # of the last block
+        self._ahead: tuple[int, Tensor] | None = None  # a block and its noise, drawn before it is asked for
 
     @property
     def frames_next(self) -> int:
         """Video frames of the next block."""
         return block_frames(self.block)
 
-    @torch.inference_mode()
     def step(self, actions: ActionTrack) -> np.ndarray:
         """Make the next block under `frames_next` rows of actions; uint8 frames [T, H, W, 3].
 
@@ -140,48 +140,74 @@ class World:
         """
         return np.concatenate(list(self.stream(actions)))
 
+    @torch.inference_mode()
     def stream(self, actions: ActionTrack) -> Iterator[np.ndarray]:
         """As `step`, but those of the first latent frame are given as soon as they exist, then the others.
 
-        They must all be taken before anything else is asked of this world.
+        On a GPU the block is under way when this returns; it is waited for only as its frames are taken. So
+        the next block, of this world or another, can be asked for before: the GPU makes its latents while it
+        decodes these. On a CPU frames are decoded when they are taken. Whatever else is asked of the world
+        meanwhile, frames can be taken later, and are the same.
         """
         self._check(self.block, actions)
-        if not self.model.low_vram:
-            self._before = (self.block, self._rows, self._decoder.fork())
-        return self._stream(actions)
-
-    @torch.inference_mode()
-    def _stream(self, actions: ActionTrack) -> Iterator[np.ndarray]:
+        self._finish()
         device, begin = self.model.device, Moment(self.model.device)
+        with self.model.decoding():
+            self._remember()
+            self.model.expect(self._decoder)
         latents = self.step_latents(
             torch.tensor(actions.keyboard), None if actions.mouse is None else torch.tensor(actions.mouse)
         )
         made = Moment(device)
         # Somebody waits for the first ones; the others are decoded faster together.
         parts = latents.split((1, latents.shape[2] - 1), dim=2)
-        with self.model.decoding():
-            pieces = (Piece(lambda part=part: self.decode(part), device) for part in parts)
-            if device.type == "cuda":  # which works while the host does other things
-                pieces = list(pieces)
-                self._draw_ahead()
-        spent = 0.0
+        self._pieces = [Piece(lambda part=part: self.decode(part), device) for part in parts]
+        if device.type == "cuda":
+            with self.model.decoding() as stream:
+                latents.record_stream(stream)
+                self._finish()
+            self._ahead = self.block, self._noise()
+        return self._take(self._pieces, begin, made)
+
+    def _take(self, pieces: list[Piece], begin: Moment, made: Moment) -> Iterator[np.ndarray]:
         for piece in pieces:
             yield piece.frames()
-            spent += piece.begin.until(piece.end)
-        self.timings = {"dit": begin.until(made), "vae": spent}
+        self.timings = {"dit": begin.until(made), "vae": sum(piece.ms for piece in pieces)}
+
+    def _finish(self) -> None:
+        """Make what is left to be made of the last block, so that the decoder's state is that after it."""
+        for piece in self._pieces:
+            piece.make()
+
+    def _remember(self) -> None:
+        """Keep what `remake` goes back to."""
+        if self.model.low_vram:
+            return
+        self._before = None  # before there are two
+        if self._decoder.in_place:  # then it takes a copy
+            self.model.one_copy(self)
+        self._before = self.block, self._rows, self._decoder.fork()
 
     def remake(self, actions: ActionTrack) -> np.ndarray:
         """Make the last block again under other actions, as if those of before had never been.
 
         Takes and gives what `step` did. Raises ValueError, and changes nothing, for actions that don't fit
-        and where there is no last block: at the start, after `restore`, and always with low VRAM.
+        and where there is nothing to go back to (see `remakable`).
         """
-        if self._before is None:
+        if not self.remakable:
             raise ValueError("There is no block to make again: step first.")
         self._check(self._before[0], actions)
+        self._finish()
         # The caches need no way back: the block's slots are written anew, and nothing else was changed.
         self.block, self._rows, self._decoder = self._before
         return self.step(actions)
+
+    @property
+    def remakable(self) -> bool:
+        """Whether the last block can be made again: not at the start, nor after `restore`, never with low
+        VRAM, and not when a copy was needed for it that another world of the model needs by now.
+        """
+        return self._before is not None
 
     def _check(self, block: int, actions: ActionTrack) -> None:
         mode, frames = self.model.config.mode, block_frames(block)
@@ -204,10 +230,11 @@ class World:
         def flow(x: Tensor, timestep: Tensor) -> Tensor:
             return transformer(x, timestep.expand(1, frames), inputs, self._memory)
 
-        x = self._noise(0)
+        ahead, self._ahead = self._ahead, None
+        x, *others = ahead[1] if ahead and ahead[0] == self.block else self._noise()
         for step, sigma in enumerate(schedule.sigmas):
             if step:
-                x = add_noise(x, schedule.noise_scale * self._noise(step), sigma)
+                x = add_noise(x, schedule.noise_scale * others[step - 1], sigma)
             x = predict_x0(x, flow(x, self.model.timesteps[step]), sigma)
         transformer.remember(x, inputs, self._memory)
         self.block, self._rows = self.block + 1, rows
@@ -221,28 +248,32 @@ class World:
     @property
     def snapshot_bytes(self) -> int:
         """The memory that a snapshot takes."""
+        self._finish()
         return sum(tensor.nbytes for tensor in (*self._memory.held(), *self._decoder.tensors))
 
     @torch.inference_mode()
     def snapshot(self) -> Snapshot:
-        return Snapshot(self.block, self._rows, self._memory.snapshot(), self._decoder.to("cpu"))
+        self._finish()
+        with self.model.decoding() as stream:
+            if stream is not None:  # which may be bringing the state to the host
+                stream.synchronize()
+            decoder = self._decoder.to("cpu")
+        return Snapshot(self.block, self._rows, self._memory.snapshot(), decoder)
 
     @torch.inference_mode()
     def restore(self, snapshot: Snapshot) -> None:
         """Go back to a snapshot of this play, or of another of the same image and model."""
+        self._finish()
         self.block, self._rows = snapshot.block, snapshot.rows
         self._memory.restore(snapshot.memory)
-        self._decoder = snapshot.decoder.to(self.model.device)
+        with self.model.decoding():
+            self._decoder = snapshot.decoder.to(self.model.device)
         self._before = None
 
-    def _noise(self, step: int) -> Tensor:
-        drawn = self._ahead.pop((self.block, step), None)
-        return staged(self.noise(self.block, step) if drawn is None else drawn, self.model.device)
-
-    def _draw_ahead(self) -> None:
-        """Draw the next block's noise."""
+    def _noise(self) -> Tensor:
+        """The next block's noise [step, 1, 16, F, h, w]; one copy for all steps."""
         steps = range(len(self.model.schedule.sigmas))
-        self._ahead = {(self.block, step): self.noise(self.block, step) for step in steps}
+        return staged(torch.stack([self.noise(self.block, step) for step in steps]), self.model.device)
 
     def _extend(self, which: int, rows: Tensor | None) -> Tensor | None:
         """The last `window_rows` action rows, the new ones included; the first stands for all before it."""
@@ -266,7 +297,9 @@ class WorldModel:
         self.schedule = Schedule.of(config.sampling)
         self.timesteps = self.schedule.timesteps.to(self.device)
         self._starters: list[OnDemand] = []  # what is on the device while a play begins only
-        self._decoding = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
+        # Of high priority: somebody waits for frames, while the next block's latents have time.
+        self._decoding = torch.cuda.Stream(self.device, priority=-1) if self.device.type == "cuda" else None
+        self._copied: weakref.ref | None = None  # the world that keeps a copy of its decoder's state
         self.window_rows = window_rows(config.transformer.action_config, config.transformer.frames_per_block)
 
     @property
@@ -286,13 +319,36 @@ class WorldModel:
             if progress:
                 progress(block / WARM_BLOCKS, "Preparing the engine")
             world.step(ActionTrack.hold(mode, [], frames=world.frames_next))
+        del world
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()  # compiling and capturing took more than playing will
 
-    def decoding(self) -> AbstractContextManager:
-        """Where blocks are decoded: on a GPU beside the making of the next one."""
+    @contextmanager
+    def decoding(self) -> Iterator[torch.cuda.Stream | None]:
+        """Where blocks are decoded: on a GPU beside the making of the next one. Gives its stream there."""
         if self._decoding is None:
-            return nullcontext()
+            yield None
+            return
         self._decoding.wait_stream(torch.cuda.current_stream(self.device))
-        return torch.cuda.stream(self._decoding)
+        with torch.cuda.stream(self._decoding):
+            yield self._decoding
+
+    def expect(self, decoder: State) -> None:
+        """Bring a stream's state to where it is decoded; it is wanted soon."""
+        if isinstance(self.vae.decode, Decoding):
+            self.vae.decode.bring(decoder)
+
+    def one_copy(self, world: World) -> None:
+        """Let one world keep a copy of its decoder's state (1.1 GB at full size), and no other."""
+        other = self._copied and self._copied()
+        if other is not None and other is not world:
+            other._before = None
+        self._copied = weakref.ref(world)
+
+    @property
+    def pipelined(self) -> bool:
+        """Whether it makes a block's latents while it decodes another's, if it is asked early enough."""
+        return self._decoding is not None
 
     @property
     def low_vram(self) -> bool:

@@ -1,4 +1,6 @@
+import gc
 import itertools
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,7 @@ from tiny import held_tensors, tiny_image, tiny_model
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mgdemo.actions import MODES, ActionTrack, bench_actions
+from mgdemo.config import Optimization
 from mgdemo.world import World, seeded_noise
 
 SHAPE = (1, 16, 3, 4, 6)
@@ -100,6 +103,70 @@ def test_a_blocks_first_frames_come_before_the_others(tiny, mode):
     assert world.timings["dit"] > 0 and world.timings["vae"] > 0
     with pytest.raises(ValueError, match="Block 2 takes"):
         world.stream(track.block(0))  # at once, not when the first piece is taken
+
+
+@pytest.fixture(params=["plain", "optimised"])
+def model(request):
+    model = tiny_model()
+    if request.param == "optimised":
+        model.optimize(Optimization())
+    return model
+
+
+def test_blocks_may_be_asked_for_before_the_frames_of_those_before_are_taken(model):
+    track = bench_actions("universal", 12 * 5 - 3, seed=1)
+    expected = play(model.start(tiny_image(), seed=4), track)
+    rival = play(model.start(tiny_image(1), seed=5), track)
+    worlds = model.start(tiny_image(), seed=4), model.start(tiny_image(1), seed=5)
+    streams = [[world.stream(track.block(block)) for world in worlds] for block in range(5)]
+    assert worlds[0].block == 5 and not worlds[0].timings
+    taken = [[np.concatenate(list(stream)) for stream in of] for of in zip(*streams, strict=True)]
+    assert equal(taken[0], expected) and equal(taken[1], rival)
+    assert all(ms > 0 for ms in worlds[0].timings.values())
+
+
+def test_nothing_that_is_asked_of_a_world_changes_frames_not_taken_yet(model):
+    track, other = (bench_actions("universal", 12 * 5 - 3, seed=seed) for seed in (1, 2))
+    expected = play(model.start(tiny_image(), seed=4), track)
+    world = model.start(tiny_image(), seed=4)
+    world.stream(track.block(0))  # never taken
+    first = world.stream(track.block(1))
+    size, snapshot = world.snapshot_bytes, world.snapshot()
+    assert size == sum(tensor.nbytes for tensor in (*snapshot.memory, *snapshot.decoder.values()))
+    second = world.stream(other.block(2))
+    part = next(second)
+    again = world.remake(track.block(2))
+    third = world.stream(other.block(3))
+    world.restore(snapshot)
+    assert equal(play(world, track), expected[2:])
+    assert equal([np.concatenate(list(first)), again], expected[1:3])
+    assert not np.array_equal(np.concatenate([part, *second]), again)
+    assert sum(map(len, third)) == 12
+
+
+def test_a_world_that_nobody_wants_is_gone_at_once(model):
+    """Its caches, and its place where programs look, are for the next one."""
+    track = bench_actions("universal", 21, seed=1)
+    gc.disable()
+    try:
+        world = model.start(tiny_image())
+        play(world, track)
+        gone = weakref.ref(world)
+        del world
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+def test_the_start_condition_takes_the_memory_of_one_latent_at_a_time(tiny, monkeypatch):
+    model, encoded = tiny("universal"), []
+    encode = model.vae.encode
+    monkeypatch.setattr(
+        model.vae, "encode", lambda video, state: encoded.append(video) or encode(video, state)
+    )
+    world = model.start(tiny_image())
+    play(world, bench_actions("universal", 12 * 5 - 3, seed=0))
+    assert [video.shape[2] for video in encoded] == [1] + [4] * world.condition.steady
 
 
 def test_a_world_draws_each_block_and_step_once(tiny):

@@ -1,6 +1,6 @@
 """The transformer's layers and the VAE's decoder on the kernels of `kernels.py`: the same functions.
 
-`Layers` stands in for `Transformer.through`, `RowDecoder` for `VAE.decode`; and read its weights.
+`Layers` stands in for `Transformer.through`, `RowDecoder` for `VAE.decode`; the weights are the plain nets'.
 """
 
 from __future__ import annotations

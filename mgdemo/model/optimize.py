@@ -24,6 +24,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from mgdemo.config import Optimization
 from mgdemo.model.cache import Memory
+from mgdemo.model.transfer import to_host
 from mgdemo.model.transformer import BlockInputs, Transformer
 from mgdemo.model.vae import VAE, State
 
@@ -68,12 +69,16 @@ def optimise(transformer: Transformer, vae: VAE, options: Optimization) -> None:
 class Seat:
     """Tensors at addresses that programs know. One tenant at a time has its own in them.
 
-    A tenant has `tensors` and a method `place(tensors)` that puts others in their place.
+    A tenant has `tensors` and a method `place(tensors)` that puts others in their place. Who leaves takes
+    what was in the seat along: in the device's memory or, if `host`, in the host's.
     """
 
-    def __init__(self, tensors: list[Tensor]):
-        self.tensors = tensors
+    def __init__(self, tensors: list[Tensor], host: bool = False):
+        self.tensors, self.host = tensors, host
         self._holder: weakref.ref | None = None
+        # Copies to the host and from it don't slow each other down.
+        apart = host and tensors[0].is_cuda
+        self._ways = [torch.cuda.Stream(tensors[0].device) for _ in range(2)] if apart else []
 
     @property
     def holder(self) -> Any:
@@ -87,11 +92,24 @@ class Seat:
         holder = self.holder
         if holder is tenant:
             return
-        if holder is not None:
-            holder.place([t.clone() for t in self.tensors])
-        for mine, theirs in zip(self.tensors, tenant.tensors, strict=True):
-            mine.copy_(theirs)
+        theirs, kept = tenant.tensors[::-1], []
         self.adopt(tenant)
+        now = torch.cuda.current_stream(self._ways[0].device) if self._ways else None
+        out, back = self._ways or (None, None)
+        for way in self._ways:
+            way.wait_stream(now)
+        for mine in self.tensors:  # one after the other, so that the next one may use the memory of this one
+            if holder is not None:
+                with torch.cuda.stream(out):
+                    kept.append(to_host(mine) if self.host else mine.clone())
+            if back is not None:
+                back.wait_stream(out)
+            with torch.cuda.stream(back):
+                mine.copy_(theirs.pop(), non_blocking=True)
+        if now is not None:
+            now.wait_stream(back)
+        if holder is not None:
+            holder.place(kept)
 
     def adopt(self, tenant: Any) -> None:
         """Let a tenant in whose tensors need not be brought."""
@@ -105,11 +123,12 @@ class Program:
     What it returns is overwritten by the next program of its pool.
     """
 
-    def __init__(self, function: Callable[[], Tensor | None], device: torch.device, pool: Any):
+    def __init__(self, function: Callable[[], Tensor | None], pool: Pool):
         self.run = function
-        if device.type != "cuda":
+        if pool.device.type != "cuda":
             return
-        now, side = torch.cuda.current_stream(device), torch.cuda.Stream(device)
+        now = torch.cuda.current_stream(pool.device)
+        side = pool.side(now)
         side.wait_stream(now)
         with torch.cuda.stream(side), sdpa_kernel(BACKENDS, set_priority=True):
             for _ in range(2):  # compiles, and lets libraries choose their kernels
@@ -117,7 +136,7 @@ class Program:
         now.wait_stream(side)
         graph = torch.cuda.CUDAGraph()
         # Other threads may play other worlds meanwhile.
-        capture = torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local")
+        capture = torch.cuda.graph(graph, pool.handle, side, capture_error_mode="thread_local")
         with capture, sdpa_kernel(BACKENDS, set_priority=True):
             value = function()
 
@@ -128,9 +147,20 @@ class Program:
         self.run = replay
 
 
-def pool_for(device: torch.device) -> Any:
+class Pool:
     """Memory for programs that never run at the same time."""
-    return torch.cuda.graph_pool_handle() if device.type == "cuda" else None
+
+    def __init__(self, device: torch.device):
+        self.device = device
+        self.handle = torch.cuda.graph_pool_handle() if device.type == "cuda" else None
+        self._side: torch.cuda.Stream | None = None
+
+    def side(self, now: torch.cuda.Stream) -> torch.cuda.Stream:
+        """Where to capture: always the same stream, since others would not share memory, of the priority of
+        the one that the programs run on."""
+        if self._side is None:
+            self._side = torch.cuda.Stream(self.device, priority=now.priority)
+        return self._side
 
 
 class Passes:
@@ -138,19 +168,44 @@ class Passes:
 
     def __init__(self, transformer: Transformer):
         self.net = transformer
-        self.pool = pool_for(transformer.device)
-        self.programs: dict[tuple[str, int], Program] = {}
+        self.pool = Pool(transformer.device)
+        self.programs: dict[tuple, Program] = {}
         self.seat: Seat | None = None
         self.memory_: Memory | None = None  # what the programs work on, in the seat's tensors
-        self.given: BlockInputs | None = None  # likewise
-        self.latest: BlockInputs | None = None  # what `given` is a copy of
+        self.asked: list[Tensor] = []  # what `given` is made of, likewise at addresses that stay
+        self.given: BlockInputs | None = None
         self.x: Tensor | None = None
         self.timestep: Tensor | None = None
         transformer.forward, transformer.remember, transformer.memory = self.step, self.clean, self.memory
+        transformer.block_inputs = self.inputs
+
+    def inputs(
+        self, start_frame: int, condition: Tensor, keyboard: Tensor, mouse: Tensor | None
+    ) -> BlockInputs:
+        """In place of `Transformer.block_inputs`. It always gives the same tensors, filled anew."""
+        start = torch.full((1,), start_frame, device=self.net.device)
+        asked = [start, condition, keyboard] + ([] if mouse is None else [mouse])
+        if [t.shape for t in asked] != [t.shape for t in self.asked]:
+            self.programs.clear()
+            self.asked, self.x = [t.clone() for t in asked], None
+            self.given = clone(self._gathered())
+        for mine, theirs in zip(self.asked, asked, strict=True):
+            mine.copy_(theirs)
+
+        def gather() -> None:
+            for mine, new in zip(leaves(self.given), leaves(self._gathered()), strict=True):
+                mine.copy_(new)
+
+        self._run(("inputs",), gather)
+        return self.given
+
+    def _gathered(self) -> BlockInputs:
+        return Transformer.block_inputs(self.net, *self.asked, *[None] * (4 - len(self.asked)))
 
     def memory(self, image_tokens: Tensor, height: int, width: int) -> Memory:
         """In place of `Transformer.memory`: that of the seat, if nobody has it."""
-        free = self.seat is not None and self.seat.holder is None and self.x.shape[3:] == (height, width)
+        free = self.seat is not None and self.seat.holder is None
+        free = free and self.asked[1].shape[3:] == (height, width)
         if not free:
             return Transformer.memory(self.net, image_tokens, height, width)
         memory = self.memory_.twin()
@@ -162,25 +217,27 @@ class Passes:
 
     def step(self, x: Tensor, timestep: Tensor, inputs: BlockInputs, memory: Memory) -> Tensor:
         """In place of `Transformer.forward`."""
-        self._prepare(x, inputs, memory)
+        filled = self._prepare(x, inputs, memory)
         self.timestep.copy_(timestep)
         return self._run(
-            "step", lambda: Transformer.forward(self.net, self.x, self.timestep, self.given, self.memory_)
+            ("step", filled),
+            lambda: Transformer.forward(self.net, self.x, self.timestep, self.given, self.memory_),
         ).clone()
 
     def clean(self, x: Tensor, inputs: BlockInputs, memory: Memory) -> None:
         """In place of `Transformer.remember`."""
-        self._prepare(x, inputs, memory)
-        self._run("clean", lambda: Transformer.remember(self.net, self.x, self.given, self.memory_))
+        filled = self._prepare(x, inputs, memory)
+        self._run(("clean", filled), lambda: Transformer.remember(self.net, self.x, self.given, self.memory_))
 
-    def _run(self, kind: str, function: Callable[[], Tensor | None]) -> Tensor | None:
-        key = kind, self.memory_.layers[0].video.filled
+    def _run(self, key: tuple, function: Callable[[], Tensor | None]) -> Tensor | None:
         if key not in self.programs:
-            self.programs[key] = Program(function, self.net.device, self.pool)
+            self.programs[key] = Program(function, self.pool)
         return self.programs[key].run()
 
-    def _prepare(self, x: Tensor, inputs: BlockInputs, memory: Memory) -> None:
-        """Put everything where the programs look for it; other sizes ask for other programs."""
+    def _prepare(self, x: Tensor, inputs: BlockInputs, memory: Memory) -> int:
+        """Put everything where the programs look for it; gives the number of tokens remembered."""
+        if inputs is not self.given:
+            raise ValueError("A captured pass takes what block_inputs gave last.")
         if self.seat is None or not self.seat.fits(memory):
             self.programs.clear()
             self.seat, self.memory_ = Seat(memory.tensors), memory.twin()
@@ -188,16 +245,11 @@ class Passes:
         self.seat.take(memory)
         if self.memory_.position != memory.position:
             self.memory_.begin_block(*memory.position)
-        if inputs is not self.latest:
-            new = list(leaves(inputs))
-            if self.given is None or [t.shape for t in new] != [t.shape for t in leaves(self.given)]:
-                self.programs.clear()
-                self.given, self.x = clone(inputs), x.clone()
-                self.timestep = torch.zeros(x.shape[0], x.shape[2], device=x.device)
-            for mine, theirs in zip(leaves(self.given), new, strict=True):
-                mine.copy_(theirs)
-            self.latest = inputs
+        if self.x is None:
+            self.x = torch.empty_like(x)
+            self.timestep = torch.empty(x.shape[0], x.shape[2], device=x.device)
         self.x.copy_(x)
+        return self.memory_.layers[0].video.filled
 
 
 class Decoding:
@@ -205,7 +257,7 @@ class Decoding:
 
     def __init__(self, vae: VAE):
         self.decode = vae.decode.decode if isinstance(vae.decode, Decoding) else vae.decode
-        self.pool = pool_for(vae.conv2.weight.device)
+        self.pool = Pool(vae.conv2.weight.device)
         self.programs: dict[torch.Size, tuple[Tensor, Program]] = {}
         self.seat: Seat | None = None
         self.state: State | None = None  # what the programs work on
@@ -217,19 +269,30 @@ class Decoding:
             return self.decode(latents, state)
         if self.seat is None or not self.seat.fits(state):
             self.programs.clear()
-            self.seat, self.state = Seat(state.tensors), State(state)
+            self.seat, self.state = Seat(state.tensors, host=True), State(state)
             self.state.in_place = True
             self.seat.adopt(state)
-        self.seat.take(state)
+        self.bring(state)
         if latents.shape not in self.programs:
-            given, kept = latents.clone(), self.state.fork()
-            program = Program(lambda: self.decode(given, self.state), latents.device, self.pool)
+            given, kept = latents.clone(), self.state.to("cpu")
+            program = Program(lambda: self.decode(given, self.state), self.pool)
             for layer, frames in kept.items():
                 self.state[layer] = frames  # as it was before trying
             self.programs[latents.shape] = given, program
         given, program = self.programs[latents.shape]
         given.copy_(latents)
         return program.run().clone()
+
+    def bring(self, state: State) -> None:
+        """Let a stream's state take the seat; it can be asked for early, since coming from the host takes
+        an H100 20 ms. There, nothing overwrites it: a copy to go back to costs nothing.
+        """
+        if self.seat is None or not state or not self.seat.fits(state):
+            return
+        before = self.seat.holder
+        self.seat.take(state)
+        if before is not None and before is not state:
+            before.in_place = False
 
 
 def leaves(value: Any) -> Iterator[Tensor]:

@@ -17,8 +17,16 @@ def to_uint8(video: Tensor) -> Tensor:
 
 
 def staged(tensor: Tensor, device: torch.device) -> Tensor:
-    """A host tensor on the device; nobody waits for the copy."""
-    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+    """A tensor on the device; nobody waits for the copy of one that is on the host."""
+    pinned = tensor.pin_memory() if tensor.is_cpu and device.type == "cuda" else tensor
+    return pinned.to(device, non_blocking=True)
+
+
+def to_host(tensor: Tensor) -> Tensor:
+    """A copy on the host; of a GPU's tensor in pinned memory, and nobody waits for it."""
+    if not tensor.is_cuda:
+        return tensor.to("cpu", copy=True)
+    return torch.empty_like(tensor, device="cpu", pin_memory=True).copy_(tensor, non_blocking=True)
 
 
 class Moment:
@@ -40,21 +48,35 @@ class Moment:
 
 
 class Piece:
-    """Frames on their way to the host."""
+    """Frames of a block. `make` sends a GPU for them and does not wait; elsewhere it takes its time."""
 
     def __init__(self, decode: Callable[[], Tensor], device: torch.device):
-        self.begin = Moment(device)
-        pixels = to_uint8(decode())
-        self.pixels = pixels
-        if pixels.is_cuda:
-            self.pixels = torch.empty(pixels.shape, dtype=torch.uint8, pin_memory=True)
-            self.pixels.copy_(pixels, non_blocking=True)
-        self.end = Moment(device)
+        self.decode: Callable[[], Tensor] | None = decode
+        self.device = device
+        self.begin: Moment | None = None
+        self.end: Moment | None = None
+        self.pixels: Tensor | None = None
+
+    @torch.inference_mode()
+    def make(self) -> None:
+        """Once, however often it is called."""
+        if self.end is None:
+            self.begin = Moment(self.device)
+            self.pixels = to_uint8(self.decode())
+            if self.pixels.is_cuda:
+                self.pixels = to_host(self.pixels)
+            self.end, self.decode = Moment(self.device), None  # which knows the world
 
     def frames(self) -> np.ndarray:
         """uint8 [T, H, W, 3], as soon as they are there."""
+        self.make()
         self.end.wait()
         return self.pixels.numpy()
+
+    @property
+    def ms(self) -> float:
+        """How long making them took, when that is over."""
+        return self.begin.until(self.end)
 
 
 class OnDemand:

@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
@@ -36,6 +36,7 @@ from mgdemo.video.encode import H264Encoder, jpeg
 
 PATIENCE = 2.0  # seconds after which a track's next block no longer gives way to live play
 AUDIENCE = 2.0  # seconds for which a track waits for its visitor's player, so that all of it is seen
+AHEAD = 2  # blocks in the making at once, where a model decodes one while it makes another
 THUMBNAIL = 96  # pixels wide
 
 log = logging.getLogger(__name__)
@@ -55,6 +56,7 @@ class _Play:
     attached: bool = False
     jpeg: bool = False
     want_key: bool = False
+    making: bool = False  # whether its next block has begun
     paused: bool = False
     steps: int = 0  # blocks to make although paused
     way: deque[int] | None = None  # nodes to be made again on the way back
@@ -69,7 +71,7 @@ class _Play:
         return self.order.track is None
 
     def ready(self, now: float) -> bool:
-        if self.world is None or self.way is not None:
+        if self.world is None or self.making or self.way is not None:
             return False
         if self.live:
             goes_on = self.attached and (not self.paused or self.steps > 0)
@@ -78,7 +80,8 @@ class _Play:
 
     def splice(self, now: float) -> int | None:
         """From which frame on the last block is to be made again now, if it is."""
-        splice = None if self.paused or self.actions is None else self.pace.splice(now)
+        possible = not self.paused and self.actions is not None and self.world.remakable
+        splice = self.pace.splice(now) if possible else None
         return splice if splice is not None and self.input.differs(self.actions) else None
 
     def stand(self, blocks: int, frames: int) -> None:
@@ -96,6 +99,9 @@ class Worker:
     def __init__(self, settings: Settings, device: str, emit: Callable[[m.Event], None]):
         self.settings, self.device, self.emit = settings, device, emit
         self._commands: queue.SimpleQueue[tuple[float, Any]] = queue.SimpleQueue()  # and when they came
+        self._kept: tuple[float, Any] | None = None  # a command to be obeyed when nothing is in the making
+        self._making: deque[_Making] = deque()
+        self._done = -math.inf  # when the last block was
         self._plays: dict[str, _Play] = {}
         self._models: OrderedDict[str, Any] = OrderedDict()  # least recently used first
         self._loading: set[str] = set()
@@ -122,12 +128,23 @@ class Worker:
     def _obey(self, seconds: float) -> None:
         """Obey the commands that wait; if there are none, wait for one at most so long."""
         try:
-            command = self._commands.get(timeout=None if math.isinf(seconds) else seconds)
+            command = self._kept or self._commands.get(timeout=None if math.isinf(seconds) else seconds)
+            self._kept = None
             while True:
                 self._command(*command)
                 command = self._commands.get_nowait()
         except queue.Empty:
             pass
+
+    def _listen(self) -> bool:
+        """Obey commands that don't disturb blocks in the making; whether all that wait are such."""
+        while self._kept is None and not self._commands.empty():
+            came, command = self._commands.get()
+            if isinstance(command, m.SetInput | m.Acknowledge | m.NeedKey):
+                self._command(came, command)
+            else:
+                self._kept = came, command
+        return self._kept is None
 
     def _command(self, came: float, command: m.Command | _Loaded | None) -> None:
         play = self._plays.get(getattr(command, "session", None))
@@ -267,23 +284,51 @@ class Worker:
         self.emit(m.Ready(order.session, mode, width, height, model.fps))
 
     def _make(self, play: _Play) -> None:
-        """Make, encode and send the next block."""
-        began, pace = time.monotonic(), play.pace
+        """Make, encode and send the next block, and those of other plays that are begun meanwhile."""
+        self._begin(play)
+        while self._making:
+            making = self._making[0]
+            self._guard(making.play, partial(self._deliver, making=making))
+            self._making.popleft()
+            making.play.making = False
+
+    def _begin(self, play: _Play) -> None:
+        began = time.monotonic()
         if play.live:
             play.history.mark(play.world, play.picture)  # now that the last block stays as it is
             play.actions = play.input.sample(play.model.config.mode, play.world.frames_next)
             play.steps -= play.paused
         else:
-            play.actions = play.order.track.block(pace.blocks)
-        pieces = play.world.stream(play.actions)
+            play.actions = play.order.track.block(play.pace.blocks)
+        self._making.append(_Making(play, play.world.stream(play.actions), began, play.input.number))
+        play.making = True
+
+    def _begin_another(self) -> None:
+        """Begin the block that is due next, if its model makes it beside those in the making."""
+        if len(self._making) < AHEAD and self._making[0].play.model.pipelined and self._listen():
+            play, job, start = self._next(time.monotonic())
+            if job == self._make and start <= time.monotonic():
+                self._guard(play, self._begin)
+
+    def _deliver(self, play: _Play, making: _Making) -> None:
+        """Encode and send a block that has begun."""
+        pace, pieces = play.pace, self._taken(making)
         pieces = chain([next(pieces)], pieces)
         made = time.monotonic()
         play.history.add(play.actions)
-        self._send(play, pieces, began, late=pace.late(made) if play.live else 0.0)
+        late = pace.late(made) if play.live else 0.0
+        self._send(play, pieces, making.began, input_number=making.input, late=late)
         pace.delivered(len(play.actions), made, time.monotonic())
         if not play.live and pace.blocks == play.order.track.blocks:
             del self._plays[play.order.session]
             self.emit(m.Finished(play.order.session))
+
+    def _taken(self, making: _Making) -> Iterator[np.ndarray]:
+        """A block's pieces as they are there; another block may begin before each is waited for."""
+        self._begin_another()
+        for piece in making.pieces:
+            yield piece
+            self._begin_another()
 
     def _remake(self, play: _Play, splice: int) -> None:
         """Make the last block again, under what is held now from frame `splice` on, and send it anew."""
@@ -293,7 +338,7 @@ class Worker:
         play.actions = play.history.nodes[play.history.head].actions = ActionTrack.concat([kept, changed])
         frames = play.world.remake(play.actions)
         play.want_key = True  # it does not follow what was encoded last
-        self._send(play, [frames], began, splice=splice)
+        self._send(play, [frames], began, input_number=play.input.number, splice=splice)
 
     def _send(
         self,
@@ -301,6 +346,7 @@ class Worker:
         pieces: Iterable[np.ndarray],
         began: float,
         *,
+        input_number: int,
         late: float = 0.0,
         splice: int | None = None,
     ) -> None:
@@ -319,7 +365,7 @@ class Worker:
                 splice=splice,
                 keyboard=node.actions.keyboard,
                 mouse=node.actions.mouse,
-                input=play.input.number,
+                input=input_number,
                 made_ms=pace.cost.mean * 1000,
                 late_ms=late * 1000,
                 timings=play.timings,
@@ -351,7 +397,9 @@ class Worker:
         self.emit(m.Thumbnail(session, head, jpeg(play.picture, quality=70, width=THUMBNAIL)))
         timings = play.world.timings | {"encode": encoding * 1000}
         play.timings = {name: float(ms) for name, ms in timings.items()}
-        pace.cost.add(time.monotonic() - began)
+        now = time.monotonic()
+        pace.cost.add(now - max(began, self._done))  # before that, it was the others' time
+        self._done = now
 
     # Going back
 
@@ -385,6 +433,16 @@ class Worker:
         node = history.nodes[history.head]
         play.stand(node.block + 1, node.frames)
         self.emit(m.Rewound(play.order.session, history.head, node.block, node.frames, jpeg(play.picture)))
+
+
+@dataclass(frozen=True)
+class _Making:
+    """A block that has begun, whose frames are still to be sent."""
+
+    play: _Play
+    pieces: Iterator[np.ndarray]
+    began: float
+    input: int  # number of the latest input that it obeys
 
 
 @dataclass(frozen=True)

@@ -73,15 +73,15 @@ def pacing(durations, cost, phases, period=0.48):
     """Lateness in ms, and who was served, where block after block takes so many seconds."""
     now, served, left = [100.0], [], iter(durations)
 
-    def make(world):
+    def begin(world):
         served.append(world)
-        now[0] += next(left)
+        return (now.__setitem__(0, now[0] + next(left)) for _ in range(1))
 
     def sleep(seconds):
         now[0] += seconds
 
     rounds = len(durations) // len(phases)
-    late = gpu.paced(make, phases, rounds, cost, period, lambda: now[0], sleep)
+    late = gpu.paced(begin, phases, rounds, cost, cost, period, lambda: now[0], sleep)
     return [round(1e3 * seconds) for seconds in late], served
 
 
@@ -97,6 +97,25 @@ def test_pacing_finds_how_late_blocks_are():
     assert pacing([0.3] * 8, 0.3, [0, 0])[0] == [0, 0, 0, 105, 0, 225, 45, 345]
 
 
+def test_a_block_begins_before_the_frames_of_the_one_before_are_taken():
+    log = []
+
+    class Play:
+        def __init__(self, name):
+            self.name = name
+
+        def begin(self):
+            log.append(f"begin {self.name}")
+            return (log.append(f"take {self.name}") for _ in range(1))
+
+    assert len(gpu.rolling([Play("a"), Play("b")], 2)) == 2
+    turns = ["begin b", "begin a", "take b", "begin b", "take a", "begin a", "take b", "take a"]
+    assert log == turns
+    log.clear()
+    gpu.paced(lambda i: Play(i).begin(), [0, 0, 0], 1, 0, 0, 1e-3, lambda: 100.0)
+    assert log == ["begin 0", "begin 1", "take 0", "begin 2", "take 1", "take 2"], "two at most"
+
+
 def test_the_whole_command_writes_every_part(tiny, tmp_path, capsys):
     json_file, text_file = tmp_path / "gpu.json", tmp_path / "profile.txt"
     more = ["--modes", "universal-tiny", "--blocks-long", "4", "--sessions", "1", "2"]
@@ -107,7 +126,7 @@ def test_the_whole_command_writes_every_part(tiny, tmp_path, capsys):
     run = written["runs"]["universal-tiny"]
     assert [part for part in gpu.PARTS if part not in run] == ["environment"]
     speed = run["speed"]
-    start = "process_s weights_gb optimize_s warm_up_s ready_s very_first_start_ms start_ms peak_gb"
+    start = "process_s weights_gb optimize_s warm_up_s ready_s very_first_start_ms start_ms warm_gb peak_gb"
     block = "block_ms block_p95_ms frames_per_second first_frames_ms dit_ms pass_ms clean_ms decode_ms"
     assert set(speed) == {*start.split(), *block.split()}
     assert all(value > 0 for value in speed.values())

@@ -1,16 +1,19 @@
 """What makes a model faster does not change what it makes; on the CPU, where programs run uncaptured."""
 
+import weakref
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from tiny import tiny_image, tiny_model
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from mgdemo import world
 from mgdemo.actions import bench_actions
 from mgdemo.config import Optimization
-from mgdemo.model.optimize import Seat
+from mgdemo.model.action import window_rows
+from mgdemo.model.optimize import Seat, leaves
 from mgdemo.model.transfer import OnDemand
 
 
@@ -78,15 +81,26 @@ def test_going_back_and_making_again_are_exact(mode):
     assert worst(play(one, track), expected[1:]) == 0
 
 
-def test_a_play_that_has_left_the_seat_can_still_be_made_again():
+def test_what_going_back_needs_is_copied_for_one_world_alone():
     model = optimised()
-    track, other = (bench_actions("universal", 33, seed=seed) for seed in (1, 2))
+    track, other = (bench_actions("universal", 12 * 5 - 3, seed=seed) for seed in (1, 2))
     expected = play(model.start(tiny_image(), seed=4), track)
     one, rival = model.start(tiny_image(), seed=4), model.start(tiny_image(3), seed=5)
     play(one, track.frames(0, 21))
     one.step(other.block(2))
-    play(rival, other)
-    assert worst([one.remake(track.block(2))], expected[2:]) == 0
+    rival.step(other.block(0))
+    assert one.remakable and rival.remakable, "the rival begins with nothing to copy"
+    assert worst([one.remake(track.block(2))], expected[2:3]) == 0
+    for block in (1, 2):
+        rival.step(other.block(block))  # the second time it is in the seat
+    assert rival.remakable and not one.remakable
+    with pytest.raises(ValueError, match="no block to make again"):
+        one.remake(track.block(2))
+    one.step(other.block(3))  # from outside of the seat, where its state stays as it is
+    assert one.remakable and rival.remakable
+    rival.step(other.block(3))
+    assert worst([one.remake(track.block(3))], expected[3:4]) == 0
+    assert worst([one.step(track.block(4))], expected[4:]) == 0
 
 
 def test_who_leaves_a_seat_takes_what_is_in_it():
@@ -109,6 +123,33 @@ def test_who_leaves_a_seat_takes_what_is_in_it():
     assert seat.tensors[0].tolist() == [11, 11]
 
 
+@pytest.mark.parametrize("host", [False, True])
+def test_changing_seats_takes_the_memory_of_one_tensor_more(host):
+    class Tenant:
+        def __init__(self):
+            self.place([torch.zeros(2) for _ in range(4)])
+
+        def place(self, tensors):
+            self.tensors = list(tensors)
+            for tensor in tensors:
+                alive.setdefault(id(tensor), weakref.ref(tensor))
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            made = func(*args, **(kwargs or {}))
+            counts.append(sum(ref() is not None for ref in alive.values()))
+            return made
+
+    alive, counts = {}, []
+    first, second = Tenant(), Tenant()
+    seat = Seat(first.tensors, host)
+    seat.adopt(first)
+    with Watch():
+        seat.take(second)
+    # A copy, then a tensor of the second one's brought, and gone before the next copy.
+    assert counts[::2] == [8, 7, 6, 5] and len(first.tensors) == 4
+
+
 def test_other_sizes_ask_for_other_programs():
     model = optimised()
     other = tiny_model(size=(48, 64))
@@ -117,6 +158,24 @@ def test_other_sizes_ask_for_other_programs():
     for one, plain in ((model, tiny_model()), (other, tiny_model(size=(48, 64))), (model, tiny_model())):
         played = play(one.start(tiny_image(), seed=4), track)
         assert worst(played, play(plain.start(tiny_image(), seed=4), track)) <= 1
+
+
+def test_what_passes_share_is_made_in_one_place(mode):
+    plain, net = tiny_model(mode).transformer, optimised(mode).transformer
+    config = plain.config.action_config
+    rows = window_rows(config, 3)
+    addresses = set()
+    for start in (0, 3, 3000):
+        given = [torch.randn(1, rows, config.keyboard_dim_in), torch.randn(1, rows, 2)]
+        given = [torch.randn(1, 20, 3, 4, 6), given[0], given[1] if config.enable_mouse else None]
+        made = list(leaves(net.block_inputs(start, *given)))
+        for mine, theirs in zip(made, leaves(plain.block_inputs(start, *given)), strict=True):
+            assert torch.equal(mine, theirs)
+        addresses.add(tuple(tensor.data_ptr() for tensor in made))
+    assert len(addresses) == 1
+    other = plain.block_inputs(0, *given)
+    with pytest.raises(ValueError, match="what block_inputs gave last"):
+        net(torch.randn(1, 16, 3, 4, 6), torch.zeros(1, 3), other, None)
 
 
 def test_fp8_where_there_is_none_is_explained():

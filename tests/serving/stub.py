@@ -26,7 +26,7 @@ def load(checkpoint, *, device, progress):
 
 
 class Model:
-    fps, size = FPS, (HEIGHT, WIDTH)
+    fps, size, pipelined = FPS, (HEIGHT, WIDTH), False
 
     def __init__(self, checkpoint):
         self.config = SimpleNamespace(mode=checkpoint.partition("-")[0])
@@ -64,6 +64,10 @@ class World:
         self.block += 1
         self.timings = {"dit": 15.0, "vae": 5.0}
         yield from np.split(frames, [len(frames) - 8])
+
+    @property
+    def remakable(self):
+        return self.block > 0
 
     def remake(self, actions):
         self.block -= 1

@@ -1,6 +1,7 @@
 """Which block is made when."""
 
 import math
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -19,7 +20,7 @@ TRACK = ActionTrack.hold("universal", [], None, 45)
 def play(worker, name, *, dry=0.0, cost=0.1, served=0.0, track=None):
     """A play that is ready, in a worker that has not been started."""
     item = w._Play(m.Open(name, "universal", None, 0, track))
-    item.world = SimpleNamespace(frames_next=12)
+    item.world = SimpleNamespace(frames_next=12, remakable=True)
     item.model = SimpleNamespace(fps=25)
     item.attached, item.pace.dry, item.pace.served = True, dry, served
     item.pace.first.add(cost)
@@ -130,6 +131,10 @@ def test_a_block_is_made_again_from_the_next_latent_frame_that_can_be_in_time(wo
     item.steps = 1
     assert remaking(worker, 9.4) is None
     item.paused = False
+    item.world.remakable = False
+    assert remaking(worker, 9.4) is None
+    assert following(worker, 9.4) == ("live", pytest.approx(10 - MARGIN - 0.1))
+    item.world.remakable = True
     item.input.release()
     assert remaking(worker, 9.4) is None  # nothing has changed after all
 
@@ -224,3 +229,107 @@ def test_frames_leave_while_the_rest_of_their_block_is_made():
     block = next(event for event in events[len(kinds) :] if isinstance(event, m.Block))
     assert events[1].made_ms == 0 < block.made_ms, "what is not known yet is 0"
     assert block.timings.keys() == {"dit", "vae", "encode"}, "those of the block before"
+
+
+class Together:
+    """Two live plays of a model like that of a GPU, both due, in a worker that writes down what happens."""
+
+    def __init__(self, pipelined=True, takes=0.0):
+        self.log, self.blocks = [], []
+        self.worker = w.Worker(Settings(), "cuda", self.emit)
+        self.model = self.worker._models["universal"] = stub.Model("universal")
+        self.model.pipelined, self.takes, self.before = pipelined, takes, lambda what: None
+        for name in "ab":
+            self.worker.hear(m.Open(name, "universal", Image.new("RGB", (60, 40)), 0, None))
+            self.worker.hear(m.Attach(name, False))
+        self.worker._obey(0)
+        for name, play in self.worker._plays.items():
+            play.world.stream = self.stream(name, play.world.stream)
+
+    def emit(self, event):
+        if isinstance(event, m.Block):
+            self.blocks.append(event)
+        if isinstance(event, m.Thumbnail | m.Failed):
+            self.log.append(f"{event.session} {type(event).__name__}")
+
+    def stream(self, name, lazy):
+        def note(what):
+            self.log.append(f"{name} {what}")
+            self.before(self.log[-1])
+
+        def taken(actions):
+            note("wait")
+            time.sleep(self.takes)
+            yield from lazy(actions)
+
+        def stream(actions):
+            note("begin")
+            return taken(actions)
+
+        return stream
+
+    def make(self):
+        """Make what is due, as `run` does; what has happened."""
+        play, job, _ = self.worker._next(time.monotonic())
+        self.worker._guard(play, job)
+        return self.log
+
+
+def test_the_next_block_due_begins_while_frames_of_the_last_one_are_on_their_way():
+    assert Together().make() == ["a begin", "b begin", "a wait", "a Thumbnail", "b wait", "b Thumbnail"]
+    alone = Together(pipelined=False)
+    assert alone.make() == ["a begin", "a wait", "a Thumbnail"], "or these frames would have to wait"
+    assert alone.make()[3:] == ["b begin", "b wait", "b Thumbnail"]
+    single = Together()
+    del single.worker._plays["b"]
+    assert single.make() == ["a begin", "a wait", "a Thumbnail"], "its next block is not due"
+
+
+def test_a_block_tells_the_input_that_it_obeys_and_others_are_heard_meanwhile():
+    both = Together()
+
+    def press(what):
+        if what == "a begin":
+            for name in "ab":
+                both.worker.hear(m.SetInput(name, ("KeyW",), (0.0, 0.0), 7))
+
+    both.before = press
+    both.make()
+    assert [(block.session, block.input) for block in both.blocks] == [("a", 0), ("b", 7)]
+    assert not both.blocks[0].keyboard.any()
+    assert both.blocks[1].keyboard[:, 0].all()
+
+
+@pytest.mark.parametrize("command", [m.Close("a"), m.Rewind("a", 0), None])
+def test_what_would_disturb_a_block_in_the_making_waits_until_it_is_sent(command):
+    both = Together()
+    both.before = lambda what: what == "a begin" and both.worker.hear(command)
+    both.worker.hear(m.SetInput("b", ("KeyW",), (0.0, 0.0), 7))
+    assert both.make() == ["a begin", "a wait", "a Thumbnail"], "and nothing else begins before it"
+    assert "a" in both.worker._plays and not both.worker._stopping
+    both.worker._obey(0)
+    assert "a" not in both.worker._plays or both.worker._plays["a"].paused or both.worker._stopping
+
+
+def test_one_play_that_fails_in_the_making_leaves_the_other_alone():
+    for where, expected in {
+        "a wait": ["a begin", "b begin", "a wait", "a Failed", "b wait", "b Thumbnail"],
+        "b begin": ["a begin", "b begin", "b Failed", "a wait", "a Thumbnail"],
+    }.items():
+        both = Together()
+
+        def fail(what, where=where):
+            if what == where:
+                raise RuntimeError("out of luck")
+
+        both.before = fail
+        assert both.make() == expected
+        assert not both.worker._making and not any(p.making for p in both.worker._plays.values())
+
+
+def test_a_block_costs_the_time_after_the_one_before_it():
+    both = Together(takes=0.1)
+    both.make()
+    a, b = (play.pace for play in both.worker._plays.values())
+    assert 0.1 < a.cost.mean < 0.2 and 0.1 < b.cost.mean < 0.2
+    assert b.first.mean > 0.2, "until its first frame, it waited for the other"
