@@ -290,7 +290,7 @@ def train(
     seconds `keep` is called. Then and at the end the model holds its averaged weights.
     """
     device = data.latents.device
-    optimiser = Optimiser(model, muon=muon, adamw=muon / 5)
+    optimiser = Optimiser(model, muon=muon, adam=muon / 5)
     levels = Schedule.of(SAMPLING).sigmas.to(device)
     rows = window_rows(model.transformer.config.action_config, model.transformer.config.frames_per_block)
     compile_blocks(model)

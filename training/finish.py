@@ -157,8 +157,8 @@ def train(
     schedule.noise_scale = noise_scale
     levels = schedule.sigmas.to(device)
     rows = window_rows(model.transformer.config.action_config, model.transformer.config.frames_per_block)
-    learner = Optimiser(model, muon=rate, adamw=rate / 5, ema=0.995)
-    opponent = Optimiser(critic, muon=2 * rate, adamw=2 * rate / 5)
+    learner = Optimiser(model, muon=rate, adam=rate / 5, ema=0.995)
+    opponent = Optimiser(critic, muon=2 * rate, adam=2 * rate / 5)
     game = Finish(model, critic, schedule, weight)
     model_step, critic_step = Step(game.model_loss, learner), Step(game.critic_loss, opponent)
     played = data.latents.clone()
