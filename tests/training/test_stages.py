@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 from mgdemo.actions import MODES, ActionTrack
 from mgdemo.checkpoints import resolve
@@ -163,6 +164,15 @@ def test_latents_survive_their_file(small_vae, made, tmp_path):
     both = latents.Latents.load([tmp_path / "a.safetensors", tmp_path / "b.safetensors"], "cpu")
     for name, tensor in both._asdict().items():
         assert torch.equal(tensor, torch.cat((getattr(data, name), getattr(alone, name)))), name
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_blank_latents_are_like_encoded_ones(small_vae, mode):
+    frames = torch.zeros(1, latents.FRAMES, 3, vae.HEIGHT, vae.WIDTH, dtype=torch.uint8)
+    actions = (torch.zeros(1, latents.FRAMES, n) for n in (MODES[mode].keyboard_dim, 2))
+    encoded = latents.encode(small_vae, clips.Clips(frames, *actions))
+    for blank, like in zip(latents.Latents.blank(1, mode, "cpu"), encoded, strict=True):
+        assert blank.shape == like.shape and blank.dtype == like.dtype
 
 
 def test_clips_are_long_enough_to_end_in_the_steady_condition():
@@ -336,6 +346,20 @@ def test_what_is_published_can_be_played(mode, tmp_path):
     first = MODES[mode].controls[0].name
     frames = world.step(ActionTrack.hold(mode, [first], frames=world.frames_next))
     assert frames.shape == (9, 144, 256, 3) and frames.std() > 1
+
+
+def test_what_is_published_can_be_half_way_between_two(tmp_path):
+    folders = [tmp_path / name for name in ("trained", "finished")]
+    for seed, folder in enumerate(folders):
+        torch.manual_seed(seed)
+        dit.save(dit.Model(*dit.tiny_config(MODES["universal"])), folder)
+    shipped = latents.PUBLISHED
+    publish.publish(shipped, folders[0], tmp_path, blend=(folders[1], 0.25))
+    for name in ("transformer.safetensors", "image_encoder.safetensors"):
+        a, b, both = (load_file(folder / name) for folder in (*folders, tmp_path / "worlds" / "universal"))
+        for key, value in both.items():
+            expected = 0.75 * a[key].float() + 0.25 * b[key].float()
+            assert torch.allclose(value.float(), expected, atol=2e-3), key
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*-tiny.yaml")), ids=lambda path: path.stem)
