@@ -336,6 +336,9 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--start", type=Path, help="a folder with weights to begin with")
     parser.add_argument("--rate", type=float, default=0.015, help="learning rate of the matrices")
+    parser.add_argument(
+        "--resample-from", type=float, default=0.4, help="share of the time without own contexts"
+    )
     parser.add_argument("--wait", type=Path, metavar="FILE", help="compile, then wait until this is there")
     args = parser.parse_args()
     device = best_device()
@@ -356,7 +359,8 @@ def main() -> None:
     def keep() -> None:
         save(model, args.out)
 
-    steps = train(model, data, args.seconds, batch=args.batch, muon=args.rate, every=100, keep=keep)
+    options = {"batch": args.batch, "muon": args.rate, "resample_from": args.resample_from}
+    steps = train(model, data, args.seconds, every=100, keep=keep, **options)
     print(f"trained {steps} steps of {args.batch} clips", flush=True)
     keep()
 
