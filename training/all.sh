@@ -2,15 +2,16 @@
 # All stages of all worlds, on the GPUs of one machine: training/all.sh OUT [GPU:MODE:DIT:FINISH ...]
 # For instance on two: training/all.sh outputs 0:universal:600:200 1:templerun:350:90 1:gta_drive:250:110
 # DIT and FINISH are seconds, 0 for none; worlds of one GPU follow one another, and each stage compiles while the
-# one before it runs. VAE (seconds; 0 keeps the one that ships) and CLIPS (of each mode) are read from the
-# environment; the logs are in OUT. All begins with the weights that ship. A stage that fails is passed over:
+# one before it runs. From the environment: VAE (seconds; 0 keeps the one that ships), CLIPS (of each mode; 0 keeps
+# those in OUT), STARTS (images to draw), DIT_ARGS and FINISH_ARGS (more options). Logs are in OUT. All begins with the weights that ship. A stage that fails is passed over:
 # the next goes on from what it had kept, or else from what ships.
 set -u
 out=${1:?say where to: training/all.sh OUT [GPU:MODE:DIT:FINISH ...]}
 shift
 (($#)) || set -- 0:universal:420:180 0:gta_drive:420:180 0:templerun:420:180
 mkdir -p "$out"
-rm -f "$out"/*.go "$out"/*.safetensors
+rm -f "$out"/*.go
+[ "${CLIPS:-}" = 0 ] || rm -f "$out"/*.safetensors
 vae=$out/vae
 [ "${VAE:-150}" = 0 ] && vae=worlds/universal
 rm -f "$out/vae/vae.json"  # the sign that encoding may begin
@@ -22,10 +23,10 @@ on() {  # on GPU LOG module arguments…
 }
 
 stage() {  # stage GPU dit|finish MODE SECONDS
-    local start=worlds/$3
+    local start=worlds/$3 more=${2^^}_ARGS
     [ "$2" = finish ] && start=$out/dit-$3
     on "$1" "$2-$3" "training.$2" --mode "$3" --latents "$out/$3.safetensors" --start "$start" \
-        --out "$out/$2-$3" --seconds "$4" --wait "$out/$2-$3.go" ${EXTRA:-}
+        --out "$out/$2-$3" --seconds "$4" --wait "$out/$2-$3.go" ${!more:-}
 }
 
 publish() {  # publish GPU MODE: what was finished, or else what was trained
@@ -48,9 +49,11 @@ lane() {  # lane GPU "dit|finish MODE SECONDS"…: one stage after another
         next=
         (($# > 1)) && { stage "$gpu" $2 & next=$!; }
         wait "$running"
+        [[ ${2:-} = *" $mode "* ]] || publish "$gpu" "$mode" &  # its last stage: it can be judged
         running=$next
         shift
     done
+    wait
 }
 
 if [ "$vae" = "$out/vae" ]; then
@@ -63,11 +66,11 @@ for world in "$@"; do
     rm -rf "$out/dit-$mode" "$out/finish-$mode"
     mkdir -p "$out/dit-$mode"
     cp worlds/"$mode"/*.safetensors "$out/dit-$mode/"
+    [ "${CLIPS:-}" = 0 ] && continue
     on "$gpu" "latents-$mode" training.latents --mode "$mode" --vae "$vae" --out "$out/$mode.safetensors" \
         --clips "${CLIPS:-3200}" &
     echo $! > "$out/latents-$mode.pid"
 done
-ends=()
 for lane in "${lanes[@]}"; do
     stages=()
     for world in "$@"; do
@@ -76,11 +79,6 @@ for lane in "${lanes[@]}"; do
         [ "$dit" = 0 ] || stages+=("dit $mode $dit")
         [ "$finish" = 0 ] || stages+=("finish $mode $finish")
     done
-    lane "$lane" "${stages[@]}" & ends+=($!)
-done
-for end in "${ends[@]}"; do wait "$end"; done
-for world in "$@"; do
-    IFS=: read -r gpu mode dit finish <<< "$world"
-    publish "$gpu" "$mode" &
+    lane "$lane" "${stages[@]}" &
 done
 wait
