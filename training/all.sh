@@ -3,8 +3,9 @@
 # For instance on two: training/all.sh outputs 0:universal:600:200 1:templerun:350:90 1:gta_drive:250:110
 # DIT and FINISH are seconds, 0 for none; worlds of one GPU follow one another, and each stage compiles while the
 # one before it runs. From the environment: VAE (seconds; 0 keeps the one that ships), CLIPS (of each mode; 0 keeps
-# those in OUT), STARTS (images to draw), DIT_ARGS and FINISH_ARGS (more options). Logs are in OUT. All begins with the weights that ship. A stage that fails is passed over:
-# the next goes on from what it had kept, or else from what ships.
+# those in OUT), STARTS (images to draw), DIT_ARGS and FINISH_ARGS (more options). The logs are in OUT. All begins
+# with the weights that ship. A stage that fails is passed over: the next goes on from what it had kept, or else
+# from what ships. A world is published as soon as its last stage ends.
 set -u
 out=${1:?say where to: training/all.sh OUT [GPU:MODE:DIT:FINISH ...]}
 shift
