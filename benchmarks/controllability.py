@@ -275,51 +275,57 @@ def turned(geometry: Geometry, starts: Starts, play: Play, index: int, sign: int
     return float(read / (yaw[wanted[-1]] - yaw[wanted[0]]))
 
 
-def judge(starts: Starts, play: Play) -> dict:
-    """Shares of right plays and blocks; see the module's text."""
+class Found(NamedTuple):
+    """What is right of the plays from one start, by what was held."""
+
+    plays: dict[Held, list[bool]]
+    blocks: dict[Held, list[bool]]
+    strict: dict[Held, list[bool]]
+    yaw: list[float]
+
+
+def look(starts: Starts, play: Play, index: int) -> Found:
+    """All scripts from one start."""
     mode = starts.mode
     geometry = Geometry(mode)
-    plays: dict[Held, list[bool]] = defaultdict(list)
-    blocks: dict[Held, list[bool]] = defaultdict(list)
-    strict: dict[Held, list[bool]] = defaultdict(list)
-    yaw = []
-    for index in range(len(starts)):
-        for script in SCRIPTS[mode]:
-            if not free(starts, index, script):
-                continue
-            wanted = {
-                frames_in_blocks(b) + f
-                for b in judged_blocks(mode, script)
-                for p in pairs_of(mode, script[b])
-                for f in p
+    plays, blocks, strict = (defaultdict(list) for _ in range(3))
+    for script in SCRIPTS[mode]:
+        if not free(starts, index, script):
+            continue
+        wanted = {
+            frames_in_blocks(b) + f
+            for b in judged_blocks(mode, script)
+            for p in pairs_of(mode, script[b])
+            for f in p
+        }
+        wanted |= {frames_in_blocks(b) + m for b in range(BLOCKS) for m in moments(b)}
+        wanted = sorted(wanted)
+        shown = dict(zip(wanted, play(index, track_of(mode, script), wanted), strict=True))
+        found: dict[Held, list[bool]] = defaultdict(list)
+        for b in judged_blocks(mode, script):
+            first = frames_in_blocks(b)
+            reading = {
+                (i, j): geometry.read(shown[first + i], shown[first + j], j - i)
+                for i, j in pairs_of(mode, script[b])
             }
-            wanted |= {frames_in_blocks(b) + m for b in range(BLOCKS) for m in moments(b)}
-            wanted = sorted(wanted)
-            shown = dict(zip(wanted, play(index, track_of(mode, script), wanted), strict=True))
-            found: dict[Held, list[bool]] = defaultdict(list)
-            for b in judged_blocks(mode, script):
-                first = frames_in_blocks(b)
-                reading = {
-                    (i, j): geometry.read(shown[first + i], shown[first + j], j - i)
-                    for i, j in pairs_of(mode, script[b])
-                }
-                found[script[b]].append(right_block(mode, script[b], reading))
-            for held, verdicts in found.items():
-                plays[held].append(np.mean(verdicts) > 0.5)
-                blocks[held] += verdicts
-            for b in range(BLOCKS):
-                frames = np.stack([shown[frames_in_blocks(b) + m] for m in moments(b)])
-                strict[script[b]].append(strict_block(starts, index, script, b, frames))
-        yaw += [turned(geometry, starts, play, index, sign) for sign in (-1, 1)]
-        wrong = [
-            "+".join(held) or "nothing"
-            for held, verdicts in plays.items()
-            if len(verdicts) and not verdicts[-1]
-        ]
-        print(
-            f"start {index + 1} of {len(starts)}: {'wrong: ' + ', '.join(wrong) if wrong else 'all right'}",
-            flush=True,
-        )
+            found[script[b]].append(right_block(mode, script[b], reading))
+        for held, verdicts in found.items():
+            plays[held].append(bool(np.mean(verdicts) > 0.5))
+            blocks[held] += verdicts
+        for b in range(BLOCKS):
+            frames = np.stack([shown[frames_in_blocks(b) + m] for m in moments(b)])
+            strict[script[b]].append(strict_block(starts, index, script, b, frames))
+    return Found(plays, blocks, strict, [turned(geometry, starts, play, index, sign) for sign in (-1, 1)])
+
+
+def sum_up(starts: Starts, found: list[Found]) -> dict:
+    """Shares of right plays and blocks; see the module's text."""
+    mode = starts.mode
+    plays, blocks, strict = (defaultdict(list) for _ in range(3))
+    for each in found:
+        for whole, part in zip((plays, blocks, strict), each, strict=False):
+            for held, verdicts in part.items():
+                whole[held] += verdicts
     name = {held: "+".join(held) or ("run" if mode == "templerun" else "idle") for held in plays | strict}
     moving = [held for held in plays if held in EXPECTED[mode]]
     return {
@@ -330,7 +336,7 @@ def judge(starts: Starts, play: Play) -> dict:
         "blocks": {name[held]: mean(blocks[held]) for held in plays},
         "strict": {"overall": mean(v for held in strict.values() for v in held)}
         | {name[held]: mean(verdicts) for held, verdicts in strict.items()},
-        "yaw": float(np.median(yaw)),
+        "yaw": float(np.median([angle for each in found for angle in each.yaw])),
         "plays": {name[held]: len(verdicts) for held, verdicts in plays.items()},
     }
 
@@ -351,7 +357,7 @@ def table(_mode: str, result: dict) -> str:
 
 
 def main() -> None:
-    judge_modes(command("controllability", __doc__).parse_args(), judge, table)
+    judge_modes(command("controllability", __doc__).parse_args(), look, sum_up, table)
 
 
 if __name__ == "__main__":

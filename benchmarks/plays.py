@@ -8,9 +8,14 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Iterable
+import os
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from PIL import Image
@@ -25,7 +30,7 @@ Play = Callable[[int, ActionTrack, list[int]], np.ndarray]
 
 
 class Starts:
-    """Poses in places that were never trained on; `images` are the start pictures."""
+    """Poses in places that were never trained on."""
 
     def __init__(self, world: renderer.World, poses: torch.Tensor):
         self.world, self.poses = world, poses
@@ -43,9 +48,10 @@ class Starts:
         world = motion.sample_worlds(count, generator, mode=mode, held_out=True)
         return cls(world, motion.sample_start(world, generator))
 
-    def images(self) -> list[Image.Image]:
-        frames = draw(self.world, self.poses[:, None], SIZE)[:, 0]
-        return [Image.fromarray(frame) for frame in frames]
+    def image(self, index: int) -> Image.Image:
+        """The start picture."""
+        here = slice(index, index + 1)
+        return Image.fromarray(draw(self.world.take(here), self.poses[here, None], SIZE)[0, 0])
 
     def poses_along(self, index: int, tracks: list[ActionTrack]) -> torch.Tensor:
         """Poses [tracks, T, P] under tracks of one length."""
@@ -70,14 +76,14 @@ def true_play(starts: Starts) -> Play:
     return play
 
 
-def model_play(checkpoint: str, device: str, images: list[Image.Image]) -> Play:
-    """A checkpoint's answer, by the interface that the application uses."""
+def model_play(checkpoint: str, device: str, image: Callable[[int], Image.Image]) -> Play:
+    """A checkpoint's answer, by the interface that the application uses, from the start pictures `image`."""
     from mgdemo.world import load_world_model
 
     model = load_world_model(checkpoint, device=device)
 
     def play(index: int, track: ActionTrack, wanted: list[int]) -> np.ndarray:
-        world, frames, done = model.start(images[index], seed=index), {}, 0
+        world, frames, done = model.start(image(index), seed=index), {}, 0
         needed = set(wanted)
         for block in range(track.padded().blocks):
             made = world.step(track.padded().block(block))
@@ -111,26 +117,78 @@ def command(name: str, description: str) -> argparse.ArgumentParser:
     parser.add_argument("--checkpoint", help="a catalogue name (with one mode); default: the embedded world")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--truth", action="store_true", help="judge the renderer's own frames instead")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="share the starts among N processes of one CPU thread each; every N gives the same results",
+    )
     return parser
 
 
 def judge_modes(
-    args: argparse.Namespace, judge: Callable[[Starts, Play], dict], table: Callable[[str, dict], str]
+    args: argparse.Namespace,
+    look: Callable[[Starts, Play, int], Any],
+    sum_up: Callable[[Starts, list], dict],
+    table: Callable[[str, dict], str],
 ) -> None:
-    """Judge each mode that was asked for and is there; print the tables and write the JSON file."""
+    """Judge each mode that was asked for and is there; print the tables and write the JSON file.
+
+    look(starts, play, index) is what a judge finds at one start, sum_up(starts, [found, ...]) its figures.
+    """
     results = {}
     for mode in args.modes:
         checkpoint = args.checkpoint or embedded(mode)
         if not (args.truth or checkpoint):
             print(f"{mode}: no embedded world ships yet, so it is left out")
             continue
-        starts = Starts.draw(mode, args.starts)
-        play = true_play(starts) if args.truth else model_play(checkpoint, args.device, starts.images())
-        results[mode] = judge(starts, play) | {"starts": len(starts)}
+        starts, found = Starts.draw(mode, args.starts), []
+        given = (mode, args.starts, None if args.truth else checkpoint)
+        for each in looks(look, *given, args.device, args.workers):
+            found.append(each)
+            print(f"start {len(found)} of {len(starts)}", flush=True)
+        results[mode] = sum_up(starts, found) | {"starts": len(starts)}
         print(f"{mode} ({'truth' if args.truth else checkpoint}, {len(starts)} unseen starts)")
         print(table(mode, results[mode]), flush=True)
         if args.json:
             args.json.write_text(json.dumps(results, indent=1) + "\n")
+
+
+def looks(
+    look: Callable[[Starts, Play, int], Any],
+    mode: str,
+    count: int,
+    checkpoint: str | None,
+    device: str = "auto",
+    workers: int | None = None,
+) -> Iterator[Any]:
+    """What `look` finds at each start, in order; without a checkpoint, of the true plays."""
+    if workers is None:
+        yield from map(_looking(look, mode, count, checkpoint, device), range(count))
+        return
+    with get_context("spawn").Pool(workers, _begin_work, (look, mode, count, checkpoint)) as pool:
+        yield from pool.imap(_work, range(count))
+
+
+def _looking(look: Callable, mode: str, count: int, checkpoint: str | None, device: str) -> Callable:
+    starts = Starts.draw(mode, count)
+    play = model_play(checkpoint, device, starts.image) if checkpoint else true_play(starts)
+    return partial(look, starts, play)
+
+
+_look: Callable[[int], Any]  # a worker's own
+
+
+def _begin_work(*given: Any) -> None:
+    global _look
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""  # a GPU would be crowded, and its answers not the same
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    _look = _looking(*given, "cpu")
+
+
+def _work(index: int) -> Any:
+    return _look(index)
 
 
 def mean(values: Iterable[float]) -> float:

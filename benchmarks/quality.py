@@ -22,7 +22,9 @@ training. The renderer draws the true continuation of the same play, and at a fe
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -74,46 +76,61 @@ def distance(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.abs(a - b).sum(1).mean() / 2)
 
 
-def judge(starts: Starts, play: Play, seconds: float = 60) -> dict:
-    """The figures of the module's text, of plays of at least 10 s."""
-    plays = tracks(starts.mode, len(starts), seconds)
-    moments = sorted({FIRST, SHARP, *range(EVERY, len(plays[0]), EVERY)})
-    still = starts.images()
-    made, true = [], []
-    for index, track in enumerate(plays):
-        made.append(play(index, track, moments))
-        poses = starts.poses_along(index, [track])[:, moments]
-        true.append(draw(starts.world.take(slice(index, index + 1)), poses, made[0].shape[1:3])[0])
-        print(f"start {index + 1} of {len(starts)}", flush=True)
+def moments(frames: int) -> list[int]:
+    """The video frames of a play at which it is looked at."""
+    return sorted({FIRST, SHARP, *range(EVERY, frames, EVERY)})
 
-    first, sharp = moments.index(FIRST), moments.index(SHARP)
-    frozen = [psnr(np.asarray(image), t[first]) for image, t in zip(still, true, strict=True)]
-    scores = [psnr(m[first], t[first]) for m, t in zip(made, true, strict=True)]
-    better = [score > before for score, before in zip(scores, frozen, strict=True) if before < 30]
-    real = mean(gradient(t) for t in true)
-    shares = np.array([[gradient(frame) / real for frame in frames] for frames in made])
-    energy = [
-        sum(gradient(m[k]) for m in made) / sum(gradient(t[k]) for t in true) for k in range(len(moments))
-    ]
-    half = len(moments) // 2
-    colours = [distance(histogram(m[half:]), histogram(t[half:])) for m, t in zip(made, true, strict=True)]
+
+class Found(NamedTuple):
+    """Of the play from one start, and of the true one."""
+
+    psnr: float
+    frozen: float
+    energy: np.ndarray  # gradient energy [2, moments]: made, true
+    colours: np.ndarray  # histograms [2, 3, 16] of the second half: made, true
+
+
+def look(starts: Starts, play: Play, index: int, seconds: float = 60) -> Found:
+    """One play, of at least 10 s."""
+    track = tracks(starts.mode, len(starts), seconds)[index]
+    at = moments(len(track))
+    made = play(index, track, at)
+    poses = starts.poses_along(index, [track])[:, at]
+    true = draw(starts.world.take(slice(index, index + 1)), poses, made.shape[1:3])[0]
+    first, half = at.index(FIRST), len(at) // 2
+    return Found(
+        psnr(made[first], true[first]),
+        psnr(np.asarray(starts.image(index)), true[first]),
+        np.array([[gradient(frame) for frame in frames] for frames in (made, true)]),
+        np.stack([histogram(frames[half:]) for frames in (made, true)]),
+    )
+
+
+def sum_up(starts: Starts, found: list[Found], seconds: float = 60) -> dict:
+    """The figures of the module's text."""
+    frames = round(seconds * FPS)
+    made, true = np.stack([each.energy for each in found], axis=1)  # [starts, moments]
+    energy = made.sum(0) / true.sum(0)
+    shares = made / true.mean()
+    colours = [distance(*each.colours) for each in found]
     themes = starts.world.theme.tolist()
     twins = [
-        distance(histogram(true[a][half:]), histogram(true[b][half:]))
+        distance(found[a].colours[1], found[b].colours[1])
         for theme in set(themes)
         for a, b in pairwise(i for i, of in enumerate(themes) if of == theme)
     ]
     gone = [bool((s < 0.3).any() or (s > 2.5).any() or c > 0.6) for s, c in zip(shares, colours, strict=True)]
+    better = [each.psnr > each.frozen for each in found if each.frozen < 30]
     return {
-        "psnr": mean(scores),
-        "frozen": mean(frozen),
+        "psnr": mean(each.psnr for each in found),
+        "frozen": mean(each.frozen for each in found),
         "better": mean(better) if better else None,
-        "sharpness": energy[sharp],
-        "energy": [min(energy), max(energy)],
+        "sharpness": float(energy[moments(frames).index(SHARP)]),
+        "energy": [float(energy.min()), float(energy.max())],
         "colour": [float(np.median(colours)), max(colours)],
         "colour_truth": mean(twins) if twins else None,
         "collapsed": sum(gone),
-        "seconds": len(plays[0]) / FPS,
+        "seconds": frames / FPS,
     }
 
 
@@ -138,7 +155,8 @@ def main() -> None:
     args = parser.parse_args()
     if args.seconds < 11:
         parser.error("--seconds must be at least 11, since sharpness is measured at 10 s")
-    judge_modes(args, lambda starts, play: judge(starts, play, args.seconds), table)
+    given = {"seconds": args.seconds}
+    judge_modes(args, partial(look, **given), partial(sum_up, **given), table)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import time
+from pathlib import Path
 
 import torch
 
@@ -17,6 +19,12 @@ def command(description: str, *, mode: bool = False) -> argparse.ArgumentParser:
     if mode:
         parser.add_argument("--mode", choices=list(MODES), default="universal")
     return parser
+
+
+def wait_for(file: Path | None) -> None:
+    """Return as soon as `file` is there, if one is given."""
+    while file and not file.exists():
+        time.sleep(0.5)
 
 
 def best_device() -> str:

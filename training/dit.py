@@ -12,6 +12,7 @@ how the keyboard enters, is learnt anew.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ from mgdemo.model.cache import LayerMemory, Memory
 from mgdemo.model.flow import Schedule
 from mgdemo.model.image_encoder import ImageEncoder
 from mgdemo.model.transformer import Transformer
-from training import best_device, clips, command
+from training import best_device, clips, command, wait_for
 from training.latents import Latents
 from training.optim import Optimiser, Step, train_for
 
@@ -290,7 +291,7 @@ def train(
     seconds `keep` is called. Then and at the end the model holds its averaged weights.
     """
     device = data.latents.device
-    optimiser = Optimiser(model, muon=muon, adamw=muon / 5)
+    optimiser = Optimiser(model, muon=muon, adam=muon / 5)
     levels = Schedule.of(SAMPLING).sigmas.to(device)
     rows = window_rows(model.transformer.config.action_config, model.transformer.config.frames_per_block)
     compile_blocks(model)
@@ -335,21 +336,31 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--start", type=Path, help="a folder with weights to begin with")
     parser.add_argument("--rate", type=float, default=0.015, help="learning rate of the matrices")
+    parser.add_argument(
+        "--resample-from", type=float, default=0.4, help="share of the time without own contexts"
+    )
+    parser.add_argument("--wait", type=Path, metavar="FILE", help="compile, then wait until this is there")
     args = parser.parse_args()
     device = best_device()
     torch.manual_seed(0)
     torch.set_float32_matmul_precision("high")
-    data = Latents.load(args.latents, device)
-    print(f"{len(data.latents)} clips; latent std {float(data.latents[:200].float().std()):.3f}", flush=True)
     model = Model(*tiny_config(MODES[args.mode]))
     if args.start:
         print(f"learnt anew: {', '.join(model.load(args.start))}", flush=True)
     model.to(device)
+    if args.wait:  # what is compiled for a copy serves the model
+        blank = Latents.blank(args.batch, args.mode, device)
+        train(copy.deepcopy(model), blank, steps=2, batch=args.batch, resample_from=0.5)
+        print("compiled", flush=True)
+        wait_for(args.wait)
+    data = Latents.load(args.latents, device)
+    print(f"{len(data.latents)} clips; latent std {float(data.latents[:200].float().std()):.3f}", flush=True)
 
     def keep() -> None:
         save(model, args.out)
 
-    steps = train(model, data, args.seconds, batch=args.batch, muon=args.rate, every=100, keep=keep)
+    options = {"batch": args.batch, "muon": args.rate, "resample_from": args.resample_from}
+    steps = train(model, data, args.seconds, every=100, keep=keep, **options)
     print(f"trained {steps} steps of {args.batch} clips", flush=True)
     keep()
 

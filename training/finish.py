@@ -31,7 +31,7 @@ from torch import Tensor
 from mgdemo.actions import MODES
 from mgdemo.model.action import window_rows
 from mgdemo.model.flow import Schedule
-from training import best_device, command
+from training import best_device, command, wait_for
 from training.dit import (
     SAMPLING,
     Batch,
@@ -54,6 +54,7 @@ JUDGED = (0.05, 0.6)  # noise on the block that the critic sees
 VEIL = 0.4  # noise on the block before, so that it cannot be judged for what is not to be changed any more
 ALONE = 0.1  # share of the time in which the critic alone learns
 WEIGHT = 0.5  # of the adversary, against the flow
+CRITIC = 1.0  # its learning rate, over the model's
 
 
 def critic_of(model: Model) -> Model:
@@ -138,6 +139,7 @@ def train(
     steps: int = 0,
     batch: int,
     rate: float = 0.002,
+    critic_rate: float = CRITIC,
     weight: float = WEIGHT,
     noise_scale: float = 1.0,
     report: float = 20.0,
@@ -146,8 +148,8 @@ def train(
 ) -> int:
     """Finish a trained model for `seconds` (or so many `steps`); returns the number of steps.
 
-    `rate`: learning rate of the matrices, twice that for the critic's. At first the critic learns alone.
-    The model holds its averaged weights whenever `keep` is called and at the end.
+    `rate`: learning rate of the matrices, `critic_rate` times that for the critic's. At first the critic
+    learns alone. The model holds its averaged weights whenever `keep` is called and at the end.
     """
     device, blocks = data.latents.device, data.latents.shape[2] // 3
     critic = critic_of(model)
@@ -157,8 +159,8 @@ def train(
     schedule.noise_scale = noise_scale
     levels = schedule.sigmas.to(device)
     rows = window_rows(model.transformer.config.action_config, model.transformer.config.frames_per_block)
-    learner = Optimiser(model, muon=rate, adamw=rate / 5, ema=0.995)
-    opponent = Optimiser(critic, muon=2 * rate, adamw=2 * rate / 5)
+    learner = Optimiser(model, muon=rate, adam=rate / 5, ema=0.995)
+    opponent = Optimiser(critic, muon=critic_rate * rate, adam=critic_rate * rate / 5)
     game = Finish(model, critic, schedule, weight)
     model_step, critic_step = Step(game.model_loss, learner), Step(game.critic_loss, opponent)
     played = data.latents.clone()
@@ -200,19 +202,24 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--weight", type=float, default=WEIGHT, help="of the adversary")
     parser.add_argument("--rate", type=float, default=0.002, help="learning rate of the matrices")
+    parser.add_argument("--critic", type=float, default=CRITIC, help="learning rate of the critic, over that")
+    parser.add_argument("--wait", type=Path, metavar="FILE", help="compile, then wait until this is there")
     args = parser.parse_args()
     device = best_device()
     torch.manual_seed(1)
     torch.set_float32_matmul_precision("high")
+    options = {"batch": args.batch, "rate": args.rate, "weight": args.weight, "critic_rate": args.critic}
+    model = Model(*tiny_config(MODES[args.mode])).to(device)
+    if args.wait:  # what is compiled for a copy serves the model
+        train(copy.deepcopy(model), Latents.blank(args.batch, args.mode, device), steps=1, **options)
+        print("compiled", flush=True)
+        wait_for(args.wait)
     data = Latents.load(args.latents, device)
-    model = Model(*tiny_config(MODES[args.mode]))
     model.load(args.start)
-    model.to(device)
 
     def keep() -> None:
         save(model, args.out)
 
-    options = {"batch": args.batch, "rate": args.rate, "weight": args.weight}
     steps = train(model, data, args.seconds, every=100, keep=keep, **options)
     print(f"finished in {steps} steps of {args.batch} clips", flush=True)
     keep()

@@ -8,7 +8,6 @@ when its VAE is there. Files made with different seeds hold different clips, and
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -17,9 +16,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from mgdemo.actions import MODES
 from mgdemo.checkpoints import ROOT
 from mgdemo.model.vae import VAE
-from training import best_device, clips, command
+from training import best_device, clips, command, wait_for
 from training.vae import HEIGHT, WIDTH, load
 
 BLOCKS = 7
@@ -41,8 +41,20 @@ class Latents(NamedTuple):
     def load(cls, files: Iterable[Path], device: str) -> Latents:
         return join([cls(**load_file(file, device=device)) for file in files])
 
+    @classmethod
+    def blank(cls, count: int, mode: str, device: str) -> Latents:
+        """In the shapes of those that are encoded."""
+        sizes = (16, (FRAMES + 3) // 4, HEIGHT // 8, WIDTH // 8)
+        video = torch.zeros(count, *sizes, dtype=torch.float16, device=device)
+        image = torch.zeros(count, 3, HEIGHT, WIDTH, dtype=torch.uint8, device=device)
+        actions = (torch.zeros(count, FRAMES, n, device=device) for n in (MODES[mode].keyboard_dim, 2))
+        return cls(video, video, image, *actions)
+
     def save(self, file: Path) -> None:
-        save_file({name: t.contiguous() for name, t in self._asdict().items()}, file)
+        """`file` is there when it is whole."""
+        part = file.with_name(f"{file.name}.part")
+        save_file({name: t.contiguous() for name, t in self._asdict().items()}, part)
+        part.replace(file)
 
 
 @torch.no_grad()
@@ -77,8 +89,7 @@ def main() -> None:
     for first in range(0, args.clips, PART):
         made = source.clips(min(PART, args.clips - first), FRAMES, seed=1000 * args.seed + len(drawn))
         drawn.append(clips.Clips(*(t.cpu() for t in made)))
-    while not (args.vae / "vae.json").exists() and args.vae.resolve() != PUBLISHED:
-        time.sleep(1)
+    wait_for(None if args.vae.resolve() == PUBLISHED else args.vae / "vae.json")
     vae = load(args.vae, device)
     join([encode(vae, made) for made in drawn]).save(args.out)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import chain
 
 import torch
 from torch import Tensor, nn
@@ -19,66 +20,81 @@ def orthogonalise(g: Tensor, steps: int = 5) -> Tensor:
     x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     for _ in range(steps):
         square = x @ x.mT
-        x = a * x + (b * square + c * square @ square) @ x
+        x = torch.baddbmm(x, torch.baddbmm(square, square, square, beta=b, alpha=c), x, beta=a)
     return (x if wide else x.mT).to(g.dtype)
 
 
-class Optimiser:
-    """Muon (orthogonalised momentum) on matrices and kernels, AdamW on everything else, and an EMA.
+def flat(tensors: Iterable[Tensor]) -> Tensor:
+    return torch.cat([t.reshape(-1) for t in tensors])
 
-    Embeddings and matrices with a side below 16 count as everything else. All state is on the device and the
-    learning rate's factor is a tensor, so that `step` can be captured in a CUDA graph.
+
+class Optimiser:
+    """Muon (orthogonalised momentum) on matrices and kernels, Adam on everything else, and an EMA.
+
+    Embeddings and matrices with a side below 16 count as everything else. A step with a gradient that is not
+    finite changes nothing: it must not end a run.
+
+    The hundreds of small parameters are handled as one long vector, matrices of one shape side by side, since
+    a kernel a parameter would take longer than all else. All state is on the device and the learning rate's
+    factor is a tensor, so that `step` can be captured in a CUDA graph.
     """
 
-    def __init__(self, module: nn.Module, *, muon: float, adamw: float = 3e-3, ema: float = 0.999):
-        named = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
-        self.params = [p for _, p in named]
-        matrices = [
-            p
-            for n, p in named
-            if p.ndim >= 2 and min(p.shape[0], p[0].numel()) >= 16 and "embedding" not in n
-        ]
-        chosen = {id(p) for p in matrices}
-        self.groups: dict[tuple[int, int], list[Tensor]] = defaultdict(list)
-        for p in matrices:
-            self.groups[p.shape[0], p[0].numel()].append(p)
-        device = self.params[0].device
-        self.factor = torch.ones((), device=device)
-        self.momentum = {k: torch.zeros(len(v), *k, device=device) for k, v in self.groups.items()}
-        self.muon, self.ema_rate = muon, ema
-        self.rate = torch.tensor(adamw, device=device)
-        self.adamw_peak = adamw
-        self.adamw = torch.optim.AdamW(
-            [p for p in self.params if id(p) not in chosen],
-            lr=self.rate if device.type == "cuda" else adamw,
-            betas=(0.9, 0.98),
-            weight_decay=0.0,
-            capturable=device.type == "cuda",
-        )
-        self.ema = [p.detach().clone() for p in self.params]
+    BETAS = 0.9, 0.98  # Adam's
+
+    def __init__(self, module: nn.Module, *, muon: float, adam: float = 3e-3, ema: float = 0.999):
+        matrices, rest = defaultdict(list), []
+        for name, p in module.named_parameters():
+            if not p.requires_grad:
+                continue
+            if p.ndim >= 2 and min(p.shape[0], p[0].numel()) >= 16 and "embedding" not in name:
+                matrices[p.shape[0], p[0].numel()].append(p)
+            else:
+                rest.append(p)
+        self.groups = [(len(group), *shape) for shape, group in matrices.items()]
+        self.params = [*chain(*matrices.values()), *rest]
+        self.sizes = [p.numel() for p in self.params]
+        self.muon, self.adam, self.ema_rate = muon, adam, ema
+        self.ema = flat(p.detach() for p in self.params)
+        self.split = sum(math.prod(group) for group in self.groups)  # where the matrices end
+        self.momentum = torch.zeros_like(self.ema)
+        self.square = torch.zeros_like(self.ema[self.split :])
+        self.count = self.ema.new_zeros(())
+        self.factor = self.ema.new_ones(())
 
     def set_factor(self, factor: float) -> None:
         """Scale both learning rates; call it outside the captured step."""
         self.factor.fill_(factor)
-        self.rate.fill_(factor * self.adamw_peak)
-        for group in self.adamw.param_groups:
-            if not isinstance(group["lr"], Tensor):
-                group["lr"] = factor * self.adamw_peak
 
     @torch.no_grad()
     def step(self) -> None:
-        finite = torch.stack([p.grad.isfinite().all() for p in self.params]).all()
-        for p in self.params:  # one bad step must not end a run
-            p.grad.copy_(torch.where(finite, p.grad, 0.0))
-        for (rows, columns), params in self.groups.items():
-            grads = torch.stack([p.grad.reshape(rows, columns) for p in params]).float()
-            momentum = self.momentum[rows, columns]
-            momentum.lerp_(grads, 0.05)
-            update = orthogonalise(grads.lerp(momentum, 0.95)) * max(1.0, rows / columns) ** 0.5
-            for p, u in zip(params, update, strict=True):
-                p.addcmul_(u.view_as(p), self.factor, value=-self.muon)
-        self.adamw.step()
-        torch._foreach_lerp_(self.ema, self.params, 1 - self.ema_rate)
+        grads = flat(p.grad for p in self.params)
+        finite = grads.isfinite().all()
+        grads, good = torch.where(finite, grads, 0.0), finite.float()  # good: 0 stops all that moves below
+        update = torch.cat((self._muon(grads, good), self._adam(grads[self.split :], good)))
+        torch._foreach_sub_(self.params, self._views(update * (self.factor * good)))
+        self.ema.lerp_(flat(self.params), (1 - self.ema_rate) * good)
+
+    def _muon(self, grads: Tensor, good: Tensor) -> Tensor:
+        grads, momentum = grads[: self.split], self.momentum[: self.split]
+        momentum.lerp_(grads, 0.05 * good)
+        parts = grads.lerp(momentum, 0.95).split([math.prod(group) for group in self.groups])
+        return flat(
+            orthogonalise(part.view(group)) * (self.muon * max(1.0, group[1] / group[2]) ** 0.5)
+            for group, part in zip(self.groups, parts, strict=True)
+        )
+
+    def _adam(self, grads: Tensor, good: Tensor) -> Tensor:
+        (beta1, beta2), mean = self.BETAS, self.momentum[self.split :]
+        mean.lerp_(grads, (1 - beta1) * good)
+        self.square.lerp_(grads.square(), (1 - beta2) * good)
+        self.count += good
+        count = self.count.clamp(min=1)
+        size = (self.square / (1 - beta2**count)).sqrt() + 1e-8
+        return self.adam * mean / (1 - beta1**count) / size
+
+    def _views(self, vector: Tensor) -> list[Tensor]:
+        """Its parts, in the parameters' shapes."""
+        return [t.view_as(p) for t, p in zip(vector.split(self.sizes), self.params, strict=True)]
 
     def zero_grad(self) -> None:
         for p in self.params:
@@ -87,10 +103,9 @@ class Optimiser:
     @torch.no_grad()
     def swap_ema(self) -> None:
         """Exchange the weights with their averages."""
-        for p, average in zip(self.params, self.ema, strict=True):
-            held = p.clone()
-            p.copy_(average)
-            average.copy_(held)
+        held = flat(self.params)
+        torch._foreach_copy_(self.params, self._views(self.ema))
+        self.ema.copy_(held)
 
 
 class Step:

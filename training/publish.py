@@ -1,6 +1,7 @@
 """Last stage: put trained weights, their configuration and start images where the program finds them.
 
     python -m training.publish --mode gta_drive --vae DIR --dit DIR --starts 9
+    python -m training.publish --mode gta_drive --vae DIR --dit DIR --blend DIR --share 0.5
 
 Writes worlds/MODE/*.safetensors and configs/MODE-tiny.yaml and, with --starts, draws so many new start
 images of unseen places in worlds/MODE/start/. All modes share the VAE in worlds/universal: with a new one,
@@ -14,6 +15,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import yaml
+from safetensors.torch import load_file, save_file
 
 from mgdemo.actions import MODES
 from mgdemo.config import CONFIGS, CheckpointConfig, FilesConfig, VAEConfig
@@ -84,8 +86,12 @@ def publish(
     mode: str = "universal",
     starts: int = 0,
     noise_scale: float = SAMPLING.noise_scale,
+    blend: tuple[Path, float] | None = None,
 ) -> None:
-    """Copy the weights of stages 1 and 3 or 4 into the program at `root`, with all they need."""
+    """Copy the weights of stages 1 and 3 or 4 into the program at `root`, with all they need.
+
+    blend: a second folder like `dit`, and its share in the average of both that is published.
+    """
     config = configuration(config_of(vae), mode, noise_scale)
     folder = root / config.files.folder
     for home in (folder, folder.parent / VAE_HOME):
@@ -94,7 +100,12 @@ def publish(
     if not (home.exists() and home.samefile(vae / "vae.safetensors")):
         shutil.copyfile(vae / "vae.safetensors", home)
     for name in (config.files.transformer, config.files.image_encoder):
-        shutil.copyfile(dit / name, folder / name)
+        if not blend:
+            shutil.copyfile(dit / name, folder / name)
+            continue
+        other, share = load_file(blend[0] / name), blend[1]
+        mixed = {k: t.float().lerp(other[k].float(), share).half() for k, t in load_file(dit / name).items()}
+        save_file(mixed, folder / name)
     text = yaml.safe_dump(
         differing(asdict(config), asdict(CheckpointConfig())),
         sort_keys=False,
@@ -116,9 +127,12 @@ def main() -> None:
     parser.add_argument(
         "--noise-scale", type=float, default=SAMPLING.noise_scale, help="1 for a model that was finished"
     )
+    parser.add_argument("--blend", type=Path, help="a second folder: publish the average of both")
+    parser.add_argument("--share", type=float, default=0.5, help="its share in that (default 0.5)")
     parser.add_argument("--root", type=Path, default=CONFIGS.parent, help="default: this program")
     args = parser.parse_args()
-    publish(args.vae, args.dit, args.root, args.mode, args.starts, args.noise_scale)
+    blend = (args.blend, args.share) if args.blend else None
+    publish(args.vae, args.dit, args.root, args.mode, args.starts, args.noise_scale, blend)
 
 
 if __name__ == "__main__":

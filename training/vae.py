@@ -142,7 +142,7 @@ def train(
         vae.load_state_dict(load_file(start / "vae.safetensors"))
     vae.to(device)
     channels_last(vae)
-    optimiser = Optimiser(vae, muon=0.01, adamw=2e-3, ema=0.998)
+    optimiser = Optimiser(vae, muon=0.01, adam=2e-3, ema=0.998)
 
     def step_of(sampler: Crops, count: int) -> Callable[[], Tensor]:
         run = Step(lambda **inputs: vae_loss(vae, **inputs), optimiser)

@@ -1,7 +1,10 @@
 """The judges of worlds: they pass the truth, and nothing else."""
 
+import pickle
+
 import numpy as np
 import pytest
+import torch
 
 from benchmarks import controllability, plays, quality
 from benchmarks.controllability import EXPECTED, Geometry, pairs_of, right_block
@@ -12,6 +15,11 @@ SOME = {
     "gta_drive": [("accelerate",), ("brake", "steer_left"), ("steer_right",)],
     "templerun": [("jump",), ("left",), ("turn_right",)],
 }
+
+
+def judged(judge, starts, play, **options):
+    found = [judge.look(starts, play, index, **options) for index in range(len(starts))]
+    return judge.sum_up(starts, found, **options)
 
 
 def readings(mode, starts, held, judged):
@@ -45,7 +53,7 @@ def test_the_flow_judge_tells_the_true_motion_from_others(mode, held):
 
 @pytest.mark.parametrize("mode", MODES)
 def test_the_flow_judge_does_not_pass_a_frozen_picture(mode):
-    still = np.asarray(plays.Starts.draw(mode, 1).images()[0])
+    still = np.asarray(plays.Starts.draw(mode, 1).image(0))
     reading = Geometry(mode).read(still, still, 1)
     assert np.abs(reading).max() < 0.01
     for held in EXPECTED[mode]:
@@ -97,7 +105,7 @@ def test_quality_finds_nothing_wrong_with_the_truth_and_much_with_fog(monkeypatc
     def fog(index, track, wanted):
         return (play(index, track, wanted) // 8 + 190).astype(np.uint8)
 
-    true, foggy = (quality.judge(starts, each, seconds=11) for each in (play, fog))
+    true, foggy = (judged(quality, starts, each, seconds=11) for each in (play, fog))
     assert true["psnr"] > 60 and true["better"] == 1 and true["collapsed"] == 0
     assert true["sharpness"] == pytest.approx(1) and true["colour"][1] == 0
     assert foggy["psnr"] < 20 and foggy["sharpness"] < 0.3 and foggy["collapsed"] == 2
@@ -106,15 +114,19 @@ def test_quality_finds_nothing_wrong_with_the_truth_and_much_with_fog(monkeypatc
 def test_a_frozen_picture_is_no_better_than_itself(monkeypatch):
     monkeypatch.setattr(plays, "SIZE", (36, 64))
     starts = plays.Starts.draw("templerun", 1)
-    still = np.asarray(starts.images()[0])
-    result = quality.judge(starts, lambda _i, _t, wanted: np.repeat(still[None], len(wanted), 0), seconds=11)
+    still = np.asarray(starts.image(0))
+
+    def frozen(_index, _track, wanted):
+        return np.repeat(still[None], len(wanted), 0)
+
+    result = judged(quality, starts, frozen, seconds=11)
     assert result["psnr"] == result["frozen"] and result["better"] == 0
 
 
 def test_modes_without_a_world_are_left_out_with_a_word(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr(plays, "embedded", lambda mode: None)
     args = plays.command("quality", "").parse_args(["--json", str(tmp_path / "a.json")])
-    plays.judge_modes(args, quality.judge, quality.table)
+    plays.judge_modes(args, quality.look, quality.sum_up, quality.table)
     said = capsys.readouterr().out
     assert all(f"{mode}: no embedded world" in said for mode in MODES)
     assert not (tmp_path / "a.json").exists()
@@ -125,7 +137,26 @@ def test_a_model_s_play_gives_the_frames_that_are_wanted(monkeypatch):
 
     monkeypatch.setattr("mgdemo.world.load_world_model", tiny.load)
     image = tiny.tiny_image()
-    play = plays.model_play("universal-tiny", "cpu", [image])
+    play = plays.model_play("universal-tiny", "cpu", [image].__getitem__)
     track = ActionTrack.hold("universal", ["forward"], frames=30)
     some, more = play(0, track, [0, 8, 22]), play(0, track, list(range(25)))
     assert np.array_equal(some, more[[0, 8, 22]])
+
+
+def sum_of_pixels(starts, play, index):
+    frames = play(index, ActionTrack.hold(starts.mode, ["forward"], frames=9), [0, 8])
+    return int(frames.astype(int).sum()), torch.get_num_threads()
+
+
+def test_what_is_found_does_not_depend_on_the_workers():
+    checkpoint = plays.embedded("universal")
+    few, many = (list(plays.looks(sum_of_pixels, "universal", 2, checkpoint, workers=n)) for n in (1, 2))
+    assert few == many and len(set(few)) == 2, "every start once, in order, and by itself"
+    assert {threads for _, threads in many} == {1}
+
+
+@pytest.mark.parametrize("judge", (quality, controllability))
+def test_a_judge_can_be_asked_elsewhere(judge):
+    assert pickle.loads(pickle.dumps(judge.look)) is judge.look
+    some = judge.Found._make([1.5] * len(judge.Found._fields))
+    assert pickle.loads(pickle.dumps(some)) == some

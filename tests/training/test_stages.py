@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 from mgdemo.actions import MODES, ActionTrack
 from mgdemo.checkpoints import resolve
@@ -68,7 +69,7 @@ def test_the_optimiser_learns_and_keeps_the_average():
         return (net(x) - y).square().mean()
 
     optimiser = Optimiser(net, muon=0.02, ema=0.9)
-    assert sum(len(group) for group in optimiser.groups.values()) == 1  # the last layer is too narrow
+    assert optimiser.groups == [(1, 32, 20)]  # the last layer is too narrow
     before, last = error(x, y).item(), {}
     run = Step(error, optimiser)
 
@@ -85,16 +86,40 @@ def test_the_optimiser_learns_and_keeps_the_average():
     assert not torch.equal(net[0].weight, last["weights"][0]), "the average, not the last step's weights"
 
 
-def test_one_bad_step_changes_nothing_for_good():
+@pytest.mark.parametrize("bad", (math.inf, math.nan))
+@pytest.mark.parametrize("before", (0, 5))
+def test_one_bad_step_changes_nothing(bad, before):
     net = torch.nn.Linear(16, 16)
     optimiser = Optimiser(net, muon=0.02)
     run = Step(lambda x: net(x).square().mean(), optimiser)
-    run(x=torch.full((1, 16), math.inf))
-    assert all(p.isfinite().all() for p in net.parameters())
-    before = run(x=torch.ones(1, 16))
-    for _ in range(20):
-        after = run(x=torch.ones(1, 16))
-    assert after < before
+
+    def everything():
+        state = [t for t in vars(optimiser).values() if isinstance(t, torch.Tensor)]
+        return torch.cat([t.detach().flatten() for t in (*net.parameters(), *state)])
+
+    for _ in range(before):
+        run(x=torch.ones(1, 16))
+    known = everything()
+    run(x=torch.cat((torch.ones(1, 15), torch.tensor([[bad]])), dim=1))
+    assert torch.equal(everything(), known)
+    run(x=torch.ones(1, 16))
+    assert everything().isfinite().all() and not torch.equal(everything(), known)
+
+
+def test_what_is_no_matrix_is_optimised_by_adam():
+    torch.manual_seed(0)
+    nets = [torch.nn.Sequential(torch.nn.Linear(16, 16), torch.nn.LayerNorm(16)) for _ in range(2)]
+    nets[1].load_state_dict(nets[0].state_dict())
+    ours = Optimiser(nets[0], muon=0.0, adam=1e-3)
+    theirs = torch.optim.Adam([p for p in nets[1].parameters() if p.ndim < 2], lr=1e-3, betas=Optimiser.BETAS)
+    x, y = torch.randn(2, 8, 16)
+    for net, optimiser in zip(nets, (ours, theirs), strict=True):
+        for _ in range(10):
+            optimiser.zero_grad()
+            (net(x) - y).square().mean().backward()
+            optimiser.step()
+    for a, b in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
+        assert torch.allclose(a, b, atol=1e-6)
 
 
 def test_the_vae_learns(made, monkeypatch, tmp_path):
@@ -139,6 +164,15 @@ def test_latents_survive_their_file(small_vae, made, tmp_path):
     both = latents.Latents.load([tmp_path / "a.safetensors", tmp_path / "b.safetensors"], "cpu")
     for name, tensor in both._asdict().items():
         assert torch.equal(tensor, torch.cat((getattr(data, name), getattr(alone, name)))), name
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_blank_latents_are_like_encoded_ones(small_vae, mode):
+    frames = torch.zeros(1, latents.FRAMES, 3, vae.HEIGHT, vae.WIDTH, dtype=torch.uint8)
+    actions = (torch.zeros(1, latents.FRAMES, n) for n in (MODES[mode].keyboard_dim, 2))
+    encoded = latents.encode(small_vae, clips.Clips(frames, *actions))
+    for blank, like in zip(latents.Latents.blank(1, mode, "cpu"), encoded, strict=True):
+        assert blank.shape == like.shape and blank.dtype == like.dtype
 
 
 def test_clips_are_long_enough_to_end_in_the_steady_condition():
@@ -312,6 +346,20 @@ def test_what_is_published_can_be_played(mode, tmp_path):
     first = MODES[mode].controls[0].name
     frames = world.step(ActionTrack.hold(mode, [first], frames=world.frames_next))
     assert frames.shape == (9, 144, 256, 3) and frames.std() > 1
+
+
+def test_what_is_published_can_be_half_way_between_two(tmp_path):
+    folders = [tmp_path / name for name in ("trained", "finished")]
+    for seed, folder in enumerate(folders):
+        torch.manual_seed(seed)
+        dit.save(dit.Model(*dit.tiny_config(MODES["universal"])), folder)
+    shipped = latents.PUBLISHED
+    publish.publish(shipped, folders[0], tmp_path, blend=(folders[1], 0.25))
+    for name in ("transformer.safetensors", "image_encoder.safetensors"):
+        a, b, both = (load_file(folder / name) for folder in (*folders, tmp_path / "worlds" / "universal"))
+        for key, value in both.items():
+            expected = 0.75 * a[key].float() + 0.25 * b[key].float()
+            assert torch.allclose(value.float(), expected, atol=2e-3), key
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*-tiny.yaml")), ids=lambda path: path.stem)
