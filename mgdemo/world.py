@@ -409,7 +409,7 @@ def load_world_model(
         return model
     except torch.OutOfMemoryError:
         raise
-    except RuntimeError:
+    except Exception:  # compilers and drivers fail in ways of their own
         log.warning(
             "%s cannot be made fast on %s; it plays, slower. MGDEMO_OPTIMIZATION says what is tried.",
             located.config.name,

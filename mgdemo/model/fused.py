@@ -219,7 +219,8 @@ class RowDecoder:
     def fits(vae: VAE) -> bool:
         """Whether the kernels can read its channels."""
         convolutions = [m for m in vae.decoder.modules() if isinstance(m, nn.Conv2d | nn.Conv3d)]
-        return all(conv.in_channels % 16 == 0 for conv in convolutions)
+        parts = {c // 3 if c % 3 == 0 else c for c in (conv.in_channels for conv in convolutions)}
+        return all(c >= 16 and c & (c - 1) == 0 for c in parts)
 
     def __call__(self, latents: Tensor, state: State | None = None) -> Tensor:
         """In place of `VAE.decode`, for one stream."""

@@ -11,6 +11,7 @@ All compute in float32 between reading and writing. TRITON_INTERPRET=1 runs them
 
 from __future__ import annotations
 
+from functools import cache
 from typing import NamedTuple
 
 import torch
@@ -34,8 +35,13 @@ def power_of_2(n: int) -> int:
     return triton.next_power_of_2(n)
 
 
+@cache
+def hopper(device: torch.device) -> bool:
+    return device.type != "cuda" or torch.cuda.get_device_capability(device) >= (9, 0)
+
+
 def _warps(width: int) -> int:
-    return min(8, max(1, width // 512))
+    return min(8, max(1, power_of_2(width) // 512))
 
 
 # The transformer's rows
@@ -345,44 +351,51 @@ def attend_few(
 # The decoder's rows of pixels
 
 
+@triton.jit
+def _scaled(value, factor, gamma, SILU: tl.constexpr):
+    value *= factor[:, None] * gamma.to(tl.float32)[None, :]
+    return value * tl.sigmoid(value) if SILU else value
+
+
 @triton.jit(do_not_specialize=["rows", "height", "width"])
 def _pixel_norm(
     x, gamma, out, rows, height, width,
-    CHANNELS: tl.constexpr, SILU: tl.constexpr, BLOCK: tl.constexpr, C: tl.constexpr,
+    CHANNELS: tl.constexpr, C: tl.constexpr, SILU: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    row = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    row = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     y, column = (row // (width + 2)) % (height + 2), row % (width + 2)
-    inside = (row < rows) & (y > 0) & (y <= height) & (column > 0) & (column <= width)
+    known = (row < rows)[:, None]
+    inside = ((row < rows) & (y > 0) & (y <= height) & (column > 0) & (column <= width))[:, None]
     c = tl.arange(0, C)
-    at = row[:, None] * CHANNELS + c[None, :]
-    mask = (c < CHANNELS)[None, :]
-    value = tl.load(x + at, mask & inside[:, None], 0.0).to(tl.float32)
-    length = tl.maximum(tl.sqrt(tl.sum(value * value, 1)), 1e-12)
-    value *= (CHANNELS**0.5 / length)[:, None] * tl.load(gamma + c, c < CHANNELS, 0.0).to(tl.float32)[None, :]
-    if SILU:
-        value *= tl.sigmoid(value)
-    tl.store(out + at, value.to(out.dtype.element_ty), mask & (row < rows)[:, None])
+    at = row.to(tl.int64)[:, None] * CHANNELS + c[None, :]
+    # Widths of the published sizes are 3 times a power of 2: in three parts, all lanes have work.
+    one = tl.load(x + at, inside, 0.0).to(tl.float32)
+    square = one * one
+    if CHANNELS > C:
+        two = tl.load(x + at + C, inside, 0.0).to(tl.float32)
+        three = tl.load(x + at + 2 * C, inside, 0.0).to(tl.float32)
+        square += two * two + three * three
+    factor = CHANNELS**0.5 / tl.maximum(tl.sqrt(tl.sum(square, 1)), 1e-12)
+    kind = out.dtype.element_ty
+    tl.store(out + at, _scaled(one, factor, tl.load(gamma + c), SILU).to(kind), known)
+    if CHANNELS > C:
+        tl.store(out + at + C, _scaled(two, factor, tl.load(gamma + C + c), SILU).to(kind), known)
+        tl.store(out + at + 2 * C, _scaled(three, factor, tl.load(gamma + 2 * C + c), SILU).to(kind), known)
 
 
 def pixel_norm(x: Tensor, gamma: Tensor, *, silu: bool = True) -> Tensor:
-    """L2 norm over the channels of frames [T, H + 2, W + 2, C], times sqrt(C) and gamma [C]; zero margins."""
+    """L2 norm over the channels of frames [T, H + 2, W + 2, C], times sqrt(C) and gamma [C]; zero margins.
+
+    C is a power of 2, or 3 times one.
+    """
     frames, height, width, channels = x.shape
     out, rows = torch.empty_like(x), frames * height * width
-    c = power_of_2(channels)
-    block = max(1, 4096 // c)
+    c = channels // 3 if channels % 3 == 0 else channels
+    block = max(1, 2048 // c)
     _pixel_norm[(triton.cdiv(rows, block),)](
-        x,
-        gamma,
-        out,
-        rows,
-        height - 2,
-        width - 2,
-        CHANNELS=channels,
-        SILU=silu,
-        BLOCK=block,
-        C=c,
-        num_warps=4,
-    )
+        x, gamma, out, rows, height - 2, width - 2,
+        CHANNELS=channels, C=c, SILU=silu, BLOCK=block, num_warps=8 if c <= 64 else 4,
+    )  # fmt: skip
     return out
 
 
@@ -396,15 +409,19 @@ class Tiles(NamedTuple):
     stages: int
 
 
-def tiles_for(inputs: int, outputs: int) -> Tiles:
-    """Found by trial on an H100."""
+def tiles_for(outputs: int, pixels: int, hopper: bool = True) -> Tiles:
+    """Found by trial on an H100; other GPUs have less room for what is on its way."""
     if outputs <= 64:
-        return Tiles(128, max(16, power_of_2(outputs)), 0, 4, 4)
+        return Tiles(128, max(16, power_of_2(outputs)), 0, 4, 3)
     if outputs == 96:
-        return Tiles(128, 64, 32, 4, 4)
+        return Tiles(128, 64, 32, 4, 4 if hopper else 3)
+    if not hopper:
+        return Tiles(128, 64, 0, 4, 3)
     if outputs == 192:
+        return Tiles(256, 128, 64, 8, 3)
+    if outputs % 192 == 0 and pixels > 40_000:
         return Tiles(128, 128, 64, 8, 3)
-    return Tiles(128, 128, 0, 8, 4)
+    return Tiles(256, 128, 0, 8, 3)
 
 
 @triton.jit
@@ -557,7 +574,7 @@ def convolve(
     """
     frames, hp, wp, channels = new.shape
     long, tall, wide = kernel.extent
-    tiles = tiles or tiles_for(channels, kernel.outputs)
+    tiles = tiles or tiles_for(kernel.outputs, frames * hp * wp, hopper(new.device))
     # In two parts where 64 does not divide the channels: the copy engine likes 128 bytes.
     inputs = 64 if channels >= 64 else channels
     rest = channels % inputs
