@@ -8,6 +8,7 @@ frames = world.step(ActionTrack.hold("universal", ["forward"], frames=world.fram
 from __future__ import annotations
 
 import logging
+import os
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -31,9 +32,14 @@ from mgdemo.model.vae import VAE, State
 from mgdemo.picture import pixel_values, prepare_image
 from mgdemo.weights import PREFIX, load_weights
 
-READ = 0.6  # share of loading on a GPU that is reading weights; the rest is compiling
+READ = 0.6  # share of loading on a GPU that is reading weights; the rest is warming up
 WARM_BLOCKS = 5  # until the caches are full and the start condition is steady
 SPREAD = 3  # blocks after the first over which the start condition is encoded
+
+# Read when a GPU is first used. Segments that grow leave no gaps: a published checkpoint needs that on 12 GB.
+ALLOCATOR = ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF")  # the older name is that of PyTorch before 2.9
+if not any(name in os.environ for name in ALLOCATOR):
+    os.environ.update(dict.fromkeys(ALLOCATOR, "expandable_segments:True"))
 
 log = logging.getLogger(__name__)
 

@@ -64,6 +64,12 @@ def joined(*layers: nn.Linear) -> tuple[Tensor, Tensor]:
     return weight, bias
 
 
+def release(*layers: nn.Linear) -> None:
+    """Free weights that nobody reads any more."""
+    for layer in layers:
+        layer.weight.data = layer.weight.data.new_empty(0)
+
+
 class Layer:
     """The products of a transformer's block, and its own way through."""
 
@@ -78,9 +84,8 @@ class Layer:
         self.o, self.cross_q, self.cross_o = map(product, (own.o, cross.q, cross.o))
         self.up, self.down = product(block.ffn[0]), product(block.ffn[2])
         self.actions = Actions(block.action_model, fp8) if block.action_model is not None else None
-        if fp8:  # nobody reads the plain ones any more
-            for layer in (own.q, own.k, own.v, own.o, cross.q, cross.o, block.ffn[0], block.ffn[2]):
-                layer.weight.data = layer.weight.data.new_empty(0)
+        if fp8:
+            release(own.q, own.k, own.v, own.o, cross.q, cross.o, block.ffn[0], block.ffn[2])
 
     def attend(
         self, h: Tensor | Rows, inputs: BlockInputs, memory: Ring, *, query: bool = True
@@ -121,6 +126,8 @@ class Actions:
             self.first, self.bias = Product(of_token, None, fp8), first.bias
             self.second, self.norm = Product(second.weight, second.bias, fp8), norm
             self.qkv = Product(module.t_qkv.weight, module.t_qkv.bias, fp8)
+            if fp8:
+                release(second, module.t_qkv)
 
     def mouse(self, x: Tensor, actions: ActionInputs, memory: Ring) -> Tensor:
         """What the mouse adds to rows x [F * S, C]."""
