@@ -84,7 +84,7 @@ def test_the_decoder_goes_on_from_a_stream_that_the_plain_one_began():
 
 @pytest.mark.parametrize(
     ("mode", "fp8", "most"),
-    [("universal", False, 2e-6), ("templerun", False, 2e-6), ("universal", True, 0.06)],
+    [("universal", False, 2e-6), ("templerun", False, 2e-6), ("universal", True, 0.1)],
 )
 def test_all_layers_compute_the_same_and_leave_the_same_memory(mode, fp8, most):
     plain, model = tiny_model(mode), tiny_model(mode)
@@ -104,7 +104,7 @@ def test_rows_in_8_bits_keep_their_size():
     x = torch.randn(5, 64) * torch.tensor([1e-3, 1, 1, 30, 0]).view(-1, 1)
     values, scale = kernels.activated(x, quantise=True)
     assert values.dtype == kernels.FP8
-    near(values.float() * scale, x, 0.06)  # the interpreter rounds towards zero
+    near(values.float() * scale, x, 0.1)  # the interpreter rounds towards zero
     gain, shift = torch.randn(64), torch.randn(64)
     values, scale = kernels.residual_norm(x, gain, shift, 1e-6, quantise=True)
-    near(values.float() * scale, F.layer_norm(x, (64,), gain, shift, 1e-6), 0.06)
+    near(values.float() * scale, F.layer_norm(x, (64,), gain, shift, 1e-6), 0.1)
