@@ -17,6 +17,7 @@ MODULES = {
     "PIL": "pillow",
     "yaml": "PyYAML",
     "flash_attn": None,
+    "triton": None,
 }  # None: used only where installed
 
 

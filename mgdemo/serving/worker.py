@@ -32,7 +32,7 @@ from mgdemo.serving.history import History
 from mgdemo.serving.input import Input
 from mgdemo.serving.pace import Pace
 from mgdemo.serving.settings import Settings
-from mgdemo.video.encode import H264Encoder, jpeg
+from mgdemo.video.encode import H264Encoder, jpeg, live_encoder
 
 PATIENCE = 2.0  # seconds after which a track's next block no longer gives way to live play
 AUDIENCE = 2.0  # seconds for which a track waits for its visitor's player, so that all of it is seen
@@ -98,6 +98,8 @@ class Worker:
 
     def __init__(self, settings: Settings, device: str, emit: Callable[[m.Event], None]):
         self.settings, self.device, self.emit = settings, device, emit
+        kind, _, index = device.partition(":")
+        self._gpu = None if kind == "cpu" else int(index or 0)  # which may encode, too
         self._commands: queue.SimpleQueue[tuple[float, Any]] = queue.SimpleQueue()  # and when they came
         self._kept: tuple[float, Any] | None = None  # a command to be obeyed when nothing is in the making
         self._making: deque[_Making] = deque()
@@ -246,6 +248,7 @@ class Worker:
                 load = getattr(importlib.import_module(module), function)
                 extra = {"optimization": self.settings.optimization} if self.settings.optimization else {}
                 model = load(checkpoint, device=self.device, progress=progress, **extra)
+                live_encoder(*model.size[::-1], model.fps, self._gpu)  # the first one tries what the GPU can
             self.hear(_Loaded(checkpoint, model, None))
         except Exception as error:
             log.exception("%s could not be loaded.", checkpoint)
@@ -275,7 +278,7 @@ class Worker:
                 f"This scenario is for {MODES[order.track.mode].title}, but {order.checkpoint} plays "
                 f"{MODES[mode].title}: choose a checkpoint of the scenario's mode."
             )
-        play.encoder = H264Encoder(width, height, model.fps)
+        play.encoder = live_encoder(width, height, model.fps, self._gpu)
         play.model, play.world = model, model.start(order.image, order.seed)
         play.pace.fps = model.fps
         play.picture = np.asarray(prepare_image(order.image, height, width))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from fractions import Fraction
-from functools import lru_cache
+from functools import cache
 
 import av
 import numpy as np
@@ -13,7 +14,27 @@ from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from PIL import Image
 
 KEY_SECONDS = 2  # a decoder that joins or has lost its way waits at most this long
-LIVE_QUALITY = "19"  # x264's constant rate factor; the live packets are also the recording
+# The live packets are also the recording.
+X264 = {
+    "preset": "ultrafast",
+    "tune": "zerolatency",
+    "profile": "baseline",
+    "crf": "19",
+    "forced-idr": "1",
+    "x264-params": "repeat-headers=1:scenecut=0",
+}
+# On a GPU that has an encoder. The quantiser is the one that takes x264 as many bits as its rate factor.
+NVENC = {
+    "preset": "p1",
+    "tune": "ull",
+    "profile": "baseline",
+    "rc": "constqp",
+    "qp": "18",
+    "bf": "0",
+    "zerolatency": "1",
+    "delay": "0",  # or it keeps packets back
+    "forced-idr": "1",
+}
 
 
 def to_yuv(frame: np.ndarray, reformatter: VideoReformatter) -> av.VideoFrame:
@@ -42,21 +63,19 @@ def check_size(width: int, height: int) -> None:
         )
 
 
-def _live_context(width: int, height: int, fps: int, *, global_header: bool = False) -> av.CodecContext:
+def _live_context(
+    width: int, height: int, fps: int, gpu: int | None = None, *, global_header: bool = False
+) -> av.CodecContext:
     check_size(width, height)
-    context = av.CodecContext.create("libx264", "w")
+    context = av.CodecContext.create("libx264" if gpu is None else "h264_nvenc", "w")
     context.width, context.height, context.pix_fmt = width, height, "yuv420p"
     context.time_base, context.framerate = Fraction(1, fps), Fraction(fps)
     context.gop_size = KEY_SECONDS * fps
     context.thread_count = 1  # the cores belong to the model
-    context.options = {
-        "preset": "ultrafast",
-        "tune": "zerolatency",
-        "profile": "baseline",
-        "crf": LIVE_QUALITY,
-        "forced-idr": "1",
-        "x264-params": "repeat-headers=1:scenecut=0",
-    }
+    context.options = X264
+    if gpu is not None:
+        level = codec_string(width, height, fps)[-2:]  # as the player is told
+        context.options = NVENC | {"gpu": str(gpu), "level": str(int(level, 16))}
     if global_header:
         context.flags |= Flags.global_header
     tag_colours(context)
@@ -64,7 +83,7 @@ def _live_context(width: int, height: int, fps: int, *, global_header: bool = Fa
     return context
 
 
-@lru_cache
+@cache
 def codec_string(width: int, height: int, fps: int) -> str:
     """The WebCodecs name of `H264Encoder`'s stream, like "avc1.42C00C": profile and level of its SPS."""
     header = bytes(_live_context(width, height, fps, global_header=True).extradata)
@@ -75,11 +94,12 @@ def codec_string(width: int, height: int, fps: int) -> str:
 class H264Encoder:
     """A zero-latency H.264 stream (baseline, yuv420p): one packet for every frame that goes in.
 
-    width and height must be even, else ValueError.
+    width and height must be even, else ValueError. gpu: index of an NVIDIA GPU that is to encode, FFmpegError
+    if it cannot; `live_encoder` knows whether it can.
     """
 
-    def __init__(self, width: int, height: int, fps: int):
-        self._context = _live_context(width, height, fps)
+    def __init__(self, width: int, height: int, fps: int, gpu: int | None = None):
+        self._context = _live_context(width, height, fps, gpu)
         self._reformatter = VideoReformatter()
         self._count = 0
 
@@ -98,6 +118,35 @@ class H264Encoder:
         self._count += 1
         (packet,) = self._context.encode(picture)
         return bytes(packet)
+
+
+def live_encoder(width: int, height: int, fps: int, gpu: int | None) -> H264Encoder:
+    """An encoder on that GPU if there is a good one, else on the CPU."""
+    if gpu is not None and gpu_encodes(width, height, fps, gpu):
+        with contextlib.suppress(av.FFmpegError):  # many GPUs encode only a few streams at once
+            return H264Encoder(width, height, fps, gpu)
+    return H264Encoder(width, height, fps)
+
+
+@cache
+def gpu_encodes(width: int, height: int, fps: int, gpu: int) -> bool:
+    """Whether a GPU makes a stream like the CPU's. Found by trying, once: A100 and H100, for instance, have
+    no encoder, and others take no small pictures."""
+    decoder = av.CodecContext.create("h264", "r")
+    decoder.options = {"strict": "strict"}  # as in hardware: frames wait, unless the SPS says they need not
+    try:
+        encoder = H264Encoder(width, height, fps, gpu)
+        frames = np.random.default_rng(0).integers(0, 256, (4, height, width, 3), dtype=np.uint8)
+        packets = [encoder.encode(frame, key=i == 2) for i, frame in enumerate(frames)]
+        shown = [len(decoder.decode(av.Packet(packet))) for packet in packets]
+    except (av.FFmpegError, ValueError):  # no such codec, or not one packet a frame
+        return False
+    profile, _, level = bytes.fromhex(codec_string(width, height, fps).removeprefix("avc1."))
+    return (
+        [is_key(packet) for packet in packets] == [True, False, True, False]
+        and (packets[0][5], packets[0][7]) == (profile, level)
+        and shown == [1] * 4
+    )
 
 
 def is_key(packet: bytes) -> bool:

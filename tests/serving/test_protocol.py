@@ -129,7 +129,7 @@ def test_what_makes_a_gpu_fast_is_chosen_by_words():
     assert not Settings(remake=False).remakes
     assert not Settings(optimization="low-vram").remakes, "then worlds keep nothing to go back to"
     with pytest.raises(
-        SettingsError, match='MGDEMO_OPTIMIZATION: "fast" is no optimization; there are fuse, '
+        SettingsError, match='MGDEMO_OPTIMIZATION: "fast" is no optimization; there are kernels, '
     ):
         Settings.from_env({"MGDEMO_OPTIMIZATION": "fast"})
 

@@ -34,6 +34,11 @@ def worker():
     return w.Worker(Settings(), "cpu", lambda event: None)
 
 
+@pytest.mark.parametrize(("device", "gpu"), [("cpu", None), ("auto", 0), ("cuda", 0), ("cuda:1", 1)])
+def test_the_gpu_that_plays_is_the_one_that_may_encode(device, gpu):
+    assert w.Worker(Settings(), device, lambda event: None)._gpu == gpu
+
+
 def following(worker, now):
     item, _, start = worker._next(now)
     return item and item.order.session, start

@@ -9,7 +9,8 @@ import pytest
 from colour_bars import bars
 from PIL import Image
 
-from mgdemo.video.encode import H264Encoder, codec_string, is_key, jpeg
+from mgdemo.video import encode
+from mgdemo.video.encode import H264Encoder, codec_string, is_key, jpeg, live_encoder
 
 
 def decode(packets):
@@ -42,6 +43,66 @@ def test_codec_string_is_that_of_the_stream(size):
     assert re.fullmatch(r"avc1\.42[0-9A-F]{4}", name)  # baseline: every browser decodes it
     packet = H264Encoder(width, height, 25).encode(bars(0, height, width))
     assert packet[5:8].hex().upper() == name.removeprefix("avc1.")
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """The codecs that were asked for. No GPU encodes, unless `opened.gpu`: then x264 does it in its place."""
+
+    class Opened(list):
+        gpu = False
+
+        def create(self, name, mode):
+            if mode == "w":
+                self.append(name)
+            if name != "h264_nvenc":
+                return create(name, mode)
+            if not self.gpu:
+                raise av.FFmpegError(1, "no encoder")
+            return create("libx264", mode)
+
+    create, opened = av.CodecContext.create, Opened()
+    monkeypatch.setattr(encode.av, "CodecContext", opened)
+    encode.gpu_encodes.cache_clear()
+    codec_string(256, 144, 25)
+    opened.clear()
+    yield opened
+    encode.gpu_encodes.cache_clear()
+
+
+def test_without_an_encoder_on_the_gpu_the_cpu_encodes_and_it_is_tried_once(opened):
+    for _ in range(2):
+        assert is_key(live_encoder(256, 144, 25, gpu=0).encode(bars()))
+    assert opened == ["h264_nvenc", "libx264", "libx264"]
+    live_encoder(256, 144, 25, gpu=None)
+    assert opened[3:] == ["libx264"]
+
+
+def test_a_gpu_that_encodes_like_the_cpu_does_so_until_it_can_take_no_more(opened, monkeypatch):
+    monkeypatch.setattr(encode, "NVENC", encode.X264)
+    opened.gpu = True
+    packets = [live_encoder(256, 144, 25, gpu=0).encode(bars()) for _ in range(2)]
+    assert opened == ["h264_nvenc"] * 3 and all(map(is_key, packets))
+    opened.gpu = False
+    assert is_key(live_encoder(256, 144, 25, gpu=0).encode(bars()))
+    assert opened[3:] == ["h264_nvenc", "libx264"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"profile": "high", "preset": "veryfast"},
+        {"tune": "film"},  # packets come late
+        {"x264-params": "annexb=0"},
+        {"x264-params": "repeat-headers=0"},
+    ],
+    ids=str,
+)
+def test_a_gpu_that_encodes_otherwise_is_not_used(opened, monkeypatch, wrong):
+    monkeypatch.setattr(encode, "NVENC", encode.X264 | wrong)
+    opened.gpu = True
+    live_encoder(256, 144, 25, gpu=0)
+    assert opened == ["h264_nvenc", "libx264"]
 
 
 @pytest.mark.parametrize("size", [(255, 144), (256, 143), (0, 2)])
