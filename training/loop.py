@@ -81,7 +81,7 @@ def main() -> None:
     frames, fps = walk(args.checkpoint, args.seed)
     loop = closed(frames)
     out = args.out or ROOT / config_named(args.checkpoint).files.folder / LOOP
-    write_mp4(out, loop, fps)
+    write_mp4(out, loop, fps, crf=19)  # every visitor fetches it
     print(f"{out}: {len(loop) / fps:.1f} s, {out.stat().st_size / 1000:.0f} kB")
     if args.sheet:
         sheet(loop).save(args.sheet)

@@ -19,7 +19,7 @@ from mgdemo.video.encode import check_size, tag_colours, to_yuv
 FINISHED = "faststart+use_metadata_tags"  # the index first, so that players start at once; any metadata key
 GROWING = "frag_keyframe+delay_moov+default_base_moof"  # playable up to the last key frame at any time
 CONTAINER_TAGS = {"major_brand", "minor_version", "compatible_brands", "encoder"}
-QUALITY = {"preset": "veryfast", "crf": "17"}
+CRF = 17  # x264's rate factor; smaller is better and larger
 
 
 @contextmanager
@@ -117,7 +117,11 @@ def _finish(path: Path, metadata: dict[str, str]) -> None:
 
 
 def write_mp4(
-    path: str | Path, frames: Iterable[np.ndarray], fps: int, metadata: dict[str, str] | None = None
+    path: str | Path,
+    frames: Iterable[np.ndarray],
+    fps: int,
+    metadata: dict[str, str] | None = None,
+    crf: int = CRF,
 ) -> int:
     """Encode frames, uint8 RGB [H, W, 3] of one even size, into an mp4; returns how many there were.
 
@@ -134,7 +138,7 @@ def write_mp4(
             if stream is None:
                 height, width = frame.shape[:2]
                 check_size(width, height)
-                stream = file.add_stream("libx264", rate=fps, options=QUALITY)
+                stream = file.add_stream("libx264", rate=fps, options={"preset": "veryfast", "crf": str(crf)})
                 stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
                 tag_colours(stream.codec_context)
             picture = to_yuv(frame, reformatter)
