@@ -16,6 +16,7 @@ import logging
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -27,11 +28,6 @@ from mgdemo.model.cache import Memory
 from mgdemo.model.transfer import to_host
 from mgdemo.model.transformer import BlockInputs, Transformer
 from mgdemo.model.vae import VAE, State
-
-try:
-    from mgdemo.model import fused
-except ImportError:  # Triton comes with PyTorch for NVIDIA GPUs on Linux
-    fused = None
 
 BACKENDS = [  # of attention, the fastest on an H100 first
     SDPBackend.CUDNN_ATTENTION,
@@ -46,21 +42,29 @@ log = logging.getLogger(__name__)
 def optimise(transformer: Transformer, vae: VAE, options: Optimization) -> None:
     """Make two nets faster, in place. Raises ValueError for FP8 where there is none."""
     device = transformer.device
-    if options.fp8 and (not options.kernels or fused is None or device.type != "cuda"):
+    fused = with_kernels() if options.kernels and device.type == "cuda" else None
+    if options.fp8 and fused is None:
         raise ValueError("FP8 needs our own kernels, that is an NVIDIA GPU and Triton: leave fp8 out.")
     if options.fp8 and torch.cuda.get_device_capability(device) < (8, 9):
         raise ValueError("This GPU does not compute in FP8 (compute capability 8.9): leave fp8 out.")
-    if options.kernels and device.type == "cuda":
-        if fused is None:
-            log.warning("Triton is not installed: without our own kernels the model plays slower.")
-        else:
-            if "through" not in vars(transformer):
-                transformer.through = fused.Layers(transformer, options.fp8)
-            if "decode" not in vars(vae) and fused.RowDecoder.fits(vae):
-                vae.decode = fused.RowDecoder(vae)
+    if fused is not None:
+        if "through" not in vars(transformer):
+            transformer.through = fused.Layers(transformer, options.fp8)
+        if "decode" not in vars(vae) and fused.RowDecoder.fits(vae):
+            vae.decode = fused.RowDecoder(vae)
     if options.graphs:
         Passes(transformer)
         Decoding(vae)
+
+
+def with_kernels() -> ModuleType | None:
+    """The nets on our own kernels; Triton, which they need, comes with PyTorch for NVIDIA GPUs on Linux."""
+    try:
+        from mgdemo.model import fused
+    except ImportError:
+        log.warning("Triton is not installed: without our own kernels the model plays slower.")
+        return None
+    return fused
 
 
 # Captured programs
