@@ -161,7 +161,7 @@ def activated(
 
 
 @triton.jit
-def _turned(even, odd, cos, sin, row, pair, PAIRS: tl.constexpr, HALF: tl.constexpr):
+def _turned(even, odd, cos, sin, row, pair, PAIRS: tl.constexpr):
     """Pairs of channels rotated; `pair` counts them in their head, those from PAIRS on stay."""
     turns = pair < PAIRS
     c = tl.load(cos + row * PAIRS + pair, turns, 1.0)
@@ -192,11 +192,11 @@ def _rotate_store(
     slot = tl.load(slots + row) * WIDTH
     if QUERY:
         even, odd = _normed_pairs(here, weight_q, eps, c, WIDTH, BLOCK)
-        even, odd = _turned(even, odd, cos, sin, row, pair, PAIRS, HALF)
+        even, odd = _turned(even, odd, cos, sin, row, pair, PAIRS)
         turned = tl.reshape(tl.join(even, odd), (BLOCK,))
         tl.store(q + row * WIDTH + c, turned.to(q.dtype.element_ty), mask)
     even, odd = _normed_pairs(here + WIDTH, weight_k, eps, c, WIDTH, BLOCK)
-    even, odd = _turned(even, odd, cos, sin, row, pair, PAIRS, HALF)
+    even, odd = _turned(even, odd, cos, sin, row, pair, PAIRS)
     turned = tl.reshape(tl.join(even, odd), (BLOCK,))
     tl.store(ring_k + slot + c, turned.to(ring_k.dtype.element_ty), mask)
     tl.store(ring_v + slot + c, tl.load(here + 2 * WIDTH + c, mask), mask)
@@ -266,7 +266,7 @@ def _normed_turned(
         value *= tl.rsqrt(tl.sum(value * value, 1) / DIM + 1e-6)[:, None]
     even, odd = tl.split(tl.reshape(value, (H, D // 2, 2)))
     pair = tl.arange(0, D // 2)[None, :]
-    even, odd = _turned(even, odd, cos, sin, frame, pair, PAIRS, D // 2)
+    even, odd = _turned(even, odd, cos, sin, frame, pair, PAIRS)
     return tl.reshape(tl.join(even, odd), (H, D))
 
 
