@@ -18,8 +18,8 @@ is written after each part; with --append, what it holds stays.
   the transformer does, `pass` one denoising step, `clean` the pass that fills the caches. Frames a second are
   those of a play whose next block begins before the last one's frames are taken, as are all times between
   blocks in sessions and endurance. Memory when ready and at its peak.
-- sessions: worlds that take turns, what each one more takes, and how many at once get a block every 480 ms
-  with 95 % of the blocks ready less than 40 ms late.
+- sessions: worlds that take turns, whether they make the frames that they make alone, what each one more
+  takes, and how many at once get a block every 480 ms with 95 % of the blocks ready less than 40 ms late.
 - endurance: the first 100 blocks of a long play against the last 100.
 - precision: error of latents and frames against the same weights in float32, the worst of 8 blocks. Each
   block begins with the caches of the float32 play, so errors don't add up. "plain" is not optimised.
@@ -368,6 +368,7 @@ class Bench:
         }
 
     def sessions(self) -> dict:
+        same = self._same_in_turns()
         plays: list[Play] = []
         turns, paces, most = [], [], 0
         for worlds in sorted(set(self.args.sessions)):
@@ -389,7 +390,19 @@ class Bench:
             if row["late_p95_ms"] < LATE:
                 most = worlds
                 break
-        return {"turns": turns, "paced": paces, "most_in_real_time": most}
+        return {"same_frames": same, "turns": turns, "paced": paces, "most_in_real_time": most}
+
+    def _same_in_turns(self) -> bool:
+        """Whether a play makes the same frames beside another one as alone."""
+        blocks = range(STEADY + 2)
+        play = Play(self.model, 1)
+        alone = [np.concatenate(list(play.begin())) for _ in blocks]
+        play, other, same = Play(self.model, 1), Play(self.model, 2), []
+        for block in blocks:
+            frames, others = play.begin(), other.begin()
+            same.append(np.array_equal(np.concatenate(list(frames)), alone[block]))
+            exhaust(others)
+        return all(same)
 
     def endurance(self) -> dict:
         play = Play(self.model).steady()

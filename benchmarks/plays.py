@@ -121,7 +121,8 @@ def command(name: str, description: str) -> argparse.ArgumentParser:
         "--workers",
         type=int,
         metavar="N",
-        help="share the starts among N processes of one CPU thread each; every N gives the same results",
+        help="share the starts among N processes of one CPU thread each, on the CPU unless --device says "
+        "otherwise; every N gives the same results",
     )
     return parser
 
@@ -166,7 +167,8 @@ def looks(
     if workers is None:
         yield from map(_looking(look, mode, count, checkpoint, device), range(count))
         return
-    with get_context("spawn").Pool(workers, _begin_work, (look, mode, count, checkpoint)) as pool:
+    device = "cpu" if device == "auto" else device  # a GPU is soon crowded
+    with get_context("spawn").Pool(workers, _begin_work, (look, mode, count, checkpoint, device)) as pool:
         yield from pool.imap(_work, range(count))
 
 
@@ -181,10 +183,11 @@ _look: Callable[[int], Any]  # a worker's own
 
 def _begin_work(*given: Any) -> None:
     global _look
-    os.environ["CUDA_VISIBLE_DEVICES"] = ""  # a GPU would be crowded, and its answers not the same
+    if given[-1] == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    _look = _looking(*given, "cpu")
+    _look = _looking(*given)
 
 
 def _work(index: int) -> Any:

@@ -40,6 +40,7 @@ CONTEXT_NOISE = 0.3  # most noise put on clean blocks, so that the model bears i
 OWN_SHARE = 0.5  # share of clean blocks that the model itself has made, of the truth under much noise
 SAMPLER_SHARE = 0.65  # share of blocks at the sampler's own noise levels
 FAR = 3000  # latent frames: how far into a play a clip may pretend to be
+FIRST = 3.0  # weight of a play's first block: what it gets wrong, all that follow go on from
 
 
 def tiny_config(mode: Mode) -> tuple[TransformerConfig, ImageEncoderConfig]:
@@ -256,7 +257,7 @@ def draw_batch(data: Latents, batch: int, rows: int, levels: Tensor) -> tuple[Ba
     own = low[torch.randint(len(low), (batch, blocks), device=device)]
     own = own * (torch.rand(batch, blocks, device=device) < OWN_SHARE)
     weight = torch.ones(batch, blocks, device=device)
-    weight[:, 0] = (~later).float()  # far into a play, a block without the one before it is never made
+    weight[:, 0] = FIRST * ~later  # far into a play, a block without the one before it is never made
     drawn = Batch(
         latents,
         torch.cat((mask, grey), dim=1),

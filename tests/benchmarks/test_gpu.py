@@ -130,6 +130,7 @@ def test_the_whole_command_writes_every_part(tiny, tmp_path, capsys):
     block = "block_ms block_p95_ms frames_per_second first_frames_ms dit_ms pass_ms clean_ms decode_ms"
     assert set(speed) == {*start.split(), *block.split()}
     assert all(value > 0 for value in speed.values())
+    assert run["sessions"]["same_frames"] is True
     assert [row["worlds"] for row in run["sessions"]["turns"]] == [1, 2]
     assert run["sessions"]["most_in_real_time"] in (0, run["sessions"]["paced"][-1]["worlds"])
     assert run["endurance"]["blocks"] == 4 and run["endurance"]["first_ms"] > 0
