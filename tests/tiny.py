@@ -29,6 +29,7 @@ def tiny_config(
     steps: tuple[int, ...] = (1000, 500),
     size: tuple[int, int] = (32, 48),
     layers: int = 2,
+    width: int = 24,
     res_blocks: int = 1,
 ) -> CheckpointConfig:
     """Pictures of `size` (height and width, multiples of 16); the first layer alone acts; a window of 4."""
@@ -38,7 +39,7 @@ def tiny_config(
         enable_mouse=MODES[mode].has_mouse,
         heads_num=2,
         hidden_size=4,
-        img_hidden_size=24,
+        img_hidden_size=width,
         keyboard_hidden_dim=16,
         mouse_hidden_dim=16,
     )
@@ -50,7 +51,7 @@ def tiny_config(
         width=size[1],
         transformer=TransformerConfig(
             action_config=actions,
-            dim=24,
+            dim=width,
             ffn_dim=32,
             freq_dim=16,
             num_heads=2,

@@ -13,7 +13,7 @@ from mgdemo.model import kernels
 from mgdemo.model.action import ActionInputs, ActionModule
 from mgdemo.model.attention import attention
 from mgdemo.model.cache import LayerMemory, Memory, Ring
-from mgdemo.model.kernels import Kernel, Rows, activated, residual_norm
+from mgdemo.model.kernels import Kernel, Linear, Rows, activated, residual_norm
 from mgdemo.model.rotary import Rotation
 from mgdemo.model.transformer import Block, BlockInputs, Transformer
 from mgdemo.model.vae import (
@@ -31,28 +31,18 @@ class Product:
     """A linear layer on rows [N, C]; with `fp8` in e4m3, a scale for each row and each output."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None, fp8: bool = False):
-        self.weight, self.bias, self.fp8, self.dtype = weight, bias, fp8, weight.dtype
-        if fp8:
-            self.weight, self.scale = activated(weight.contiguous(), quantise=True)
-            self.bias = None if bias is None else bias.bfloat16()
+        self.fp8 = Linear.of(weight, bias) if fp8 else None
+        self.weight, self.bias = (None, None) if fp8 else (weight, bias)
 
-    def __call__(self, x: Tensor | Rows) -> Tensor:
-        if not self.fp8:
-            return F.linear(x, self.weight, self.bias)
-        values, scale = x if isinstance(x, Rows) else activated(x, quantise=True)
-        wide, scales = self.weight.t(), self.scale.t()
-        out = torch._scaled_mm(
-            values, wide, scale, scales, self.bias, out_dtype=torch.bfloat16, use_fast_accum=True
-        )
-        return out.to(self.dtype)
-
-    def gelu(self, x: Tensor | Rows) -> Tensor | Rows:
-        """Followed by a GELU, in its tanh form."""
-        if self.fp8:
-            return activated(self(x), gelu=True, quantise=True)
-        if x.is_cuda:  # in the product's own kernel
+    def __call__(self, x: Tensor | Rows, *, gelu: bool = False) -> Tensor | Rows:
+        """With a GELU after it, in its tanh form, the results in 8 bits are Rows again."""
+        if self.fp8 is not None:
+            x = x if isinstance(x, Rows) else activated(x, quantise=True)
+            return kernels.product(x, self.fp8, gelu=gelu)
+        if gelu and x.is_cuda:  # in the product's own kernel
             return torch._addmm_activation(self.bias, x, self.weight.t(), use_gelu=True)
-        return F.gelu(self(x), approximate="tanh")
+        out = F.linear(x, self.weight, self.bias)
+        return F.gelu(out, approximate="tanh") if gelu else out
 
 
 def joined(*layers: nn.Linear) -> tuple[Tensor, Tensor]:
@@ -118,7 +108,7 @@ class Actions:
     """An action module on rows of tokens."""
 
     def __init__(self, module: ActionModule, fp8: bool):
-        self.module, config = module, module.config
+        self.module, self.fp8, config = module, fp8, module.config
         if config.enable_mouse:
             first, second, norm = module.mouse_mlp[0], module.mouse_mlp[2], module.mouse_mlp[3]
             width = config.img_hidden_size
@@ -132,9 +122,9 @@ class Actions:
     def mouse(self, x: Tensor, actions: ActionInputs, memory: Ring) -> Tensor:
         """What the mouse adds to rows x [F * S, C]."""
         moved = F.linear(actions.mouse[0].flatten(1), self.of_mouse, self.bias)
-        hidden = activated(self.first(x), added=moved, gelu=True, quantise=self.second.fp8)
+        hidden = activated(self.first(x), added=moved, gelu=True, quantise=self.fp8)
         hidden = residual_norm(
-            self.second(hidden), self.norm.weight, self.norm.bias, self.norm.eps, quantise=self.qkv.fp8
+            self.second(hidden), self.norm.weight, self.norm.bias, self.norm.eps, quantise=self.fp8
         )
         seen = self._attend(*self.qkv(hidden).chunk(3, dim=1), actions.of_mouse, memory)
         return self.module.proj_mouse(seen)
@@ -197,7 +187,7 @@ class Layers:
             if layer.actions is not None:
                 update = self._act(x, update, layer.actions, inputs.actions, held)
             h = residual_norm(x, scale2, shift2, self.eps, update=update, quantise=self.fp8)
-            added = {"update": layer.down(layer.up.gelu(h)), "gate": gate2}
+            added = {"update": layer.down(layer.up(h, gelu=True)), "gate": gate2}
         return None if remember else kernels.residual(x, **added)[None]
 
     @staticmethod

@@ -1,10 +1,10 @@
 """Kernels in Triton, for what PyTorch and its libraries do slowly at the published sizes.
 
 Two kinds. Those of the transformer read a row of the token stream once and do all that happens to it between
-two matrix products. Those of the decoder convolve frames that lie as rows of pixels, [T, H + 2, W + 2, C],
-with a margin of one pixel: in such rows a tap of a kernel is the same matrix a few rows further on, which the
-copy engine fetches without a thread asking where an edge is. What stands in the margins is anybody's guess,
-except where a function says that it is zero.
+two matrix products; with 8 bits a number, the products too. Those of the decoder convolve frames that lie as
+rows of pixels, [T, H + 2, W + 2, C], with a margin of one pixel: in such rows a tap of a kernel is the same
+matrix a few rows further on, which the copy engine fetches without a thread asking where an edge is. What
+stands in the margins is anybody's guess, except where a function says that it is zero.
 
 All compute in float32 between reading and writing. TRITON_INTERPRET=1 runs them on a CPU, for tests.
 """
@@ -25,10 +25,21 @@ FP8_MAX = tl.constexpr(448.0)
 
 
 class Rows(NamedTuple):
-    """Rows [N, C] in e4m3, and the scale [N, 1] of each."""
+    """Rows [N, C] in e4m3, the scale [N, 1] of each, and the norm [N, 1] of what they stand for."""
 
     values: Tensor
     scale: Tensor
+    norm: Tensor | None = None
+
+
+class Tiles(NamedTuple):
+    """How a product or a convolution is cut: rows, outputs in one or two parts, warps and stages."""
+
+    rows: int
+    first: int
+    second: int  # 0: one part is enough
+    warps: int
+    stages: int
 
 
 def power_of_2(n: int) -> int:
@@ -48,17 +59,27 @@ def _warps(width: int) -> int:
 
 
 @triton.jit
-def _store_rows(values, out, scale, row, c, mask, WIDTH, QUANTISE: tl.constexpr):
+def _gelu(value):
+    """Its tanh form, which is value * sigmoid(1.5957691 * (value + 0.044715 * value ** 3))."""
+    return value / (1.0 + tl.exp2(value * (-2.302208198 - 0.1029432397 * value * value)))
+
+
+@triton.jit
+def _store_rows(values, out, scale, norm, row, c, mask, WIDTH, QUANTISE: tl.constexpr):
     if QUANTISE:
         step = tl.maximum(tl.max(tl.where(mask, tl.abs(values), 0.0)), 1e-12) / FP8_MAX
         tl.store(scale + row, step)
         values = tl.minimum(tl.maximum(values / step, -FP8_MAX), FP8_MAX)
-    tl.store(out + row * WIDTH + c, values.to(out.dtype.element_ty), mask)
+    stored = values.to(out.dtype.element_ty)
+    tl.store(out + row * WIDTH + c, stored, mask)
+    if QUANTISE:
+        kept = tl.where(mask, stored.to(tl.float32), 0.0)
+        tl.store(norm + row, tl.sqrt(tl.sum(kept * kept)) * step)
 
 
 @triton.jit
 def _residual_norm(
-    x, update, gate, gain, shift, out, scale, tokens, per_frame, eps,
+    x, update, gate, gain, shift, out, scale, norm, tokens, per_frame, eps,
     WIDTH: tl.constexpr, UPDATE: tl.constexpr, GATED: tl.constexpr, MODULATED: tl.constexpr,
     NORMED: tl.constexpr, QUANTISE: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
@@ -82,7 +103,7 @@ def _residual_norm(
         else:
             normed *= tl.load(gain + c, mask, 0.0).to(tl.float32)
             normed += tl.load(shift + c, mask, 0.0).to(tl.float32)
-        _store_rows(normed, out, scale, row, c, mask, WIDTH, QUANTISE)
+        _store_rows(normed, out, scale, norm, row, c, mask, WIDTH, QUANTISE)
 
 
 def residual_norm(
@@ -101,15 +122,15 @@ def residual_norm(
     """
     rows, width = x.shape
     modulated = gain.ndim == 2
-    out, scale = _rows_like(x, quantise)
+    out = _rows_like(x, quantise)
     frames = gain.shape[0] if modulated else gate.shape[0] if gate is not None else 1
     per_frame = gain.stride(0) if modulated else gate.stride(0) if gate is not None else 0
     _residual_norm[(rows,)](
-        x, update, gate, gain, shift, out, scale, rows // frames, per_frame, eps,
+        x, update, gate, gain, shift, *out, rows // frames, per_frame, eps,
         WIDTH=width, UPDATE=update is not None, GATED=gate is not None, MODULATED=modulated, NORMED=True,
         QUANTISE=quantise, BLOCK=power_of_2(width), num_warps=_warps(width),
     )  # fmt: skip
-    return Rows(out, scale) if quantise else out
+    return out if quantise else out.values
 
 
 def residual(x: Tensor, update: Tensor, gate: Tensor | None = None) -> Tensor:
@@ -117,22 +138,22 @@ def residual(x: Tensor, update: Tensor, gate: Tensor | None = None) -> Tensor:
     rows, width = x.shape
     frames, per_frame = (1, 0) if gate is None else (len(gate), gate.stride(0))
     _residual_norm[(rows,)](
-        x, update, gate, None, None, None, None, rows // frames, per_frame, 0.0,
+        x, update, gate, None, None, None, None, None, rows // frames, per_frame, 0.0,
         WIDTH=width, UPDATE=True, GATED=gate is not None, MODULATED=False, NORMED=False, QUANTISE=False,
         BLOCK=power_of_2(width), num_warps=_warps(width),
     )  # fmt: skip
     return x
 
 
-def _rows_like(x: Tensor, quantise: bool) -> tuple[Tensor, Tensor | None]:
-    if quantise:
-        return torch.empty_like(x, dtype=FP8), x.new_empty(len(x), 1, dtype=torch.float32)
-    return torch.empty_like(x, memory_format=torch.contiguous_format), None
+def _rows_like(x: Tensor, quantise: bool) -> Rows:
+    if not quantise:
+        return Rows(torch.empty_like(x, memory_format=torch.contiguous_format), None, None)
+    return Rows(torch.empty_like(x, dtype=FP8), *x.new_empty(2, len(x), 1, dtype=torch.float32))
 
 
 @triton.jit
 def _activated(
-    x, added, out, scale, tokens,
+    x, added, out, scale, norm, tokens,
     WIDTH: tl.constexpr, ADD: tl.constexpr, GELU: tl.constexpr, QUANTISE: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     row = tl.program_id(0)
@@ -141,9 +162,9 @@ def _activated(
     value = tl.load(x + row * WIDTH + c, mask, 0.0).to(tl.float32)
     if ADD:
         value += tl.load(added + (row // tokens) * WIDTH + c, mask, 0.0).to(tl.float32)
-    if GELU:  # its tanh form, written with a sigmoid
-        value *= tl.sigmoid(1.5957691216057308 * (value + 0.044715 * value * value * value))
-    _store_rows(value, out, scale, row, c, mask, WIDTH, QUANTISE)
+    if GELU:
+        value = _gelu(value)
+    _store_rows(value, out, scale, norm, row, c, mask, WIDTH, QUANTISE)
 
 
 def activated(
@@ -151,13 +172,13 @@ def activated(
 ) -> Tensor | Rows:
     """Rows x [N, C], with `added` [F, C] of their frame, through GELU (tanh form)."""
     rows, width = x.shape
-    out, scale = _rows_like(x, quantise)
+    out = _rows_like(x, quantise)
     _activated[(rows,)](
-        x, added, out, scale, rows // len(added) if added is not None else 1,
+        x, added, *out, rows // len(added) if added is not None else 1,
         WIDTH=width, ADD=added is not None, GELU=gelu, QUANTISE=quantise,
         BLOCK=power_of_2(width), num_warps=_warps(width),
     )  # fmt: skip
-    return Rows(out, scale) if quantise else out
+    return out if quantise else out.values
 
 
 @triton.jit
@@ -348,6 +369,83 @@ def attend_few(
     return out
 
 
+@triton.jit(do_not_specialize=["rows"])
+def _product(
+    x, weight, x_scale, weight_scale, bias, x_norm, out, out_scale, rows, max_norm, max_bias,
+    WIDTH: tl.constexpr, OUTPUTS: tl.constexpr, GELU: tl.constexpr, ROWS: tl.constexpr,
+    COLUMNS: tl.constexpr, INPUTS: tl.constexpr, DESCRIBED: tl.constexpr,
+):  # fmt: skip
+    if not DESCRIBED:
+        x = tl.make_tensor_descriptor(x, [rows, WIDTH], [WIDTH, 1], [ROWS, INPUTS])
+        weight = tl.make_tensor_descriptor(weight, [OUTPUTS, WIDTH], [WIDTH, 1], [COLUMNS, INPUTS])
+    # Programs of one column are neighbours: they read its weights from memory once.
+    row, column = tl.program_id(0) * ROWS, tl.program_id(1) * COLUMNS
+    acc = tl.zeros((ROWS, COLUMNS), tl.float32)
+    for c in tl.range(0, WIDTH, INPUTS):
+        acc = tl.dot(x.load([row, c]), weight.load([column, c]).T, acc)
+    n, m = row + tl.arange(0, ROWS), column + tl.arange(0, COLUMNS)
+    known, mine = n < rows, m < OUTPUTS
+    acc *= tl.load(x_scale + n, known, 0.0)[:, None] * tl.load(weight_scale + m, mine, 0.0)[None, :]
+    if bias is not None:
+        acc += tl.load(bias + m, mine, 0.0).to(tl.float32)[None, :]
+    if GELU:
+        step = tl.maximum(tl.load(x_norm + n, known, 0.0) * max_norm + max_bias, 1e-12) / FP8_MAX
+        if column == 0:
+            tl.store(out_scale + n, step, known)
+        acc = _gelu(acc) * (1.0 / step)[:, None]
+    to = n.to(tl.int64)[:, None] * OUTPUTS + m[None, :]
+    tl.store(out + to, acc.to(out.dtype.element_ty), known[:, None] & mine[None, :])
+
+
+class Linear(NamedTuple):
+    """A linear layer's weight [M, K] in e4m3 and bias [M], as `product` reads them; the type of its results.
+
+    No output exceeds max_norm, of an output's weights, times the norm of the row, plus max_bias.
+    """
+
+    weight: Rows
+    bias: Tensor | None
+    dtype: torch.dtype
+    max_norm: float
+    max_bias: float
+
+    @classmethod
+    def of(cls, weight: Tensor, bias: Tensor | None) -> Linear:
+        rows = activated(weight.contiguous(), quantise=True)
+        max_bias = 0.0 if bias is None else float(bias.abs().max())
+        return cls(rows, bias, weight.dtype, float(rows.norm.max()), max_bias)
+
+
+def product_tiles(hopper: bool = True) -> Tiles:
+    """To be found by trial on an H100; other GPUs have less room for what is on its way."""
+    return Tiles(128, 256, 0, 8, 3) if hopper else Tiles(128, 128, 0, 8, 3)
+
+
+def product(x: Rows, linear: Linear, *, gelu: bool = False, tiles: Tiles | None = None) -> Tensor | Rows:
+    """Rows x [N, K] through a linear layer, [N, M]; with `gelu` (tanh form) they are rows in e4m3 again.
+
+    The scale of those is from a bound, not from their maximum, which nobody knows yet when a tile is done:
+    that costs a few of e4m3's 18 binades, and no precision.
+    """
+    values, weight = x.values, linear.weight.values
+    (rows, width), outputs = values.shape, len(weight)
+    described = hopper(values.device)  # others have no copy engine, and want strides that are constants
+    tiles = tiles or product_tiles(described)
+    inputs = 128  # the copy engine likes 128 bytes
+    out = values.new_empty(rows, outputs, dtype=FP8 if gelu else linear.dtype)
+    scale = torch.empty_like(x.scale) if gelu else None
+    sources = values, weight
+    if described:
+        blocks = [tiles.rows, inputs], [tiles.first, inputs]
+        sources = map(TensorDescriptor.from_tensor, sources, blocks)
+    _product[(triton.cdiv(rows, tiles.rows), triton.cdiv(outputs, tiles.first))](
+        *sources, x.scale, linear.weight.scale, linear.bias, x.norm, out, scale, rows, linear.max_norm,
+        linear.max_bias, WIDTH=width, OUTPUTS=outputs, GELU=gelu, ROWS=tiles.rows, COLUMNS=tiles.first,
+        INPUTS=inputs, DESCRIBED=described, num_warps=tiles.warps, num_stages=tiles.stages,
+    )  # fmt: skip
+    return Rows(out, scale) if gelu else out
+
+
 # The decoder's rows of pixels
 
 
@@ -397,16 +495,6 @@ def pixel_norm(x: Tensor, gamma: Tensor, *, silu: bool = True) -> Tensor:
         CHANNELS=channels, C=c, SILU=silu, BLOCK=block, num_warps=8 if c <= 64 else 4,
     )  # fmt: skip
     return out
-
-
-class Tiles(NamedTuple):
-    """How a convolution is cut: pixels, output channels in one or two parts, warps and stages."""
-
-    pixels: int
-    first: int
-    second: int  # 0: one part is enough
-    warps: int
-    stages: int
 
 
 def tiles_for(outputs: int, pixels: int, hopper: bool = True) -> Tiles:
@@ -585,7 +673,7 @@ def convolve(
         "planes": (kernel.outputs, frames, hp, wp),
     }
     out = new.new_empty(sizes[shape], dtype=dtype)
-    per_frame = triton.cdiv(hp * wp, tiles.pixels)
+    per_frame = triton.cdiv(hp * wp, tiles.rows)
 
     def read(t: Tensor | None, rows: int, columns: int) -> TensorDescriptor | None:
         if t is None or not (rows and columns):
@@ -598,15 +686,15 @@ def convolve(
             read(*what, columns)
             for columns in (inputs, rest)
             for what in (
-                (new, tiles.pixels),
-                (past, tiles.pixels),
+                (new, tiles.rows),
+                (past, tiles.rows),
                 (kernel.weight, tiles.first),
                 (kernel.weight, tiles.second),
             )
         ),
         kernel.bias, skip, out, frames, per_frame, hp * wp, wp, hp - 2, wp - 2,
         CHANNELS=channels, OUTPUTS=kernel.outputs, LONG=long, TALL=tall, WIDE=wide, SKIP=skip is not None,
-        SHAPE=shape, PIXELS=tiles.pixels, FIRST=tiles.first, SECOND=tiles.second, INPUTS=inputs, REST=rest,
+        SHAPE=shape, PIXELS=tiles.rows, FIRST=tiles.first, SECOND=tiles.second, INPUTS=inputs, REST=rest,
         PRECISION="ieee" if new.dtype == torch.float32 else "tf32",
         num_warps=tiles.warps, num_stages=tiles.stages,
     )  # fmt: skip
