@@ -71,11 +71,12 @@ class Layer:
 
         own, cross = block.self_attn, block.cross_attn
         self.qkv = Product(*joined(own.q, own.k, own.v), fp8)
-        self.o, self.cross_q, self.cross_o = map(product, (own.o, cross.q, cross.o))
-        self.up, self.down = product(block.ffn[0]), product(block.ffn[2])
+        self.cross_q, self.up, self.down = map(product, (cross.q, block.ffn[0], block.ffn[2]))
+        # What attention gives would have to be quantised first, which takes as long as 8 bits save.
+        self.o, self.cross_o = (Product(layer.weight, layer.bias) for layer in (own.o, cross.o))
         self.actions = Actions(block.action_model, fp8) if block.action_model is not None else None
         if fp8:
-            release(own.q, own.k, own.v, own.o, cross.q, cross.o, block.ffn[0], block.ffn[2])
+            release(own.q, own.k, own.v, cross.q, block.ffn[0], block.ffn[2])
 
     def attend(
         self, h: Tensor | Rows, inputs: BlockInputs, memory: Ring, *, query: bool = True

@@ -51,6 +51,13 @@ def hopper(device: torch.device) -> bool:
     return device.type != "cuda" or torch.cuda.get_device_capability(device) >= (9, 0)
 
 
+@cache
+def processors(device: torch.device) -> int:
+    if device.type != "cuda":
+        return 2  # the interpreter's: so few that each has several tiles
+    return torch.cuda.get_device_properties(device).multi_processor_count
+
+
 def _warps(width: int) -> int:
     return min(8, max(1, power_of_2(width) // 512))
 
@@ -378,23 +385,27 @@ def _product(
     if not DESCRIBED:
         x = tl.make_tensor_descriptor(x, [rows, WIDTH], [WIDTH, 1], [ROWS, INPUTS])
         weight = tl.make_tensor_descriptor(weight, [OUTPUTS, WIDTH], [WIDTH, 1], [COLUMNS, INPUTS])
-    # Programs of one column are neighbours: they read its weights from memory once.
-    row, column = tl.program_id(0) * ROWS, tl.program_id(1) * COLUMNS
-    acc = tl.zeros((ROWS, COLUMNS), tl.float32)
-    for c in tl.range(0, WIDTH, INPUTS):
-        acc = tl.dot(x.load([row, c]), weight.load([column, c]).T, acc)
-    n, m = row + tl.arange(0, ROWS), column + tl.arange(0, COLUMNS)
-    known, mine = n < rows, m < OUTPUTS
-    acc *= tl.load(x_scale + n, known, 0.0)[:, None] * tl.load(weight_scale + m, mine, 0.0)[None, :]
-    if bias is not None:
-        acc += tl.load(bias + m, mine, 0.0).to(tl.float32)[None, :]
-    if GELU:
-        step = tl.maximum(tl.load(x_norm + n, known, 0.0) * max_norm + max_bias, 1e-12) / FP8_MAX
-        if column == 0:
-            tl.store(out_scale + n, step, known)
-        acc = _gelu(acc) * (1.0 / step)[:, None]
-    to = n.to(tl.int64)[:, None] * OUTPUTS + m[None, :]
-    tl.store(out + to, acc.to(out.dtype.element_ty), known[:, None] & mine[None, :])
+    # A program makes tile after tile: it begins to read the next one's while it finishes one. Those of one
+    # column are made at the same time, so that its weights are read from memory once.
+    down = tl.cdiv(rows, ROWS)
+    across: tl.constexpr = (OUTPUTS + COLUMNS - 1) // COLUMNS
+    for tile in tl.range(tl.program_id(0), down * across, tl.num_programs(0), flatten=True):
+        row, column = tile % down * ROWS, tile // down * COLUMNS
+        acc = tl.zeros((ROWS, COLUMNS), tl.float32)
+        for c in tl.range(0, WIDTH, INPUTS):
+            acc = tl.dot(x.load([row, c]), weight.load([column, c]).T, acc)
+        n, m = row + tl.arange(0, ROWS), column + tl.arange(0, COLUMNS)
+        known, mine = n < rows, m < OUTPUTS
+        acc *= tl.load(x_scale + n, known, 0.0)[:, None] * tl.load(weight_scale + m, mine, 0.0)[None, :]
+        if bias is not None:
+            acc += tl.load(bias + m, mine, 0.0).to(tl.float32)[None, :]
+        if GELU:
+            step = tl.maximum(tl.load(x_norm + n, known, 0.0) * max_norm + max_bias, 1e-12) / FP8_MAX
+            if column == 0:
+                tl.store(out_scale + n, step, known)
+            acc = _gelu(acc) * (1.0 / step)[:, None]
+        to = n.to(tl.int64)[:, None] * OUTPUTS + m[None, :]
+        tl.store(out + to, acc.to(out.dtype.element_ty), known[:, None] & mine[None, :])
 
 
 class Linear(NamedTuple):
@@ -417,7 +428,7 @@ class Linear(NamedTuple):
 
 
 def product_tiles(hopper: bool = True) -> Tiles:
-    """To be found by trial on an H100; other GPUs have less room for what is on its way."""
+    """Found by trial on an H100; other GPUs have less room for what is on its way."""
     return Tiles(128, 256, 0, 8, 3) if hopper else Tiles(128, 128, 0, 8, 3)
 
 
@@ -438,7 +449,8 @@ def product(x: Rows, linear: Linear, *, gelu: bool = False, tiles: Tiles | None 
     if described:
         blocks = [tiles.rows, inputs], [tiles.first, inputs]
         sources = map(TensorDescriptor.from_tensor, sources, blocks)
-    _product[(triton.cdiv(rows, tiles.rows), triton.cdiv(outputs, tiles.first))](
+    count = triton.cdiv(rows, tiles.rows) * triton.cdiv(outputs, tiles.first)
+    _product[(min(count, processors(values.device)),)](
         *sources, x.scale, linear.weight.scale, linear.bias, x.norm, out, scale, rows, linear.max_norm,
         linear.max_bias, WIDTH=width, OUTPUTS=outputs, GELU=gelu, ROWS=tiles.rows, COLUMNS=tiles.first,
         INPUTS=inputs, DESCRIBED=described, num_warps=tiles.warps, num_stages=tiles.stages,
