@@ -291,7 +291,7 @@ _SHARES = {
 _RARE = 4.0 / (len(_WALKS) * len(_LOOKS) - len(_SHARES))  # each of all the other pairs
 _PEDALS = {
     (1, 0): (20, 12),
-    (0, 1): (14, 8),
+    (0, 1): (30, 7),  # hardest to learn: what comes into view is near, and cannot be known
     (0, 0): (14, 6),
     (1, 1): (0.6, 0.2),
 }  # straight, steered each way

@@ -2,6 +2,7 @@
 
     python -m training.publish --mode gta_drive --vae DIR --dit DIR --starts 9
     python -m training.publish --mode gta_drive --vae DIR --dit DIR --blend DIR --share 0.5
+    python -m training.publish --mode gta_drive --vae DIR --dit NEWER --blend FINISHED --since OLDER --share 1
 
 Writes worlds/MODE/*.safetensors and configs/MODE-tiny.yaml and, with --starts, draws so many new start
 images of unseen places in worlds/MODE/start/. All modes share the VAE in worlds/universal: with a new one,
@@ -86,11 +87,12 @@ def publish(
     mode: str = "universal",
     starts: int = 0,
     noise_scale: float = SAMPLING.noise_scale,
-    blend: tuple[Path, float] | None = None,
+    blend: tuple[Path, Path, float] | None = None,
 ) -> None:
     """Copy the weights of stages 1 and 3 or 4 into the program at `root`, with all they need.
 
-    blend: a second folder like `dit`, and its share in the average of both that is published.
+    blend: two more folders like `dit`, and which share of the way from the first to the second is added to
+    it. With `dit` itself as the first, the average of both is published.
     """
     config = configuration(config_of(vae), mode, noise_scale)
     folder = root / config.files.folder
@@ -103,9 +105,9 @@ def publish(
         if not blend:
             shutil.copyfile(dit / name, folder / name)
             continue
-        other, share = load_file(blend[0] / name), blend[1]
-        mixed = {k: t.float().lerp(other[k].float(), share).half() for k, t in load_file(dit / name).items()}
-        save_file(mixed, folder / name)
+        weights, since, other = (load_file(home / name) for home in (dit, *blend[:2]))
+        moved = {k: t.float() + blend[2] * (other[k].float() - since[k].float()) for k, t in weights.items()}
+        save_file({k: t.half() for k, t in moved.items()}, folder / name)
     text = yaml.safe_dump(
         differing(asdict(config), asdict(CheckpointConfig())),
         sort_keys=False,
@@ -129,9 +131,12 @@ def main() -> None:
     )
     parser.add_argument("--blend", type=Path, help="a second folder: publish the average of both")
     parser.add_argument("--share", type=float, default=0.5, help="its share in that (default 0.5)")
+    parser.add_argument(
+        "--since", type=Path, help="what --blend began with: publish --dit changed as that was changed"
+    )
     parser.add_argument("--root", type=Path, default=CONFIGS.parent, help="default: this program")
     args = parser.parse_args()
-    blend = (args.blend, args.share) if args.blend else None
+    blend = (args.since or args.dit, args.blend, args.share) if args.blend else None
     publish(args.vae, args.dit, args.root, args.mode, args.starts, args.noise_scale, blend)
 
 

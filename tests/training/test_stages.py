@@ -348,17 +348,20 @@ def test_what_is_published_can_be_played(mode, tmp_path):
     assert frames.shape == (9, 144, 256, 3) and frames.std() > 1
 
 
-def test_what_is_published_can_be_half_way_between_two(tmp_path):
-    folders = [tmp_path / name for name in ("trained", "finished")]
-    for seed, folder in enumerate(folders):
+@pytest.mark.parametrize(("since", "of_first"), [("trained", 0.75), ("older", 1.0)])
+def test_published_weights_can_go_part_of_the_way_from_others_to_others(tmp_path, since, of_first):
+    folders = {name: tmp_path / name for name in ("trained", "finished", "older")}
+    for seed, folder in enumerate(folders.values()):
         torch.manual_seed(seed)
         dit.save(dit.Model(*dit.tiny_config(MODES["universal"])), folder)
-    shipped = latents.PUBLISHED
-    publish.publish(shipped, folders[0], tmp_path, blend=(folders[1], 0.25))
+    blend = folders[since], folders["finished"], 0.25
+    publish.publish(latents.PUBLISHED, folders["trained"], tmp_path, blend=blend)
+    folders["published"] = tmp_path / "worlds" / "universal"
     for name in ("transformer.safetensors", "image_encoder.safetensors"):
-        a, b, both = (load_file(folder / name) for folder in (*folders, tmp_path / "worlds" / "universal"))
-        for key, value in both.items():
-            expected = 0.75 * a[key].float() + 0.25 * b[key].float()
+        weights = {of: load_file(folder / name) for of, folder in folders.items()}
+        for key, value in weights["published"].items():
+            trained, finished, older = (weights[of][key].float() for of in ("trained", "finished", "older"))
+            expected = of_first * trained + 0.25 * finished - (0.25 * older if since == "older" else 0)
             assert torch.allclose(value.float(), expected, atol=2e-3), key
 
 
