@@ -220,6 +220,15 @@ def test_contexts_of_the_model_s_own_making_are_what_it_makes_of_the_veiled_trut
     assert torch.allclose(given[own > 0], expected[own > 0], atol=1e-5)
 
 
+def test_the_first_block_of_a_play_weighs_more_and_far_into_one_nothing(small_vae, made):
+    rows = window_rows(small_dit().transformer.config.action_config, 3)
+    batch, _ = dit.draw_batch(latents.encode(small_vae, made), 32, rows, LEVELS)
+    begins = batch.condition[:, 0, 0, 0, 0] == 1
+    assert 0 < begins.sum() < 32
+    assert (batch.weight[begins, 0] == dit.FIRST).all() and (batch.weight[~begins, 0] == 0).all()
+    assert dit.FIRST > 1 and (batch.weight[:, 1:] == 1).all()
+
+
 def test_the_critic_tells_soft_from_true_and_which_way_is_better(small_vae, made):
     data, critic = latents.encode(small_vae, made), finish.critic_of(small_dit())
     game = finish.Finish(small_dit(), critic, Schedule.of(dit.SAMPLING))
