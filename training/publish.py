@@ -136,6 +136,8 @@ def main() -> None:
     )
     parser.add_argument("--root", type=Path, default=CONFIGS.parent, help="default: this program")
     args = parser.parse_args()
+    if args.since and not args.blend:
+        parser.error("--since is of --blend: say which folder that is")
     blend = (args.since or args.dit, args.blend, args.share) if args.blend else None
     publish(args.vae, args.dit, args.root, args.mode, args.starts, args.noise_scale, blend)
 

@@ -109,14 +109,15 @@ def test_all_layers_compute_the_same_and_leave_the_same_memory(mode, fp8, most):
 
 
 def test_rows_in_8_bits_keep_their_size():
+    torch.manual_seed(1)
     x = torch.randn(5, 64) * torch.tensor([1e-3, 1, 1, 30, 0]).view(-1, 1)
     made = kernels.activated(x, quantise=True)
     assert made.values.dtype == kernels.FP8
-    near(exact(made), x, 0.1)  # the interpreter's rounding loses carries
+    near(exact(made), x, 0.06)  # the interpreter's rounding loses carries, with other seeds more of them
     near(made.norm, exact(made).norm(dim=1, keepdim=True))
     gain, shift = torch.randn(64), torch.randn(64)
     made = kernels.residual_norm(x, gain, shift, 1e-6, quantise=True)
-    near(exact(made), F.layer_norm(x, (64,), gain, shift, 1e-6), 0.1)
+    near(exact(made), F.layer_norm(x, (64,), gain, shift, 1e-6), 0.06)
 
 
 @pytest.mark.parametrize("hopper", [True, False])
@@ -132,5 +133,5 @@ def test_products_in_8_bits_and_a_gelu_before_the_next(monkeypatch, hopper):
     near(kernels.product(made, linear), plain)
     near(kernels.product(made, kernels.Linear.of(weight, None)), plain - bias)
     hidden = kernels.product(made, linear, gelu=True)
-    near(exact(hidden), F.gelu(plain, approximate="tanh"), 0.1)
+    near(exact(hidden), F.gelu(plain, approximate="tanh"), 0.07)
     assert (plain.abs() <= hidden.scale * 448).all()
