@@ -160,7 +160,7 @@ class World:
         device, begin = self.model.device, Moment(self.model.device)
         with self.model.decoding():
             self._remember()
-            self.model.expect(self._decoder)
+            self.model.expect(self, self._decoder)
         latents = self.step_latents(
             torch.tensor(actions.keyboard), None if actions.mouse is None else torch.tensor(actions.mouse)
         )
@@ -187,12 +187,14 @@ class World:
 
     def _remember(self) -> None:
         """Keep what `remake` goes back to."""
-        if self.model.low_vram:
-            return
-        self._before = None  # before there are two
-        if self._decoder.in_place:  # then it takes a copy
-            self.model.one_copy(self)
-        self._before = self.block, self._rows, self._decoder.fork()
+        if not self.model.low_vram:
+            self._before = self.block, self._rows, State(self._decoder)
+
+    def give_way(self, decoding: Decoding) -> None:
+        """Another world is decoded next: what is needed to make the last block again may be lost."""
+        self._finish()
+        if self._before is not None and decoding.holds(self._before[2]):
+            self._before = None
 
     def remake(self, actions: ActionTrack) -> np.ndarray:
         """Make the last block again under other actions, as if those of before had never been.
@@ -211,7 +213,7 @@ class World:
     @property
     def remakable(self) -> bool:
         """Whether the last block can be made again: not at the start, nor after `restore`, never with low
-        VRAM, and not when a copy was needed for it that another world of the model needs by now.
+        VRAM, and not when what it takes was where another world of the model is decoded by now.
         """
         return self._before is not None
 
@@ -305,7 +307,7 @@ class WorldModel:
         self._starters: list[OnDemand] = []  # what is on the device while a play begins only
         # Of high priority: somebody waits for frames, while the next block's latents have time.
         self._decoding = torch.cuda.Stream(self.device, priority=-1) if self.device.type == "cuda" else None
-        self._copied: weakref.ref | None = None  # the world that keeps a copy of its decoder's state
+        self._decoded: weakref.ref | None = None  # the world whose decoder's state came last
         self.window_rows = window_rows(config.transformer.action_config, config.transformer.frames_per_block)
 
     @property
@@ -339,17 +341,15 @@ class WorldModel:
         with torch.cuda.stream(self._decoding):
             yield self._decoding
 
-    def expect(self, decoder: State) -> None:
-        """Bring a stream's state to where it is decoded; it is wanted soon."""
-        if isinstance(self.vae.decode, Decoding):
-            self.vae.decode.bring(decoder)
-
-    def one_copy(self, world: World) -> None:
-        """Let one world keep a copy of its decoder's state (1.1 GB at full size), and no other."""
-        other = self._copied and self._copied()
-        if other is not None and other is not world:
-            other._before = None
-        self._copied = weakref.ref(world)
+    def expect(self, world: World, decoder: State) -> None:
+        """Bring the state of a world's decoder to where it is decoded; it is wanted soon."""
+        decoding, last = self.vae.decode, self._decoded and self._decoded()
+        if not isinstance(decoding, Decoding):
+            return
+        if last is not None and last is not world:
+            last.give_way(decoding)
+        self._decoded = weakref.ref(world)
+        decoding.bring(decoder)
 
     @property
     def pipelined(self) -> bool:

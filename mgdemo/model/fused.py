@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -12,7 +14,7 @@ from torch import Tensor, nn
 from mgdemo.model import kernels
 from mgdemo.model.action import ActionInputs, ActionModule
 from mgdemo.model.attention import attention
-from mgdemo.model.cache import LayerMemory, Memory, Ring
+from mgdemo.model.cache import Memory, Ring
 from mgdemo.model.kernels import Kernel, Linear, Rows, activated, residual_norm
 from mgdemo.model.rotary import Rotation
 from mgdemo.model.transformer import Block, BlockInputs, Transformer
@@ -21,6 +23,7 @@ from mgdemo.model.vae import (
     AttentionBlock,
     CausalConv3d,
     ResidualBlock,
+    RMSNorm,
     State,
     Upsample,
     frames_third,
@@ -43,6 +46,21 @@ class Product:
             return torch._addmm_activation(self.bias, x, self.weight.t(), use_gelu=True)
         out = F.linear(x, self.weight, self.bias)
         return F.gelu(out, approximate="tanh") if gelu else out
+
+
+def stacked(layers: list[nn.Linear]) -> tuple[Tensor, Tensor | None]:
+    """The weights [L, inputs, outputs] and biases [L, 1, outputs] of L layers, whose own become views."""
+    weight = torch.stack([layer.weight for layer in layers])
+    for layer, mine in zip(layers, weight, strict=True):
+        layer.weight.data = mine
+    bias = None if layers[0].bias is None else torch.stack([layer.bias for layer in layers])[:, None]
+    return weight.mT, bias
+
+
+def products(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Rows [N, inputs] or [L, N, inputs] through L layers, [L, N, outputs]."""
+    x = x.expand(len(weight), -1, -1)
+    return torch.bmm(x, weight) if bias is None else torch.baddbmm(bias, x, weight)
 
 
 def joined(*layers: nn.Linear) -> tuple[Tensor, Tensor]:
@@ -105,6 +123,35 @@ class Layer:
         return self.cross_o(attention(q[None], *cross)[0].flatten(1))
 
 
+@dataclass
+class Heard:
+    """What the action modules of all L layers make of a block's actions, the same in all its passes."""
+
+    keyboard: Tensor  # keys and values [L, F, 2 H D]
+    mouse: Tensor | None  # [L, F, width]: the mouse's part in what the first linear layer gives
+
+
+class Hearing:
+    """All layers' action modules at once, as far as no token of the picture takes part."""
+
+    def __init__(self, modules: list[ActionModule]):
+        first, _, second = zip(*(module.keyboard_embed for module in modules), strict=True)
+        self.embed = stacked(first), stacked(second)
+        self.key_value = stacked([module.keyboard_attn_kv for module in modules])
+        self.of_mouse: tuple[Tensor, Tensor] | None = None
+        if modules[0].config.enable_mouse:
+            layers, width = [module.mouse_mlp[0] for module in modules], modules[0].config.img_hidden_size
+            weights = torch.stack([layer.weight[:, width:] for layer in layers]).mT
+            self.of_mouse = weights, torch.stack([layer.bias for layer in layers])[:, None]
+
+    def __call__(self, actions: ActionInputs) -> Heard:
+        first, second = self.embed
+        pressed = products(F.silu(products(actions.keyboard[0].flatten(0, 1), *first)), *second)
+        pressed = pressed.unflatten(1, actions.keyboard.shape[1:3]).flatten(2)
+        moved = None if self.of_mouse is None else products(actions.mouse[0].flatten(1), *self.of_mouse)
+        return Heard(products(pressed, *self.key_value), moved)
+
+
 class Actions:
     """An action module on rows of tokens."""
 
@@ -112,17 +159,14 @@ class Actions:
         self.module, self.fp8, config = module, fp8, module.config
         if config.enable_mouse:
             first, second, norm = module.mouse_mlp[0], module.mouse_mlp[2], module.mouse_mlp[3]
-            width = config.img_hidden_size
-            of_token, self.of_mouse = first.weight[:, :width], first.weight[:, width:]
-            self.first, self.bias = Product(of_token, None, fp8), first.bias
+            self.first = Product(first.weight[:, : config.img_hidden_size], None, fp8)
             self.second, self.norm = Product(second.weight, second.bias, fp8), norm
             self.qkv = Product(module.t_qkv.weight, module.t_qkv.bias, fp8)
             if fp8:
                 release(second, module.t_qkv)
 
-    def mouse(self, x: Tensor, actions: ActionInputs, memory: Ring) -> Tensor:
-        """What the mouse adds to rows x [F * S, C]."""
-        moved = F.linear(actions.mouse[0].flatten(1), self.of_mouse, self.bias)
+    def mouse(self, x: Tensor | Rows, moved: Tensor, actions: ActionInputs, memory: Ring) -> Tensor:
+        """What the mouse, of which `moved` is heard, adds to rows x [F * S, C]."""
         hidden = activated(self.first(x), added=moved, gelu=True, quantise=self.fp8)
         hidden = residual_norm(
             self.second(hidden), self.norm.weight, self.norm.bias, self.norm.eps, quantise=self.fp8
@@ -130,10 +174,9 @@ class Actions:
         seen = self._attend(*self.qkv(hidden).chunk(3, dim=1), actions.of_mouse, memory)
         return self.module.proj_mouse(seen)
 
-    def keyboard(self, x: Tensor, actions: ActionInputs, memory: Ring) -> Tensor:
-        """What the keyboard adds to rows x."""
-        pressed = self.module.keyboard_embed(actions.keyboard[0]).flatten(1)
-        k, v = self.module.keyboard_attn_kv(pressed).chunk(2, dim=1)
+    def keyboard(self, x: Tensor, pressed: Tensor, actions: ActionInputs, memory: Ring) -> Tensor:
+        """What the keyboard, of which `pressed` is heard, adds to rows x."""
+        k, v = pressed.chunk(2, dim=1)
         seen = self._attend(self.module.mouse_attn_q(x), k, v, actions.of_frame, memory)
         return self.module.proj_keyboard(seen)
 
@@ -159,6 +202,7 @@ class Layers:
         self.layers = [Layer(block, fp8) for block in transformer.blocks]
         self.modulation = torch.cat([block.modulation for block in transformer.blocks])
         self.eps, self.fp8 = transformer.config.eps, fp8
+        self.prepare = Hearing([layer.actions.module for layer in self.layers if layer.actions is not None])
 
     def __call__(
         self,
@@ -173,6 +217,8 @@ class Layers:
         x = stream[0].contiguous()
         modulations = (self.modulation[:, None] + time).unbind()
         added: dict[str, Tensor] = {}
+        heard = inputs.prepared or self.prepare(inputs.actions)
+        pressed, moved = iter(heard.keyboard), iter(() if heard.mouse is None else heard.mouse)
         for layer, modulation, held in zip(self.layers, modulations, memory.layers, strict=True):
             shift1, scale1, gate1, shift2, scale2, gate2 = modulation.unbind(1)
             h = residual_norm(x, scale1, shift1, self.eps, quantise=self.fp8, **added)
@@ -185,18 +231,15 @@ class Layers:
                 x, norm.weight, norm.bias, norm.eps, update=update, gate=gate1, quantise=self.fp8
             )
             update = layer.look(h, held.cross)
+            if held.mouse is not None:
+                rows = kernels.residual(x, update, quantise=self.fp8)
+                update = layer.actions.mouse(rows, next(moved), inputs.actions, held.mouse)
             if layer.actions is not None:
-                update = self._act(x, update, layer.actions, inputs.actions, held)
+                x = kernels.residual(x, update)
+                update = layer.actions.keyboard(x, next(pressed), inputs.actions, held.keyboard)
             h = residual_norm(x, scale2, shift2, self.eps, update=update, quantise=self.fp8)
             added = {"update": layer.down(layer.up(h, gelu=True)), "gate": gate2}
         return None if remember else kernels.residual(x, **added)[None]
-
-    @staticmethod
-    def _act(x: Tensor, update: Tensor, act: Actions, inputs: ActionInputs, held: LayerMemory) -> Tensor:
-        x = kernels.residual(x, update)
-        if held.mouse is not None:
-            x = kernels.residual(x, act.mouse(x, inputs, held.mouse))
-        return act.keyboard(x, inputs, held.keyboard)
 
 
 class RowDecoder:
@@ -239,9 +282,9 @@ class RowDecoder:
             else:
                 x = self._larger(layer, x, state)
         norm, _, conv = decoder.head
-        x = kernels.pixel_norm(x, norm.gamma.flatten())
-        video = kernels.few_outputs(x, state[conv], self.kernels[conv], conv.bias)
-        self._keep(conv, x, state)
+        past = state[conv]
+        x = self._normed(norm, conv, x, state)
+        video = kernels.few_outputs(x, past, self.kernels[conv], conv.bias)
         side = self.vae.config.pixel_shuffle
         if side > 1:
             video = frames_third(F.pixel_shuffle(video[0].transpose(0, 1), side), 1)
@@ -252,8 +295,11 @@ class RowDecoder:
         skip = x
         if block.shortcut is not None:
             skip = F.linear(x, block.shortcut.weight.flatten(1), block.shortcut.bias)
-        y = self._convolve(conv1, kernels.pixel_norm(x, norm1.gamma.flatten()), state)
-        return self._convolve(conv2, kernels.pixel_norm(y, norm2.gamma.flatten()), state, skip=skip)
+        for norm, conv, added in ((norm1, conv1, None), (norm2, conv2, skip)):
+            past = state[conv]
+            x = self._normed(norm, conv, x, state)
+            x = kernels.convolve(x, past, self.kernels[conv], skip=added)
+        return x
 
     def _attend(self, block: AttentionBlock, x: Tensor) -> Tensor:
         """Over the pixels of each frame."""
@@ -266,22 +312,25 @@ class RowDecoder:
 
     def _larger(self, layer: Upsample, x: Tensor, state: State) -> Tensor:
         if layer.time_conv is not None:
-            x = self._convolve(layer.time_conv, x, state, shape="pairs")
+            x = self._doubled(layer.time_conv, x, state)
         for margin in (x[:, 0], x[:, -1], x[:, :, 0], x[:, :, -1]):
             margin.zero_()
         return kernels.convolve(x, None, self.kernels[layer], shape="larger")
 
-    def _convolve(self, conv: CausalConv3d, x: Tensor, state: State, **options) -> Tensor:
-        out = kernels.convolve(x, state[conv], self.kernels[conv], **options)
-        self._keep(conv, x, state)
-        return out
+    def _doubled(self, conv: CausalConv3d, x: Tensor, state: State) -> Tensor:
+        """Twice as many frames."""
+        past = state[conv]
+        state[conv] = (x if len(x) >= conv.look_back else torch.cat((past, x)))[-conv.look_back :]
+        return kernels.convolve(x, past, self.kernels[conv], shape="pairs")
 
     @staticmethod
-    def _keep(conv: CausalConv3d, x: Tensor, state: State) -> None:
-        """Remember the last frames."""
-        if len(x) < conv.look_back:
-            x = torch.cat((state[conv], x))
-        state[conv] = x[-conv.look_back :]
+    def _normed(norm: RMSNorm, conv: CausalConv3d, x: Tensor, state: State) -> Tensor:
+        """Normed and through SiLU, as a convolution reads them; the last frames are remembered for it."""
+        room, new = state.room(conv), min(len(x), conv.look_back)
+        room[:-new] = state[conv][new:]
+        x = kernels.pixel_norm(x, norm.gamma.flatten(), kept=room[-new:])
+        state.replace(conv, room)
+        return x
 
 
 def with_margins(x: Tensor) -> Tensor:

@@ -58,8 +58,9 @@ def processors(device: torch.device) -> int:
     return torch.cuda.get_device_properties(device).multi_processor_count
 
 
-def _warps(width: int) -> int:
-    return min(8, max(1, power_of_2(width) // 512))
+def _warps(width: int, quantise: bool = False) -> int:
+    """For a row; found by trial on an H100. One alone finds a row's maximum without waiting for others."""
+    return 1 if quantise else min(8, max(1, power_of_2(width) // 1024))
 
 
 # The transformer's rows
@@ -111,6 +112,8 @@ def _residual_norm(
             normed *= tl.load(gain + c, mask, 0.0).to(tl.float32)
             normed += tl.load(shift + c, mask, 0.0).to(tl.float32)
         _store_rows(normed, out, scale, norm, row, c, mask, WIDTH, QUANTISE)
+    elif QUANTISE:
+        _store_rows(value, out, scale, norm, row, c, mask, WIDTH, QUANTISE)
 
 
 def residual_norm(
@@ -135,21 +138,24 @@ def residual_norm(
     _residual_norm[(rows,)](
         x, update, gate, gain, shift, *out, rows // frames, per_frame, eps,
         WIDTH=width, UPDATE=update is not None, GATED=gate is not None, MODULATED=modulated, NORMED=True,
-        QUANTISE=quantise, BLOCK=power_of_2(width), num_warps=_warps(width),
+        QUANTISE=quantise, BLOCK=power_of_2(width), num_warps=_warps(width, quantise),
     )  # fmt: skip
     return out if quantise else out.values
 
 
-def residual(x: Tensor, update: Tensor, gate: Tensor | None = None) -> Tensor:
-    """x += gate * update, in place, with gate [F, C] of a row's frame; returns x."""
+def residual(
+    x: Tensor, update: Tensor, gate: Tensor | None = None, *, quantise: bool = False
+) -> Tensor | Rows:
+    """x += gate * update, in place, with gate [F, C] of a row's frame; returns x, or its rows in 8 bits."""
     rows, width = x.shape
     frames, per_frame = (1, 0) if gate is None else (len(gate), gate.stride(0))
+    out = _rows_like(x, True) if quantise else Rows(x, None)
     _residual_norm[(rows,)](
-        x, update, gate, None, None, None, None, None, rows // frames, per_frame, 0.0,
-        WIDTH=width, UPDATE=True, GATED=gate is not None, MODULATED=False, NORMED=False, QUANTISE=False,
-        BLOCK=power_of_2(width), num_warps=_warps(width),
+        x, update, gate, None, None, *out, rows // frames, per_frame, 0.0,
+        WIDTH=width, UPDATE=True, GATED=gate is not None, MODULATED=False, NORMED=False, QUANTISE=quantise,
+        BLOCK=power_of_2(width), num_warps=_warps(width, quantise),
     )  # fmt: skip
-    return x
+    return out if quantise else x
 
 
 def _rows_like(x: Tensor, quantise: bool) -> Rows:
@@ -183,7 +189,7 @@ def activated(
     _activated[(rows,)](
         x, added, *out, rows // len(added) if added is not None else 1,
         WIDTH=width, ADD=added is not None, GELU=gelu, QUANTISE=quantise,
-        BLOCK=power_of_2(width), num_warps=_warps(width),
+        BLOCK=power_of_2(width), num_warps=_warps(width, quantise),
     )  # fmt: skip
     return out if quantise else out.values
 
@@ -467,9 +473,17 @@ def _scaled(value, factor, gamma, SILU: tl.constexpr):
     return value * tl.sigmoid(value) if SILU else value
 
 
-@triton.jit(do_not_specialize=["rows", "height", "width"])
+@triton.jit
+def _store_twice(out, kept, at, again, known, late, value):
+    """Write pixels, and once more those of the last frames."""
+    tl.store(out + at, value.to(out.dtype.element_ty), known)
+    if kept is not None:
+        tl.store(kept + again, value.to(out.dtype.element_ty), known & late)
+
+
+@triton.jit(do_not_specialize=["rows", "height", "width", "late"])
 def _pixel_norm(
-    x, gamma, out, rows, height, width,
+    x, gamma, out, kept, rows, height, width, late,
     CHANNELS: tl.constexpr, C: tl.constexpr, SILU: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     row = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
@@ -486,24 +500,28 @@ def _pixel_norm(
         three = tl.load(x + at + 2 * C, inside, 0.0).to(tl.float32)
         square += two * two + three * three
     factor = CHANNELS**0.5 / tl.maximum(tl.sqrt(tl.sum(square, 1)), 1e-12)
-    kind = out.dtype.element_ty
-    tl.store(out + at, _scaled(one, factor, tl.load(gamma + c), SILU).to(kind), known)
+    last, again = (row >= late)[:, None], at - late.to(tl.int64) * CHANNELS
+    one = _scaled(one, factor, tl.load(gamma + c), SILU)
+    _store_twice(out, kept, at, again, known, last, one)
     if CHANNELS > C:
-        tl.store(out + at + C, _scaled(two, factor, tl.load(gamma + C + c), SILU).to(kind), known)
-        tl.store(out + at + 2 * C, _scaled(three, factor, tl.load(gamma + 2 * C + c), SILU).to(kind), known)
+        two = _scaled(two, factor, tl.load(gamma + C + c), SILU)
+        _store_twice(out, kept, at + C, again + C, known, last, two)
+        three = _scaled(three, factor, tl.load(gamma + 2 * C + c), SILU)
+        _store_twice(out, kept, at + 2 * C, again + 2 * C, known, last, three)
 
 
-def pixel_norm(x: Tensor, gamma: Tensor, *, silu: bool = True) -> Tensor:
+def pixel_norm(x: Tensor, gamma: Tensor, *, silu: bool = True, kept: Tensor | None = None) -> Tensor:
     """L2 norm over the channels of frames [T, H + 2, W + 2, C], times sqrt(C) and gamma [C]; zero margins.
 
-    C is a power of 2, or 3 times one.
+    C is a power of 2, or 3 times one. The last frames are written to `kept`, too, as many as it holds.
     """
     frames, height, width, channels = x.shape
     out, rows = torch.empty_like(x), frames * height * width
+    late = rows if kept is None else rows - len(kept) * height * width
     c = channels // 3 if channels % 3 == 0 else channels
     block = max(1, 2048 // c)
     _pixel_norm[(triton.cdiv(rows, block),)](
-        x, gamma, out, rows, height - 2, width - 2,
+        x, gamma, out, kept, rows, height - 2, width - 2, late,
         CHANNELS=channels, C=c, SILU=silu, BLOCK=block, num_warps=8 if c <= 64 else 4,
     )  # fmt: skip
     return out

@@ -15,12 +15,12 @@ from __future__ import annotations
 import logging
 import weakref
 from collections.abc import Callable, Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from types import ModuleType
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from mgdemo.config import Optimization
@@ -54,7 +54,7 @@ def optimise(transformer: Transformer, vae: VAE, options: Optimization) -> None:
             vae.decode = fused.RowDecoder(vae)
     if options.graphs:
         Passes(transformer)
-        Decoding(vae)
+        Decoding(vae, 2 if options.low_vram else 3)
 
 
 def with_kernels() -> ModuleType | None:
@@ -204,7 +204,9 @@ class Passes:
         return self.given
 
     def _gathered(self) -> BlockInputs:
-        return Transformer.block_inputs(self.net, *self.asked, *[None] * (4 - len(self.asked)))
+        inputs = Transformer.block_inputs(self.net, *self.asked, *[None] * (4 - len(self.asked)))
+        prepare = getattr(self.net.through, "prepare", None)
+        return inputs if prepare is None else replace(inputs, prepared=prepare(inputs.actions))
 
     def memory(self, image_tokens: Tensor, height: int, width: int) -> Memory:
         """In place of `Transformer.memory`: that of the seat, if nobody has it."""
@@ -256,15 +258,40 @@ class Passes:
         return self.memory_.layers[0].video.filled
 
 
-class Decoding:
-    """A VAE's decoding of a stream that has begun, as a program for each number of latents."""
+class Onward(State):
+    """What a stream remembers in `before`; what it is to remember next goes to the tensors of `after`."""
 
-    def __init__(self, vae: VAE):
+    def __init__(self, before: State, after: State):
+        super().__init__(before)
+        self.after = after
+
+    def __setitem__(self, layer: nn.Module, frames: Tensor) -> None:
+        self.after[layer].copy_(frames)
+
+    def room(self, layer: nn.Module) -> Tensor:
+        return self.after[layer]
+
+    def replace(self, layer: nn.Module, frames: Tensor) -> None:
+        if frames is not self.after[layer]:
+            self.after[layer].copy_(frames)
+
+
+class Decoding:
+    """A VAE's decoding of a stream that has begun, as programs for each number of latents.
+
+    A program reads the state from one set of tensors and leaves the next state in another, the sets in turns.
+    So nothing is moved, and of three sets two hold what the stream remembered one piece and two pieces ago: a
+    block has two, and can be made again (1 GB a set at the published sizes).
+    """
+
+    def __init__(self, vae: VAE, sets: int = 3):
         self.decode = vae.decode.decode if isinstance(vae.decode, Decoding) else vae.decode
         self.pool = Pool(vae.conv2.weight.device)
-        self.programs: dict[torch.Size, tuple[Tensor, Program]] = {}
-        self.seat: Seat | None = None
-        self.state: State | None = None  # what the programs work on
+        self.count = sets
+        self.programs: dict[tuple[torch.Size, int], tuple[Tensor, Program]] = {}
+        self.seat: Seat | None = None  # the set whose turn it is
+        self.sets: list[State] = []
+        self.turn = 0
         vae.decode = self
 
     def __call__(self, latents: Tensor, state: State | None = None) -> Tensor:
@@ -273,30 +300,46 @@ class Decoding:
             return self.decode(latents, state)
         if self.seat is None or not self.seat.fits(state):
             self.programs.clear()
-            self.seat, self.state = Seat(state.tensors, host=True), State(state)
-            self.state.in_place = True
-            self.seat.adopt(state)
+            self.sets = [State(state)]
+            for _ in range(self.count - 1):
+                self.sets.append(State((layer, torch.empty_like(t)) for layer, t in state.items()))
+            self.seat = Seat(self.sets[0].tensors, host=True)
         self.bring(state)
-        if latents.shape not in self.programs:
-            given, kept = latents.clone(), self.state.to("cpu")
-            program = Program(lambda: self.decode(given, self.state), self.pool)
-            for layer, frames in kept.items():
-                self.state[layer] = frames  # as it was before trying
-            self.programs[latents.shape] = given, program
-        given, program = self.programs[latents.shape]
+        after = (self.turn + 1) % self.count
+        key = latents.shape, self.turn
+        if key not in self.programs:
+            given, onward = latents.clone(), Onward(self.sets[self.turn], self.sets[after])
+            self.programs[key] = given, Program(lambda: self.decode(given, onward), self.pool)
+        given, program = self.programs[key]
         given.copy_(latents)
-        return program.run().clone()
+        video = program.run().clone()
+        self._turn_to(after, state)
+        return video
 
     def bring(self, state: State) -> None:
         """Let a stream's state take the seat; it can be asked for early, since coming from the host takes
-        an H100 20 ms. There, nothing overwrites it: a copy to go back to costs nothing.
-        """
+        an H100 20 ms."""
         if self.seat is None or not state or not self.seat.fits(state):
             return
-        before = self.seat.holder
-        self.seat.take(state)
-        if before is not None and before is not state:
-            before.in_place = False
+        own = self._set_of(state)
+        if own is None:
+            self.seat.take(state)
+        else:
+            self._turn_to(own, state)
+
+    def holds(self, state: State) -> bool:
+        """Whether a state is in the sets, where another stream's will overwrite it."""
+        return self._set_of(state) is not None
+
+    def _set_of(self, state: State) -> int | None:
+        tensors = state.tensors
+        same = (i for i, each in enumerate(self.sets) if tensors and each.tensors[0] is tensors[0])
+        return next(same, None)
+
+    def _turn_to(self, turn: int, state: State) -> None:
+        self.turn = turn
+        self.seat.tensors = self.sets[turn].tensors
+        self.seat.adopt(state)
 
 
 def leaves(value: Any) -> Iterator[Tensor]:

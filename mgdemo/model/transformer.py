@@ -27,6 +27,7 @@ class BlockInputs:
     condition: Tensor  # [N, 20, F, h, w]: 4 mask channels (1 = given), then 16 channels of image latents
     actions: ActionInputs
     rotation: Rotation
+    prepared: object = None  # what `through` makes of them once for all passes, where it has a `prepare`
 
 
 class RMSNorm(nn.Module):

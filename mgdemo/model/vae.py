@@ -18,24 +18,22 @@ from mgdemo.model.constants import constant
 
 
 class State(dict[nn.Module, Tensor]):
-    """What a stream remembers: the last frames that each temporal convolution saw; empty at the start."""
+    """What a stream remembers: the last frames that each temporal convolution saw; empty at the start.
 
-    in_place = False  # whether new frames overwrite the old ones, so that addresses stay
+    New frames come in new tensors, so a copy of the dictionary is a second stream that goes on from here.
+    """
 
     def __setitem__(self, layer: nn.Module, frames: Tensor) -> None:
         """Keep a copy: what the frames are part of need not live on."""
-        if self.in_place:
-            self[layer].copy_(frames)
-        else:
-            super().__setitem__(layer, frames.clone())
+        super().__setitem__(layer, frames.clone())
+
+    def room(self, layer: nn.Module) -> Tensor:
+        """A tensor into which a layer's next frames can be written, and then given to `replace`."""
+        return torch.empty_like(self[layer])
 
     def replace(self, layer: nn.Module, frames: Tensor) -> None:
         """Let others, perhaps of another shape, be what a layer remembers."""
         super().__setitem__(layer, frames)
-
-    def fork(self) -> State:
-        """The same state, for a second stream that goes on from here."""
-        return State((layer, t.clone() if self.in_place else t) for layer, t in self.items())
 
     def to(self, device: torch.device | str) -> State:
         """A copy on a device."""
@@ -46,9 +44,8 @@ class State(dict[nn.Module, Tensor]):
         return list(self.values())
 
     def place(self, tensors: list[Tensor]) -> None:
-        """Put others in the place of its `tensors`, to be overwritten in place from now on."""
+        """Put others in the place of its `tensors`."""
         self.update(zip(self, tensors, strict=True))
-        self.in_place = True
 
 
 # What oneDNN computes in on this machine.

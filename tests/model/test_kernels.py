@@ -12,6 +12,7 @@ from mgdemo.model.vae import VAE, State
 pytest.importorskip("triton", reason="Triton is for Linux, where requirements-dev.txt installs it")
 from mgdemo.model import fused, kernels
 from mgdemo.model.kernels import Kernel, Tiles
+from mgdemo.model.optimize import Decoding
 
 
 def near(ours, plain, most=2e-6):
@@ -73,20 +74,26 @@ def test_pixels_are_normed_and_margins_are_zero_whatever_stood_there():
     x, gamma = frames(24, 2), torch.randn(24)
     dirty = rows(x)
     dirty[:, 0], dirty[:, :, -1] = torch.nan, 7
-    ours = kernels.pixel_norm(dirty, gamma)
+    kept = torch.full_like(dirty[:1], 9)
+    ours = kernels.pixel_norm(dirty, gamma, kept=kept)
+    assert torch.equal(kept, ours[-1:]) and torch.equal(kernels.pixel_norm(dirty, gamma), ours)
     near(inside(ours), F.silu(F.normalize(x, dim=1) * 24**0.5 * gamma.view(1, -1, 1, 1, 1)))
     assert not any(margin.any() for margin in (ours[:, 0], ours[:, -1], ours[:, :, 0], ours[:, :, -1]))
 
 
-def test_the_decoder_goes_on_from_a_stream_that_the_plain_one_began():
+@pytest.mark.parametrize("captured", [False, True])
+def test_the_decoder_goes_on_from_a_stream_that_the_plain_one_began(captured):
     torch.manual_seed(0)
     sizes = {"num_res_blocks": 1, "temporal_downsample": [True], "pixel_shuffle": 2}
     vae = VAE(VAEConfig(dim=16, dim_mult=[1, 2], **sizes)).eval().requires_grad_(False)
     assert fused.RowDecoder.fits(vae) and not fused.RowDecoder.fits(tiny_model().vae)
-    latents, plain, ours = torch.randn(1, 16, 4, 3, 4), State(), State()
-    decode = fused.RowDecoder(vae)
-    for piece in latents.split((1, 1, 2), dim=2):
-        near(decode(piece, ours), vae.decode(piece, plain))
+    latents, plain, ours = torch.randn(1, 16, 7, 3, 4), State(), State()
+    decode, expected = fused.RowDecoder(vae), vae.decode
+    if captured:
+        vae.decode = decode
+        decode = Decoding(vae)
+    for piece in latents.split((1, 1, 2, 1, 2), dim=2):
+        near(decode(piece, ours), expected(piece, plain))
 
 
 @pytest.mark.parametrize(
