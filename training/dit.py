@@ -361,7 +361,7 @@ def main() -> None:
         save(model, args.out)
 
     options = {"batch": args.batch, "muon": args.rate, "resample_from": args.resample_from}
-    steps = train(model, data, args.seconds, every=100, keep=keep, **options)
+    steps = train(model, data, args.seconds, every=40, keep=keep, **options)
     print(f"trained {steps} steps of {args.batch} clips", flush=True)
     keep()
 

@@ -220,7 +220,7 @@ def main() -> None:
     def keep() -> None:
         save(model, args.out)
 
-    steps = train(model, data, args.seconds, every=100, keep=keep, **options)
+    steps = train(model, data, args.seconds, every=40, keep=keep, **options)
     print(f"finished in {steps} steps of {args.batch} clips", flush=True)
     keep()
 

@@ -283,15 +283,16 @@ _WALKS |= {"WA": (1, 0, 1, 0), "WD": (1, 0, 0, 1), "SA": (0, 1, 1, 0), "SD": (0,
 _LOOKS = {"": (0, 0), "left": (0, -1), "right": (0, 1), "up": (1, 0), "down": (-1, 0)}
 _LOOKS |= {"up left": (1, -1), "up right": (1, 1), "down left": (-1, -1), "down right": (-1, 1)}
 _SHARES = {
-    ("", ""): 15, ("W", ""): 15, ("S", ""): 8, ("A", ""): 8, ("D", ""): 8, ("", "left"): 8, ("", "right"): 8,
-    ("", "up"): 3, ("", "down"): 3, ("W", "left"): 5, ("W", "right"): 5, ("WA", ""): 1.5, ("WD", ""): 1.5,
-    ("SA", ""): 0.7, ("SD", ""): 0.7, ("A", "right"): 1.3, ("D", "left"): 1.3, ("A", "left"): 1.3,
-    ("D", "right"): 1.3, ("S", "left"): 1, ("S", "right"): 1, ("W", "up"): 1, ("W", "down"): 1,
+    ("", ""): 15, ("W", ""): 15, ("S", ""): 13, ("A", ""): 8, ("D", ""): 8,
+    ("", "left"): 11, ("", "right"): 11, ("", "up"): 3, ("", "down"): 3, ("W", "left"): 5, ("W", "right"): 5,
+    ("WA", ""): 1.5, ("WD", ""): 1.5, ("SA", ""): 0.7, ("SD", ""): 0.7, ("A", "right"): 1.3,
+    ("D", "left"): 1.3, ("A", "left"): 1.3, ("D", "right"): 1.3, ("S", "left"): 1, ("S", "right"): 1,
+    ("W", "up"): 1, ("W", "down"): 1,
 }  # fmt: skip
 _RARE = 4.0 / (len(_WALKS) * len(_LOOKS) - len(_SHARES))  # each of all the other pairs
 _PEDALS = {
-    (1, 0): (20, 12),
-    (0, 1): (30, 7),  # hardest to learn: what comes into view is near, and cannot be known
+    (1, 0): (30, 12),
+    (0, 1): (30, 8),  # hardest to learn: what comes into view is near, and cannot be known
     (0, 0): (14, 6),
     (1, 1): (0.6, 0.2),
 }  # straight, steered each way
