@@ -64,6 +64,16 @@ def frames_third(x: Tensor, batch: int) -> Tensor:
     return x.unflatten(0, (batch, -1)).transpose(1, 2)
 
 
+def after_zeros(x: Tensor, frames: int) -> Tensor:
+    """x [B, C, T, H, W] after `frames` of zeros, channels last if x is: it decides how all later states lie.
+
+    Padding alone does not see that layout where B = T = 1, and each later block would pay for it.
+    """
+    last = x.is_contiguous(memory_format=torch.channels_last_3d)
+    layout = torch.channels_last_3d if last else torch.contiguous_format
+    return F.pad(x, (0, 0, 0, 0, frames, 0)).contiguous(memory_format=layout)
+
+
 def conv3d(x: Tensor, weight: Tensor, bias: Tensor, stride: int, padding: int) -> Tensor:
     """A 3D convolution, `stride` in time and `padding` in space.
 
@@ -86,10 +96,7 @@ class CausalConv3d(nn.Conv3d):
 
     def forward(self, x: Tensor, state: State) -> Tensor:
         if self.look_back:
-            if self in state:
-                x = torch.cat((state[self], x), dim=2)
-            else:  # padding keeps the layout, channels last; the first state decides that of all later ones
-                x = F.pad(x, (0, 0, 0, 0, self.look_back, 0))
+            x = torch.cat((state[self], x), dim=2) if self in state else after_zeros(x, self.look_back)
             state[self] = x[:, :, -self.look_back :]
         return conv3d(x, self.weight, self.bias, self.time_stride, self.space_padding)
 
@@ -179,11 +186,10 @@ class Upsample(nn.Module):
     def _double(self, x: Tensor, state: State) -> Tensor:
         if self.time_conv in state:
             # The first half of the channels is the earlier frame of each pair.
-            pairs = self.time_conv(x, state).unflatten(1, (2, -1))
-            return pairs.movedim(1, 3).flatten(2, 3)
+            return torch.stack(self.time_conv(x, state).chunk(2, dim=1), dim=3).flatten(2, 3)
         first, rest = x[:, :, :1], x[:, :, 1:]
         # The convolution never sees the first frame: its past begins as zeros.
-        state[self.time_conv] = x.new_zeros(*x.shape[:2], self.time_conv.look_back, *x.shape[3:])
+        state[self.time_conv] = after_zeros(first, self.time_conv.look_back)[:, :, :-1]
         return torch.cat((first, self._double(rest, state)), dim=2) if rest.shape[2] else first
 
 
