@@ -254,4 +254,4 @@ class Transformer(nn.Module):
         sinusoids = timestep_embedding(timestep.to(self.device), self.config.freq_dim)
         time = self.time_embedding(sinusoids.to(self.dtype))
         projected = self.time_projection(time).unflatten(-1, (6, -1))
-        return tokens.flatten(2).transpose(1, 2), time, projected
+        return tokens.flatten(2).transpose(1, 2).contiguous(), time, projected
