@@ -241,10 +241,10 @@ def test_the_critic_tells_soft_from_true_and_which_way_is_better(small_vae, made
         return batch, soft, torch.rand(2, BLOCKS) * 0.5, torch.randn(2, *soft.shape)
 
     losses = []
-    for _ in range(14):
+    for _ in range(20):
         batch, soft, judged, veils = inputs()
         losses.append(run(played=batch.latents, made=soft, judged=judged, veils=veils, **batch._asdict()))
-    assert losses[0] == pytest.approx(math.log(2), abs=0.05) and losses[-1] < 0.5, losses
+    assert losses[0] == pytest.approx(math.log(2), abs=0.05) and sum(losses[-4:]) / 4 < 0.5, losses
     batch, soft, judged, veils = inputs()
     soft.requires_grad_()
     before = dit.stack_blocks(batch.latents, BLOCKS)
