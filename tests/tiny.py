@@ -29,12 +29,13 @@ def tiny_config(
     steps: tuple[int, ...] = (1000, 500),
     size: tuple[int, int] = (32, 48),
     layers: int = 2,
+    acting: int = 1,
     width: int = 24,
     res_blocks: int = 1,
 ) -> CheckpointConfig:
-    """Pictures of `size` (height and width, multiples of 16); the first layer alone acts; a window of 4."""
+    """Pictures of `size` (height and width, multiples of 16); the first layers act; a window of 4."""
     actions = ActionConfig(
-        blocks=[0],
+        blocks=list(range(acting)),
         keyboard_dim_in=MODES[mode].keyboard_dim,
         enable_mouse=MODES[mode].has_mouse,
         heads_num=2,

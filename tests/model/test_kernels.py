@@ -102,7 +102,7 @@ def test_the_decoder_goes_on_from_a_stream_that_the_plain_one_began(captured):
 )
 def test_all_layers_compute_the_same_and_leave_the_same_memory(mode, fp8, most):
     width = 32 if fp8 else 24  # the copy engine reads rows of a multiple of 16 bytes
-    plain, model = (tiny_model(mode, width=width) for _ in range(2))
+    plain, model = (tiny_model(mode, layers=3, acting=2, width=width) for _ in range(2))
     model.transformer.through = fused.Layers(model.transformer, fp8)
     worlds = [m.start(tiny_image(), seed=4) for m in (plain, model)]
     track = bench_actions(mode, 21, seed=1)
