@@ -2,9 +2,10 @@ from itertools import pairwise
 
 import pytest
 import torch
+from tiny import tiny_model
 
 from mgdemo.config import VAEConfig
-from mgdemo.model.vae import VAE
+from mgdemo.model.vae import VAE, State
 from mgdemo.world import Condition
 
 CONFIGS = {
@@ -138,3 +139,13 @@ def test_the_steady_state_begins_exactly_where_the_image_is_out_of_sight(vae):
 def test_the_published_encoder_looks_back_112_frames():
     with torch.device("meta"):
         assert VAE(VAEConfig()).encoder.look_back == 112
+
+
+def test_what_a_stream_remembers_lies_channels_last_from_the_start():
+    """Or else every later block would be laid out anew."""
+    model, state = tiny_model(), State()
+    model.vae.decode(torch.randn(1, 16, 1, 4, 6), state)
+    assert len(state) > 3
+    for layer, frames in state.items():
+        if frames.shape[3] > 1:
+            assert frames.is_contiguous(memory_format=torch.channels_last_3d), layer
