@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from mgdemo.actions import ActionTrack, block_frames
 from mgdemo.checkpoints import CheckpointError, Located, resolve
@@ -123,10 +123,12 @@ class World:
         self.noise = noise
         self.block = 0
         self.timings: dict[str, float] = {}
-        self.condition = Condition(model.vae, image.to(model.vae_dtype))
-        if model.low_vram:  # the encoder is here now
-            self.condition.block(self.condition.steady, model.transformer.config.frames_per_block)
-        tokens = model.image_encoder(image[:, :, 0])
+        with model.present(model.vae.encoder, model.vae.conv1):
+            self.condition = Condition(model.vae, image.to(model.vae_dtype))
+            if model.low_vram:  # the encoder is here now
+                self.condition.block(self.condition.steady, model.transformer.config.frames_per_block)
+        with model.present(model.image_encoder):
+            tokens = model.image_encoder(image[:, :, 0])
         self._memory = model.transformer.memory(tokens, *self.condition.latents.shape[3:])
         self._rows: tuple[Tensor, Tensor | None] | None = None  # action rows of the windows before
         self._decoder = State()
@@ -304,7 +306,7 @@ class WorldModel:
         channels_last(self.vae)
         self.schedule = Schedule.of(config.sampling)
         self.timesteps = self.schedule.timesteps.to(self.device)
-        self._starters: list[OnDemand] = []  # what is on the device while a play begins only
+        self._starters: dict[nn.Module, OnDemand] = {}  # nets that wait on the host until a play begins
         # Of high priority: somebody waits for frames, while the next block's latents have time.
         self._decoding = torch.cuda.Stream(self.device, priority=-1) if self.device.type == "cuda" else None
         self._decoded: weakref.ref | None = None  # the world whose decoder's state came last
@@ -318,7 +320,8 @@ class WorldModel:
         """Make it faster, before its first play; but for FP8 it makes the same within rounding."""
         optimise(self.transformer, self.vae, options)
         if options.low_vram:
-            self._starters = [OnDemand(net) for net in (self.image_encoder, self.vae.encoder, self.vae.conv1)]
+            starters = (self.image_encoder, self.vae.encoder, self.vae.conv1)
+            self._starters = {net: OnDemand(net) for net in starters}
 
     def warm_up(self, progress: Progress | None = None) -> None:
         """Play a little, so that everything is compiled and captured that a play will need."""
@@ -351,6 +354,15 @@ class WorldModel:
         self._decoded = weakref.ref(world)
         decoding.bring(decoder)
 
+    @contextmanager
+    def present(self, *nets: nn.Module) -> Iterator[None]:
+        """While these nets are on the device; with low VRAM they wait on the host otherwise."""
+        with ExitStack() as stack:
+            for net in nets:
+                if net in self._starters:
+                    stack.enter_context(self._starters[net])
+            yield
+
     @property
     def pipelined(self) -> bool:
         """Whether it makes a block's latents while it decodes another's, if it is asked early enough."""
@@ -380,10 +392,7 @@ class WorldModel:
         factor = self.vae.config.spatial_factor
         shape = (self.vae.config.z_dim, self.transformer.config.frames_per_block)
         noise = seeded_noise(seed, (1, *shape, self.size[0] // factor, self.size[1] // factor))
-        with ExitStack() as stack:
-            for net in self._starters:
-                stack.enter_context(net)
-            return World(self, pixels[None, :, None], noise)
+        return World(self, pixels[None, :, None], noise)
 
 
 def load_world_model(

@@ -182,16 +182,26 @@ def test_fp8_where_there_is_none_is_explained():
         optimised(fp8=True)
 
 
-def test_with_low_vram_the_nets_of_the_start_wait_elsewhere_and_plays_are_the_same():
+def test_with_low_vram_the_nets_of_the_start_wait_elsewhere_and_plays_are_the_same(monkeypatch):
     track = bench_actions("universal", 12 * 5 - 3, seed=1)
     plain, model = tiny_model(), tiny_model()
     expected = play(plain.start(tiny_image(), seed=4), track)
-    encoded, encode = [], model.vae.encoder.forward
-    model.vae.encoder.forward = lambda *args: (encoded.append(1), encode(*args))[1]
+    present, encoded = [], []
+    monkeypatch.setattr(OnDemand, "__enter__", present.append)
+    monkeypatch.setattr(OnDemand, "__exit__", lambda demand, *_: demand in present and present.remove(demand))
+
+    def watch(net):
+        forward = net.forward
+        net.forward = lambda *args: (encoded.append((net, len(present))), forward(*args))[1]
+
+    watch(model.vae.encoder)
+    watch(model.image_encoder)
     model.optimize(Optimization(low_vram=True))
     one = model.start(tiny_image(), seed=4)
     at_start = len(encoded)
-    assert at_start > 1
+    assert at_start > 2
+    assert encoded[-1] == (model.image_encoder, 1), "the largest is there alone"
+    assert set(encoded[:-1]) == {(model.vae.encoder, 2)} and not present
     assert worst(play(one, track), expected) <= 1
     assert len(encoded) == at_start, "nothing is left to encode while playing"
     with pytest.raises(ValueError, match="no block to make again"):
