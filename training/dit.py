@@ -62,7 +62,7 @@ def tiny_config(mode: Mode) -> tuple[TransformerConfig, ImageEncoderConfig]:
 
 
 PARTS = (("model.", "transformer"), ("visual.", "image_encoder"))  # the public files' prefixes and names
-SAMPLING = SamplingConfig(denoising_steps=[1000, 700, 350], timestep_shift=2.0, noise_scale=1.3)
+SAMPLING = SamplingConfig(denoising_steps=[1000, 350], timestep_shift=2.0, noise_scale=1.3)
 
 
 @dataclass
@@ -230,13 +230,12 @@ def flow_loss(model: Model, batch: Batch, *, resample: bool = False) -> Tensor:
     return (error * batch.sigma[1].flatten() * batch.weight.flatten()).mean() / batch.weight.mean()
 
 
-def draw_batch(data: Latents, batch: int, rows: int, levels: Tensor) -> tuple[Batch, Tensor]:
-    """A random batch and which clips it is of.
+def draw_batch(data: Latents, pick: Tensor, rows: int, levels: Tensor) -> Batch:
+    """The clips `pick` as a batch, with all that is random.
 
     `levels` are the sampler's noise levels, `rows` those of a block's actions.
     """
-    device, blocks = data.latents.device, data.latents.shape[2] // 3
-    pick = torch.randint(len(data.latents), (batch,), device=device)
+    device, blocks, batch = data.latents.device, data.latents.shape[2] // 3, len(pick)
     latents = data.latents[pick].float()
     # Half the clips begin a play; the others pretend to be far into one, where the condition is steady.
     later = torch.rand(batch, device=device) < 0.5
@@ -258,7 +257,7 @@ def draw_batch(data: Latents, batch: int, rows: int, levels: Tensor) -> tuple[Ba
     own = own * (torch.rand(batch, blocks, device=device) < OWN_SHARE)
     weight = torch.ones(batch, blocks, device=device)
     weight[:, 0] = FIRST * ~later  # far into a play, a block without the one before it is never made
-    drawn = Batch(
+    return Batch(
         latents,
         torch.cat((mask, grey), dim=1),
         clips.to_float(data.image[pick]),
@@ -270,7 +269,6 @@ def draw_batch(data: Latents, batch: int, rows: int, levels: Tensor) -> tuple[Ba
         own,
         weight,
     )
-    return drawn, pick
 
 
 def train(
@@ -303,7 +301,8 @@ def train(
     run = {resample: Step(partial(loss, resample), optimiser) for resample in (False, True)}
 
     def step(_index: int, done: float) -> Tensor:
-        return run[done >= resample_from](**draw_batch(data, batch, rows, levels)[0]._asdict())
+        pick = torch.randint(len(data.latents), (batch,), device=device)
+        return run[done >= resample_from](**draw_batch(data, pick, rows, levels)._asdict())
 
     return train_for(
         "dit", optimiser, step, seconds=seconds, steps=steps, report=report, every=every, keep=keep

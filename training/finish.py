@@ -6,10 +6,11 @@ A flow is the mean of all that could be, so a small model paints softly, and the
 painted. Here it learns from its own plays (as in Self-Forcing, arXiv:2506.08009), against an adversary in
 latent space (as in DMD2, arXiv:2405.14867):
 
-- **Plays without playing.** For each clip a second copy of its latents is kept, at first the truth. Every
+- **Plays without playing.** Of some clips a second copy of their latents is kept, at first the truth. Every
   time a clip comes up, all its blocks are sampled at once in the sampler's few steps, each after the block
   before it in that copy, and what was made replaces what was there. So block i soon follows i blocks of the
-  model's own making, though none had to wait for the others.
+  model's own making, though none had to wait for the others. When it has come up some times, another clip
+  takes its place, before the critic knows it by heart.
 - **The critic** is a copy of the model with a new head. It sees a block under some noise, with the actions
   and, under more noise, the block before, and answers with one number for each place of the latents. Made
   and true blocks are compared in pairs (relativistic loss, arXiv:1807.00734).
@@ -49,9 +50,11 @@ from training.dit import (
 from training.latents import Latents
 from training.optim import Optimiser, Step, train_for
 
-EXITS = (0.2, 0.3, 0.5)  # how often each sampling step is the one that learns; the last one's blocks are kept
+EXITS = (0.4, 0.6)  # how often each sampling step is the one that learns
+PLAYED = 160  # clips that are being played
+VISITS = 8  # how often one of them comes up before another takes its place: it has 7 blocks
 JUDGED = (0.05, 0.6)  # noise on the block that the critic sees
-VEIL = 0.4  # noise on the block before, so that it cannot be judged for what is not to be changed any more
+VEIL = 1.0  # noise on the block before: all of it
 ALONE = 0.1  # share of the time in which the critic alone learns
 WEIGHT = 0.5  # of the adversary, against the flow
 CRITIC = 1.0  # its learning rate, over the model's
@@ -67,37 +70,39 @@ def critic_of(model: Model) -> Model:
 
 def sample(
     model: Model, batch: Batch, context: Tensor, noises: Tensor, exits: Tensor, schedule: Schedule
-) -> Tensor:
-    """Stacked blocks made in few steps after those of `context`, each left at its own step.
+) -> tuple[Tensor, Tensor]:
+    """Stacked blocks made in few steps after those of `context`: each left at its own step, and finished.
 
     noises [steps, B * blocks, 16, 3, h, w]: what each step begins with or mixes in. exits int64 [B, blocks].
     Only the step at which a block is left learns.
     """
-    shape = exits.shape
     sigmas, scale = schedule.sigmas.tolist(), schedule.noise_scale
-    x = noises[0]
-    left, sigma_left = x, torch.full(shape, sigmas[0], device=x.device)
+    left, sigma_left = noises[0], torch.full(exits.shape, sigmas[0], device=noises.device)
     with torch.no_grad():
-        for i in range(1, len(sigmas)):
-            sigma = torch.full(shape, sigmas[i - 1], device=x.device)
-            x = x - sigmas[i - 1] * flows(model, batch, context, x, sigma)
-            x = (1 - sigmas[i]) * x + sigmas[i] * scale * noises[i]
-            later = exits >= i
-            left = torch.where(per_block(later), x, left)
-            sigma_left = torch.where(later, sigmas[i], sigma_left)
-    return left - per_block(sigma_left) * flows(model, batch, context, left, sigma_left)
+        x = noises[0]
+        for i, sigma in enumerate(sigmas):
+            if i:
+                x = (1 - sigma) * x + sigma * scale * noises[i]
+                left = torch.where(per_block(exits >= i), x, left)
+                sigma_left = torch.where(exits >= i, sigma, sigma_left)
+            x = x - sigma * flows(model, batch, context, x, torch.full_like(sigma_left, sigma))
+    return left - per_block(sigma_left) * flows(model, batch, context, left, sigma_left), x
 
 
 class Finish:
-    """The two losses, and what passes from the model's to the critic's: the blocks just made."""
+    """The two losses, and what the model's leaves behind."""
 
-    def __init__(self, model: Model, critic: Model, schedule: Schedule, weight: float = WEIGHT):
-        self.model, self.critic, self.schedule, self.weight = model, critic, schedule, weight
-        self.made: Tensor | None = None  # stacked blocks of the latest batch; always the same memory
+    def __init__(
+        self, model: Model, critic: Model, schedule: Schedule, weight: float = WEIGHT, veil: float = VEIL
+    ):
+        self.model, self.critic, self.schedule = model, critic, schedule
+        self.weight, self.veil = weight, veil
+        # Stacked blocks of the latest batch, as they were left and finished; always the same memory.
+        self.made: tuple[Tensor, Tensor] | None = None
 
     def logits(self, batch: Batch, before: Tensor, block: Tensor, noise: Tensor, sigma: Tensor) -> Tensor:
         """The critic's answers [B * blocks, 3, h, w] for stacked blocks after others, both under noise."""
-        context = torch.lerp(before, noise[0], VEIL)
+        context = torch.lerp(before, noise[0], self.veil)
         return flows(self.critic, batch, context, mixed(block, noise[1], sigma), sigma).mean(1)
 
     def model_loss(
@@ -107,14 +112,15 @@ class Finish:
         the critic's noise levels and noises; the rest as in `sample`."""
         batch, self_made = Batch(**inputs), stack_blocks(played, exits.shape[1])
         self.critic.requires_grad_(False)
-        made = sample(self.model, batch, self_made, noises, exits, self.schedule)
+        left, finished = sample(self.model, batch, self_made, noises, exits, self.schedule)
         with torch.no_grad():
             true = stack_blocks(batch.latents, exits.shape[1])
             rival = self.logits(batch, true, true, veils, judged)
             if self.made is None:
-                self.made = torch.empty_like(made)
-            self.made.copy_(made)
-        likely = self.logits(batch, self_made, made, veils, judged)
+                self.made = torch.empty_like(left), torch.empty_like(left)
+            for kept, made in zip(self.made, (left, finished), strict=True):
+                kept.copy_(made)
+        likely = self.logits(batch, self_made, left, veils, judged)
         return flow_loss(self.model, batch) + self.weight * self._mean(F.softplus(rival - likely), batch)
 
     def critic_loss(self, played: Tensor, made: Tensor, judged: Tensor, veils: Tensor, **inputs) -> Tensor:
@@ -141,6 +147,9 @@ def train(
     rate: float = 0.002,
     critic_rate: float = CRITIC,
     weight: float = WEIGHT,
+    veil: float = VEIL,
+    visits: int = VISITS,
+    at_once: int = PLAYED,
     noise_scale: float = 1.0,
     report: float = 20.0,
     every: float = math.inf,
@@ -161,16 +170,22 @@ def train(
     rows = window_rows(model.transformer.config.action_config, model.transformer.config.frames_per_block)
     learner = Optimiser(model, muon=rate, adam=rate / 5, ema=0.995)
     opponent = Optimiser(critic, muon=critic_rate * rate, adam=critic_rate * rate / 5)
-    game = Finish(model, critic, schedule, weight)
+    game = Finish(model, critic, schedule, weight, veil)
     model_step, critic_step = Step(game.model_loss, learner), Step(game.critic_loss, opponent)
-    played = data.latents.clone()
     chances = torch.tensor(EXITS[-len(levels) :], device=device).expand(batch * blocks, -1)
+    order = torch.randperm(len(data.latents)).tolist()
+    active = [order[i % len(order)] for i in range(max(at_once, batch))]  # the clips that are being played
+    active = torch.tensor(active, device=device)
+    played = data.latents[active]
+    changed = 0
 
-    def step(_index: int, done: float) -> Tensor:
-        drawn, pick = draw_batch(data, batch, rows, levels)
+    def step(index: int, done: float) -> Tensor:
+        nonlocal changed
+        here = torch.randperm(len(active), device=device)[:batch]
+        drawn = draw_batch(data, active[here], rows, levels)
         inputs = drawn._asdict()
         shared = {
-            "played": played[pick].float(),
+            "played": played[here].float(),
             "judged": JUDGED[0] + (JUDGED[1] - JUDGED[0]) * torch.rand(batch, blocks, device=device),
             "veils": torch.randn(2, batch * blocks, 16, 3, *drawn.latents.shape[3:], device=device),
         }
@@ -179,13 +194,18 @@ def train(
         if done < ALONE:
             learner.set_factor(0.0)
         value = model_step(noises=noises, exits=exits, **shared, **inputs).clone()
+        left, finished = game.made
         opponent.set_factor(float(min(1.0, 2 * (1 - done))))
-        critic_step(made=game.made, **shared, **inputs)
-        last = (exits == len(levels) - 1).view(batch, blocks, 1, 1, 1, 1)
-        made = game.made.unflatten(0, (batch, blocks))
+        critic_step(made=left, **shared, **inputs)
+        # What has no block before it and no start image either is made of nothing: none goes on from that.
+        known = (drawn.weight > 0).view(batch, blocks, 1, 1, 1, 1)
         before = stack_blocks(shared["played"], blocks).unflatten(0, (batch, blocks))
-        kept = torch.where(last, made, before).transpose(1, 2).flatten(2, 3)
-        played[pick] = kept.to(played.dtype)
+        kept = torch.where(known, finished.unflatten(0, (batch, blocks)), before)
+        played[here] = kept.transpose(1, 2).flatten(2, 3).to(played.dtype)
+        while changed < (index + 1) * batch // visits:
+            slot, clip = changed % len(active), order[(len(active) + changed) % len(order)]
+            active[slot], played[slot] = clip, data.latents[clip]
+            changed += 1
         return value
 
     return train_for(
@@ -202,6 +222,10 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--weight", type=float, default=WEIGHT, help="of the adversary")
     parser.add_argument("--rate", type=float, default=0.002, help="learning rate of the matrices")
+    parser.add_argument("--veil", type=float, default=VEIL, help="noise on the block before that it sees")
+    parser.add_argument(
+        "--visits", type=int, default=VISITS, help="of a clip, before another takes its place"
+    )
     parser.add_argument("--critic", type=float, default=CRITIC, help="learning rate of the critic, over that")
     parser.add_argument("--wait", type=Path, metavar="FILE", help="compile, then wait until this is there")
     args = parser.parse_args()
@@ -209,6 +233,7 @@ def main() -> None:
     torch.manual_seed(1)
     torch.set_float32_matmul_precision("high")
     options = {"batch": args.batch, "rate": args.rate, "weight": args.weight, "critic_rate": args.critic}
+    options |= {"veil": args.veil, "visits": args.visits}
     model = Model(*tiny_config(MODES[args.mode])).to(device)
     if args.wait:  # what is compiled for a copy serves the model
         train(copy.deepcopy(model), Latents.blank(args.batch, args.mode, device), steps=1, **options)

@@ -80,6 +80,11 @@ def _places(
     return blend(land, blend(colour["dots0"], colour["dots1"], (uniform(h, 5) > 0.5).float()), dot)
 
 
+# From one dash in the middle of a road to the next; a car drives half of it in a block. If it drove all of
+# it, a road that stands still would look like one that moves.
+DASHES = 4.8
+
+
 def _streets(
     rays: Rays, world: World, pose: dict, colour: dict, value: dict, grain: Grain, x: Tensor, z: Tensor
 ) -> Tensor:
@@ -107,9 +112,10 @@ def _streets(
     land = blend(land, colour["stone0"] * 1.08, cover(0.16 - off, pixel))
     road = blend(colour["path0"], colour["path1"], smooth(grain.coarse + 0.5 * grain.fine, -0.1, 0.1))
     fade = (1.3 - 0.7 * pixel_along).clamp(0, 1)
-    dashes = cover(0.5 - (torch.remainder(along, 2.2) - 1.1).abs(), pixel_along) * fade + 0.45 * (1 - fade)
+    place = torch.remainder(along, DASHES) - DASHES / 2
+    dashes = cover(1.0 - place.abs(), pixel_along) * fade + 0.4 * (1 - fade)
     clear = cover(crossing - 1.5, pixel_along)
-    paint = stripe(across, 0.075, pixel) * dashes
+    paint = stripe(across, 0.09, pixel) * dashes
     paint = torch.maximum(paint, stripe(across.abs() - (ROAD - 0.2), 0.05, pixel)) * clear
     bars = stripe(torch.remainder(across, 0.7) - 0.35, 0.18, pixel)
     bars = bars * cover(0.45 - (crossing - 0.75).abs(), pixel_along) * (across.abs() < ROAD - 0.15)

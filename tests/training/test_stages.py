@@ -208,7 +208,8 @@ def test_contexts_of_the_model_s_own_making_are_what_it_makes_of_the_veiled_trut
     small_vae, made, monkeypatch
 ):
     model, data = small_dit().eval(), latents.encode(small_vae, made)
-    batch, _ = dit.draw_batch(data, 3, window_rows(model.transformer.config.action_config, 3), LEVELS)
+    rows = window_rows(model.transformer.config.action_config, 3)
+    batch = dit.draw_batch(data, torch.arange(3), rows, LEVELS)
     contexts, flows = [], dit.flows
     monkeypatch.setattr(dit, "flows", lambda *args: (contexts.append((args[2], args[3])), flows(*args))[1])
     dit.flow_loss(model, batch, resample=True)
@@ -222,7 +223,7 @@ def test_contexts_of_the_model_s_own_making_are_what_it_makes_of_the_veiled_trut
 
 def test_the_first_block_of_a_play_weighs_more_and_far_into_one_nothing(small_vae, made):
     rows = window_rows(small_dit().transformer.config.action_config, 3)
-    batch, _ = dit.draw_batch(latents.encode(small_vae, made), 32, rows, LEVELS)
+    batch = dit.draw_batch(latents.encode(small_vae, made), torch.arange(32) % 3, rows, LEVELS)
     begins = batch.condition[:, 0, 0, 0, 0] == 1
     assert 0 < begins.sum() < 32
     assert (batch.weight[begins, 0] == dit.FIRST).all() and (batch.weight[~begins, 0] == 0).all()
@@ -236,7 +237,7 @@ def test_the_critic_tells_soft_from_true_and_which_way_is_better(small_vae, made
     run = Step(game.critic_loss, optimiser)
 
     def inputs():
-        batch, _ = dit.draw_batch(data, 2, rows, LEVELS)
+        batch = dit.draw_batch(data, torch.randint(3, (2,)), rows, LEVELS)
         soft = 0.4 * dit.stack_blocks(batch.latents, BLOCKS)
         return batch, soft, torch.rand(2, BLOCKS) * 0.5, torch.randn(2, *soft.shape)
 
@@ -258,12 +259,22 @@ def test_the_finish_trains_on_what_the_model_made(small_vae, made, monkeypatch):
     monkeypatch.setattr(
         finish.Finish, "model_loss", lambda *args, **inputs: (seen.append(inputs), loss(*args, **inputs))[1]
     )
-    assert finish.train(model, data, steps=4, batch=4, rate=0.01) == 4
+    assert finish.train(model, data, steps=6, batch=4, at_once=4, visits=4, rate=0.01) == 6
     assert not torch.equal(model.transformer.head.head.weight, weights)
     assert all(p.isfinite().all() for p in model.parameters())
-    first, last = seen[0], seen[-1]
-    assert torch.equal(first["played"], first["latents"]), "the first plays go on from the truth"
-    assert not torch.equal(last["played"], last["latents"]), "later ones from what was made"
+
+    def true_blocks(inputs):
+        same = (inputs["played"] == inputs["latents"]).unflatten(2, (BLOCKS, 3))
+        return same.all(5).all(4).all(3).all(1)
+
+    new = [int(true_blocks(inputs).all(1).sum()) for inputs in seen]
+    assert new == [4, 1, 1, 1, 1, 1], "plays begin with the truth and go on from what was made"
+    draw = finish.draw_batch
+    far = torch.tensor([0.0, 1, 1])[:BLOCKS]
+    monkeypatch.setattr(finish, "draw_batch", lambda *args: draw(*args)._replace(weight=far.repeat(4, 1)))
+    seen.clear()
+    finish.train(model, data, steps=2, batch=4, at_once=4, visits=9)
+    assert true_blocks(seen[1]).tolist() == [[True, False, False]] * 4, "what is made of nothing is not kept"
 
 
 @pytest.mark.parametrize("mode, window", [("universal", 6), ("gta_drive", 4), ("templerun", 6)])
@@ -283,7 +294,7 @@ def test_training_computes_what_plays_compute(small_vae, made, mode, window):
     plays = []
     for clip in range(2):
         one = latents.Latents(*(t[clip : clip + 1] for t in data))
-        drawn, _ = dit.draw_batch(one, 8, world_model.window_rows, sigmas)
+        drawn = dit.draw_batch(one, torch.zeros(8, dtype=torch.int64), world_model.window_rows, sigmas)
         begins = int(
             drawn.condition[:, 0, 0, 0, 0].argmax()
         )  # one that does not pretend to be far into a play
@@ -322,10 +333,14 @@ def test_training_computes_what_plays_compute(small_vae, made, mode, window):
               for i in range(len(sigmas))]  # fmt: skip
     stacked = dit.stack_blocks(clean, BLOCKS)
     last = torch.full((2, BLOCKS), len(sigmas) - 1)
-    again = finish.sample(
-        model, batch, stacked, torch.stack([torch.cat(row) for row in noises]), last, world_model.schedule
-    )
-    assert (again - stacked).abs().max() < 1e-3
+    noises = torch.stack([torch.cat(row) for row in noises])
+    for again in finish.sample(model, batch, stacked, noises, last, world_model.schedule):
+        assert (again - stacked).abs().max() < 1e-3
+    # Left at the first step, a block is its guess; what is finished stays the same.
+    left, finished = finish.sample(model, batch, stacked, noises, 0 * last, world_model.schedule)
+    at_once = torch.full((2, BLOCKS), float(sigmas[0]))
+    guess = noises[0] - sigmas[0] * dit.flows(model, batch, stacked, noises[0], at_once)
+    assert (left - guess).abs().max() < 1e-4 and (finished - stacked).abs().max() < 1e-3
 
 
 def join_blocks(blocks):
