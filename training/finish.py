@@ -11,9 +11,10 @@ latent space (as in DMD2, arXiv:2405.14867):
   before it in that copy, and what was made replaces what was there. So block i soon follows i blocks of the
   model's own making, though none had to wait for the others. When it has come up some times, another clip
   takes its place, before the critic knows it by heart.
-- **The critic** is a copy of the model with a new head. It sees a block under some noise, with the actions
-  and, under more noise, the block before, and answers with one number for each place of the latents. Made
-  and true blocks are compared in pairs (relativistic loss, arXiv:1807.00734).
+- **The critic** is a copy of the model with a new head. It sees a block under some noise, with the actions,
+  and answers with one number for each place of the latents. Where it expects the block before, it gets noise:
+  by that it would know an old play, whatever the model makes of it now. Made and true blocks are compared in
+  pairs (relativistic loss, arXiv:1807.00734).
 - **The model** learns to make its own block the likelier one, through one of its sampling steps chosen at
   random, and goes on learning the flow of the truth, so that it does not forget what the keys mean.
 """
@@ -54,7 +55,6 @@ EXITS = (0.4, 0.6)  # how often each sampling step is the one that learns
 PLAYED = 160  # clips that are being played
 VISITS = 8  # how often one of them comes up before another takes its place: it has 7 blocks
 JUDGED = (0.05, 0.6)  # noise on the block that the critic sees
-VEIL = 1.0  # noise on the block before: all of it
 ALONE = 0.1  # share of the time in which the critic alone learns
 WEIGHT = 0.5  # of the adversary, against the flow
 CRITIC = 1.0  # its learning rate, over the model's
@@ -92,18 +92,14 @@ def sample(
 class Finish:
     """The two losses, and what the model's leaves behind."""
 
-    def __init__(
-        self, model: Model, critic: Model, schedule: Schedule, weight: float = WEIGHT, veil: float = VEIL
-    ):
-        self.model, self.critic, self.schedule = model, critic, schedule
-        self.weight, self.veil = weight, veil
+    def __init__(self, model: Model, critic: Model, schedule: Schedule, weight: float = WEIGHT):
+        self.model, self.critic, self.schedule, self.weight = model, critic, schedule, weight
         # Stacked blocks of the latest batch, as they were left and finished; always the same memory.
         self.made: tuple[Tensor, Tensor] | None = None
 
-    def logits(self, batch: Batch, before: Tensor, block: Tensor, noise: Tensor, sigma: Tensor) -> Tensor:
-        """The critic's answers [B * blocks, 3, h, w] for stacked blocks after others, both under noise."""
-        context = torch.lerp(before, noise[0], self.veil)
-        return flows(self.critic, batch, context, mixed(block, noise[1], sigma), sigma).mean(1)
+    def logits(self, batch: Batch, block: Tensor, noise: Tensor, sigma: Tensor) -> Tensor:
+        """The critic's answers [B * blocks, 3, h, w] for stacked blocks under noise."""
+        return flows(self.critic, batch, noise[0], mixed(block, noise[1], sigma), sigma).mean(1)
 
     def model_loss(
         self, played: Tensor, noises: Tensor, exits: Tensor, judged: Tensor, veils: Tensor, **inputs
@@ -115,20 +111,19 @@ class Finish:
         left, finished = sample(self.model, batch, self_made, noises, exits, self.schedule)
         with torch.no_grad():
             true = stack_blocks(batch.latents, exits.shape[1])
-            rival = self.logits(batch, true, true, veils, judged)
+            rival = self.logits(batch, true, veils, judged)
             if self.made is None:
                 self.made = torch.empty_like(left), torch.empty_like(left)
             for kept, made in zip(self.made, (left, finished), strict=True):
                 kept.copy_(made)
-        likely = self.logits(batch, self_made, left, veils, judged)
+        likely = self.logits(batch, left, veils, judged)
         return flow_loss(self.model, batch) + self.weight * self._mean(F.softplus(rival - likely), batch)
 
-    def critic_loss(self, played: Tensor, made: Tensor, judged: Tensor, veils: Tensor, **inputs) -> Tensor:
+    def critic_loss(self, made: Tensor, judged: Tensor, veils: Tensor, **inputs) -> Tensor:
         batch = Batch(**inputs)
         self.critic.requires_grad_(True)
         true = stack_blocks(batch.latents, judged.shape[1])
-        real = self.logits(batch, true, true, veils, judged)
-        fake = self.logits(batch, stack_blocks(played, judged.shape[1]), made, veils, judged)
+        real, fake = (self.logits(batch, blocks, veils, judged) for blocks in (true, made))
         drift = 1e-3 * (real.square().mean() + fake.square().mean())
         return self._mean(F.softplus(fake - real), batch) + drift
 
@@ -147,7 +142,6 @@ def train(
     rate: float = 0.002,
     critic_rate: float = CRITIC,
     weight: float = WEIGHT,
-    veil: float = VEIL,
     visits: int = VISITS,
     at_once: int = PLAYED,
     noise_scale: float = 1.0,
@@ -170,7 +164,7 @@ def train(
     rows = window_rows(model.transformer.config.action_config, model.transformer.config.frames_per_block)
     learner = Optimiser(model, muon=rate, adam=rate / 5, ema=0.995)
     opponent = Optimiser(critic, muon=critic_rate * rate, adam=critic_rate * rate / 5)
-    game = Finish(model, critic, schedule, weight, veil)
+    game = Finish(model, critic, schedule, weight)
     model_step, critic_step = Step(game.model_loss, learner), Step(game.critic_loss, opponent)
     chances = torch.tensor(EXITS[-len(levels) :], device=device).expand(batch * blocks, -1)
     order = torch.randperm(len(data.latents)).tolist()
@@ -184,8 +178,8 @@ def train(
         here = torch.randperm(len(active), device=device)[:batch]
         drawn = draw_batch(data, active[here], rows, levels)
         inputs = drawn._asdict()
+        self_made = played[here].float()
         shared = {
-            "played": played[here].float(),
             "judged": JUDGED[0] + (JUDGED[1] - JUDGED[0]) * torch.rand(batch, blocks, device=device),
             "veils": torch.randn(2, batch * blocks, 16, 3, *drawn.latents.shape[3:], device=device),
         }
@@ -193,13 +187,13 @@ def train(
         noises = torch.randn(len(levels), *shared["veils"].shape[1:], device=device)
         if done < ALONE:
             learner.set_factor(0.0)
-        value = model_step(noises=noises, exits=exits, **shared, **inputs).clone()
+        value = model_step(played=self_made, noises=noises, exits=exits, **shared, **inputs).clone()
         left, finished = game.made
         opponent.set_factor(float(min(1.0, 2 * (1 - done))))
         critic_step(made=left, **shared, **inputs)
         # What has no block before it and no start image either is made of nothing: none goes on from that.
         known = (drawn.weight > 0).view(batch, blocks, 1, 1, 1, 1)
-        before = stack_blocks(shared["played"], blocks).unflatten(0, (batch, blocks))
+        before = stack_blocks(self_made, blocks).unflatten(0, (batch, blocks))
         kept = torch.where(known, finished.unflatten(0, (batch, blocks)), before)
         played[here] = kept.transpose(1, 2).flatten(2, 3).to(played.dtype)
         while changed < (index + 1) * batch // visits:
@@ -222,7 +216,6 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--weight", type=float, default=WEIGHT, help="of the adversary")
     parser.add_argument("--rate", type=float, default=0.002, help="learning rate of the matrices")
-    parser.add_argument("--veil", type=float, default=VEIL, help="noise on the block before that it sees")
     parser.add_argument(
         "--visits", type=int, default=VISITS, help="of a clip, before another takes its place"
     )
@@ -233,7 +226,7 @@ def main() -> None:
     torch.manual_seed(1)
     torch.set_float32_matmul_precision("high")
     options = {"batch": args.batch, "rate": args.rate, "weight": args.weight, "critic_rate": args.critic}
-    options |= {"veil": args.veil, "visits": args.visits}
+    options["visits"] = args.visits
     model = Model(*tiny_config(MODES[args.mode])).to(device)
     if args.wait:  # what is compiled for a copy serves the model
         train(copy.deepcopy(model), Latents.blank(args.batch, args.mode, device), steps=1, **options)

@@ -244,13 +244,13 @@ def test_the_critic_tells_soft_from_true_and_which_way_is_better(small_vae, made
     losses = []
     for _ in range(20):
         batch, soft, judged, veils = inputs()
-        losses.append(run(played=batch.latents, made=soft, judged=judged, veils=veils, **batch._asdict()))
+        losses.append(run(made=soft, judged=judged, veils=veils, **batch._asdict()))
     assert losses[0] == pytest.approx(math.log(2), abs=0.05) and sum(losses[-4:]) / 4 < 0.5, losses
     batch, soft, judged, veils = inputs()
     soft.requires_grad_()
-    before = dit.stack_blocks(batch.latents, BLOCKS)
-    game.logits(batch, before, soft, veils, judged).mean().backward()
-    assert (soft.grad * (before - soft)).sum() > 0, "more contrast should look likelier"
+    game.logits(batch, soft, veils, judged).mean().backward()
+    true = dit.stack_blocks(batch.latents, BLOCKS)
+    assert (soft.grad * (true - soft)).sum() > 0, "more contrast should look likelier"
 
 
 def test_the_finish_trains_on_what_the_model_made(small_vae, made, monkeypatch):
