@@ -12,7 +12,16 @@ from benchmarks.controllability import free
 from benchmarks.plays import Starts
 from mgdemo.actions import MODES
 from mgdemo.checkpoints import ORDER, start_images
-from training.motion import CLEARANCE, PITCH_LIMIT, integrate, sample_actions, sample_start, sample_worlds
+from training.ground import DASHES
+from training.motion import (
+    CLEARANCE,
+    PITCH_LIMIT,
+    TOP_SPEED,
+    integrate,
+    sample_actions,
+    sample_start,
+    sample_worlds,
+)
 from training.places import CELL, is_held_out, make_world, objects_at
 from training.renderer import render, render_frames
 from training.themes import THEMES
@@ -176,3 +185,9 @@ def test_sampled_actions_hold_controls_and_mostly_change_with_the_blocks():
     assert 0.90 < held.float().mean() < 0.99, "now and then it moves as a real mouse does"
     assert mouse[~held].abs().min() >= 0.03 and mouse.abs().max() <= 0.2
     assert (keyboard.mean((0, 1)) > 0.1).all()
+
+
+def test_a_road_that_moves_never_looks_like_one_that_stands():
+    """After a block at full speed its dashes are where the gaps were."""
+    driven = 12 * TOP_SPEED / DASHES
+    assert 0.3 < driven % 1 < 0.7
