@@ -19,7 +19,7 @@ import yaml
 from safetensors.torch import load_file, save_file
 
 from mgdemo.actions import MODES
-from mgdemo.config import CONFIGS, CheckpointConfig, FilesConfig, VAEConfig
+from mgdemo.config import CONFIGS, CheckpointConfig, FilesConfig, SamplingConfig, VAEConfig
 from training import command, renderer
 from training.dit import SAMPLING, tiny_config
 from training.vae import HEIGHT, WIDTH, config_of
@@ -51,7 +51,7 @@ def differing(value: dict, default: dict) -> dict:
 
 
 def configuration(
-    vae: VAEConfig, mode: str = "universal", noise_scale: float = SAMPLING.noise_scale
+    vae: VAEConfig, mode: str = "universal", sampling: SamplingConfig = SAMPLING
 ) -> CheckpointConfig:
     """The checkpoint's, around its VAE's."""
     transformer, image_encoder = tiny_config(MODES[mode])
@@ -76,7 +76,7 @@ def configuration(
         transformer=transformer,
         vae=config,
         image_encoder=image_encoder,
-        sampling=replace(SAMPLING, noise_scale=noise_scale),
+        sampling=sampling,
     )
 
 
@@ -86,7 +86,7 @@ def publish(
     root: Path,
     mode: str = "universal",
     starts: int = 0,
-    noise_scale: float = SAMPLING.noise_scale,
+    sampling: SamplingConfig = SAMPLING,
     blend: tuple[Path, Path, float] | None = None,
 ) -> None:
     """Copy the weights of stages 1 and 3 or 4 into the program at `root`, with all they need.
@@ -94,7 +94,7 @@ def publish(
     blend: two more folders like `dit`, and which share of the way from the first to the second is added to
     it. With `dit` itself as the first, the average of both is published.
     """
-    config = configuration(config_of(vae), mode, noise_scale)
+    config = configuration(config_of(vae), mode, sampling)
     folder = root / config.files.folder
     for home in (folder, folder.parent / VAE_HOME):
         home.mkdir(parents=True, exist_ok=True)
@@ -126,6 +126,7 @@ def main() -> None:
     parser.add_argument("--vae", type=Path, required=True)
     parser.add_argument("--dit", type=Path, required=True)
     parser.add_argument("--starts", type=int, default=0, help="start images to draw anew")
+    parser.add_argument("--steps", type=int, nargs="+", default=SAMPLING.denoising_steps, help="of sampling")
     parser.add_argument(
         "--noise-scale", type=float, default=SAMPLING.noise_scale, help="1 for a model that was finished"
     )
@@ -139,7 +140,8 @@ def main() -> None:
     if args.since and not args.blend:
         parser.error("--since is of --blend: say which folder that is")
     blend = (args.since or args.dit, args.blend, args.share) if args.blend else None
-    publish(args.vae, args.dit, args.root, args.mode, args.starts, args.noise_scale, blend)
+    sampling = replace(SAMPLING, denoising_steps=args.steps, noise_scale=args.noise_scale)
+    publish(args.vae, args.dit, args.root, args.mode, args.starts, sampling, blend)
 
 
 if __name__ == "__main__":

@@ -392,5 +392,5 @@ def test_published_weights_can_go_part_of_the_way_from_others_to_others(tmp_path
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*-tiny.yaml")), ids=lambda path: path.stem)
 def test_the_shipped_configurations_are_what_training_publishes(path):
     shipped = load_config(path)
-    assert publish.configuration(shipped.vae, shipped.mode, shipped.sampling.noise_scale) == shipped
+    assert publish.configuration(shipped.vae, shipped.mode, shipped.sampling) == shipped
     assert vae.config_of(latents.PUBLISHED) == shipped.vae, "what ships can be trained on"
