@@ -168,14 +168,14 @@ def train(
     model_step, critic_step = Step(game.model_loss, learner), Step(game.critic_loss, opponent)
     chances = torch.tensor(EXITS[-len(levels) :], device=device).expand(batch * blocks, -1)
     order = torch.randperm(len(data.latents)).tolist()
-    active = [order[i % len(order)] for i in range(max(at_once, batch))]  # the clips that are being played
-    active = torch.tensor(active, device=device)
+    count = max(at_once, batch)
+    active = torch.tensor(
+        [order[i % len(order)] for i in range(count)], device=device
+    )  # that are being played
     played = data.latents[active]
-    changed = 0
 
     def step(index: int, done: float) -> Tensor:
-        nonlocal changed
-        here = torch.randperm(len(active), device=device)[:batch]
+        here = torch.randperm(count, device=device)[:batch]
         drawn = draw_batch(data, active[here], rows, levels)
         inputs = drawn._asdict()
         self_made = played[here].float()
@@ -192,14 +192,12 @@ def train(
         opponent.set_factor(float(min(1.0, 2 * (1 - done))))
         critic_step(made=left, **shared, **inputs)
         # What has no block before it and no start image either is made of nothing: none goes on from that.
-        known = (drawn.weight > 0).view(batch, blocks, 1, 1, 1, 1)
-        before = stack_blocks(self_made, blocks).unflatten(0, (batch, blocks))
-        kept = torch.where(known, finished.unflatten(0, (batch, blocks)), before)
-        played[here] = kept.transpose(1, 2).flatten(2, 3).to(played.dtype)
-        while changed < (index + 1) * batch // visits:
-            slot, clip = changed % len(active), order[(len(active) + changed) % len(order)]
-            active[slot], played[slot] = clip, data.latents[clip]
-            changed += 1
+        known = (drawn.weight > 0).repeat_interleave(finished.shape[2], 1).view(batch, 1, -1, 1, 1)
+        made = finished.unflatten(0, (batch, blocks)).transpose(1, 2).flatten(2, 3)
+        played[here] = torch.where(known, made, self_made).to(played.dtype)
+        for new in range(index * batch // visits, (index + 1) * batch // visits):
+            clip = order[(count + new) % len(order)]
+            active[new % count], played[new % count] = clip, data.latents[clip]
         return value
 
     return train_for(
@@ -216,9 +214,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--weight", type=float, default=WEIGHT, help="of the adversary")
     parser.add_argument("--rate", type=float, default=0.002, help="learning rate of the matrices")
-    parser.add_argument(
-        "--visits", type=int, default=VISITS, help="of a clip, before another takes its place"
-    )
+    parser.add_argument("--visits", type=int, default=VISITS, help="of a clip, then another takes its place")
     parser.add_argument("--critic", type=float, default=CRITIC, help="learning rate of the critic, over that")
     parser.add_argument("--wait", type=Path, metavar="FILE", help="compile, then wait until this is there")
     args = parser.parse_args()
