@@ -38,6 +38,7 @@ from training.optim import Optimiser, Step, train_for
 
 CONTEXT_NOISE = 0.3  # most noise put on clean blocks, so that the model bears its own mistakes
 OWN_SHARE = 0.5  # share of clean blocks that the model itself has made, of the truth under much noise
+OWN_NOISE = (0.5, 0.85)  # of pure noise it would make another place
 SAMPLER_SHARE = 0.65  # share of blocks at the sampler's own noise levels
 FAR = 3000  # latent frames: how far into a play a clip may pretend to be
 FIRST = 3.0  # weight of a play's first block: what it gets wrong, all that follow go on from
@@ -62,7 +63,7 @@ def tiny_config(mode: Mode) -> tuple[TransformerConfig, ImageEncoderConfig]:
 
 
 PARTS = (("model.", "transformer"), ("visual.", "image_encoder"))  # the public files' prefixes and names
-SAMPLING = SamplingConfig(denoising_steps=[1000, 350], timestep_shift=2.0, noise_scale=1.3)
+SAMPLING = SamplingConfig(denoising_steps=[1000, 500], timestep_shift=2.0, noise_scale=1.3)
 
 
 @dataclass
@@ -252,8 +253,7 @@ def draw_batch(data: Latents, pick: Tensor, rows: int, levels: Tensor) -> Batch:
     noisy = torch.where(torch.rand(batch, blocks, device=device) < SAMPLER_SHARE, level, free)
     clean = torch.rand(batch, blocks, device=device) * CONTEXT_NOISE
     clean = clean * (torch.rand(batch, blocks, device=device) < 0.5)
-    low = levels[1:] if len(levels) > 1 else levels  # of pure noise it would make another place
-    own = low[torch.randint(len(low), (batch, blocks), device=device)]
+    own = OWN_NOISE[0] + (OWN_NOISE[1] - OWN_NOISE[0]) * torch.rand(batch, blocks, device=device)
     own = own * (torch.rand(batch, blocks, device=device) < OWN_SHARE)
     weight = torch.ones(batch, blocks, device=device)
     weight[:, 0] = FIRST * ~later  # far into a play, a block without the one before it is never made

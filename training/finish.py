@@ -55,9 +55,9 @@ EXITS = (0.4, 0.6)  # how often each sampling step is the one that learns
 PLAYED = 160  # clips that are being played
 VISITS = 8  # how often one of them comes up before another takes its place: it has 7 blocks
 JUDGED = (0.05, 0.6)  # noise on the block that the critic sees
-ALONE = 0.1  # share of the time in which the critic alone learns
+ALONE = 0.06  # share of the time in which the critic alone learns
 WEIGHT = 0.5  # of the adversary, against the flow
-CRITIC = 1.0  # its learning rate, over the model's
+CRITIC = 0.7  # its learning rate, over the model's
 
 
 def critic_of(model: Model) -> Model:

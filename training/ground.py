@@ -83,12 +83,15 @@ def _places(
 # From one dash in the middle of a road to the next; a car drives half of it in a block. If it drove all of
 # it, a road that stands still would look like one that moves.
 DASHES = 4.8
+# How bright it is at night in the beams of the car and below the lamps above the road. Beams move with the
+# camera: were they the brighter ones, the road would seem to stand.
+BEAMS, LAMPS = 0.3, 1.3
 
 
 def _streets(
     rays: Rays, world: World, pose: dict, colour: dict, value: dict, grain: Grain, x: Tensor, z: Tensor
 ) -> Tensor:
-    """Lawns, pavements, and roads with lanes, crossings and the light of the car's lamps."""
+    """Lawns, pavements, and roads with lanes, crossings and, at night, the light of lamps."""
     u, v = from_street(world, x), from_street(world, z)
     long, wide = rays.s * rays.s / (rays.focal * rays.eye), rays.s / rays.focal
     sin, cos = rays.azimuth.sin().abs(), rays.azimuth.cos().abs()
@@ -125,11 +128,13 @@ def _streets(
 
     turn = rays.azimuth - pose["yaw"][:, None, None]
     ahead, side = rays.s * turn.cos(), rays.s * turn.sin()
-    lamps = torch.exp(-(((ahead - 8.5) / 5) ** 2)) * torch.exp(-((side / (1.2 + 0.16 * ahead)) ** 2))
+    beams = torch.exp(-(((ahead - 8.5) / 5) ** 2)) * torch.exp(-((side / (1.2 + 0.16 * ahead)) ** 2))
+    lamps = torch.exp(-((place.abs() - DASHES / 2) ** 2) / 1.1 - across**2 / 5) * smooth(crossing, 0.0, 2.0)
     lights = torch.exp(-(u**2 + v**2) / 16)
-    warm = torch.cat([1.05 * lamps[:, None], 0.96 * lamps[:, None], 0.74 * lamps[:, None]], 1)
+    warm = torch.cat([1.05 * beams[:, None], 0.96 * beams[:, None], 0.74 * beams[:, None]], 1)
+    amber = torch.cat([1.2 * lamps[:, None], 0.82 * lamps[:, None], 0.45 * lamps[:, None]], 1)
     pools = torch.cat([lights[:, None], 0.62 * lights[:, None], 0.80 * lights[:, None]], 1)
-    return land * (1 + value["night"][:, None] * (1.3 * warm + 0.5 * pools))
+    return land * (1 + value["night"][:, None] * (BEAMS * warm + LAMPS * amber + 0.5 * pools))
 
 
 class Stretch(NamedTuple):

@@ -84,6 +84,7 @@ __all__ = [
 
 HALF_VIEW = math.tan(math.radians(75) / 2)  # tangent of half the horizontal field of view
 SAMPLES = 2  # a pixel, each way
+WINDOW = 0.32  # half a window's width and height, over the distance from one to the next
 STEPS = 12  # cells a ray crosses
 ROWS = 12  # pairs of things along a causeway that are looked at
 SLOTS = {"universal": 5, "gta_drive": 6, "templerun": 7}  # objects a column of pixels may meet
@@ -421,14 +422,17 @@ def _things(rays: Rays, colour: dict, value: dict, grain: Grain, at, surface: Su
     pane = torch.stack([0.45 + 0.55 * lamp, 0.68 + 0.16 * lamp, 0.88 - 0.42 * lamp], 1)
     thing = blend(thing * (1 - 0.58 * torch.maximum(door, frame * 0.75))[:, None], pane, glass)
 
+    # Rows of windows, as many whole ones as fit.
     panes, half = at("panes"), torch.lerp(at("hz"), at("hx"), across_1)
-    along = torch.lerp(l2, l1, across_1)
-    column, row = torch.floor(along * panes + 0.5), torch.floor(y * panes)
+    columns, floors = torch.round(2 * half * panes), torch.round((at("y1") - at("y0")) * panes)
+    along = (torch.lerp(l2, l1, across_1) / half.clamp(min=1e-2) + 1) / 2 * columns
+    column, up = torch.floor(along), high * floors
+    row = torch.floor(up)
     h = mix(column.int() * 0x1B873593 ^ (row.int() * 0x27D4EB2F + (tint * 65535).int() + door_side.int()))
     crisp = s * panes / focal
-    inside = torch.minimum(0.30 - (along * panes - column).abs(), 0.32 - (y * panes - row - 0.55).abs())
-    inside = (inside / (0.02 + 1.2 * crisp) + 0.5).clamp(0, 1) * smooth(half - along.abs(), 0.05, 0.25)
-    inside = inside * (panes > 0) * (n_up.abs() < 0.5) * (1.5 - 2 * crisp).clamp(0, 1) * (y > 0.3)
+    inside = WINDOW - torch.maximum((along - column - 0.5).abs(), (up - row - 0.5).abs())
+    inside = (inside / (0.02 + 1.2 * crisp) + 0.5).clamp(0, 1) * (1.5 - 2 * crisp).clamp(0, 1)
+    inside = inside * (panes > 0) * (n_up.abs() < 0.5)
     shining = (uniform(h) < lamp).float()
     dark = torch.stack([0.42 - 0.22 * lamp, 0.60 - 0.34 * lamp, 0.78 - 0.36 * lamp], 1)
     warm = torch.stack([0.98 + 0 * s, 0.80 + 0.12 * uniform(h, 4), 0.46 + 0.34 * uniform(h, 4)], 1)

@@ -18,9 +18,10 @@ class Part:
     `r` is the horizontal radius (half the width of a box or gable, whose half depth is `depth` or `r`);
     `at` shifts it from the object's axis. A surface is `colour` mottled with `second` by `mottle` (0 to 1),
     carries snow by `snow` (0 to 1), level stripes by `stripes` (a count per unit) and, where `house` is 1,
-    a door and windows (lit from inside by `lamp`, 0 to 1). `panes` covers upright faces with rows of windows,
-    so many a unit, of which a share of `lamp` is lit. `facets` (0 to 1) makes it look hewn, `glow` (0 to 1)
-    shine by itself. An ellipsoid's `y0` and `y1` are its poles; what lies below `cut` is left out.
+    a door and windows (lit from inside by `lamp`, 0 to 1). `panes` covers upright faces with rows of whole
+    windows, about so many a unit, of which a share of `lamp` is lit. `facets` (0 to 1) makes it look hewn,
+    `glow` (0 to 1) shine by itself. An ellipsoid's `y0` and `y1` are its poles; what lies below `cut` is left
+    out.
     """
 
     shape: str
@@ -94,7 +95,7 @@ class Theme:
     dot_share: float = 0.5
     stone: tuple[str, str] = ("#c9c6bf", "#aaa7a0")  # pavements, and the slabs of a causeway
     streets: int = 4  # cells from one road to the next
-    night: float = 0.0  # how much of the ground's light comes from the car's lamps
+    night: float = 0.0  # how much of the ground's light comes from lamps
 
 
 def ball(r: float, y0: float, y1: float, colour: str, **more) -> Part:

@@ -153,8 +153,8 @@ SUBURB = Theme(
         ), 0.5),
         Kind(0.20, (ball(0.9, -0.35, 0.95, "#57b347", second="#2f8f3c", mottle=0.7),
                     ball(0.7, -0.25, 0.75, "#6cc644", second="#3f9c3a", mottle=0.7, at=(0.9, -0.3))), 1.0),
-        _tower("#d8b18c", "#a8745a", 2.0, 4.6, 0.5, 0.0, 1.0),
-        _tower("#e9e4da", "#8fa0b4", 1.8, 5.8, 0.5, 0.0, 1.0),
+        _tower("#d8b18c", "#a8745a", 2.0, 4.6, 0.5, 0.0, 0.5),
+        _tower("#e9e4da", "#8fa0b4", 1.8, 5.8, 0.5, 0.0, 0.5),
     ),
     density=0.86,
     zenith="#2f86e0", horizon="#c4e8fa", cloud="#ffffff", sun="#fff4c4", sun_at=(32, 0.42),
@@ -168,12 +168,12 @@ NIGHT_CITY = Theme(
     name="night city",
     kinds=(
         Kind(0.34, (
-            Part("box", 2.1, 0.0, 4.4, "#3d4478", mottle=0.2, panes=1.25, lamp=0.55),
-            Part("box", 2.16, 1.25, 1.5, "#ff4fa0", mottle=0.0, glow=1.0),
+            Part("box", 2.1, 0.0, 4.4, "#3d4478", mottle=0.2, panes=0.5, lamp=0.55),
+            Part("box", 2.16, 2.05, 2.35, "#ff4fa0", mottle=0.0, glow=1.0),
             Part("box", 2.16, 4.35, 4.55, "#5a63a8", mottle=0.0),
         ), 2.5, (0.92, 1.08)),
         Kind(0.30, (
-            Part("box", 1.9, 0.0, 6.2, "#333a6c", mottle=0.2, panes=1.0, lamp=0.6),
+            Part("box", 1.9, 0.0, 6.2, "#333a6c", mottle=0.2, panes=0.5, lamp=0.6),
             Part("box", 1.96, 6.15, 6.4, "#35d6ff", mottle=0.0, glow=1.0),
         ), 2.3, (0.92, 1.08)),
         Kind(0.20, (
@@ -185,8 +185,8 @@ NIGHT_CITY = Theme(
             ball(1.1, 0.95, 2.7, "#2f6f74", second="#24565f", mottle=0.6),
             ball(0.7, 1.9, 3.2, "#3a8580", second="#2a6168", mottle=0.6, at=(0.2, 0.1)),
         ), 0.5),
-        _tower("#2b3164", "#35d6ff", 2.1, 8.2, 0.5, 0.6, 0.9),
-        _tower("#3a3068", "#ff4fa0", 2.0, 7.0, 0.5, 0.6, 1.1),
+        _tower("#2b3164", "#35d6ff", 2.1, 8.2, 0.5, 0.6, 0.5),
+        _tower("#3a3068", "#ff4fa0", 2.0, 7.0, 0.5, 0.6, 0.5),
     ),
     density=0.9,
     zenith="#141a44", horizon="#8a5aa8", cloud="#7a6aa8", sun="#ffe9c8", sun_at=(70, 0.36),

@@ -9,6 +9,7 @@ import torch
 from benchmarks import controllability, plays, quality
 from benchmarks.controllability import EXPECTED, Geometry, pairs_of, right_block
 from mgdemo.actions import MODES, ActionTrack, frames_in_blocks
+from training.themes import THEMES
 
 SOME = {
     "universal": [("forward",), ("left",), ("look_right",)],
@@ -65,6 +66,18 @@ def test_standing_still_is_what_nothing_held_expects():
     starts = a_free_start(mode, ())
     assert right_block(mode, (), readings(mode, starts, (), [()]))
     assert not right_block(mode, (), readings(mode, starts, moving, [()]))
+
+
+def test_a_city_at_night_is_read_as_well_as_a_suburb_by_day():
+    """What the car itself lights moves with the camera, and would hide how fast the road does."""
+    drawn, held = plays.Starts.draw("gta_drive", 24, seed=3), ("accelerate",)
+    for theme in range(len(THEMES["gta_drive"])):
+        of = [i for i in range(24) if drawn.world.theme[i] == theme][:3]
+        for i in of:
+            starts = plays.Starts(drawn.world.take(slice(i, i + 1)), drawn.poses[i : i + 1])
+            reading = readings("gta_drive", starts, held, [held])
+            ahead = np.median([values[0] for values in reading.values()])
+            assert 0.7 < ahead < 1.3, (theme, i, ahead)
 
 
 @pytest.mark.parametrize("mode", MODES)
