@@ -169,9 +169,8 @@ def train(
     chances = torch.tensor(EXITS[-len(levels) :], device=device).expand(batch * blocks, -1)
     order = torch.randperm(len(data.latents)).tolist()
     count = max(at_once, batch)
-    active = torch.tensor(
-        [order[i % len(order)] for i in range(count)], device=device
-    )  # that are being played
+    # The clips that are being played.
+    active = torch.tensor([order[i % len(order)] for i in range(count)], device=device)
     played = data.latents[active]
 
     def step(index: int, done: float) -> Tensor:

@@ -132,9 +132,9 @@ def _house(wall: str, roof: str, share: float) -> Kind:
     ), 2.0, (0.92, 1.08))  # fmt: skip
 
 
-def _tower(wall: str, rim: str, half: float, height: float, share: float, lamp: float, panes: float) -> Kind:
-    return Kind(share, (
-        Part("box", half, 0.0, height, wall, mottle=0.15, panes=panes, lamp=lamp),
+def _tower(wall: str, rim: str, half: float, height: float, lamp: float) -> Kind:
+    return Kind(0.5, (
+        Part("box", half, 0.0, height, wall, mottle=0.15, panes=0.5, lamp=lamp),
         Part("box", half + 0.08, height, height + 0.3, rim, mottle=0.0),
         Part("box", half * 0.5, height + 0.25, height + 0.9, wall, mottle=0.2),
     ), half + 0.5, (0.94, 1.06), pool=1)  # fmt: skip
@@ -153,8 +153,8 @@ SUBURB = Theme(
         ), 0.5),
         Kind(0.20, (ball(0.9, -0.35, 0.95, "#57b347", second="#2f8f3c", mottle=0.7),
                     ball(0.7, -0.25, 0.75, "#6cc644", second="#3f9c3a", mottle=0.7, at=(0.9, -0.3))), 1.0),
-        _tower("#d8b18c", "#a8745a", 2.0, 4.6, 0.5, 0.0, 0.5),
-        _tower("#e9e4da", "#8fa0b4", 1.8, 5.8, 0.5, 0.0, 0.5),
+        _tower("#d8b18c", "#a8745a", 2.0, 4.6, 0.0),
+        _tower("#e9e4da", "#8fa0b4", 1.8, 5.8, 0.0),
     ),
     density=0.86,
     zenith="#2f86e0", horizon="#c4e8fa", cloud="#ffffff", sun="#fff4c4", sun_at=(32, 0.42),
@@ -185,8 +185,8 @@ NIGHT_CITY = Theme(
             ball(1.1, 0.95, 2.7, "#2f6f74", second="#24565f", mottle=0.6),
             ball(0.7, 1.9, 3.2, "#3a8580", second="#2a6168", mottle=0.6, at=(0.2, 0.1)),
         ), 0.5),
-        _tower("#2b3164", "#35d6ff", 2.1, 8.2, 0.5, 0.6, 0.5),
-        _tower("#3a3068", "#ff4fa0", 2.0, 7.0, 0.5, 0.6, 0.5),
+        _tower("#2b3164", "#35d6ff", 2.1, 8.2, 0.6),
+        _tower("#3a3068", "#ff4fa0", 2.0, 7.0, 0.6),
     ),
     density=0.9,
     zenith="#141a44", horizon="#8a5aa8", cloud="#7a6aa8", sun="#ffe9c8", sun_at=(70, 0.36),
