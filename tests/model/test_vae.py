@@ -23,6 +23,13 @@ CONFIGS = {
 SPLITS = [(7,), (1,) * 7, (1, 6), (3, 3, 1), (2, 1, 4)]
 
 
+@pytest.fixture(params=[False, True], ids=["learning", "playing"])
+def playing(request):
+    """Without gradients the later pieces of a stream take a shorter way."""
+    with torch.inference_mode(request.param):
+        yield
+
+
 @pytest.fixture(params=CONFIGS)
 def vae(request):
     torch.manual_seed(3)
@@ -45,6 +52,7 @@ def parts(splits):
     return list(pairwise(ends))
 
 
+@pytest.mark.usefixtures("playing")
 @pytest.mark.parametrize("split", SPLITS, ids=str)
 def test_decoding_in_pieces_is_decoding_whole(vae, split):
     latents, state = latents_of(vae, 7), {}
@@ -53,6 +61,7 @@ def test_decoding_in_pieces_is_decoding_whole(vae, split):
     torch.testing.assert_close(torch.cat(pieces, dim=2), vae.decode(latents), atol=5e-5, rtol=0)
 
 
+@pytest.mark.usefixtures("playing")
 @pytest.mark.parametrize("split", SPLITS, ids=str)
 def test_encoding_in_pieces_is_encoding_whole(vae, split):
     video, state = pixels(vae, 25), {}
@@ -61,6 +70,7 @@ def test_encoding_in_pieces_is_encoding_whole(vae, split):
     torch.testing.assert_close(torch.cat(pieces, dim=2), vae.encode(video), atol=3e-5, rtol=0)
 
 
+@pytest.mark.usefixtures("playing")
 def test_two_streams_do_not_mix(vae):
     latents, first, second = latents_of(vae, 4), {}, {}
     mixed = []
@@ -70,6 +80,7 @@ def test_two_streams_do_not_mix(vae):
     torch.testing.assert_close(torch.cat(mixed, dim=2), vae.decode(latents), atol=5e-5, rtol=0)
 
 
+@pytest.mark.usefixtures("playing")
 def test_a_state_kept_aside_can_be_used_again(vae):
     latents, state = latents_of(vae, 6), {}
     vae.decode(latents[:, :, :3], state)
