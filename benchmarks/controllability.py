@@ -20,7 +20,7 @@ judged blocks are; with no key held, if no axis reads more than 0.1.
 mode's actions would show (at a quarter of the size), and asks which of these is nearest to the picture at
 two moments of the block. A block is right if the action that was held is.
 
-"controls" and "pairs" are shares of right plays, "overall" is their mean; "strict" are shares of right
+"controls" and "pairs" are shares of right plays, "overall" is their mean, "wrong" the starts of the others; "strict" are shares of right
 blocks; "yaw" is the median, over plays, of the angle turned in 2 s (templerun: in a turn), read from the
 picture, over the true one. A start from where the true camera is hindered is left out of that script.
 """
@@ -338,6 +338,10 @@ def sum_up(starts: Starts, found: list[Found]) -> dict:
         | {name[held]: mean(verdicts) for held, verdicts in strict.items()},
         "yaw": float(np.median([angle for each in found for angle in each.yaw])),
         "plays": {name[held]: len(verdicts) for held, verdicts in plays.items()},
+        "wrong": {
+            name[held]: [i for i, each in enumerate(found) if not all(each.plays.get(held, ()))]
+            for held in plays
+        },
     }
 
 

@@ -17,7 +17,7 @@ training. The renderer draws the true continuation of the same play, and at a fe
   three (0: the same, 1: nothing in common). Given are median and greatest value; "colour_truth" is that
   between two true plays of the same theme, which says what is small.
 - "collapsed": plays that at any moment have less than 0.3 or more than 2.5 times the gradient energy of the
-  mode's true frames, or a colour distance above 0.6.
+  mode's true frames, or a colour distance above 0.6; "collapsed_starts" are their numbers.
 """
 
 from __future__ import annotations
@@ -130,6 +130,7 @@ def sum_up(starts: Starts, found: list[Found], seconds: float = 60) -> dict:
         "colour": [float(np.median(colours)), max(colours)],
         "colour_truth": mean(twins) if twins else None,
         "collapsed": sum(gone),
+        "collapsed_starts": [i for i, lost in enumerate(gone) if lost],
         "seconds": frames / FPS,
     }
 
@@ -144,7 +145,7 @@ def table(_mode: str, result: dict) -> str:
             f"gradient energy at 10 s: {result['sharpness']:.2f} of the true frames'",
             f"over {result['seconds']:g} s: {least:.2f} to {most:.2f}",
             f"colour distance: median {median:.2f}, greatest {worst:.2f}; two true plays of a theme: {twins}",
-            f"collapsed: {result['collapsed']} of {result['starts']}",
+            f"collapsed: {result['collapsed']} of {result['starts']} {result['collapsed_starts'] or ''}",
         ]
     )
 
