@@ -20,9 +20,10 @@ judged blocks are; with no key held, if no axis reads more than 0.1.
 mode's actions would show (at a quarter of the size), and asks which of these is nearest to the picture at
 two moments of the block. A block is right if the action that was held is.
 
-"controls" and "pairs" are shares of right plays, "overall" is their mean, "wrong" the starts of the others; "strict" are shares of right
-blocks; "yaw" is the median, over plays, of the angle turned in 2 s (templerun: in a turn), read from the
-picture, over the true one. A start from where the true camera is hindered is left out of that script.
+"controls" and "pairs" are shares of right plays, "overall" is their mean, "wrong" tells the starts of the
+others; "strict" are shares of right blocks; "yaw" is the median, over plays, of the angle turned in 2 s
+(templerun: in a turn), read from the picture, over the true one. A start from where the true camera is
+hindered is left out of that script.
 """
 
 from __future__ import annotations
@@ -58,11 +59,14 @@ AXES = {
         "ahead": (0, motion.TOP_SPEED, 0, 0, 0),
         "turn": (-motion.LEVER * 0.1 * motion.TURN, 0, 0.1 * motion.TURN, 0, 0),
     },
-    "templerun": {  # what is higher looks further down
+    # What is higher looks further down, but not when one bobs in running: read as anything else, that would
+    # seem to slow one down.
+    "templerun": {
         "right": (motion.STEP / motion.REACT, 0, 0, 0, 0),
         "ahead": (0, motion.RUN_SPEED, 0, 0, 0),
         "turn": (0, 0, np.pi / 2 / motion.ARC, 0, 0),
         "rise": (0, 0, 0, -0.1 * motion.DUCK / motion.REACT, motion.DUCK / motion.REACT),
+        "bob": (0, 0, 0, 0, motion.BOB * 4 * np.pi / motion.ARC),
     },
 }
 
@@ -149,6 +153,8 @@ class Geometry:
         down = np.stack([none, low * near, -x * low / focal, none + focal, focal * near])
         axes = np.array(list(AXES[mode].values())).T
         self.basis = np.stack([across.T @ axes, down.T @ axes])  # [2, pixels, axes]
+        # A bob is small: what could as well be read in another way is no bob.
+        self.doubt = np.array([0.1 * (axis == "bob") for axis in AXES[mode]])
         self.seen = np.ones(len(x))
         if mode == "gta_drive":  # not the car itself
             self.seen[(np.abs(x) < 0.55 * height / 2) & (y > 0.18 * height / 2)] = 0
@@ -169,7 +175,8 @@ class Geometry:
         trust, solution = weight, np.zeros(basis.shape[1])
         for _ in range(12):
             scaled = basis * trust[:, None]
-            solution = np.linalg.solve(scaled.T @ basis + 1e-3 * np.eye(len(solution)), scaled.T @ target)
+            ridge = np.diag(1e-3 + self.doubt * trust.sum())
+            solution = np.linalg.solve(scaled.T @ basis + ridge, scaled.T @ target)
             miss = np.abs(basis @ solution - target)
             trust = weight / (1 + (miss / max(0.3, 1.5 * np.median(miss))) ** 2)
         return solution
@@ -181,8 +188,8 @@ def right_block(mode: str, held: Held, reading: Reading) -> bool:
     if signs is None:
         return max(np.abs(values).max() for values in reading.values()) < STILL
     axes = list(AXES[mode])
-    # What is read besides must be less; but a runner runs all the time.
-    own = {sign.axis for sign in signs} | ({"ahead"} if mode == "templerun" else set())
+    # What is read besides must be less; but a runner runs, and bobs, all the time.
+    own = {sign.axis for sign in signs} | ({"ahead", "bob"} if mode == "templerun" else set())
     for sign in signs:
         values = np.median([reading[pair] for pair in sign.pairs], axis=0)
         share = values[axes.index(sign.axis)] / sign.size

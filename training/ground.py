@@ -83,9 +83,24 @@ def _places(
 # From one dash in the middle of a road to the next; a car drives half of it in a block. If it drove all of
 # it, a road that stands still would look like one that moves.
 DASHES = 4.8
+MENDED = 3.4  # length of road with a place for a patch of newer tar in each lane
 # How bright it is at night in the beams of the car and below the lamps above the road. Beams move with the
 # camera: were they the brighter ones, the road would seem to stand.
 BEAMS, LAMPS = 0.3, 1.3
+
+
+def _patches(
+    world: World, which: Tensor, across: Tensor, along: Tensor, pixel: Tensor, pixel_along: Tensor
+) -> Tensor:
+    """Share of a pixel that newer tar covers: a rectangle here and there in a lane, unlike the next."""
+    row, lane = torch.floor(along / MENDED), (across > 0).int()
+    h = mix(row.int() * 0x1B873593 ^ mix(which.int() * 2 + lane + world.seed[:, None, None]))
+    inside = torch.minimum(
+        (0.35 + 0.55 * uniform(h, 5) - (along - (row + 0.35 + 0.3 * uniform(h)) * MENDED).abs())
+        / pixel_along,
+        (0.30 + 0.45 * uniform(h, 9) - (across.abs() - ROAD / 2).abs()) / pixel,
+    )
+    return (inside + 0.5).clamp(0, 1) * (uniform(h, 14) < 0.6)
 
 
 def _streets(
@@ -118,6 +133,9 @@ def _streets(
     place = torch.remainder(along, DASHES) - DASHES / 2
     dashes = cover(1.0 - place.abs(), pixel_along) * fade + 0.4 * (1 - fade)
     clear = cover(crossing - 1.5, pixel_along)
+    which = torch.round(torch.lerp(z - v, x - u, nearer))  # the middle of the road
+    patches = _patches(world, which, across, along, pixel, pixel_along) * fade * clear
+    road = road * (1 - 0.25 * patches)[:, None]
     paint = stripe(across, 0.09, pixel) * dashes
     paint = torch.maximum(paint, stripe(across.abs() - (ROAD - 0.2), 0.05, pixel)) * clear
     bars = stripe(torch.remainder(across, 0.7) - 0.35, 0.18, pixel)

@@ -53,6 +53,7 @@ ARC = 12  # frames of a jump or a turn: one block
 RADIUS = ARC * RUN_SPEED / (math.pi / 2)  # of a turn
 JUMP, DUCK, STEP = 0.85, 0.55, 0.75  # heights of a jump and a slide, width of a step to the side, in units
 LANE = 1.15  # gta_drive: from the middle of a road to that of its right lane
+BOB = 0.045  # templerun: how far the camera goes up and down in running
 REACT = 5  # frames to duck or to step aside
 
 
@@ -144,7 +145,7 @@ def run_camera(
     phase = frame * (2 * math.pi / ARC)
     calm = (1 - low) * (jump == 0)
     sway = side + 0.025 * phase.sin() * calm
-    eye = EYE["templerun"] + JUMP * air - DUCK * low + 0.045 * (2 * phase).sin() * calm
+    eye = EYE["templerun"] + JUMP * air - DUCK * low + BOB * (2 * phase).sin() * calm
     pitch = PITCH["templerun"] - 0.10 * air + 0.05 * low
     return torch.stack([x + sway * yaw.cos(), z - sway * yaw.sin(), yaw, pitch, eye], -1)
 

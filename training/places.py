@@ -74,7 +74,7 @@ KIND = ("below0", "below1", "solid", "reach", "least", "greatest", "spans")  # c
 SHAPE = ("k", "yc", "r2", "y0", "y1", "box", "gable", "hx", "hz", "dx", "dz")
 SURFACE = (
     "red0", "green0", "blue0", "red1", "green1", "blue1", "mottle", "snow", "stripes", "house", "lamp",
-    "facets", "panes", "glow",
+    "facets", "boards", "panes", "glow",
 )  # fmt: skip
 PART_WIDTH = len(SHAPE) + len(SURFACE)
 
@@ -102,6 +102,7 @@ def _part_row(part: Part) -> list[float]:
         part.house,
         part.lamp,
         part.facets,
+        part.boards,
         part.panes,
         part.glow,
     ]

@@ -85,6 +85,7 @@ __all__ = [
 HALF_VIEW = math.tan(math.radians(75) / 2)  # tangent of half the horizontal field of view
 SAMPLES = 2  # a pixel, each way
 WINDOW = 0.32  # half a window's width and height, over the distance from one to the next
+BARS = 0.025  # half the width of its glazing bars, likewise
 STEPS = 12  # cells a ray crosses
 ROWS = 12  # pairs of things along a causeway that are looked at
 SLOTS = {"universal": 5, "gta_drive": 6, "templerun": 7}  # objects a column of pixels may meet
@@ -418,6 +419,12 @@ def _things(rays: Rays, colour: dict, value: dict, grain: Grain, at, surface: Su
     frame, glass = (
         panel(*size, window) * (1 - door_side) for size in ((0.27, 0.30, 0.80), (0.18, 0.38, 0.72))
     )
+    # Seams between boards: a wall that fills the picture still shows how one moves.
+    boards = at("boards")
+    pixel = s / focal * boards
+    seam = 0.5 - (torch.remainder(y * boards, 1) - 0.5).abs()
+    seam = ((0.07 - seam) / pixel.clamp(min=1e-2) + 0.5).clamp(0, 1) * (1.6 - 3 * pixel).clamp(0, 1)
+    thing = thing * (1 - 0.24 * seam * house * (boards > 0))[:, None]
     lamp = at("lamp")
     pane = torch.stack([0.45 + 0.55 * lamp, 0.68 + 0.16 * lamp, 0.88 - 0.42 * lamp], 1)
     thing = blend(thing * (1 - 0.58 * torch.maximum(door, frame * 0.75))[:, None], pane, glass)
@@ -430,9 +437,12 @@ def _things(rays: Rays, colour: dict, value: dict, grain: Grain, at, surface: Su
     row = torch.floor(up)
     h = mix(column.int() * 0x1B873593 ^ (row.int() * 0x27D4EB2F + (tint * 65535).int() + door_side.int()))
     crisp = s * panes / focal
-    inside = WINDOW - torch.maximum((along - column - 0.5).abs(), (up - row - 0.5).abs())
-    inside = (inside / (0.02 + 1.2 * crisp) + 0.5).clamp(0, 1) * (1.5 - 2 * crisp).clamp(0, 1)
-    inside = inside * (panes > 0) * (n_up.abs() < 0.5)
+    aside, above = (along - column - 0.5).abs(), (up - row - 0.5).abs()
+    inside = torch.minimum(WINDOW - torch.maximum(aside, above), torch.minimum(aside, above) - BARS)
+    sharp, there = 0.02 + 1.2 * crisp, (1.5 - 2 * crisp).clamp(0, 1) * (panes > 0) * (n_up.abs() < 0.5)
+    inside = (inside / sharp + 0.5).clamp(0, 1) * there
+    joint = ((0.03 - 0.5 + torch.maximum(aside, above)) / sharp + 0.5).clamp(0, 1) * there
+    thing = thing * (1 - 0.3 * joint)[:, None]
     shining = (uniform(h) < lamp).float()
     dark = torch.stack([0.42 - 0.22 * lamp, 0.60 - 0.34 * lamp, 0.78 - 0.36 * lamp], 1)
     warm = torch.stack([0.98 + 0 * s, 0.80 + 0.12 * uniform(h, 4), 0.46 + 0.34 * uniform(h, 4)], 1)

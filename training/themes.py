@@ -126,7 +126,7 @@ SNOW = Theme(
 
 def _house(wall: str, roof: str, share: float) -> Kind:
     return Kind(share, (
-        Part("box", 1.7, 0.0, 1.9, wall, mottle=0.1, depth=1.5, house=1.0),
+        Part("box", 1.7, 0.0, 1.9, wall, mottle=0.1, depth=1.5, house=1.0, boards=2.6),
         Part("gable", 1.95, 1.85, 3.3, roof, mottle=0.1, depth=1.8),
         Part("box", 0.2, 2.2, 3.5, "#a8685a", depth=0.2, at=(0.8, 0.5)),
     ), 2.0, (0.92, 1.08))  # fmt: skip
@@ -150,7 +150,7 @@ SUBURB = Theme(
             Part("cylinder", 0.17, 0.0, 1.4, "#7a4f32"),
             ball(1.2, 1.0, 3.1, "#4fae3a", second="#2f8a36", mottle=0.6),
             ball(0.8, 2.2, 3.8, "#6cc644", second="#3f9c3a", mottle=0.6, at=(0.2, 0.1)),
-        ), 0.5),
+        ), 0.9),
         Kind(0.20, (ball(0.9, -0.35, 0.95, "#57b347", second="#2f8f3c", mottle=0.7),
                     ball(0.7, -0.25, 0.75, "#6cc644", second="#3f9c3a", mottle=0.7, at=(0.9, -0.3))), 1.0),
         _tower("#d8b18c", "#a8745a", 2.0, 4.6, 0.0),
@@ -177,21 +177,22 @@ NIGHT_CITY = Theme(
             Part("box", 1.96, 6.15, 6.4, "#35d6ff", mottle=0.0, glow=1.0),
         ), 2.3, (0.92, 1.08)),
         Kind(0.20, (
-            Part("box", 1.8, 0.0, 1.5, "#4a3f78", mottle=0.2, depth=1.6, house=1.0, lamp=1.0),
+            Part("box", 1.8, 0.0, 1.5, "#4a3f78", mottle=0.2, depth=1.6, house=1.0, lamp=1.0,
+                 boards=2.6),
             Part("box", 1.9, 1.45, 1.75, "#ffc23f", mottle=0.0, depth=1.7, glow=1.0),
         ), 2.1, (0.95, 1.1)),
         Kind(0.16, (
             Part("cylinder", 0.15, 0.0, 1.3, "#3a2f4c"),
             ball(1.1, 0.95, 2.7, "#2f6f74", second="#24565f", mottle=0.6),
             ball(0.7, 1.9, 3.2, "#3a8580", second="#2a6168", mottle=0.6, at=(0.2, 0.1)),
-        ), 0.5),
+        ), 0.9),
         _tower("#2b3164", "#35d6ff", 2.1, 8.2, 0.6),
         _tower("#3a3068", "#ff4fa0", 2.0, 7.0, 0.6),
     ),
     density=0.9,
     zenith="#141a44", horizon="#8a5aa8", cloud="#7a6aa8", sun="#ffe9c8", sun_at=(70, 0.36),
     light="#c8c8f4", shade="#8688c8",
-    ground=("#2c3a58", "#334463", "#3a4c6b"), path=("#3c4058", "#373b52"), dots=("#22b8d8", "#e8f6ff"),
+    ground=("#26354f", "#36496c", "#475d84"), path=("#3c4058", "#373b52"), dots=("#22b8d8", "#e8f6ff"),
     far=("#4a4486", "#3a3876"), near=("#2f3470", "#262b60"), cap="#8a80c0", cap_from=0.6, plateau=1.0,
     far_peaks=_ALPS, near_peaks=_HILLS, clouds=0.45, stone=("#777da0", "#676d90"), night=0.8,
 )  # fmt: skip
@@ -201,7 +202,7 @@ HIGHWAY = Theme(
     kinds=(
         *(replace(kind, share=kind.share * 1.6, solid=kind.solid * 0.8) for kind in DESERT.kinds[:3]),
         Kind(0.30, (
-            Part("box", 2.0, 0.0, 1.5, "#f2d9b4", mottle=0.2, depth=1.3, house=1.0),
+            Part("box", 2.0, 0.0, 1.5, "#f2d9b4", mottle=0.2, depth=1.3, house=1.0, boards=2.6),
             Part("box", 2.1, 1.45, 1.75, "#3f9fa8", mottle=0.0, depth=1.4),
             Part("box", 0.12, 1.7, 3.2, "#c9c4bc", depth=0.12, at=(1.2, 0.9)),
             Part("box", 0.6, 2.9, 3.7, "#e0503f", mottle=0.0, depth=0.14, at=(1.2, 0.9), stripes=2.0),

@@ -80,6 +80,16 @@ def test_a_city_at_night_is_read_as_well_as_a_suburb_by_day():
             assert 0.7 < ahead < 1.3, (theme, i, ahead)
 
 
+@pytest.mark.parametrize("held", [("left",), ("right",)])
+def test_a_runner_who_bobs_aside_is_read_as_running(held):
+    drawn = plays.Starts.draw("templerun", 25)
+    for i in (0, 14, 24):  # a place of each theme, where the sea has more to see than the causeway
+        starts = plays.Starts(drawn.world.take(slice(i, i + 1)), drawn.poses[i : i + 1])
+        reading = readings("templerun", starts, held, [held])
+        ahead = np.median([reading[pair][1] for pair in EXPECTED["templerun"][held][0].pairs])
+        assert 0.5 < ahead < 1.3, (i, ahead)
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_the_strict_judge_finds_the_action_that_was_held(mode):
     starts = plays.Starts.draw(mode, 1, seed=5)
