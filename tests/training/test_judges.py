@@ -80,6 +80,19 @@ def test_a_city_at_night_is_read_as_well_as_a_suburb_by_day():
             assert 0.7 < ahead < 1.3, (theme, i, ahead)
 
 
+def test_a_car_that_turns_upon_a_crossing_is_read_by_its_bars():
+    mode, held, block = "gta_drive", ("accelerate", "steer_left"), 3
+    starts = plays.Starts.draw(mode, 48)
+    script = next(s for s in controllability.SCRIPTS[mode] if s[block] == s[block - 1] == held)
+    for index in (8, 18, 40):  # these turn in front of one
+        first, pairs = frames_in_blocks(block), pairs_of(mode, held)
+        frames = sorted({first + f for pair in pairs for f in pair})
+        made = plays.true_play(starts)(index, controllability.track_of(mode, script), frames)
+        drawn = dict(zip(frames, made, strict=True))
+        reading = [Geometry(mode).read(drawn[first + i], drawn[first + j], j - i) for i, j in pairs]
+        assert np.median(reading, axis=0) == pytest.approx([1, -0.95], abs=0.25), index
+
+
 @pytest.mark.parametrize("held", [("left",), ("right",)])
 def test_a_runner_who_bobs_aside_is_read_as_running(held):
     drawn = plays.Starts.draw("templerun", 25)
