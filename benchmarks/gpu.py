@@ -61,6 +61,7 @@ from mgdemo.actions import ActionTrack, bench_actions, block_frames, frames_in_b
 from mgdemo.checkpoints import config_named
 from mgdemo.config import CheckpointConfig, Optimization
 from mgdemo.model.image_encoder import ImageEncoder
+from mgdemo.model.optimize import reserve_without_gaps
 from mgdemo.model.transformer import Transformer
 from mgdemo.model.vae import VAE
 from mgdemo.world import WorldModel, load_world_model
@@ -280,6 +281,8 @@ class Bench:
         self.optimization = Optimization.of(words)
         self.config, self.device = config_named(checkpoint), torch.device(args.device)
         self.dtype = torch.bfloat16 if self.device.type == "cuda" else torch.float32
+        if self.optimization.low_vram:
+            reserve_without_gaps()
         torch.empty(1, device=self.device)
         self.startup = {"process_s": process_age()}
 

@@ -25,7 +25,7 @@ from mgdemo.config import CheckpointConfig, Optimization
 from mgdemo.model.action import window_rows
 from mgdemo.model.flow import Schedule, add_noise, predict_x0
 from mgdemo.model.image_encoder import ImageEncoder
-from mgdemo.model.optimize import Decoding, optimise
+from mgdemo.model.optimize import Decoding, optimise, reserve_without_gaps
 from mgdemo.model.transfer import Moment, OnDemand, Piece, staged
 from mgdemo.model.transformer import Transformer
 from mgdemo.model.vae import VAE, State
@@ -417,6 +417,8 @@ def load_world_model(
         raise CheckpointError(f"There is no NVIDIA GPU that PyTorch can use for device {device}; give cpu.")
     if not device.startswith("cuda"):
         return _load(located, device, progress)
+    if optimization.low_vram:
+        reserve_without_gaps()
     model = _load(located, device, progress, until=READ)
     try:
         model.optimize(optimization)

@@ -13,6 +13,7 @@ moves. Without a GPU the same programs run, but are not captured.
 from __future__ import annotations
 
 import logging
+import os
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass, replace
@@ -55,6 +56,14 @@ def optimise(transformer: Transformer, vae: VAE, options: Optimization) -> None:
     if options.graphs:
         Passes(transformer)
         Decoding(vae, 2 if options.low_vram else 3)
+
+
+def reserve_without_gaps() -> None:
+    """Let PyTorch map a GPU's memory page by page, so that what starts of plays leave behind fits anything.
+
+    For a card that is nearly full; to be called before the first tensor is on it. A user's own setting stays.
+    """
+    os.environ.setdefault("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
 
 
 def with_kernels() -> ModuleType | None:

@@ -1,5 +1,6 @@
 """What makes a model faster does not change what it makes; on the CPU, where programs run uncaptured."""
 
+import os
 import weakref
 from types import SimpleNamespace
 
@@ -206,6 +207,30 @@ def test_with_low_vram_the_nets_of_the_start_wait_elsewhere_and_plays_are_the_sa
     assert len(encoded) == at_start, "nothing is left to encode while playing"
     with pytest.raises(ValueError, match="no block to make again"):
         one.remake(track.block(4))
+
+
+@pytest.mark.parametrize("words, given, expected", [
+    ("low-vram", None, "expandable_segments:True"),
+    ("low-vram", "max_split_size_mb:64", "max_split_size_mb:64"),
+    ("", None, None),
+])  # fmt: skip
+def test_a_nearly_full_card_is_reserved_without_gaps_before_anything_is_on_it(
+    monkeypatch, words, given, expected
+):
+    name, found = "PYTORCH_CUDA_ALLOC_CONF", []
+    monkeypatch.setenv(name, given or "")
+    if given is None:
+        monkeypatch.delenv(name)
+
+    def load(*_args, **_options):
+        found.append(os.environ.get(name))
+        raise InterruptedError
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(world, "_load", load)
+    with pytest.raises(InterruptedError):
+        world.load_world_model("universal-tiny", device="cuda", optimization=words)
+    assert found == [expected]
 
 
 def test_a_net_on_demand_is_on_its_device_only_while_it_is_wanted():
