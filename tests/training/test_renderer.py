@@ -168,7 +168,7 @@ def test_the_start_images_that_ship_are_of_places_never_trained_on(mode):
         shipped = np.asarray(Image.open(path).convert("RGB"), np.float32)
         drawn = render(world, torch.tensor([[row["pose"]]]), *shipped.shape[:2])[0, 0].permute(1, 2, 0)
         away = np.abs(drawn.numpy() - shipped).mean()
-        assert away < 1, f"{path.name} is not of the place that is written beside it: draw them anew"
+        assert away < 0.02, f"{path.name} is not of the place that is written beside it: draw them anew"
 
 
 def test_sampled_actions_hold_controls_and_mostly_change_with_the_blocks():
