@@ -93,6 +93,17 @@ def test_a_car_that_turns_upon_a_crossing_is_read_by_its_bars():
         assert np.median(reading, axis=0) == pytest.approx([1, -0.95], abs=0.25), index
 
 
+def test_the_starts_of_wrong_plays_are_named():
+    def found(*backed):
+        plays = {(): [True], ("brake",): list(backed)}
+        return controllability.Found(plays, plays, plays, [1.0])
+
+    result = controllability.sum_up(
+        plays.Starts.draw("gta_drive", 3), [found(True, True), found(True, False), found(False)]
+    )
+    assert result["wrong"] == {"idle": [], "brake": [1, 2]} and result["controls"] == {"brake": 0.6}
+
+
 @pytest.mark.parametrize("held", [("left",), ("right",)])
 def test_a_runner_who_bobs_aside_is_read_as_running(held):
     drawn = plays.Starts.draw("templerun", 25)
