@@ -95,12 +95,10 @@ def _patches(
     """Share of a pixel that newer tar covers: a rectangle here and there in a lane, unlike the next."""
     row, lane = torch.floor(along / MENDED), (across > 0).int()
     h = mix(row.int() * 0x1B873593 ^ mix(which.int() * 2 + lane + world.seed[:, None, None]))
-    inside = torch.minimum(
-        (0.35 + 0.55 * uniform(h, 5) - (along - (row + 0.35 + 0.3 * uniform(h)) * MENDED).abs())
-        / pixel_along,
-        (0.30 + 0.45 * uniform(h, 9) - (across.abs() - ROAD / 2).abs()) / pixel,
-    )
-    return (inside + 0.5).clamp(0, 1) * (uniform(h, 14) < 0.6)
+    before, aside = (along - (row + 0.35 + 0.3 * uniform(h)) * MENDED).abs(), (across.abs() - ROAD / 2).abs()
+    inside = cover(0.35 + 0.55 * uniform(h, 5) - before, pixel_along)
+    inside = torch.minimum(inside, cover(0.30 + 0.45 * uniform(h, 9) - aside, pixel))
+    return inside * (uniform(h, 14) < 0.6)
 
 
 def _streets(

@@ -33,7 +33,7 @@ from torch import Tensor
 
 from mgdemo.actions import MODES, ActionTrack
 from training import car, ground
-from training.ground import Grain, Rays, blend
+from training.ground import Grain, Rays, blend, cover
 from training.motion import (
     POSE,
     as_tensors,
@@ -400,8 +400,8 @@ def _things(rays: Rays, colour: dict, value: dict, grain: Grain, at, surface: Su
     mottle = smooth(both + band * 0.25 - 0.18 * n_up, -0.16, 0.16) * (0.4 + 0.6 * grain.fade)
     thing = blend(tone(0), tone(1), at("mottle") * mottle) * (0.93 + 0.14 * tint[:, None])
     snow = at("snow")
-    cover = smooth(snow * 1.3 - 1.2 + n_up + grain.fine * 0.8 + 0.6 * high, 0.18, 0.30) * (snow > 0)
-    thing = blend(thing, torch.ones_like(thing) * 0.98, cover)
+    snowed = smooth(snow * 1.3 - 1.2 + n_up + grain.fine * 0.8 + 0.6 * high, 0.18, 0.30) * (snow > 0)
+    thing = blend(thing, torch.ones_like(thing) * 0.98, snowed)
 
     # The door is on one side, windows are on the other three, in units of the house's half width and height.
     across_1 = (n2.abs() > n1.abs()).float()
@@ -412,7 +412,7 @@ def _things(rays: Rays, colour: dict, value: dict, grain: Grain, at, surface: Su
 
     def panel(half: float, low: float, top: float, offset: Tensor) -> Tensor:
         inside = torch.minimum(half - offset.abs(), torch.minimum(high - low, top - high))
-        return (inside / crisp + 0.5).clamp(0, 1) * house
+        return cover(inside, crisp) * house
 
     window = place.abs() - 0.5
     door = panel(0.24, -1.0, 0.64, place) * door_side
@@ -423,7 +423,7 @@ def _things(rays: Rays, colour: dict, value: dict, grain: Grain, at, surface: Su
     boards = at("boards")
     pixel = s / focal * boards
     seam = 0.5 - (torch.remainder(y * boards, 1) - 0.5).abs()
-    seam = ((0.07 - seam) / pixel.clamp(min=1e-2) + 0.5).clamp(0, 1) * (1.6 - 3 * pixel).clamp(0, 1)
+    seam = cover(0.07 - seam, pixel.clamp(min=1e-2)) * (1.6 - 3 * pixel).clamp(0, 1)
     thing = thing * (1 - 0.24 * seam * house * (boards > 0))[:, None]
     lamp = at("lamp")
     pane = torch.stack([0.45 + 0.55 * lamp, 0.68 + 0.16 * lamp, 0.88 - 0.42 * lamp], 1)
@@ -440,8 +440,8 @@ def _things(rays: Rays, colour: dict, value: dict, grain: Grain, at, surface: Su
     aside, above = (along - column - 0.5).abs(), (up - row - 0.5).abs()
     inside = torch.minimum(WINDOW - torch.maximum(aside, above), torch.minimum(aside, above) - BARS)
     sharp, there = 0.02 + 1.2 * crisp, (1.5 - 2 * crisp).clamp(0, 1) * (panes > 0) * (n_up.abs() < 0.5)
-    inside = (inside / sharp + 0.5).clamp(0, 1) * there
-    joint = ((0.03 - 0.5 + torch.maximum(aside, above)) / sharp + 0.5).clamp(0, 1) * there
+    inside = cover(inside, sharp) * there
+    joint = cover(0.03 - 0.5 + torch.maximum(aside, above), sharp) * there
     thing = thing * (1 - 0.3 * joint)[:, None]
     shining = (uniform(h) < lamp).float()
     dark = torch.stack([0.42 - 0.22 * lamp, 0.60 - 0.34 * lamp, 0.78 - 0.36 * lamp], 1)
