@@ -102,20 +102,13 @@ def _parser() -> argparse.ArgumentParser:
             "--device", default="auto", help="cpu, cuda, cuda:1 … (default: a GPU if there is one)"
         )
 
-    parity = command(_parity, "compare the model with golden files of the reference")
-    for made in (generate, replay, play, parity):
+    for made in (generate, replay, play):
         made.add_argument(
             "--optimization",
             metavar="WORDS",
             default="",
             help='change what makes a GPU fast, as in "fp8,no-kernels": kernels, graphs, fp8, low-vram',
         )
-
-    parity.add_argument("folder", type=Path, metavar="DIR")
-    parity.add_argument("--device", default="cpu")
-    parity.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
-    parity.add_argument("--optimize", action="store_true", help="check the plays of an optimised model")
-    parity.add_argument("--json", type=Path, metavar="FILE", help="write the rows to this file too")
 
     check = command(_check, "say what weight files are, and what is wrong with them")
     check.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a file or a folder")
@@ -324,20 +317,6 @@ def _status(text: str) -> None:
     """A line that the next one overwrites; only for people who watch."""
     if sys.stderr.isatty():
         print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
-
-
-def _parity(args: argparse.Namespace) -> int:
-    """Check every golden file in a folder, one row a case; exit code 1 if any differs or is not understood.
-
-    python -m mgdemo parity tests/goldens
-    python -m mgdemo parity tests/goldens --device cuda --dtype bfloat16
-    python -m mgdemo parity --optimize tests/goldens
-    """
-    from mgdemo.parity import main as parity
-
-    optimization = args.optimization if args.optimize or args.optimization else None
-    options = {"device": args.device, "dtype": args.dtype, "optimization": optimization}
-    return parity(args.folder, **options, json_file=args.json)
 
 
 def _check(args: argparse.Namespace) -> int:

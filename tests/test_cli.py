@@ -291,17 +291,6 @@ def test_download_fetches_all_modes_unless_told(monkeypatch, tmp_path, capsys):
     assert "mgdemo check there" in capsys.readouterr().out
 
 
-def test_parity_passes_its_options_on(monkeypatch, tmp_path):
-    calls = []
-    monkeypatch.setattr("mgdemo.parity.main", lambda folder, **options: calls.append((folder, options)) or 1)
-    assert run("parity", tmp_path, "--device", "cuda", "--dtype", "bfloat16") == 1
-    assert run("parity", "--optimize", tmp_path, "--optimization", "no-kernels") == 1
-    assert run("parity", "--optimize", tmp_path) == 1
-    options = {"device": "cuda", "dtype": "bfloat16", "optimization": None, "json_file": None}
-    optimised = {"device": "cpu", "dtype": "float32", "optimization": "no-kernels", "json_file": None}
-    assert calls == [(tmp_path, options), (tmp_path, optimised), (tmp_path, optimised | {"optimization": ""})]
-
-
 def test_an_interrupt_is_not_a_traceback(monkeypatch, capsys):
     def interrupted(*args):
         raise KeyboardInterrupt
@@ -311,7 +300,7 @@ def test_an_interrupt_is_not_a_traceback(monkeypatch, capsys):
     assert "Traceback" not in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["generate", "replay", "play", "parity", "check", "download", "app"])
+@pytest.mark.parametrize("command", ["generate", "replay", "play", "check", "download", "app"])
 def test_every_command_explains_itself(command, capsys):
     with pytest.raises(SystemExit) as exit:
         run(command, "--help")

@@ -102,7 +102,7 @@ def test_the_readmes_commands_are_understood():
 
     _, text = card()
     commands = re.findall(r"^python -m mgdemo (.*?)\s*(?:#.*)?$", text, re.MULTILINE)
-    assert len(commands) >= 7
+    assert len(commands) >= 6
     for command in commands:
         _parser().parse_args(command.split())
 

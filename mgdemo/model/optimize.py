@@ -1,7 +1,7 @@
 """Faster ways to the same results: kernels of our own, FP8 weights, captured programs.
 
 The plain nets are what one reads; `optimise` puts another way of computing before a method of theirs. Each
-part can be left out, and `python -m mgdemo parity --optimize DIR` holds the result to the reference's.
+part can be left out, and `python -m devtools.parity --optimize DIR` holds the result to the reference's.
 
 **Captured programs.** A pass launches a thousand kernels, more than a CPU can ask for in time. Captured as
 a CUDA graph it is one launch, but it knows memory by its addresses: what it reads and writes must stay where

@@ -1,4 +1,4 @@
-"""Parity with the reference: `python -m mgdemo parity DIR` checks every golden file in a folder.
+"""Parity with the reference: `python -m devtools.parity DIR` checks every golden file in a folder.
 
 A golden folder holds safetensors files with inputs and outputs of the reference, tiny weights to compute them
 with, and `index.json`, which tells each file's `kind`, how it was made and how close an answer must come. All
@@ -15,9 +15,9 @@ from pathlib import Path
 
 import torch
 
+from devtools.parity.folder import Case, Folder, NotUnderstood, Row, some
+from devtools.parity.kinds import KINDS, check_json
 from mgdemo.config import ConfigError, Optimization
-from mgdemo.parity.folder import Case, Folder, NotUnderstood, Row, some
-from mgdemo.parity.kinds import KINDS, check_json
 
 __all__ = ["NotUnderstood", "Row", "check", "main"]
 
@@ -29,7 +29,7 @@ def check(
 
     device: where the nets run. dtype: "float32" holds every tensor to its tolerance; "bfloat16" runs only the
         plays, in bfloat16, and holds the relative RMS of their latents to 2e-2. optimization: run only the
-        plays, optimised as `Optimization.of` says.
+        plays, optimized as `Optimization.of` says.
     Raises NotUnderstood without a readable index.json.
     """
     place = Folder(

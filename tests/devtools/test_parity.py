@@ -7,10 +7,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from mgdemo import parity
-from mgdemo.parity.kinds import KINDS
+from devtools import parity
+from devtools.parity.__main__ import main as command
+from devtools.parity.kinds import KINDS
 
-GOLDENS = Path(__file__).parent / "goldens"
+GOLDENS = Path(__file__).parent.parent / "goldens"
 INDEX = json.loads((GOLDENS / "index.json").read_text())
 NETS = ["weights_dit_gta_drive", "weights_vae", "weights_clip_visual"]
 PLAY = ["pipeline_gta_drive", *NETS]
@@ -291,3 +292,26 @@ def test_without_an_index_nothing_passes(tmp_path, capsys, index):
 def test_an_empty_folder_does_not_pass(tmp_path):
     (tmp_path / "index.json").write_text("{}")
     assert parity.main(tmp_path) == 1
+
+
+def test_the_command_passes_its_options_on(monkeypatch, tmp_path):
+    calls = []
+    monkeypatch.setattr(parity, "main", lambda folder, **options: calls.append((folder, options)) or 1)
+    for options in (
+        ["--device", "cuda", "--dtype", "bfloat16"],
+        ["--optimize", "--optimization", "no-kernels"],
+        ["--optimize"],
+    ):
+        assert command([str(tmp_path), *options]) == 1
+    plain = {"device": "cpu", "dtype": "float32", "optimization": None, "json_file": None}
+    assert calls == [
+        (tmp_path, plain | {"device": "cuda", "dtype": "bfloat16"}),
+        (tmp_path, plain | {"optimization": "no-kernels"}),
+        (tmp_path, plain | {"optimization": ""}),
+    ]
+
+
+def test_the_package_does_not_carry_it():
+    import mgdemo
+
+    assert not (Path(mgdemo.__file__).parent / "parity").exists()

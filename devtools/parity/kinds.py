@@ -14,6 +14,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor, nn
 
+from devtools.parity.folder import EXACT, Case, NotUnderstood, bare, build, some
 from mgdemo.actions import MODES, ActionTrack, bench_actions, block_frames, block_of_frame, frames_in_blocks
 from mgdemo.config import ActionConfig, CheckpointConfig, SamplingConfig
 from mgdemo.config import from_reference as transformer_config
@@ -23,7 +24,6 @@ from mgdemo.model.flow import TABLE, Schedule, add_noise, predict_x0, sigma_of, 
 from mgdemo.model.image_encoder import ImageEncoder
 from mgdemo.model.transformer import Transformer
 from mgdemo.model.vae import VAE, State
-from mgdemo.parity.folder import EXACT, Case, NotUnderstood, bare, build, some
 from mgdemo.picture import crop_box, pixel_values, prepare_image
 from mgdemo.world import Condition, World, WorldModel
 
