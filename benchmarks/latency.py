@@ -57,7 +57,7 @@ from mgdemo.actions import FPS, MODES
 from mgdemo.checkpoints import Entry
 from mgdemo.config import CheckpointConfig
 from mgdemo.serving import PlayService, Settings
-from mgdemo.ui.choices import Shelf
+from mgdemo.ui.library import Library
 
 MODE = MODES["universal"]
 KEYS = ("KeyW", "KeyS", "KeyA", "KeyD")
@@ -245,7 +245,7 @@ def app(block_ms: int, root_path: str, settings: dict) -> Iterator[int]:
     with tempfile.TemporaryDirectory() as name:
         start = Path(name) / "start.png"
         Image.new("RGB", (stub_world.WIDTH, stub_world.HEIGHT), (40, 40, 40)).save(start)
-        shelf = Shelf(lambda: [entry], lambda _name: [start], scenario.library)
+        library = Library(lambda: [entry], lambda _name: [start], scenario.library)
         service = PlayService(
             Settings(
                 loader="benchmarks.stub_world:load",
@@ -255,7 +255,7 @@ def app(block_ms: int, root_path: str, settings: dict) -> Iterator[int]:
                 **settings,
             )
         )
-        demo, port = ui.build(service, shelf), free_port()
+        demo, port = ui.build(service, library), free_port()
         ui.launch(demo, server_port=port, root_path=root_path, prevent_thread_lock=True, quiet=True)
         try:
             yield port

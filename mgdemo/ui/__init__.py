@@ -6,9 +6,10 @@ import gradio as gr
 
 from mgdemo import checkpoints, scenario
 from mgdemo.serving import PlayService
-from mgdemo.ui import player
-from mgdemo.ui.choices import QUIET, Shelf
-from mgdemo.ui.desk import Desk
+from mgdemo.ui import opening, player
+from mgdemo.ui.events import EVENT_OPTIONS
+from mgdemo.ui.library import Library
+from mgdemo.ui.links import Links
 from mgdemo.ui.play import play_tab
 from mgdemo.ui.scenarios import scenarios_tab
 from mgdemo.ui.theme import CSS, theme
@@ -18,16 +19,16 @@ WORDS = "Walk, drive and run through worlds that a model makes while you go."
 HOUR, DAY = 3600, 86400
 
 
-def build(service: PlayService | None = None, shelf: Shelf | None = None) -> gr.Blocks:
+def build(service: PlayService | None = None, library: Library | None = None) -> gr.Blocks:
     """The page over a service (default: one with the settings of the environment).
 
-    shelf: what there is to choose from (default: what ships and what is installed).
+    library: what there is to choose from (default: what ships and what is installed).
     """
-    shelf = shelf or Shelf(
+    library = library or Library(
         checkpoints.catalogue, checkpoints.start_images, scenario.library, checkpoints.opening_loop
     )
     service = service or PlayService()
-    first = shelf.first()
+    first = library.first()
 
     def warm() -> None:
         """The engine starts while the visitor looks around."""
@@ -40,17 +41,17 @@ def build(service: PlayService | None = None, shelf: Shelf | None = None) -> gr.
             f"<header><h1>{TITLE}</h1><p>{WORDS}</p></header>",
             apply_default_css=False,
         )
-        desk = Desk()
+        links = Links()
         with gr.Tabs() as tabs:
             with gr.Tab("Play", id="play"):
-                choices = play_tab(service, shelf, desk)
+                form = play_tab(service, library, links)
             with gr.Tab("Scenarios", id="scenarios"):
-                scenes = scenarios_tab(service, shelf, desk)
-        desk.connect(tabs, choices, scenes)
-        demo.load(warm, **QUIET)
+                scenarios = scenarios_tab(service, library, links)
+        opening.connect(links, tabs, form, scenarios)
+        demo.load(warm, **EVENT_OPTIONS)
     demo.queue(default_concurrency_limit=16)
     demo.service = service
-    loops = {entry.name: path for entry in shelf.catalogue() if (path := shelf.loop(entry.name))}
+    loops = {entry.name: path for entry in library.catalogue() if (path := library.loop(entry.name))}
     demo.live_routes = [*service.routes(), *player.routes(loops)]
     return demo
 

@@ -6,24 +6,26 @@ import gradio as gr
 
 from mgdemo.serving import PlayService
 from mgdemo.ui import run
-from mgdemo.ui.choices import Choices, Shelf
-from mgdemo.ui.desk import Desk
+from mgdemo.ui.form import SessionForm
+from mgdemo.ui.library import Library
+from mgdemo.ui.links import Links
 from mgdemo.ui.player import player
+from mgdemo.ui.results import Results
 
 
-def play_tab(service: PlayService, shelf: Shelf, desk: Desk) -> Choices:
-    """Lays the tab out in the current Gradio context; its choices."""
+def play_tab(service: PlayService, library: Library, links: Links) -> SessionForm:
+    """Lays the tab out in the current Gradio context; its form."""
     with gr.Row(elem_classes="halves"):
         with gr.Column(scale=7, min_width=480):
             stage = gr.Column()
         with gr.Column(scale=3, min_width=300):
-            films = run.Films(desk)
-            choices = Choices(shelf, live=True, start="Start")
+            results = Results(links)
+            form = SessionForm(library, live=True, start="Start")
     with stage:
-        screen = player(choices.first_setup, "play")
-    choices.connect(screen)
-    choices.follow(choices.mode.input)
-    chosen = [choices.checkpoint, choices.image, choices.seed]
-    desk.offer(choices.link, choices.shared, chosen)
-    run.connect(service, screen, films, choices.request, chosen)
-    return choices
+        screen = player(form.first_setup, "play")
+    form.connect(screen)
+    form.follow(form.mode.input)
+    chosen = [form.checkpoint, form.image, form.seed]
+    links.offer(form.link, form.shared, chosen)
+    run.connect(service, screen, results, form.request, chosen)
+    return form

@@ -15,7 +15,7 @@ from mgdemo import scenario, ui
 from mgdemo.checkpoints import Entry
 from mgdemo.config import CheckpointConfig
 from mgdemo.serving import PlayService, Settings
-from mgdemo.ui.choices import Shelf
+from mgdemo.ui.library import Library
 
 SCENARIOS = {
     "universal": "title: There and round\ndescription: Short.\nmode: universal\nactions:\n"
@@ -46,7 +46,7 @@ def stub_entry(name, title, **more):
 
 
 @pytest.fixture(scope="session")
-def stub_shelf(tmp_path_factory):
+def stub_library(tmp_path_factory):
     """Worlds of the stub, one that fails and one that is not there; three start images, two scenarios."""
     library = tmp_path_factory.mktemp("scenarios")
     for mode, text in SCENARIOS.items():
@@ -62,7 +62,7 @@ def stub_shelf(tmp_path_factory):
         stub_entry("universal-big", "Big world", embedded=False, available=False, needs="9 GB and a GPU"),
         stub_entry("templerun", "Grey run"),
     ]
-    return Shelf(
+    return Library(
         lambda: entries, lambda _name: sorted(folder.glob("*.png")), lambda: scenario.library(library)
     )
 
@@ -80,20 +80,20 @@ def browser():
 
 
 @pytest.fixture(scope="module")
-def serve(tmp_path_factory, stub_shelf):
-    """serve(shelf=…, root_path="", **settings) -> the address of a page of its own."""
+def serve(tmp_path_factory, stub_library):
+    """serve(library=…, root_path="", **settings) -> the address of a page of its own."""
     with contextlib.ExitStack() as stack:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         for folder in (HERE, HERE.parent / "serving"):
             patch.syspath_prepend(str(folder))  # workers inherit it, and find the stubs there
 
-        def start(shelf=stub_shelf, root_path="", **settings):
+        def start(library=stub_library, root_path="", **settings):
             defaults = {"record_dir": tmp_path_factory.mktemp("plays"), "threads": 1}
-            if shelf is stub_shelf:
+            if library is stub_library:
                 defaults["loader"] = "stub:load"
             service = PlayService(Settings(**defaults | settings))
             stack.callback(service.close)
-            demo = ui.build(service, shelf)
+            demo = ui.build(service, library)
             with socket.socket() as probe:
                 probe.bind(("127.0.0.1", 0))
                 port = probe.getsockname()[1]

@@ -3,10 +3,10 @@
 from playwright.sync_api import Frame, Page, expect
 
 from mgdemo import checkpoints, scenario
-from mgdemo.ui.choices import Shelf
+from mgdemo.ui.library import Library
 
 HEIGHT, WIDTH = 48, 64  # of the stub's pictures
-REAL = Shelf(checkpoints.catalogue, checkpoints.start_images, scenario.library, checkpoints.opening_loop)
+REAL = Library(checkpoints.catalogue, checkpoints.start_images, scenario.library, checkpoints.opening_loop)
 EMBEDDED = [entry for entry in checkpoints.catalogue() if entry.embedded]
 
 
@@ -17,7 +17,7 @@ class Player:
         self.page, self.scope, self.root = page, frame, frame.locator(f"#{name}")
         self.panel = frame.get_by_role("tabpanel").filter(has=self.root)
         self.player, self.status = self.root.locator(".player"), self.root.locator(".status")
-        self.message, self.films = self.root.locator(".message"), self.panel.locator(".films")
+        self.message, self.results = self.root.locator(".message"), self.panel.locator(".results")
 
     def start(self):
         self.root.locator(".start").click()
@@ -70,8 +70,8 @@ class Player:
     def save(self, button, folder):
         """Downloads by one of the films' buttons; the file's path."""
         with self.page.expect_download() as download:
-            self.films.get_by_role("link", name=button).or_(
-                self.films.get_by_role("button", name=button)
+            self.results.get_by_role("link", name=button).or_(
+                self.results.get_by_role("button", name=button)
             ).first.click()
         path = folder / download.value.suggested_filename
         download.value.save_as(path)

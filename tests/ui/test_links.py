@@ -10,7 +10,7 @@ import pytest
 
 from mgdemo.actions import ActionTrack, bench_actions
 from mgdemo.scenario import Scenario
-from mgdemo.ui.desk import uploaded
+from mgdemo.ui.links import uploaded
 from mgdemo.ui.share import MAX_LINK, Shared, ShareError, fragment, parse
 
 TRACK = ActionTrack.concat(

@@ -11,12 +11,12 @@ from mgdemo.video.record import write_mp4
 
 
 @pytest.fixture(scope="module")
-def address(serve, stub_shelf, tmp_path_factory):
+def address(serve, stub_library, tmp_path_factory):
     """A page whose first world opens with a film."""
     film = tmp_path_factory.mktemp("loop") / "loop.mp4"
     write_mp4(film, [np.full((HEIGHT, WIDTH, 3), level, np.uint8) for level in range(0, 250, 5)], 25)
     loops = {"universal": film}
-    return serve(dataclasses.replace(stub_shelf, loop=loops.get), loader="stub:load")
+    return serve(dataclasses.replace(stub_library, loop=loops.get), loader="stub:load")
 
 
 def test_the_page_opens_on_a_moving_world_with_one_button(address, visit):

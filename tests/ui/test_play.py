@@ -48,7 +48,7 @@ def test_a_play_from_start_to_film(world, request, visit, tmp_path):
     player.expect_lit(control.name, "used", False)
 
     player.stop()
-    expect(player.films).to_be_visible()
+    expect(player.results).to_be_visible()
     expect(player.status).to_contain_text("Your film is ready")
     plain = frames_of(player.save("Save film", tmp_path))
     drawn = frames_of(player.save("Save with keys", tmp_path))
@@ -146,7 +146,7 @@ def test_places_in_line_and_leaving(serve, visit):
     two.page.reload()  # which ends the play, since others wait
     three.expect("playing")
     expect(two.status).to_contain_text("while others waited")
-    expect(two.films).to_be_visible()
+    expect(two.results).to_be_visible()
     expect(four.message).to_contain_text("number 1 in line")
     one.stop()
     four.expect("playing")
@@ -236,7 +236,7 @@ def test_a_dropped_line_comes_back_and_loses_no_frame(address, visit, tmp_path):
     assert player.page.evaluate("window.sockets.length") == 2
     player.wait_for_frame(player.frame + 20)
     player.stop()
-    expect(player.films).to_be_visible()
+    expect(player.results).to_be_visible()
     frames = frames_of(player.save("Save film", tmp_path))
     stripes = [int(frame[1, :, 1].argmax()) for frame in frames]  # the stub's stripe moves on with each frame
     assert len(frames) > 40 and stripes == [i % WIDTH for i in range(len(frames))]
@@ -278,7 +278,7 @@ def test_behind_a_proxy_with_a_path_prefix(serve, visit):
     player.start()
     player.expect("playing")
     player.stop()
-    expect(player.films).to_be_visible()
+    expect(player.results).to_be_visible()
 
 
 def test_the_engine_starts_while_the_visitor_looks_around(serve, visit):

@@ -129,7 +129,7 @@ def test_a_play_that_goes_on_in_another_window(play):
     expect(play.message).to_contain_text("goes on in another connection. Reload this page")
     expect(play.root.locator(".start")).to_be_hidden()  # the play still has the place of this page's next one
     play.page.evaluate("""other.send('{"type": "stop"}')""")
-    expect(play.films).to_be_visible()
+    expect(play.results).to_be_visible()
     play.start()
     play.expect("playing")
 
@@ -336,7 +336,7 @@ def test_a_scenario_can_be_paused_but_not_changed(address, visit):
     assert scenarios.frame == frame
     expect(scenarios.root.get_by_role("slider")).to_be_hidden()
     expect(scenarios.root.get_by_role("button", name="One block more")).to_be_hidden()
-    expect(scenarios.films).to_be_visible()  # it is made, but not yet seen
+    expect(scenarios.results).to_be_visible()  # it is made, but not yet seen
     scenarios.expect("paused")
     scenarios.root.get_by_role("button", name="Go on").click()
     scenarios.expect("ended", 30_000)

@@ -35,7 +35,7 @@ def test_a_scenario_from_the_library_to_its_films(world, serve, address, visit, 
     assert 0 < scenarios.root.locator("progress").evaluate("(bar) => bar.value") <= 1
     if world != "stub":
         return scenarios.stop()
-    expect(scenarios.films).to_be_visible()
+    expect(scenarios.results).to_be_visible()
     assert scenarios.frame < frames - 1  # the films do not wait for the watching
     scenarios.expect("ended")
     assert scenarios.frame == frames - 1

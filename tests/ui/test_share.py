@@ -107,7 +107,7 @@ def test_a_link_to_a_play_replays_it(address, visit, tmp_path):
     one.expect_lit("left", "used")
     one.page.keyboard.up("a")
     one.stop()
-    link = copied(one, one.films.get_by_role("button", name="Copy link"))
+    link = copied(one, one.results.get_by_role("button", name="Copy link"))
     first = one.save("Save film", tmp_path)
 
     it = follow(one, link)
@@ -271,7 +271,7 @@ def test_what_one_went_back_from_is_kept_as_a_film_too(address, visit, tmp_path)
     player.expect_lit("back", "used")
     player.page.keyboard.up("s")
     player.stop()
-    others = player.films.get_by_role("link", name=re.compile(r"\.mp4|KB"))
+    others = player.results.get_by_role("link", name=re.compile(r"\.mp4|KB"))
     expect(others).to_have_count(1)
     with player.page.expect_download() as download:
         others.click()

@@ -4,7 +4,7 @@
  */
 
 import { Gamepads } from "./gamepad.js";
-import { Camera, bindDrag } from "./look.js";
+import { Camera, bindDrag } from "./camera.js";
 
 /** The controls held now, in the order in which they were pressed. Pure; knows no page. */
 export class Held {

@@ -17,12 +17,12 @@
 
 import { Connection, appUrl, socketUrl } from "./connection.js";
 import { Screen, parsePacket, supportedCodecs } from "./decoder.js";
-import { Hud, Meter, save } from "./hud.js";
+import { Hud, Meter, save } from "./stats.js";
 import { Input, takesText } from "./input.js";
 import { Pads } from "./pads.js";
 import { Playout } from "./playout.js";
-import { openFile } from "./open.js";
-import { switches } from "./switches.js";
+import { openFile } from "./links.js";
+import { switches } from "./settings.js";
 import { Timeline, Tree } from "./timeline.js";
 
 const SILENCE_MS = 20_000; // the server says something at least once a second; after so long it is gone

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Camera, LIMIT } from "../../../mgdemo/ui/player/look.js";
+import { Camera, LIMIT } from "../../../mgdemo/ui/player/camera.js";
 
 /** A camera with a clock of its own. @returns told: [milliseconds, [pitch, yaw]] */
 function stage(axes = ["pitch", "yaw"]) {

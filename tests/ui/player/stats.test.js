@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Meter, median, words } from "../../../mgdemo/ui/player/hud.js";
+import { Meter, median, words } from "../../../mgdemo/ui/player/stats.js";
 
 const block = (node, seq, splice = null, more = {}) => ({
   ...{ node, parent: node - 1, block: node - 1, frames: 12, seq, splice, made_ms: 100, held: [] },

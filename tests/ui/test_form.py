@@ -8,7 +8,7 @@ from page_player import REAL
 from PIL import Image
 
 from mgdemo.actions import MODES
-from mgdemo.ui.choices import Choices
+from mgdemo.ui.form import SessionForm
 
 
 def choices(published_is_here=False, **more):
@@ -17,8 +17,8 @@ def choices(published_is_here=False, **more):
         for entry in REAL.catalogue()
     ]
     with gr.Blocks():
-        shelf = dataclasses.replace(REAL, catalogue=lambda: entries)
-        return Choices(shelf, live=True, start="Start", **more)
+        library = dataclasses.replace(REAL, catalogue=lambda: entries)
+        return SessionForm(library, live=True, start="Start", **more)
 
 
 @pytest.fixture

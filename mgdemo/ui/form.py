@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
@@ -17,64 +16,23 @@ from mgdemo.picture import PictureError, open_picture, prepare_image
 from mgdemo.scenario import MAX_SEED, Scenario
 from mgdemo.serving import PlayRequest
 from mgdemo.ui import player
+from mgdemo.ui.events import EVENT_OPTIONS
+from mgdemo.ui.library import Library
 from mgdemo.ui.share import Shared
 
-QUIET = {"show_progress": "hidden", "api_visibility": "private"}  # for events: the player says what goes on
 STRANGE = "Your picture moves with the keys, then turns into this world's own places: it knows no others."
 
 
-class ChoiceError(ValueError):
+class FormError(ValueError):
     """What is chosen cannot be played; the message says why and what to do."""
 
 
 def whole(seed: float | None) -> int:
-    """The seed in the field as a number that a play can have. Raises ChoiceError."""
+    """The seed in the field as a number that a play can have. Raises FormError."""
     seed = seed or 0
     if seed != int(seed) or not 0 <= seed <= MAX_SEED:
-        raise ChoiceError(f"{seed:.15g} cannot be a seed: give a whole number from 0 to {MAX_SEED}.")
+        raise FormError(f"{seed:.15g} cannot be a seed: give a whole number from 0 to {MAX_SEED}.")
     return int(seed)
-
-
-@dataclass(frozen=True)
-class Shelf:
-    """Where the page finds what there is to choose from."""
-
-    catalogue: Callable[[], list[Entry]]
-    start_images: Callable[[str], list[Path]]
-    scenarios: Callable[[], dict[str, list[Scenario]]]
-    loop: Callable[[str], Path | None] = lambda checkpoint: None  # the film that its world opens with
-
-    def entry(self, checkpoint: str) -> Entry:
-        return next(entry for entry in self.catalogue() if entry.name == checkpoint)
-
-    def of_mode(self, mode: str) -> list[Entry]:
-        return [entry for entry in self.catalogue() if entry.mode == mode]
-
-    def first(self) -> Entry:
-        """The checkpoint that the page opens with: one that can be played, if any can."""
-        return max(self.catalogue(), key=lambda entry: entry.available)
-
-    def best(self, mode: str) -> str:
-        """The checkpoint to offer first: one that is there."""
-        return max(self.of_mode(mode), key=lambda entry: entry.available).name
-
-    def reference(self, image: str, checkpoint: str) -> str | None:
-        """How a scenario names a start image that ships; None for another one."""
-        shipped = Path(image) in self.start_images(checkpoint)
-        return f"embedded:{Path(image).stem}" if shipped else None
-
-    def shipped(self, reference: str | None, checkpoint: str) -> str | None:
-        """The path of a start image by its reference, if there is such a one."""
-        paths = self.start_images(checkpoint)
-        return next((str(path) for path in paths if f"embedded:{path.stem}" == reference), None)
-
-    def wanted(self, scenario: Scenario) -> str | None:
-        """The path of a scenario's own start image, if it is there."""
-        name = scenario.image or ""
-        if name.startswith("embedded:"):
-            return self.shipped(name, self.best(scenario.mode))
-        beside = scenario.path.with_name(name) if name and scenario.path else None
-        return str(beside) if beside and beside.is_file() else None
 
 
 def picture(path: str, entry: Entry) -> Image.Image:
@@ -82,7 +40,7 @@ def picture(path: str, entry: Entry) -> Image.Image:
     return prepare_image(open_picture(path, Path(path).name), entry.config.height, entry.config.width)
 
 
-class Choices:
+class SessionForm:
     """The controls of the column, laid out in the Gradio context in which this is made.
 
     `image` holds the path of the chosen start image, `own` that of the visitor's upload; either may be None.
@@ -91,17 +49,17 @@ class Choices:
 
     def __init__(
         self,
-        shelf: Shelf,
+        library: Library,
         *,
         live: bool,
         start: str,
         image: str | None = None,
         after_mode: tuple[gr.Component, ...] = (),
     ):
-        self.shelf, self.live, self.start = shelf, live, start
-        first = shelf.first()
-        modes = [mode for mode in MODES.values() if shelf.of_mode(mode.name)]
-        images = [str(path) for path in shelf.start_images(first.name)]
+        self.library, self.live, self.start = library, live, start
+        first = library.first()
+        modes = [mode for mode in MODES.values() if library.of_mode(mode.name)]
+        images = [str(path) for path in library.start_images(first.name)]
         if image not in images:
             image = images[0] if images else None
         self.mode = gr.Radio(
@@ -136,33 +94,33 @@ class Choices:
         self.first_setup = self.setup(first.name, self.image.value)
 
     def connect(self, screen: gr.HTML) -> None:
-        """Lets the choices show themselves in the player `screen`. A new mode is left to `follow`."""
+        """Shows what is chosen in the player `screen`. A new mode is left to `follow`."""
         self.shown = [self.about, self.gallery, self.hint, self.image, screen]
         self.all = [self.mode, self.seed, self.own, self.checkpoint, *self.shown]
         chosen = [self.checkpoint, self.image, self.own]
-        self.checkpoint.input(self.choose_checkpoint, chosen, self.shown, **QUIET)
+        self.checkpoint.input(self.choose_checkpoint, chosen, self.shown, **EVENT_OPTIONS)
         picked = [self.hint, self.image, screen]
-        self.gallery.select(self.choose_image, [self.checkpoint, self.own], picked, **QUIET)
+        self.gallery.select(self.choose_image, [self.checkpoint, self.own], picked, **EVENT_OPTIONS)
         self.upload.upload(
-            self.choose_upload, [self.upload, self.checkpoint], [self.own, *self.shown], **QUIET
+            self.choose_upload, [self.upload, self.checkpoint], [self.own, *self.shown], **EVENT_OPTIONS
         )
 
     def follow(self, event: Callable) -> None:
         """Brings checkpoint and start image in line with the mode and the image set before `event`."""
         inputs = [self.mode, self.checkpoint, self.image, self.own]
-        event(self.choose_mode, inputs, [self.checkpoint, *self.shown], **QUIET)
+        event(self.choose_mode, inputs, [self.checkpoint, *self.shown], **EVENT_OPTIONS)
 
     # The handlers return updates for the components named above.
 
     def choose_mode(self, mode: str, checkpoint: str, image: str | None, own: str | None) -> tuple:
-        if self.shelf.entry(checkpoint).mode != mode:
-            checkpoint = self.shelf.best(mode)
-        choices = gr.Dropdown(self._titles(mode), value=checkpoint)
-        return choices, *self.choose_checkpoint(checkpoint, image, own)
+        if self.library.entry(checkpoint).mode != mode:
+            checkpoint = self.library.best(mode)
+        checkpoints = gr.Dropdown(self._titles(mode), value=checkpoint)
+        return checkpoints, *self.choose_checkpoint(checkpoint, image, own)
 
     def choose_checkpoint(self, checkpoint: str, image: str | None, own: str | None) -> tuple:
-        entry = self.shelf.entry(checkpoint)
-        images = [str(path) for path in self.shelf.start_images(checkpoint)]
+        entry = self.library.entry(checkpoint)
+        images = [str(path) for path in self.library.start_images(checkpoint)]
         paths = [*images, own] if own and Path(own).is_file() else images  # uploads are not kept for ever
         if image not in paths:
             image = paths[0] if paths else None
@@ -180,8 +138,8 @@ class Choices:
 
     def put(self, mode: str, checkpoint: str | None, seed: int, image: str | None, own: str | None) -> tuple:
         """Updates for `all`: everything chosen at once. A checkpoint not known here gives way to the best."""
-        if checkpoint not in [entry.name for entry in self.shelf.of_mode(mode)]:
-            checkpoint = self.shelf.best(mode)
+        if checkpoint not in [entry.name for entry in self.library.of_mode(mode)]:
+            checkpoint = self.library.best(mode)
         return mode, seed, own, *self.choose_mode(mode, checkpoint, image, own)
 
     def keep(self, picture: Image.Image) -> str:
@@ -192,8 +150,8 @@ class Choices:
             return self.gallery.move_resource_to_block_cache(path)
 
     def choose_image(self, checkpoint: str, own: str | None, event: gr.SelectData) -> tuple:
-        image = [*map(str, self.shelf.start_images(checkpoint)), own][event.index]
-        hint = self._hint(self.shelf.entry(checkpoint), image)
+        image = [*map(str, self.library.start_images(checkpoint)), own][event.index]
+        hint = self._hint(self.library.entry(checkpoint), image)
         return hint, image, gr.HTML(setup=self.setup(checkpoint, image))
 
     def choose_upload(self, upload: str, checkpoint: str) -> tuple:
@@ -206,28 +164,28 @@ class Choices:
     def request(
         self, checkpoint: str, image: str, seed: float | None, scenario: Scenario | None = None
     ) -> PlayRequest:
-        """What these choices ask for: live play, or the scenario. Raises ChoiceError and PictureError."""
+        """What these choices ask for: live play, or the scenario. Raises FormError and PictureError."""
         return PlayRequest(
             checkpoint,
-            picture(image, self.shelf.entry(checkpoint)),
+            picture(image, self.library.entry(checkpoint)),
             whole(seed),
             scenario.track if scenario else None,
             scenario.title if scenario else "",
-            self.shelf.reference(image, checkpoint),
+            self.library.reference(image, checkpoint),
         )
 
     def shared(
         self, checkpoint: str, image: str | None, seed: float | None, scenario: Scenario | None = None
     ) -> Shared:
-        """What a link to these choices holds. Raises ChoiceError."""
-        mode = self.shelf.entry(checkpoint).mode
-        reference = self.shelf.reference(image, checkpoint) if image else None
+        """What a link to these choices holds. Raises FormError."""
+        mode = self.library.entry(checkpoint).mode
+        reference = self.library.reference(image, checkpoint) if image else None
         return Shared(mode, checkpoint, reference, whole(seed), scenario)
 
     def setup(self, checkpoint: str, image: str | None) -> dict:
         """What the player shows for these choices."""
-        entry = self.shelf.entry(checkpoint)
-        shipped = self.shelf.start_images(checkpoint)
+        entry = self.library.entry(checkpoint)
+        shipped = self.library.start_images(checkpoint)
         opens = self.live and shipped and image == str(shipped[0])
         blocked = "" if image else "Choose a start image first."
         if not entry.available:
@@ -246,20 +204,20 @@ class Choices:
         )
 
     def _loop(self, checkpoint: str) -> str | None:
-        path = self.shelf.loop(checkpoint)
+        path = self.library.loop(checkpoint)
         return path and f"{player.LOOPS}/{checkpoint}.mp4?v={path.stat().st_mtime:.0f}"
 
     def _titles(self, mode: str) -> list[tuple[str, str]]:
         return [
             (entry.title + ("" if entry.available else " (not here yet)"), entry.name)
-            for entry in self.shelf.of_mode(mode)
+            for entry in self.library.of_mode(mode)
         ]
 
     def _hint(self, entry: Entry, image: str | None) -> gr.HTML:
         """What becomes of a picture that is none of an embedded world's own; else nothing."""
-        strange = entry.embedded and image and not self.shelf.reference(image, entry.name)
+        strange = entry.embedded and image and not self.library.reference(image, entry.name)
         words = STRANGE
-        if published := next((e for e in self.shelf.of_mode(entry.mode) if not e.embedded), None):
+        if published := next((e for e in self.library.of_mode(entry.mode) if not e.embedded), None):
             words += f" “{escape(published.title)}” can go on from any picture: "
             if published.available:
                 words += "choose it above."

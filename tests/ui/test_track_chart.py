@@ -3,7 +3,7 @@ import re
 import numpy as np
 
 from mgdemo.actions import ActionTrack
-from mgdemo.ui.timeline import draw
+from mgdemo.ui.track_chart import draw
 
 
 def lanes(html):

@@ -1,0 +1,4 @@
+"""The options that all events of the page share."""
+
+# The player itself says what goes on, and no event of the page is part of the API.
+EVENT_OPTIONS = {"show_progress": "hidden", "api_visibility": "private"}
