@@ -1,7 +1,7 @@
 """How long from a key to a changed pixel? The whole page, in a real headless Chromium.
 
     python -m benchmarks.latency --presses 200 --json latency.json
-    python -m benchmarks.latency --presses 60 --slow --no-remake
+    python -m benchmarks.latency --presses 60 --slow --no-regenerate
 
 The app is the real one, with its service, worker process, H.264 and player; only the world is a stub
 (`benchmarks/stub_world.py`) that takes 120 ms a block and paints what is held. The cases:
@@ -22,8 +22,8 @@ longer than it should, counting stalls of more than 100 ms; longest is the longe
 is the deviation of these times over their mean (frames of 40 ms on a screen of 60 Hz come every 33 or 50 ms,
 which alone is 0.20). All times are in ms.
 
-With --no-remake each case is also measured with MGDEMO_REMAKE=0 (in JSON "direct whole" and so on): then a
-press changes only blocks that are not yet begun.
+With --no-regenerate each case is also measured with MGDEMO_REGENERATE=0 (in JSON "direct whole" and so on):
+then a press changes only blocks that are not yet begun.
 """
 
 from __future__ import annotations
@@ -353,14 +353,16 @@ def main() -> None:
     )
     parser.add_argument("--cases", default="direct,nginx,rtt40", help="some of direct,nginx,rtt40")
     parser.add_argument("--slow", action="store_true", help="also a world slower than real time")
-    parser.add_argument("--no-remake", action="store_true", help="each case also without re-made blocks")
+    parser.add_argument(
+        "--no-regenerate", action="store_true", help="each case also without regenerated blocks"
+    )
     parser.add_argument("--seed", type=int, default=1, help="of the moments of the presses (default 1)")
     parser.add_argument("--json", type=Path, metavar="FILE")
     args = parser.parse_args()
 
     cases = [*args.cases.split(","), *(["slow"] if args.slow else [])]
-    switchable = "remake" in {item.name for item in fields(Settings)}
-    ways = [("", {}), (" whole", {"remake": False})] if args.no_remake and switchable else [("", {})]
+    switchable = "regenerate" in {item.name for item in fields(Settings)}
+    ways = [("", {}), (" whole", {"regenerate": False})] if args.no_regenerate and switchable else [("", {})]
     path = os.environ.get("CHROMIUM") or shutil.which("chromium")
     if not path:
         parser.exit(

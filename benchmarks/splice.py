@@ -61,7 +61,9 @@ def judge(world: World, mode: str, blocks: int, choices: random.Random, found: d
         for latent, splice in SPLICES.items() if block >= WARM_UP else ():
             before = ActionTrack.hold(mode, held, None, splice)
             after = ActionTrack.hold(mode, changed, None, count - splice)
-            found[latent].append(compare(first, world.remake(ActionTrack.concat([before, after])), splice))
+            found[latent].append(
+                compare(first, world.regenerate(ActionTrack.concat([before, after])), splice)
+            )
         held = changed
 
 

@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from types import SimpleNamespace
 
 import numpy as np
 from PIL import Image
@@ -25,7 +24,7 @@ TICK = (slice(80, 272), slice(448, 576))
 TICKS = 8
 
 
-def load(checkpoint: str, *, device: str, progress) -> Model:
+def load(checkpoint: str, *, device: str, progress, optimization: str = "") -> Model:
     """A loader like `mgdemo.world.load_world_model`."""
     mode, _, ms = checkpoint.partition("-")
     progress(1.0, "Ready")
@@ -40,8 +39,8 @@ class Model:
     fps, size, pipelined = FPS, (HEIGHT, WIDTH), False
 
     @property
-    def config(self) -> SimpleNamespace:
-        return SimpleNamespace(mode=self.mode)
+    def name(self) -> str:
+        return f"{self.mode}-{round(1000 * self.seconds)}"
 
     @cached_property
     def texture(self) -> np.ndarray:
@@ -80,10 +79,10 @@ class World:
         yield self.step(actions)
 
     @property
-    def remakable(self) -> bool:
+    def can_regenerate(self) -> bool:
         return self.block > 0
 
-    def remake(self, actions: ActionTrack) -> np.ndarray:
+    def regenerate(self, actions: ActionTrack) -> np.ndarray:
         self.block -= 1
         return self.step(actions)
 

@@ -63,7 +63,7 @@ def play(
     folder.mkdir(parents=True, exist_ok=True)
     height, width = model.size
     image = prepare_image(image, height, width)
-    tags = {"title": title} | film_tags(model.config.name, None if image_name else image)
+    tags = {"title": title} | film_tags(model.name, None if image_name else image)
     if image_name is None:
         image_name = "demo.png"
         image.save(folder / image_name)

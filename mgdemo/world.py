@@ -188,7 +188,7 @@ class World:
             piece.make()
 
     def _remember(self) -> None:
-        """Keep what `remake` goes back to."""
+        """Keep what `regenerate` goes back to."""
         if not self.model.low_vram:
             self._before = self.block, self._rows, State(self._decoder)
 
@@ -198,13 +198,13 @@ class World:
         if self._before is not None and decoding.holds(self._before[2]):
             self._before = None
 
-    def remake(self, actions: ActionTrack) -> np.ndarray:
+    def regenerate(self, actions: ActionTrack) -> np.ndarray:
         """Make the last block again under other actions, as if those of before had never been.
 
         Takes and gives what `step` did. Raises ValueError, and changes nothing, for actions that don't fit
-        and where there is nothing to go back to (see `remakable`).
+        and where there is nothing to go back to (see `can_regenerate`).
         """
-        if not self.remakable:
+        if not self.can_regenerate:
             raise ValueError("There is no block to make again: step first.")
         self._check(self._before[0], actions)
         self._finish()
@@ -213,7 +213,7 @@ class World:
         return self.step(actions)
 
     @property
-    def remakable(self) -> bool:
+    def can_regenerate(self) -> bool:
         """Whether the last block can be made again: not at the start, nor after `restore`, never with low
         VRAM, and not when what it takes was where another world of the model is decoded by now.
         """
@@ -375,6 +375,14 @@ class WorldModel:
     @property
     def vae_dtype(self) -> torch.dtype:
         return self.vae.conv2.weight.dtype
+
+    @property
+    def name(self) -> str:
+        return self.config.name
+
+    @property
+    def mode(self) -> str:
+        return self.config.mode
 
     @property
     def fps(self) -> int:

@@ -43,7 +43,13 @@ def worlds(monkeypatch, tmp_path):
             return started[-1]
 
         return SimpleNamespace(
-            start=start, size=SIZE, fps=25, config=located.config, located=located, device=device
+            start=start,
+            size=SIZE,
+            fps=25,
+            name=located.config.name,
+            config=located.config,
+            located=located,
+            device=device,
         )
 
     def resolve(checkpoint=None, *, mode=None, config=None):

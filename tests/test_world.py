@@ -135,7 +135,7 @@ def test_nothing_that_is_asked_of_a_world_changes_frames_not_taken_yet(model):
     assert size == sum(tensor.nbytes for tensor in (*snapshot.memory, *snapshot.decoder.values()))
     second = world.stream(other.block(2))
     part = next(second)
-    again = world.remake(track.block(2))
+    again = world.regenerate(track.block(2))
     third = world.stream(other.block(3))
     world.restore(snapshot)
     assert equal(play(world, track), expected[2:])
@@ -213,9 +213,9 @@ def test_a_block_made_again_is_as_if_made_so_at_first(tiny, mode):
     for block in range(track.blocks):
         first = world.step(other.block(block))
         with pytest.raises(ValueError, match=f"Block {block} takes"):
-            world.remake(ActionTrack.hold(mode, [], frames=10))
-        world.remake(ActionTrack.hold(mode, ["w"], frames=len(first)))
-        again = world.remake(track.block(block))
+            world.regenerate(ActionTrack.hold(mode, [], frames=10))
+        world.regenerate(ActionTrack.hold(mode, ["w"], frames=len(first)))
+        again = world.regenerate(track.block(block))
         assert not np.array_equal(again, first)
         if block == 0:
             assert world.block == 1
@@ -224,7 +224,7 @@ def test_a_block_made_again_is_as_if_made_so_at_first(tiny, mode):
     plain.restore(world.snapshot())
     for one in (plain, model.start(tiny_image())):
         with pytest.raises(ValueError, match="no block to make again"):
-            one.remake(track.block(0))
+            one.regenerate(track.block(0))
 
 
 def test_a_snapshot_tells_its_size(tiny, mode):

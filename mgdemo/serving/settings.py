@@ -10,6 +10,8 @@ from pathlib import Path
 
 from mgdemo.config import ConfigError, Optimization
 
+OLD = {"regenerate": "MGDEMO_REMAKE"}  # the name of a setting before, which is still read
+
 
 class SettingsError(ValueError):
     """A setting that cannot be used; the message names the variable and the cure."""
@@ -33,7 +35,9 @@ class Settings:
     reconnect_seconds: float = 30.0  # that a play waits for its visitor to come back
     ack_seconds: float = 10.0  # without acknowledgement, after which a line counts as lost
     hang_seconds: float = 180.0  # without a sign of a worker that has work, after which it is ended; 0: never
-    remake: bool = True  # a block again, from its next latent frame on, when the input changes while it plays
+    regenerate: bool = (
+        True  # a block again, from its next latent frame on, when the input changes while it plays
+    )
     rewind_megabytes: int = 512  # of snapshots a play; going back costs less waiting with more
     record_seconds: float = 600.0  # of video, after which a live play ends: as long as a scenario may be
     record_dir: Path = Path(tempfile.gettempdir()) / "mgdemo-plays"
@@ -51,16 +55,16 @@ class Settings:
             raise SettingsError(f"{_variable('optimization')}: {error}") from None
 
     @property
-    def remakes(self) -> bool:
+    def regenerates(self) -> bool:
         """Whether worlds can make blocks again, and are to."""
-        return self.remake and not Optimization.of(self.optimization).low_vram
+        return self.regenerate and not Optimization.of(self.optimization).low_vram
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] = os.environ) -> Settings:
         """The defaults, changed by the MGDEMO_* variables that are set. Raises SettingsError."""
         values = {}
         for item in fields(cls):
-            text = environment.get(_variable(item.name), "")
+            text = environment.get(_variable(item.name), "") or environment.get(OLD.get(item.name, ""), "")
             if text:
                 read = _switch if isinstance(item.default, bool) else type(item.default)
                 try:

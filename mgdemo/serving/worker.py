@@ -80,7 +80,7 @@ class _Play:
 
     def splice(self, now: float) -> int | None:
         """From which frame on the last block is to be made again now, if it is."""
-        possible = not self.paused and self.actions is not None and self.world.remakable
+        possible = not self.paused and self.actions is not None and self.world.can_regenerate
         splice = self.pace.splice(now) if possible else None
         return splice if splice is not None and self.input.differs(self.actions) else None
 
@@ -199,9 +199,9 @@ class Worker:
         start = math.inf
         for play in reversed(live):
             start = play.pace.start(play.world.frames_next, start)
-        for play in live if self.settings.remakes else ():
+        for play in live if self.settings.regenerates else ():
             if now + play.pace.cost.high <= start and (splice := play.splice(now)) is not None:
-                return play, partial(self._remake, splice=splice), now
+                return play, partial(self._regenerate, splice=splice), now
         patient = [play for play in plays if not play.live]
         patient += [play for play in self._plays.values() if play.way is not None]
         if patient:
@@ -272,7 +272,7 @@ class Worker:
         order, model = play.order, self._models.get(play.order.checkpoint)
         if model is None or play.world is not None:
             return
-        mode, (height, width) = model.config.mode, model.size
+        mode, (height, width) = model.mode, model.size
         if order.track is not None and order.track.mode != mode:
             raise PlayError(
                 f"This scenario is for {MODES[order.track.mode].title}, but {order.checkpoint} plays "
@@ -299,7 +299,7 @@ class Worker:
         began = time.monotonic()
         if play.live:
             play.history.mark(play.world, play.picture)  # now that the last block stays as it is
-            play.actions = play.input.sample(play.model.config.mode, play.world.frames_next)
+            play.actions = play.input.sample(play.model.mode, play.world.frames_next)
             play.steps -= play.paused
         else:
             play.actions = play.order.track.block(play.pace.blocks)
@@ -333,13 +333,13 @@ class Worker:
             yield piece
             self._begin_another()
 
-    def _remake(self, play: _Play, splice: int) -> None:
+    def _regenerate(self, play: _Play, splice: int) -> None:
         """Make the last block again, under what is held now from frame `splice` on, and send it anew."""
         began, rest = time.monotonic(), play.pace.frames - splice
         kept = play.actions.frames(0, len(play.actions) - rest)
-        changed = play.input.sample_again(play.model.config.mode, rest)
+        changed = play.input.sample_again(play.model.mode, rest)
         play.actions = play.history.nodes[play.history.head].actions = ActionTrack.concat([kept, changed])
-        frames = play.world.remake(play.actions)
+        frames = play.world.regenerate(play.actions)
         play.want_key = True  # it does not follow what was encoded last
         self._send(play, [frames], began, input_number=play.input.number, splice=splice)
 

@@ -36,7 +36,7 @@ def test_a_block_made_again_differs_where_its_actions_do(world):
     world.step(hold("universal", [], None, 9))
     first = world.step(hold("universal", [], None, 12))
     track = ActionTrack.concat([hold("universal", [], None, 4), hold("universal", ["w"], None, 8)])
-    again = world.remake(track)
+    again = world.regenerate(track)
     assert np.array_equal(again[:4], first[:4])
     assert [(a != b).any() for a, b in zip(again, first, strict=True)] == [False] * 4 + [True] * 8
     assert patches(world.step(hold("universal", [], None, 12)))[0] == [40, 32 + 24 * (21 % 8)]

@@ -60,7 +60,7 @@ def test_plays_that_take_turns_keep_their_own_memories(mode):
     assert worst(alone[0], alone[1]) > 1
 
 
-def test_going_back_and_making_again_are_exact(mode):
+def test_going_back_and_regenerating_are_exact(mode):
     track, other = (bench_actions(mode, 12 * 5 - 3, seed=seed) for seed in (1, 2))
     model = optimised(mode)
     expected = play(model.start(tiny_image(), seed=4), track)
@@ -70,7 +70,7 @@ def test_going_back_and_making_again_are_exact(mode):
     rival.step(other.block(0))
     for block in range(1, track.blocks):
         first = one.step(other.block(block))
-        again = one.remake(track.block(block))
+        again = one.regenerate(track.block(block))
         assert worst([again], [expected[block]]) == 0 and not np.array_equal(first, again)
         if block == 2:
             rival.step(other.block(1))
@@ -89,17 +89,17 @@ def test_going_back_is_possible_until_another_world_is_decoded_where_the_state_w
     one, rival = model.start(tiny_image(), seed=4), model.start(tiny_image(3), seed=5)
     play(one, track.frames(0, 21))
     one.step(other.block(2))
-    assert worst([one.remake(track.block(2))], expected[2:3]) == 0
+    assert worst([one.regenerate(track.block(2))], expected[2:3]) == 0
     for block in (0, 1):
         rival.step(other.block(block))
-    assert rival.remakable and not one.remakable
+    assert rival.can_regenerate and not one.can_regenerate
     with pytest.raises(ValueError, match="no block to make again"):
-        one.remake(track.block(2))
+        one.regenerate(track.block(2))
     one.step(other.block(3))  # from outside of the seat, where its state stays as it is
-    assert one.remakable and not rival.remakable
+    assert one.can_regenerate and not rival.can_regenerate
     rival.step(other.block(2))
-    assert one.remakable and rival.remakable
-    assert worst([one.remake(track.block(3))], expected[3:4]) == 0
+    assert one.can_regenerate and rival.can_regenerate
+    assert worst([one.regenerate(track.block(3))], expected[3:4]) == 0
     assert worst([one.step(track.block(4))], expected[4:]) == 0
 
 
@@ -206,7 +206,7 @@ def test_with_low_vram_the_nets_of_the_start_wait_elsewhere_and_plays_are_the_sa
     assert worst(play(one, track), expected) <= 1
     assert len(encoded) == at_start, "nothing is left to encode while playing"
     with pytest.raises(ValueError, match="no block to make again"):
-        one.remake(track.block(4))
+        one.regenerate(track.block(4))
 
 
 @pytest.mark.parametrize("words, given, expected", [

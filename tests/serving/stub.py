@@ -17,7 +17,7 @@ from mgdemo.actions import MODES, block_frames
 HEIGHT, WIDTH, FPS = 48, 64, 25
 
 
-def load(checkpoint, *, device, progress):
+def load(checkpoint, *, device, progress, optimization=""):
     progress(0.5, f"Reading {checkpoint}")
     if checkpoint == "missing":
         raise FileNotFoundError("no such file: missing.safetensors")
@@ -29,8 +29,9 @@ class Model:
     fps, size, pipelined = FPS, (HEIGHT, WIDTH), False
 
     def __init__(self, checkpoint):
-        self.config = SimpleNamespace(mode=checkpoint.partition("-")[0])
-        assert self.config.mode in MODES
+        self.name, self.mode = checkpoint, checkpoint.partition("-")[0]
+        self.config = SimpleNamespace(mode=self.mode)
+        assert self.mode in MODES
         self.trouble = checkpoint.partition("-")[2]
 
     def start(self, image, seed=0):
@@ -66,10 +67,10 @@ class World:
         yield from np.split(frames, [len(frames) - 8])
 
     @property
-    def remakable(self):
+    def can_regenerate(self):
         return self.block > 0
 
-    def remake(self, actions):
+    def regenerate(self, actions):
         self.block -= 1
         return self.step(actions)
 

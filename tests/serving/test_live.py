@@ -152,7 +152,7 @@ async def test_in_a_mode_of_single_actions_the_last_tap_wins_over_what_is_held(s
 
 
 async def test_a_block_is_made_again_with_newer_input_and_that_is_what_is_kept(serve):
-    server = serve(remake=True)
+    server = serve(regenerate=True)
     session = server.open()
     async with Player(server, session.token, buffer_ms=480) as player:
         for seq, keys in enumerate((["KeyW"], [], ["KeyD", "ArrowLeft"], ["KeyS"]) * 3, start=1):
@@ -191,7 +191,7 @@ async def test_a_block_is_made_again_with_newer_input_and_that_is_what_is_kept(s
 
 
 async def test_the_replay_of_a_play_with_blocks_made_again_is_its_recording(serve):
-    server = serve(remake=True)
+    server = serve(regenerate=True)
     session = server.open()
     async with Player(server, session.token, buffer_ms=480) as player:
         for keys in (["KeyW"], ["KeyA"], [], ["KeyD"]) * 2:
@@ -431,7 +431,7 @@ async def test_without_acknowledgements_the_server_stops_and_then_lets_go(serve)
 
 
 async def test_blocks_made_again_need_no_acknowledgement(serve):
-    server = serve(remake=True, ack_seconds=1)
+    server = serve(regenerate=True, ack_seconds=1)
     session = server.open()
     async with Player(server, session.token, buffer_ms=480) as player:
         held = ["KeyW"]

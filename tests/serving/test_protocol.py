@@ -109,25 +109,26 @@ def test_settings_come_from_the_environment():
             "MGDEMO_IDLE_SECONDS": "12.5",
             "MGDEMO_RECORD_DIR": "kept/here",
             "MGDEMO_QUEUE": "",
-            "MGDEMO_REMAKE": "off",
+            "MGDEMO_REGENERATE": "off",
         }
     )
     assert (settings.plays, settings.device, settings.idle_seconds) == (3, "cuda:0,cuda:1", 12.5)
-    assert (settings.remake, Settings.from_env({"MGDEMO_REMAKE": "1"}).remake) == (False, True)
+    assert (settings.regenerate, Settings.from_env({"MGDEMO_REGENERATE": "1"}).regenerate) == (False, True)
     assert settings.record_dir.parts == ("kept", "here")
+    assert not Settings.from_env({"MGDEMO_REMAKE": "0"}).regenerate, "its name before"
     assert settings.queue == Settings().queue
 
 
 def test_a_wrong_switch_is_named():
-    with pytest.raises(SettingsError, match="MGDEMO_REMAKE is 'maybe': give 1 or 0"):
-        Settings.from_env({"MGDEMO_REMAKE": "maybe"})
+    with pytest.raises(SettingsError, match="MGDEMO_REGENERATE is 'maybe': give 1 or 0"):
+        Settings.from_env({"MGDEMO_REGENERATE": "maybe"})
 
 
 def test_what_makes_a_gpu_fast_is_chosen_by_words():
     settings = Settings.from_env({"MGDEMO_OPTIMIZATION": "fp8,no-kernels"})
-    assert settings.optimization == "fp8,no-kernels" and settings.remakes
-    assert not Settings(remake=False).remakes
-    assert not Settings(optimization="low-vram").remakes, "then worlds keep nothing to go back to"
+    assert settings.optimization == "fp8,no-kernels" and settings.regenerates
+    assert not Settings(regenerate=False).regenerates
+    assert not Settings(optimization="low-vram").regenerates, "then worlds keep nothing to go back to"
     with pytest.raises(
         SettingsError, match='MGDEMO_OPTIMIZATION: "fast" is no optimization; there are kernels, '
     ):

@@ -339,7 +339,7 @@ async def test_a_disk_that_fills_up_at_the_end_costs_only_what_is_not_written_ye
 
 
 async def test_the_limit_counts_what_was_played_not_what_was_made_again(serve):
-    server = serve(remake=True, record_seconds=3)
+    server = serve(regenerate=True, record_seconds=3)
     session = server.open()
     async with Player(server, session.token, buffer_ms=480) as player:
         for keys in (["KeyW"], []) * 8:

@@ -20,7 +20,7 @@ TRACK = ActionTrack.hold("universal", [], None, 45)
 def play(worker, name, *, dry=0.0, cost=0.1, served=0.0, track=None):
     """A play that is ready, in a worker that has not been started."""
     item = w._Play(m.Open(name, "universal", None, 0, track))
-    item.world = SimpleNamespace(frames_next=12, remakable=True)
+    item.world = SimpleNamespace(frames_next=12, can_regenerate=True)
     item.model = SimpleNamespace(fps=25)
     item.attached, item.pace.dry, item.pace.served = True, dry, served
     item.pace.first.add(cost)
@@ -112,7 +112,7 @@ def test_a_scenario_waits_a_moment_for_its_visitor(worker):
     assert following(worker, 1.1) == ("track", 1.1)  # who leaves is not waited for
 
 
-def remaking(worker, now):
+def regenerating(worker, now):
     """The video frame from which a block is to be made again now, if one is."""
     _, job, _ = worker._next(now)
     return getattr(job, "keywords", {}).get("splice")
@@ -127,21 +127,21 @@ def playing(worker, name="live", *, dry=10.0, cost=0.1):
 
 def test_a_block_is_made_again_from_the_next_latent_frame_that_can_be_in_time(worker):
     item = playing(worker)  # block 2 plays from 9.52 on, its latent frames begin there, at 9.68 and at 9.84
-    assert remaking(worker, 9.3) is None
+    assert regenerating(worker, 9.3) is None
     item.input.set(("KeyW",), (0, 0), 1)
     times = {9.41: 21, 9.43: 25, 9.57: 25, 9.59: 29, 9.73: 29, 9.75: None, 9.9: None}
-    assert {now: remaking(worker, now) for now in times} == times
+    assert {now: regenerating(worker, now) for now in times} == times
     assert following(worker, 9.75) == ("live", pytest.approx(10 - MARGIN - 0.1))
     item.paused = True
     item.steps = 1
-    assert remaking(worker, 9.4) is None
+    assert regenerating(worker, 9.4) is None
     item.paused = False
-    item.world.remakable = False
-    assert remaking(worker, 9.4) is None
+    item.world.can_regenerate = False
+    assert regenerating(worker, 9.4) is None
     assert following(worker, 9.4) == ("live", pytest.approx(10 - MARGIN - 0.1))
-    item.world.remakable = True
+    item.world.can_regenerate = True
     item.input.release()
-    assert remaking(worker, 9.4) is None  # nothing has changed after all
+    assert regenerating(worker, 9.4) is None  # nothing has changed after all
 
 
 def test_a_block_is_made_again_only_while_all_others_are_in_time(worker):
@@ -151,17 +151,17 @@ def test_a_block_is_made_again_only_while_all_others_are_in_time(worker):
     assert following(worker, 9.55) == ("other", pytest.approx(9.72 - MARGIN - 0.1))
     playing(worker, "slow", cost=0.5).input.set(("KeyW",), (0, 0), 1)
     worker._plays = {"slow": worker._plays["slow"]}
-    assert remaking(worker, 9.0) is None
+    assert regenerating(worker, 9.0) is None
 
 
 def test_the_first_block_has_a_shorter_first_latent_frame(worker):
     item = playing(worker)
     item.actions, item.pace.blocks, item.pace.frames = ActionTrack.hold("universal", [], None, 9), 1, 9
     item.input.set(("KeyW",), (0, 0), 1)  # it plays from 9.64 on
-    assert (remaking(worker, 9.0), remaking(worker, 9.6)) == (1, 1 + 4)
+    assert (regenerating(worker, 9.0), regenerating(worker, 9.6)) == (1, 1 + 4)
 
 
-@pytest.mark.parametrize("settings", [{"remake": False}, {"optimization": "low-vram"}])
+@pytest.mark.parametrize("settings", [{"regenerate": False}, {"optimization": "low-vram"}])
 def test_making_again_can_be_switched_off(settings):
     worker = w.Worker(Settings(**settings), "cpu", lambda event: None)
     playing(worker).input.set(("KeyW",), (0, 0), 1)
