@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from mgdemo.actions import MODES
-from mgdemo.config import CONFIGS, CheckpointConfig, load_config
+from mgdemo.config import CheckpointConfig, load_config
+from mgdemo.paths import CONFIGS, ROOT, checkpoint_folder
 
-ROOT = CONFIGS.parent
 PARTS = ("transformer", "vae", "image_encoder")
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 ORDER = "starts.json"  # beside the start images: which comes first
@@ -47,11 +46,6 @@ class Located:
     transformer: Path
     vae: Path
     image_encoder: Path
-
-
-def checkpoint_folder() -> Path:
-    """The folder for published weights: $MGDEMO_CHECKPOINTS, or `checkpoints` beside the program."""
-    return Path(os.environ.get("MGDEMO_CHECKPOINTS") or ROOT / "checkpoints").expanduser()
 
 
 def configs() -> list[CheckpointConfig]:

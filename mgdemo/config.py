@@ -15,8 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from mgdemo.actions import MODES
-
-CONFIGS = Path(__file__).resolve().parent.parent / "configs"
+from mgdemo.paths import CONFIGS
 
 
 @dataclass

@@ -29,8 +29,7 @@ import numpy as np
 import yaml
 
 from mgdemo.actions import BLOCK_FRAMES, FPS, MODES, ActionTrack, Mode, bench_actions, frames_in_blocks
-
-SCENARIOS = Path(__file__).resolve().parent.parent / "scenarios"
+from mgdemo.paths import SCENARIOS
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 20

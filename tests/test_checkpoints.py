@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from mgdemo import checkpoints
+from mgdemo import checkpoints, paths
 from mgdemo.checkpoints import CheckpointError, catalogue, opening_loop, resolve, start_images
 from mgdemo.config import CONFIGS, load_config
 
@@ -31,6 +31,7 @@ def root(tmp_path, monkeypatch):
         shutil.copy(CONFIGS / f"{config}.yaml", tmp_path / "configs")
     (tmp_path / "configs" / "snow.yaml").write_text(EMBEDDED)
     put(tmp_path / "worlds" / "snow", "transformer.safetensors", "vae.safetensors", "clip.pth")
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
     monkeypatch.setattr(checkpoints, "ROOT", tmp_path)
     monkeypatch.setattr(checkpoints, "CONFIGS", tmp_path / "configs")
     monkeypatch.setattr(checkpoints, "_in_hub_cache", lambda repo, file: None)

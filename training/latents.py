@@ -17,8 +17,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from mgdemo.actions import MODES
-from mgdemo.checkpoints import ROOT
 from mgdemo.model.vae import VAE
+from mgdemo.paths import ROOT
 from training import best_device, clips, command, wait_for
 from training.vae import HEIGHT, WIDTH, load
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mgdemo.checkpoints import LOOP, ROOT, config_named, start_images
+from mgdemo.checkpoints import LOOP, config_named, start_images
+from mgdemo.paths import ROOT
 from mgdemo.picture import open_picture
 from mgdemo.scenario import parse_scenario
 from mgdemo.video.record import write_mp4

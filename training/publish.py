@@ -19,7 +19,8 @@ import yaml
 from safetensors.torch import load_file, save_file
 
 from mgdemo.actions import MODES
-from mgdemo.config import CONFIGS, CheckpointConfig, FilesConfig, SamplingConfig, VAEConfig
+from mgdemo.config import CheckpointConfig, FilesConfig, SamplingConfig, VAEConfig
+from mgdemo.paths import CONFIGS
 from training import command, renderer
 from training.dit import SAMPLING, tiny_config
 from training.vae import HEIGHT, WIDTH, config_of

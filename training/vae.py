@@ -20,8 +20,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from mgdemo.actions import MODES
-from mgdemo.config import CONFIGS, VAEConfig, load_config
+from mgdemo.config import VAEConfig, load_config
 from mgdemo.model.vae import VAE, State
+from mgdemo.paths import CONFIGS
 from mgdemo.world import channels_last
 from training import best_device, clips, command
 from training.optim import Optimiser, Step, train_for

@@ -1,0 +1,26 @@
+"""Where the files that ship lie: in a checkout at its top, in an installed package under mgdemo/data."""
+
+import os
+import sys
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+INSTALLED = (_PACKAGE / "data").is_dir()
+
+ROOT = _PACKAGE / "data" if INSTALLED else _PACKAGE.parent  # what paths in configs/ are relative to
+CONFIGS = ROOT / "configs"
+SCENARIOS = ROOT / "scenarios"
+
+
+def checkpoint_folder() -> Path:
+    """The folder for published weights: $MGDEMO_CHECKPOINTS, else `checkpoints` in the checkout or, for an
+    installed package, in the user's cache."""
+    if chosen := os.environ.get("MGDEMO_CHECKPOINTS"):
+        return Path(chosen).expanduser()
+    return (_cache() if INSTALLED else ROOT) / "checkpoints"
+
+
+def _cache() -> Path:
+    if sys.platform == "win32" and (local := os.environ.get("LOCALAPPDATA")):
+        return Path(local) / "mgdemo"
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "mgdemo"
