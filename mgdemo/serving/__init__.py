@@ -3,7 +3,7 @@
 from mgdemo.serving.keeping import Result
 from mgdemo.serving.service import PlayService, ServingError
 from mgdemo.serving.sessions import FINAL, PlayRequest, Session, Status
-from mgdemo.serving.settings import Settings, SettingsError
+from mgdemo.settings import Settings, SettingsError
 
 __all__ = [
     "FINAL",

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mgdemo.serving import messages as m
-from mgdemo.serving.settings import Settings
+from mgdemo.settings import Settings
 
 PATIENCE = 2.0  # seconds that a process has to end by itself
 # Threads that wait for each other spin so often before they sleep: as fast as spinning for long when each has

@@ -20,7 +20,7 @@ from mgdemo.serving.keeping import prune
 from mgdemo.serving.live import live_routes
 from mgdemo.serving.local import LocalEngine
 from mgdemo.serving.sessions import GRACE, PlayRequest, Session, duration
-from mgdemo.serving.settings import Settings
+from mgdemo.settings import Settings
 
 TICK = 0.25  # seconds between looks at the clock
 
@@ -32,7 +32,7 @@ class ServingError(RuntimeError):
 
 
 class PlayService:
-    """Lets visitors play, at most `settings.plays` at once and the others in line, on a worker a device.
+    """Lets visitors play, at most `settings.sessions` at once and the others in line, on a worker a device.
 
     Nothing is started before the first `open` or `warm`. Close it at the end; a normal exit does.
     """
@@ -72,7 +72,7 @@ class PlayService:
         with self.lock:
             if self.closing:
                 raise ServingError("The server is shutting down: try again in a minute.")
-            if len(self._playing) >= self.settings.plays and len(self._line) >= self.settings.queue:
+            if len(self._playing) >= self.settings.sessions and len(self._line) >= self.settings.queue:
                 raise ServingError(
                     f"{len(self._line)} visitors are waiting already: try again in a few minutes."
                 )
@@ -104,7 +104,7 @@ class PlayService:
             return {
                 "status": "closing" if self.closing else "ok",
                 "version": __version__,
-                "plays": self.settings.plays,
+                "plays": self.settings.sessions,
                 "playing": len(self._playing),
                 "queued": len(self._line),
                 "workers": [{"device": e.device, "running": e.running} for e in self._engines],
@@ -149,11 +149,11 @@ class PlayService:
 
     def _limits(self) -> dict[Session, float]:
         """The oldest live plays, one for each who waits, have to end."""
-        if not self.settings.play_seconds:
+        if not self.settings.session_seconds:
             return {}
         now, plays = time.monotonic(), sorted((s for s in self._playing if s.live), key=lambda s: s.began)
         return {
-            play: max(0.0, max(play.began + self.settings.play_seconds, waiting.opened + GRACE) - now)
+            play: max(0.0, max(play.began + self.settings.session_seconds, waiting.opened + GRACE) - now)
             for play, waiting in zip(plays, self._line, strict=False)
         }
 
@@ -178,10 +178,10 @@ class PlayService:
 
     def admit(self) -> None:
         """Give free places to who waits, and those of plays whose page is gone."""
-        free = self.settings.plays - len(self._playing)
+        free = self.settings.sessions - len(self._playing)
         for gone in [session for session in self._playing if session.left][: max(0, len(self._line) - free)]:
             gone.end("ended", "Your line was lost while others waited. Press Start to play again.")
-        while self._line and len(self._playing) < self.settings.plays and not self.closing:
+        while self._line and len(self._playing) < self.settings.sessions and not self.closing:
             session = self._line.popleft()
             loads = Counter(self._playing.values())
             index = min(range(len(self._engines)), key=lambda i: loads[i])
@@ -222,7 +222,7 @@ class PlayService:
                     session.tick(now)
                 for index in {self._playing[session] for session in self._playing if session.due}:
                     self._silence[index] += TICK
-                    if 0 < self.settings.hang_seconds < self._silence[index]:
+                    if 0 < self.settings.worker_timeout_seconds < self._silence[index]:
                         self._silence[index] = 0.0
                         self._engines[index].kill("nothing came from it for too long")
 
@@ -234,6 +234,6 @@ class PlayService:
             with self.lock:
                 in_use = {s.keeper.folder for s in self._sessions.values() if s.keeper is not None}
             try:
-                prune(settings.record_dir, settings.keep_plays, settings.keep_megabytes, in_use)
+                prune(settings.record_dir, settings.keep_sessions, settings.keep_megabytes, in_use)
             except OSError:
                 log.exception("Old recordings could not be deleted.")

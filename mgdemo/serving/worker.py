@@ -31,7 +31,7 @@ from mgdemo.serving import messages as m
 from mgdemo.serving.history import History
 from mgdemo.serving.input import Input
 from mgdemo.serving.pace import Pace
-from mgdemo.serving.settings import Settings
+from mgdemo.settings import Settings
 from mgdemo.video.encode import H264Encoder, jpeg, live_encoder
 
 PATIENCE = 2.0  # seconds after which a track's next block no longer gives way to live play
@@ -466,7 +466,7 @@ def sentence(error: Exception) -> str:
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return (
             "The device ran out of memory. Wait until another play has ended, choose a smaller checkpoint, "
-            "or let the operator lower MGDEMO_PLAYS."
+            "or let the operator lower MGDEMO_SESSIONS."
         )
     reason = (str(error).strip().splitlines() or ["no reason given"])[0].rstrip(".")
     return (

@@ -19,7 +19,7 @@ def serve(tmp_path):
     with contextlib.ExitStack() as stack:
 
         def start(**settings):
-            settings = {"plays": 1, "regenerate": False, "record_dir": tmp_path / "plays"} | settings
+            settings = {"sessions": 1, "regenerate": False, "record_dir": tmp_path / "sessions"} | settings
             server = Server(Settings(loader="stub:load", threads=1, **settings))
             stack.callback(server.close)
             return server

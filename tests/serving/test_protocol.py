@@ -1,10 +1,9 @@
-"""Messages of the live WebSocket, and settings."""
+"""Messages of the live WebSocket."""
 
 import json
 
 import pytest
 
-from mgdemo.serving import Settings, SettingsError
 from mgdemo.serving.protocol import (
     Ack,
     BadMessage,
@@ -99,46 +98,3 @@ def test_server_messages():
     assert json.loads(End("error", "Größe").json()) == {"type": "end", "state": "error", "text": "Größe"}
     packet = frame_packet("jpeg", True, 70_000, 5834, 5901, b"picture")
     assert packet == b"\x02\x01\x00\x00" + bytes.fromhex("70110100ca1600000d170000") + b"picture"
-
-
-def test_settings_come_from_the_environment():
-    settings = Settings.from_env(
-        {
-            "MGDEMO_PLAYS": "3",
-            "MGDEMO_DEVICE": "cuda:0,cuda:1",
-            "MGDEMO_IDLE_SECONDS": "12.5",
-            "MGDEMO_RECORD_DIR": "kept/here",
-            "MGDEMO_QUEUE": "",
-            "MGDEMO_REGENERATE": "off",
-        }
-    )
-    assert (settings.plays, settings.device, settings.idle_seconds) == (3, "cuda:0,cuda:1", 12.5)
-    assert (settings.regenerate, Settings.from_env({"MGDEMO_REGENERATE": "1"}).regenerate) == (False, True)
-    assert settings.record_dir.parts == ("kept", "here")
-    assert not Settings.from_env({"MGDEMO_REMAKE": "0"}).regenerate, "its name before"
-    assert settings.queue == Settings().queue
-
-
-def test_a_wrong_switch_is_named():
-    with pytest.raises(SettingsError, match="MGDEMO_REGENERATE is 'maybe': give 1 or 0"):
-        Settings.from_env({"MGDEMO_REGENERATE": "maybe"})
-
-
-def test_what_makes_a_gpu_fast_is_chosen_by_words():
-    settings = Settings.from_env({"MGDEMO_OPTIMIZATION": "fp8,no-kernels"})
-    assert settings.optimization == "fp8,no-kernels" and settings.regenerates
-    assert not Settings(regenerate=False).regenerates
-    assert not Settings(optimization="low-vram").regenerates, "then worlds keep nothing to go back to"
-    with pytest.raises(
-        SettingsError, match='MGDEMO_OPTIMIZATION: "fast" is no optimization; there are kernels, '
-    ):
-        Settings.from_env({"MGDEMO_OPTIMIZATION": "fast"})
-
-
-@pytest.mark.parametrize(
-    "variables",
-    [{"MGDEMO_PLAYS": "two"}, {"MGDEMO_PLAYS": "0"}, {"MGDEMO_QUEUE": "-1"}, {"MGDEMO_IDLE_SECONDS": "nan"}],
-)
-def test_wrong_settings_are_named(variables):
-    with pytest.raises(SettingsError, match=f"{next(iter(variables))} is .*: give a number"):
-        Settings.from_env(variables)

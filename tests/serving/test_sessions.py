@@ -30,7 +30,7 @@ def final(status):
 
 
 async def test_the_third_visitor_waits_for_a_place(serve):
-    server = serve(plays=2)
+    server = serve(sessions=2)
     first, second, third, fourth = (server.open() for _ in range(4))
     async with Player(server, first.token) as one, Player(server, second.token) as two:
         await one.press("KeyW")
@@ -41,7 +41,7 @@ async def test_the_third_visitor_waits_for_a_place(serve):
         assert (status.state, status.place) == ("queued", 1)
         assert status.text.startswith("You are number 1 in line. A play ends in at most ")
         assert fourth.status().place == 2
-        assert 0 < status.seconds_left <= server.service.settings.play_seconds
+        assert 0 < status.seconds_left <= server.service.settings.session_seconds
         async with Player(server, third.token) as three:
             await three.until(lambda: [m for m in three.of("status") if m["place"] == 1])
             await first.stop()
@@ -103,7 +103,7 @@ async def test_plays_end_gently_when_nothing_is_pressed(serve):
 
 async def test_time_is_limited_only_while_others_wait(serve, monkeypatch):
     monkeypatch.setattr(service, "GRACE", 0.5)
-    server = serve(play_seconds=0.5)
+    server = serve(session_seconds=0.5)
     session = server.open()
     async with Player(server, session.token) as player:
         await player.block(3)
@@ -126,7 +126,7 @@ async def test_a_recording_has_an_end(serve):
 
 @pytest.mark.parametrize("plays", [1, 2])
 async def test_a_scenario_is_played_to_its_last_frame(serve, plays):
-    server = serve(plays=plays)
+    server = serve(sessions=plays)
     steps = [("forward",), ("back", "look_right"), ("left", "forward"), ("right",)]
     track = ActionTrack.concat([ActionTrack.hold("universal", held, None, 10) for held in steps])
     sessions = [server.open(track=track, title="Four ways", seed=3) for _ in range(plays)]
@@ -163,7 +163,7 @@ async def test_a_scenario_of_another_mode_is_refused(serve):
 
 
 async def test_a_crash_is_told_and_kept_and_overcome(serve):
-    server = serve(plays=2)
+    server = serve(sessions=2)
     session, other = server.open("universal-crash"), server.open()
     async with Player(server, session.token) as player, Player(server, other.token) as bystander:
         await bystander.block(0)
@@ -225,7 +225,7 @@ async def test_a_scenario_whose_page_is_gone_ends_like_a_play(serve):
 
 
 async def test_a_worker_that_hangs_is_ended_and_the_next_play_begins(serve):
-    server = serve(hang_seconds=4)
+    server = serve(worker_timeout_seconds=4)
     session = server.open("universal-hang")
     async with Player(server, session.token):
         status = await wait_for(session, final)
@@ -253,7 +253,7 @@ async def test_a_worker_that_does_not_even_read_does_not_hold_up_the_end(serve):
 
 
 async def test_a_model_that_fails_ends_its_own_play_only(serve):
-    server = serve(plays=2)
+    server = serve(sessions=2)
     session, other = server.open("universal-broken"), server.open()
     async with Player(server, session.token), Player(server, other.token) as bystander:
         status = await wait_for(session, final)
@@ -361,7 +361,7 @@ async def test_a_folder_that_cannot_be_written_costs_only_the_recording(serve, t
 
 
 async def test_six_visitors_on_four_places(serve):
-    server = serve(plays=4)
+    server = serve(sessions=4)
 
     async def visit(key, name):
         session = server.open()
@@ -382,7 +382,7 @@ async def test_six_visitors_on_four_places(serve):
 
 
 async def test_each_device_has_a_worker_and_plays_are_spread(serve):
-    server = serve(plays=3, device="cpu, cpu")
+    server = serve(sessions=3, device="cpu, cpu")
     sessions = [server.open() for _ in range(2)]
     for session in sessions:
         async with Player(server, session.token) as player:
@@ -400,7 +400,7 @@ async def test_an_image_that_cannot_be_read_is_told(serve):
 
 
 async def test_closing_the_service_keeps_the_recordings_and_leaves_no_process(serve):
-    server = serve(plays=2)
+    server = serve(sessions=2)
     session = server.open()
     async with Player(server, session.token) as player:
         await player.block(2)

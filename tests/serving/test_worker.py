@@ -12,7 +12,7 @@ from mgdemo.actions import ActionTrack
 from mgdemo.serving import messages as m
 from mgdemo.serving import worker as w
 from mgdemo.serving.pace import MARGIN, UNACKNOWLEDGED, Estimate
-from mgdemo.serving.settings import Settings
+from mgdemo.settings import Settings
 
 TRACK = ActionTrack.hold("universal", [], None, 45)
 
@@ -202,8 +202,8 @@ def test_errors_become_sentences():
     class OutOfMemoryError(RuntimeError):
         pass
 
-    assert "MGDEMO_PLAYS" in w.sentence(OutOfMemoryError("CUDA out of memory. Tried to allocate"))
-    assert "MGDEMO_PLAYS" in w.sentence(MemoryError())
+    assert "MGDEMO_SESSIONS" in w.sentence(OutOfMemoryError("CUDA out of memory. Tried to allocate"))
+    assert "MGDEMO_SESSIONS" in w.sentence(MemoryError())
     assert w.sentence(w.PlayError("Choose another.")) == "Choose another."
     assert "KeyError: 'x'" in w.sentence(KeyError("x"))
     assert "no reason given" in w.sentence(ValueError())

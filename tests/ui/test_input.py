@@ -24,7 +24,7 @@ GAMEPAD = """
 
 @pytest.fixture(scope="module")
 def address(serve):
-    return serve(plays=1)
+    return serve(sessions=1)
 
 
 def playing(player):

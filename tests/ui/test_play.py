@@ -10,7 +10,7 @@ from mgdemo.scenario import load_scenario
 
 @pytest.fixture(scope="module")
 def address(serve):
-    return serve(plays=1)
+    return serve(sessions=1)
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +130,7 @@ def test_two_thumbs_on_a_phone(address, visit):
 
 
 def test_places_in_line_and_leaving(serve, visit):
-    address = serve(plays=2)
+    address = serve(sessions=2)
     one, two, three, four = (visit(address) for _ in range(4))
     for player in (one, two):
         player.start()
@@ -261,7 +261,7 @@ def test_a_page_that_is_loaded_anew_takes_up_its_play(address, visit, tmp_path):
 
 
 def test_behind_a_proxy_with_a_path_prefix(serve, visit):
-    address = serve(root_path="/demo/world", plays=1)
+    address = serve(root_path="/demo/world", sessions=1)
     # What such a proxy does: it takes the prefix off.
     script = "window.WebSocket = class extends WebSocket { constructor(url) { super(unprefix(url)); } };"
     unprefix = """

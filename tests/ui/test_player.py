@@ -10,7 +10,7 @@ from test_play import SOCKETS
 
 @pytest.fixture(scope="module")
 def address(serve):
-    return serve(plays=1)
+    return serve(sessions=1)
 
 
 @pytest.fixture

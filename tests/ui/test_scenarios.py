@@ -12,7 +12,7 @@ from mgdemo.video.record import metadata
 
 @pytest.fixture(scope="module")
 def address(serve):
-    return serve(plays=1)
+    return serve(sessions=1)
 
 
 @pytest.mark.parametrize("world", ["stub", *(entry.name for entry in EMBEDDED[:1])])

@@ -44,7 +44,7 @@ DROP = """
 
 @pytest.fixture(scope="module")
 def address(serve):
-    return serve(plays=1)
+    return serve(sessions=1)
 
 
 def drop(player, path, name=None):
@@ -126,7 +126,7 @@ def test_a_link_to_a_play_replays_it(address, visit, tmp_path):
 
 
 def test_a_link_with_a_path_prefix_and_no_clipboard(serve, visit):
-    address = serve(root_path="/demo/world", plays=1)
+    address = serve(root_path="/demo/world", sessions=1)
 
     def proxy(route):
         route.continue_(url=route.request.url.replace("/demo/world", "", 1))

@@ -1,0 +1,112 @@
+"""What an operator can set: the fields of `Settings`, each also an environment variable MGDEMO_<FIELD>."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import tempfile
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+from mgdemo.config import ConfigError, Optimization
+
+RENAMED = {  # earlier names of variables, which still work
+    "MGDEMO_PLAYS": "MGDEMO_SESSIONS",
+    "MGDEMO_PLAY_SECONDS": "MGDEMO_SESSION_SECONDS",
+    "MGDEMO_HANG_SECONDS": "MGDEMO_WORKER_TIMEOUT_SECONDS",
+    "MGDEMO_REMAKE": "MGDEMO_REGENERATE",
+    "MGDEMO_KEEP_PLAYS": "MGDEMO_KEEP_SESSIONS",
+}
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used; the message names the variable and the cure."""
+
+
+def _record_dir() -> Path:
+    """A folder for each user: people on one machine must not meet in it."""
+    user = os.getuid() if hasattr(os, "getuid") else getpass.getuser()
+    return Path(tempfile.gettempdir()) / f"mgdemo-sessions-{user}"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Raises SettingsError for numbers below their minimum (0, or "min"), and for unknown optimizations."""
+
+    sessions: int = field(default=1, metadata={"min": 1})  # at once, over all devices
+    queue: int = 20  # visitors that may wait
+    device: str = "auto"  # of one worker process, or several separated by commas: "cuda:0,cuda:1"
+    threads: int = 0  # CPU threads of the model; 0: one per core
+    optimization: str = ""  # overrides the GPU optimizations: "fp8", "low-vram", "no-kernels", … with commas
+    models: int = field(default=2, metadata={"min": 1})  # checkpoints that a worker keeps in memory
+    loader: str = "mgdemo.world:load_world_model"  # "module:function", called in the worker
+    idle_seconds: float = 300.0  # without any input, after which a session ends; 0: never
+    session_seconds: float = 300.0  # that a session may last while others wait; 0: no limit
+    connect_seconds: float = 10.0  # that a new session waits for its page to open the WebSocket
+    reconnect_seconds: float = 30.0  # that a session waits for its visitor to come back
+    ack_seconds: float = 10.0  # without an acknowledgement, after which a connection counts as lost
+    worker_timeout_seconds: float = 180.0  # a busy worker that makes no progress is restarted; 0: never
+    regenerate: bool = True  # make the running block again when the input changes, if there is time
+    rewind_megabytes: int = 512  # of snapshots per session; with more, rewinding is quicker
+    record_seconds: float = 600.0  # of video, after which a live session ends: as long as a scenario may be
+    record_dir: Path = field(default_factory=_record_dir)
+    keep_sessions: int = field(default=50, metadata={"min": 1})  # recordings kept, the newest ones
+    keep_megabytes: int = field(default=2000, metadata={"min": 1})  # that they may take together
+
+    def __post_init__(self):
+        for item in fields(self):
+            value, least = getattr(self, item.name), item.metadata.get("min", 0)
+            if isinstance(value, int | float) and not value >= least:
+                raise SettingsError(f"{_variable(item.name)} is {value}: give a number from {least} on.")
+        try:
+            Optimization.of(self.optimization)
+        except ConfigError as error:
+            raise SettingsError(f"{_variable('optimization')}: {error}") from None
+
+    @property
+    def regenerates(self) -> bool:
+        """Whether the running block is made again when the input changes; low-vram worlds cannot do it."""
+        return self.regenerate and not Optimization.of(self.optimization).low_vram
+
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str] = os.environ) -> Settings:
+        """The defaults, changed by the MGDEMO_* variables that are set. Raises SettingsError.
+
+        Earlier names still work; each warns once.
+        """
+        defaults, values = cls(), {}
+        for item in fields(cls):
+            name, text = _lookup(_variable(item.name), environment)
+            if text:
+                default = getattr(defaults, item.name)
+                read = _switch if isinstance(default, bool) else type(default)
+                try:
+                    values[item.name] = read(text)
+                except ValueError:
+                    like = "1 or 0" if read is _switch else f"a number like {default}"
+                    raise SettingsError(f"{name} is {text!r}: give {like}, or unset it.") from None
+        return cls(**values)
+
+
+def _lookup(variable: str, environment: Mapping[str, str]) -> tuple[str, str]:
+    """The name by which a variable is set, its own or an earlier one, and its text ("": not set)."""
+    if text := environment.get(variable, ""):
+        return variable, text
+    for earlier, now in RENAMED.items():
+        if now == variable and (text := environment.get(earlier, "")):
+            warnings.warn(f"{earlier} is now called {variable}: rename it.", FutureWarning, stacklevel=3)
+            return earlier, text
+    return variable, ""
+
+
+def _switch(text: str) -> bool:
+    try:
+        return {"0": False, "false": False, "off": False, "1": True, "true": True, "on": True}[text.lower()]
+    except KeyError:
+        raise ValueError(text) from None
+
+
+def _variable(name: str) -> str:
+    return f"MGDEMO_{name.upper()}"

@@ -1,0 +1,75 @@
+"""Settings from the environment."""
+
+import warnings
+
+import pytest
+
+from mgdemo.settings import RENAMED, Settings, SettingsError
+
+
+def test_settings_come_from_the_environment():
+    settings = Settings.from_env(
+        {
+            "MGDEMO_SESSIONS": "3",
+            "MGDEMO_DEVICE": "cuda:0,cuda:1",
+            "MGDEMO_IDLE_SECONDS": "12.5",
+            "MGDEMO_RECORD_DIR": "kept/here",
+            "MGDEMO_QUEUE": "",
+            "MGDEMO_REGENERATE": "off",
+        }
+    )
+    assert (settings.sessions, settings.device, settings.idle_seconds) == (3, "cuda:0,cuda:1", 12.5)
+    assert (settings.regenerate, Settings.from_env({"MGDEMO_REGENERATE": "1"}).regenerate) == (False, True)
+    assert settings.record_dir.parts == ("kept", "here")
+    assert settings.queue == Settings().queue
+
+
+def test_a_wrong_switch_is_named():
+    with pytest.raises(SettingsError, match="MGDEMO_REGENERATE is 'maybe': give 1 or 0"):
+        Settings.from_env({"MGDEMO_REGENERATE": "maybe"})
+
+
+def test_what_makes_a_gpu_fast_is_chosen_by_words():
+    settings = Settings.from_env({"MGDEMO_OPTIMIZATION": "fp8,no-kernels"})
+    assert settings.optimization == "fp8,no-kernels" and settings.regenerates
+    assert not Settings(regenerate=False).regenerates
+    assert not Settings(optimization="low-vram").regenerates, "then worlds keep nothing to go back to"
+    with pytest.raises(
+        SettingsError, match='MGDEMO_OPTIMIZATION: "fast" is no optimization; there are kernels, '
+    ):
+        Settings.from_env({"MGDEMO_OPTIMIZATION": "fast"})
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"MGDEMO_SESSIONS": "two"},
+        {"MGDEMO_SESSIONS": "0"},
+        {"MGDEMO_QUEUE": "-1"},
+        {"MGDEMO_IDLE_SECONDS": "nan"},
+    ],
+)
+def test_wrong_settings_are_named(variables):
+    with pytest.raises(SettingsError, match=f"{next(iter(variables))} is .*: give a number"):
+        Settings.from_env(variables)
+
+
+@pytest.mark.parametrize("earlier", RENAMED)
+def test_earlier_names_of_settings_work_and_warn(earlier):
+    with pytest.warns(FutureWarning, match=f"{earlier} is now called {RENAMED[earlier]}"):
+        earlier_one = Settings.from_env({earlier: "1"})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert Settings.from_env({RENAMED[earlier]: "1", earlier: "7"}) == earlier_one
+    assert earlier_one == Settings.from_env({RENAMED[earlier]: "1"}) and earlier_one != Settings(sessions=9)
+
+
+def test_a_wrong_value_is_told_by_the_name_that_was_set():
+    with pytest.warns(FutureWarning), pytest.raises(SettingsError, match="MGDEMO_PLAYS is 'two'"):
+        Settings.from_env({"MGDEMO_PLAYS": "two"})
+
+
+def test_users_of_one_machine_have_folders_of_their_own(monkeypatch):
+    mine = Settings().record_dir
+    monkeypatch.setattr("os.getuid", lambda: 12345, raising=False)
+    assert Settings().record_dir.name == "mgdemo-sessions-12345" and Settings().record_dir != mine
