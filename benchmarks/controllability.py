@@ -37,7 +37,8 @@ import numpy as np
 import torch
 
 from benchmarks.plays import SIZE, Play, Starts, command, draw, judge_modes, mean
-from mgdemo.actions import ActionTrack, block_frames, frames_in_blocks
+from mgdemo.actions import ActionTrack
+from mgdemo.blocks import block_frames, frames_in_blocks
 from training import motion, renderer
 
 BLOCKS = 6

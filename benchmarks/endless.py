@@ -20,7 +20,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from tiny import held_tensors, tiny_image, tiny_model  # noqa: E402
 
-from mgdemo.actions import bench_actions, frames_in_blocks  # noqa: E402
+from mgdemo.blocks import frames_in_blocks  # noqa: E402
+from mgdemo.random_actions import random_actions  # noqa: E402
 
 
 def resident_bytes() -> int:
@@ -39,7 +40,7 @@ def main() -> None:
 
     torch.set_num_threads(1)
     world = tiny_model(args.mode).start(tiny_image(), seed=1)
-    track = bench_actions(args.mode, frames_in_blocks(args.blocks), seed=1)
+    track = random_actions(args.mode, frames_in_blocks(args.blocks), seed=1)
     stops = [stop for stop in (10, 30, 100, 300, 1000, 3000, 10_000, 30_000) if stop < args.blocks]
     stops.append(args.blocks)
     rows, times = [], []

@@ -57,13 +57,15 @@ from torch import Tensor
 
 from benchmarks import roofline
 from benchmarks.roofline import Clock
-from mgdemo.actions import ActionTrack, bench_actions, block_frames, frames_in_blocks
+from mgdemo.actions import ActionTrack
+from mgdemo.blocks import block_frames, frames_in_blocks
 from mgdemo.checkpoints import config_named
 from mgdemo.config import CheckpointConfig, Optimization
 from mgdemo.model.image_encoder import ImageEncoder
 from mgdemo.model.optimize import reserve_without_gaps
 from mgdemo.model.transformer import Transformer
 from mgdemo.model.vae import VAE
+from mgdemo.random_actions import random_actions
 from mgdemo.world import WorldModel, load_world_model
 
 MODES = ["universal", "gta_drive", "templerun"]
@@ -90,7 +92,7 @@ def random_model(config: CheckpointConfig, device: torch.device, dtype: torch.dt
 
 @cache
 def walk(mode: str) -> ActionTrack:
-    return bench_actions(mode, frames_in_blocks(WALK), seed=1)
+    return random_actions(mode, frames_in_blocks(WALK), seed=1)
 
 
 class Play:

@@ -53,7 +53,8 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from benchmarks import stub_world
 from benchmarks.machine import machine
 from mgdemo import scenario, ui
-from mgdemo.actions import FPS, MODES
+from mgdemo.actions import MODES
+from mgdemo.blocks import FPS
 from mgdemo.checkpoints import Entry
 from mgdemo.config import CheckpointConfig
 from mgdemo.serving import PlayService, Settings

@@ -41,8 +41,10 @@ import torch
 from PIL import Image
 
 from benchmarks.machine import machine
-from mgdemo.actions import MODES, ActionTrack, bench_actions, block_frames, frames_in_blocks
+from mgdemo.actions import MODES, ActionTrack
+from mgdemo.blocks import block_frames, frames_in_blocks
 from mgdemo.checkpoints import config_named, start_images
+from mgdemo.random_actions import random_actions
 from mgdemo.serving import PlayRequest, Settings
 from mgdemo.video.encode import H264Encoder
 from mgdemo.world import WorldModel, fast_bfloat16, load_world_model
@@ -171,7 +173,7 @@ def main() -> None:
     sys.path.append(str(Path(__file__).resolve().parent.parent / "tests" / "serving"))
     config = config_named(args.checkpoint)
     image = Image.open(start_images(args.checkpoint)[0]).convert("RGB")
-    track = bench_actions(config.mode, frames_in_blocks(WARM_UP + max(1, args.blocks // ROUNDS)), seed=1)
+    track = random_actions(config.mode, frames_in_blocks(WARM_UP + max(1, args.blocks // ROUNDS)), seed=1)
     torch.set_num_threads(args.threads)
     here = machine() | {
         "threads": args.threads,

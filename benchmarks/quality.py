@@ -30,7 +30,8 @@ import numpy as np
 import torch
 
 from benchmarks.plays import Play, Starts, command, draw, gradient, judge_modes, mean
-from mgdemo.actions import FPS, ActionTrack
+from mgdemo.actions import ActionTrack
+from mgdemo.blocks import FPS
 from training import motion
 
 FIRST = FPS  # video frames that surely move

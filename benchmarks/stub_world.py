@@ -15,7 +15,8 @@ from functools import cached_property
 import numpy as np
 from PIL import Image
 
-from mgdemo.actions import FPS, ActionTrack, block_frames, frames_in_blocks
+from mgdemo.actions import ActionTrack
+from mgdemo.blocks import FPS, block_frames, frames_in_blocks
 
 HEIGHT, WIDTH = 352, 640
 SPEED = 2  # pixels a frame

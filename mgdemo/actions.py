@@ -7,8 +7,6 @@ The action of a video frame is a keyboard vector [K] and, in modes with a camera
 
 from __future__ import annotations
 
-import random
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,25 +14,9 @@ from itertools import pairwise
 
 import numpy as np
 
+from mgdemo.blocks import block_of_frame, frames_in_blocks
+
 CAMERA_STEP = 0.1
-FPS = 25  # video frames a second, of every published checkpoint
-BLOCK_FRAMES = 12
-FIRST_BLOCK_FRAMES = 9  # the first latent frame stands for one video frame, every later one for four
-
-
-def block_frames(block: int) -> int:
-    """Video frames of one block, counted from 0."""
-    return BLOCK_FRAMES if block else FIRST_BLOCK_FRAMES
-
-
-def frames_in_blocks(blocks: int) -> int:
-    """Video frames of the first `blocks` blocks, and so the index of the first frame of block `blocks`."""
-    return BLOCK_FRAMES * blocks - 3 if blocks else 0
-
-
-def block_of_frame(frame: int) -> int:
-    """The block to which a video frame belongs; both are counted from 0."""
-    return (frame + 3) // BLOCK_FRAMES
 
 
 @dataclass(frozen=True)
@@ -126,32 +108,13 @@ class Mode:
             or (control.mouse and mouse is not None and np.dot(control.mouse, mouse) > 0)
         )
 
-    def console(self, word: str) -> tuple[np.ndarray, np.ndarray | None]:
-        """The action typed at a console, like "i+w", "w a" or "q" (nothing).
-
-        Raises ValueError, naming the legal words.
-        """
-        labels = {control.label.casefold(): control for control in self.controls}
-        idle = {"q": "nothing"} | ({"u": "camera still"} if "pitch" in self.axes else {})
-        typed = [letter.casefold() for letter in re.split(r"[\s+]+", word.strip())]
-        if wrong := [letter for letter in typed if letter not in labels and letter not in idle]:
-            words = [f"{k} ({c.hint.lower()})" for k, c in labels.items()]
-            words += [f"{k} ({hint})" for k, hint in idle.items()]
-            raise ValueError(
-                f'"{wrong[0]}" is not an action of {self.title}; type '
-                f"{', '.join(words)}{'' if self.one_hot else ', or several joined by +'}."
-            )
-        return self.frame(typed)
-
     def to_json(self) -> dict:
         """The mode as the player in the browser needs it (plain JSON types)."""
         shown = ("name", "code", "aliases", "label", "hint", "group", "row", "column")
         return {
             "name": self.name,
             "title": self.title,
-            "one_hot": self.one_hot,
             "axes": list(self.axes),
-            "camera_step": CAMERA_STEP,
             "controls": [
                 {key: list(v) if isinstance(v := getattr(c, key), tuple) else v for key in shown}
                 for c in self.controls
@@ -317,33 +280,3 @@ class ActionTrack:
         keyboard = np.concatenate([track.keyboard for track in tracks])
         mouse = np.concatenate([track.mouse for track in tracks]) if MODES[mode].has_mouse else None
         return ActionTrack(mode, keyboard, mouse)
-
-
-def _bench_choices(mode: str) -> list[tuple[str, ...]]:
-    """What the reference's random walk draws from; order and multiplicity decide what a seed gives."""
-    if mode == "templerun":
-        return [(n,) for n in ("jump", "slide", "left", "right", "turn_left", "turn_right")] + [()]
-    if mode == "gta_drive":
-        turns, moves = [("steer_left",), ("steer_right",)], [("accelerate",), ("brake",)]
-        return turns * 2 + moves * 2 + [move + turn for move in moves for turn in turns]
-    looks = [("look_left",), ("look_right",)]
-    moves = [("forward",), ("left",), ("right",)]
-    diagonals = [("forward", "left"), ("forward", "right")]
-    both = [move + look for move in moves + diagonals for look in looks]
-    return diagonals * 5 + looks * 5 + moves * 5 + both
-
-
-def bench_actions(mode: str, frames: int, seed: int) -> ActionTrack:
-    """The reference's random benchmark walk: one draw for frame 0, then one for every 12 frames.
-
-    (So its actions change at frames 1, 13, 25, …, not where blocks begin.) For one seed, more frames only
-    extend the walk.
-    """
-    choices = _bench_choices(mode)
-    generator = random.Random(seed)
-    parts = []
-    for start in (0, *range(1, frames, BLOCK_FRAMES)):
-        generator.randint(0, 0)  # the reference also draws the length, from a list of one
-        held = choices[generator.randint(0, len(choices) - 1)]
-        parts.append(ActionTrack.hold(mode, held, None, min(BLOCK_FRAMES, frames - start) if start else 1))
-    return ActionTrack.concat(parts).frames(0, frames)

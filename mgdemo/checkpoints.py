@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mgdemo.actions import MODES
 from mgdemo.config import CheckpointConfig, load_config
+from mgdemo.errors import UserError
 from mgdemo.paths import CONFIGS, ROOT, checkpoint_folder
 
 PARTS = ("transformer", "vae", "image_encoder")
@@ -18,7 +19,7 @@ ORDER = "starts.json"  # beside the start images: which comes first
 LOOP = "loop.mp4"
 
 
-class CheckpointError(ValueError):
+class CheckpointError(UserError):
     """A checkpoint that cannot be found or used; the message says what is wrong and what to do."""
 
 

@@ -9,13 +9,16 @@ from inspect import cleandoc
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mgdemo.actions import MODES, ActionTrack, bench_actions, block_frames, frames_in_blocks
+from mgdemo.actions import MODES, ActionTrack
+from mgdemo.blocks import LATENTS_PER_BLOCK, block_frames, frames_in_blocks
+from mgdemo.console import ConsoleError, typed_action
+from mgdemo.errors import UserError
+from mgdemo.random_actions import random_actions
 from mgdemo.scenario import MAX_SEED
 
 if TYPE_CHECKING:
     from mgdemo.replay import Replay
 
-LATENTS_PER_BLOCK = 3
 EXAMPLES = """examples:
   python -m mgdemo app                              play in the browser
   python -m mgdemo play --mode gta_drive            play at this console, block by block
@@ -26,7 +29,7 @@ EXAMPLES = """examples:
 """
 
 
-class UsageError(ValueError):
+class UsageError(UserError):
     """A command that cannot be carried out; the message says what to change."""
 
 
@@ -38,10 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("mgdemo: interrupted.", file=sys.stderr)
         return 130
-    except Exception as error:
-        # The errors that mgdemo defines are sentences for the user; any other is a bug and shows where it is.
-        if not (type(error).__module__.startswith("mgdemo.") or isinstance(error, OSError)):
-            raise
+    except (UserError, OSError) as error:  # any other is a bug and shows where it is
         print(f"mgdemo: {_sentence(error)}", file=sys.stderr)
         return 2
 
@@ -134,7 +134,7 @@ def _seed(text: str) -> int:
 
 def _generate(args: argparse.Namespace) -> None:
     """Make N latent frames, which are 4N-3 video frames, from a start image, and write demo.mp4 and, with
-    keys and camera drawn on it, demo_icon.mp4. The actions are those of a scenario, else the random walk of
+    keys and camera drawn on it, demo_icon.mp4. The actions are those of a scenario, else the random ones of
     the reference program for this seed. Ctrl-C ends early and keeps what is made.
 
       python -m mgdemo generate --mode templerun --image temple.png --output-folder out --seed 7
@@ -156,7 +156,7 @@ def _generate(args: argparse.Namespace) -> None:
             track = ActionTrack.concat([track, idle]).frames(0, frames)
     else:
         frames = frames_in_blocks((count or 150) // LATENTS_PER_BLOCK)
-        track = bench_actions(args.mode or "universal", frames, args.seed or 0)
+        track = random_actions(args.mode or "universal", frames, args.seed or 0)
     _make(args, track, replay)
 
 
@@ -188,7 +188,7 @@ def _make(args: argparse.Namespace, track: ActionTrack, replay: Replay | None) -
     def told(frames, made: int, fps: float) -> None:
         _status(f"{made} of {total} frames, {fps:.1f} a second, {(total - made) / fps:.0f} s to go")
 
-    title = scenario.title if scenario else f"{located.config.title}, random walk"
+    title = scenario.title if scenario else f"{located.config.title}, random actions"
     _finish(args, located, image, blocks(track), scenario.seed if scenario else None, title, name, told)
 
 
@@ -213,7 +213,7 @@ def _play(args: argparse.Namespace) -> None:
         try:
             image, name = _start_image(args, located.config.name, None)
             break
-        except ValueError as error:
+        except UserError as error:
             if not asked or not answer:
                 raise
             print(error)
@@ -233,8 +233,8 @@ def _console(mode) -> Iterator[ActionTrack]:
     block, last = 0, "q"
     while (word := _ask(f"block {block}> ")) not in ("quit", "exit", None):
         try:
-            keyboard, mouse = mode.console(word or last)
-        except ValueError as error:
+            keyboard, mouse = typed_action(mode, word or last)
+        except ConsoleError as error:
             print(error)
             continue
         last, frames = word or last, block_frames(block)

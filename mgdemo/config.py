@@ -15,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from mgdemo.actions import MODES
+from mgdemo.errors import UserError
 from mgdemo.paths import CONFIGS
 
 
@@ -179,7 +180,7 @@ class Optimization:
         return cls(**chosen)
 
 
-class ConfigError(ValueError):
+class ConfigError(UserError):
     """A configuration file that cannot be used; the message names the file and the cure."""
 
 

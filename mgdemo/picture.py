@@ -9,10 +9,12 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageOps
 
+from mgdemo.errors import UserError
+
 MEGAPIXELS = 100  # of a start image, at most: it is held in memory whole
 
 
-class PictureError(ValueError):
+class PictureError(UserError):
     """A file that cannot be a start image; the message says why and what to do."""
 
 

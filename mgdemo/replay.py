@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from mgdemo.picture import open_picture
+from mgdemo.picture import PictureError, open_picture
 from mgdemo.scenario import Scenario, ScenarioError, load_scenario, parse_scenario
 
 SCENARIOS, FILMS = (".yaml", ".yml"), (".mp4",)
@@ -61,9 +61,9 @@ def _start_image(text: str, name: str) -> Image.Image | None:
         return None
     try:
         if len(text) > MAX_IMAGE:
-            raise ValueError("too large")
+            raise PictureError("too large")
         return open_picture(io.BytesIO(base64.b64decode(text, validate=True)), f"the start image in {name}")
-    except ValueError as error:
+    except (ValueError, PictureError) as error:
         raise ScenarioError(
             f"{name} holds a start image that cannot be read; give the .yaml file of the play instead."
         ) from error

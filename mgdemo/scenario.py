@@ -28,8 +28,11 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from mgdemo.actions import BLOCK_FRAMES, FPS, MODES, ActionTrack, Mode, bench_actions, frames_in_blocks
+from mgdemo.actions import MODES, ActionTrack, Mode
+from mgdemo.blocks import BLOCK_FRAMES, FPS, frames_in_blocks
+from mgdemo.errors import UserError
 from mgdemo.paths import SCENARIOS
+from mgdemo.random_actions import random_actions
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 20
@@ -45,7 +48,7 @@ IMAGE = (
 )
 
 
-class ScenarioError(ValueError):
+class ScenarioError(UserError):
     """A scenario that cannot be used; the message names the file, the line and the cure."""
 
 
@@ -164,9 +167,7 @@ class _Parser:
             problem = ", ".join(part for part in (error.context, error.problem) if part)
             cure = 'check indentation and brackets, and quote texts that contain ":" or "#"'
             raise self.error(error.problem_mark, f"this is not YAML ({problem[:200]}); {cure}") from None
-        except (yaml.YAMLError, OverflowError, ValueError) as error:
-            if isinstance(error, ScenarioError):
-                raise
+        except (yaml.YAMLError, OverflowError, ValueError):
             # Control characters, and escapes such as "\UFFFFFFFF" that PyYAML lets Python refuse.
             raise ScenarioError(
                 f"{self.name} contains a character that YAML does not allow; save it as plain text."
@@ -189,7 +190,7 @@ class _Parser:
                     self.fields(step, "a step", ("random",))["random"], "random", ("for",), ("seed",)
                 )
                 seed = self.integer(fields["seed"], "seed", 0, MAX_SEED) if "seed" in fields else 0
-                self.pieces.append(bench_actions(self.mode.name, self.duration(fields["for"]), seed))
+                self.pieces.append(random_actions(self.mode.name, self.duration(fields["for"]), seed))
             else:
                 fields = self.fields(step, "a step", ("for",), ("hold", "camera"))
                 held = self.held(fields["hold"]) if "hold" in fields else []

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from mgdemo.config import ConfigError, Optimization
+from mgdemo.errors import UserError
 
 RENAMED = {  # earlier names of variables, which still work
     "MGDEMO_PLAYS": "MGDEMO_SESSIONS",
@@ -21,7 +22,7 @@ RENAMED = {  # earlier names of variables, which still work
 }
 
 
-class SettingsError(ValueError):
+class SettingsError(UserError):
     """A setting that cannot be used; the message names the variable and the cure."""
 
 

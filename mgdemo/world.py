@@ -19,7 +19,8 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from mgdemo.actions import ActionTrack, block_frames
+from mgdemo.actions import ActionTrack
+from mgdemo.blocks import block_frames
 from mgdemo.checkpoints import CheckpointError, Located, resolve
 from mgdemo.config import CheckpointConfig, Optimization
 from mgdemo.model.action import window_rows

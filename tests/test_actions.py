@@ -7,14 +7,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from mgdemo.actions import (
-    MODES,
-    ActionTrack,
-    bench_actions,
-    block_frames,
-    block_of_frame,
-    frames_in_blocks,
-)
+from mgdemo.actions import MODES, ActionTrack
+from mgdemo.blocks import block_frames, block_of_frame, frames_in_blocks
+from mgdemo.console import ConsoleError, typed_action
+from mgdemo.random_actions import random_actions
 
 GOLDENS = Path(__file__).parent / "goldens"
 SPEC = json.loads((GOLDENS / "actions.json").read_text())
@@ -35,7 +31,7 @@ def test_modes_are_in_order_and_have_the_published_sizes():
 def test_console_words_give_the_reference_values(mode, word):
     golden = SPEC["modes"][mode]["interactive"][word]
     for typed in (word, word.upper(), f" {word} "):
-        keyboard, mouse = MODES[mode].console(typed)
+        keyboard, mouse = typed_action(MODES[mode], typed)
         assert keyboard.dtype == np.float32
         assert keyboard.tolist() == golden["keyboard"]
         assert (mouse is None and "mouse" not in golden) or mouse.tolist() == golden["mouse"]
@@ -44,22 +40,22 @@ def test_console_words_give_the_reference_values(mode, word):
 @pytest.mark.parametrize("word", ["", "x", "w+", "w+x", "forward", "KeyW"])
 def test_a_wrong_console_word_names_the_legal_ones(word):
     with pytest.raises(
-        ValueError, match=r"w \(forward\).*j \(look left\).*q \(nothing\).*u \(camera still\)"
+        ConsoleError, match=r"w \(forward\).*j \(look left\).*q \(nothing\).*u \(camera still\)"
     ):
-        MODES["universal"].console(word)
+        typed_action(MODES["universal"], word)
 
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("seed", [0, 1, 42])
-def test_bench_actions_equal_the_reference_bitwise(mode, seed):
+def test_random_actions_equal_the_reference_bitwise(mode, seed):
     state = random.getstate()
-    track = bench_actions(mode, 57, seed)
+    track = random_actions(mode, 57, seed)
     assert random.getstate() == state
     assert track.keyboard.tobytes() == GOLDEN[f"{mode}.seed{seed}.keyboard"].tobytes()
     if MODES[mode].has_mouse:
         assert track.mouse.tobytes() == GOLDEN[f"{mode}.seed{seed}.mouse"].tobytes()
     for frames in (0, 1, 2, 13, 14, 50):
-        assert bench_actions(mode, frames, seed) == track.frames(0, frames)
+        assert random_actions(mode, frames, seed) == track.frames(0, frames)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -122,7 +118,7 @@ def test_no_two_controls_share_a_key_or_a_place(mode):
 
 @pytest.mark.parametrize("mode", MODES)
 def test_a_track_is_cut_into_blocks_and_put_together_again(mode):
-    track = bench_actions(mode, 57, 3)
+    track = random_actions(mode, 57, 3)
     assert len(track) == 57 and track.blocks == 5
     assert [len(track.block(i)) for i in range(5)] == [9, 12, 12, 12, 12]
     assert ActionTrack.concat([track.block(i) for i in range(5)]) == track == track.padded()

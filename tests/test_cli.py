@@ -9,9 +9,10 @@ import pytest
 from PIL import Image
 
 from mgdemo import checkpoints, cli
-from mgdemo.actions import MODES, ActionTrack, bench_actions
+from mgdemo.actions import MODES, ActionTrack
 from mgdemo.checkpoints import Located
 from mgdemo.config import CONFIGS, load_config
+from mgdemo.random_actions import random_actions
 from mgdemo.scenario import load_scenario, parse_scenario, scenario_yaml
 from mgdemo.video.record import metadata, read_frames
 
@@ -85,7 +86,7 @@ def test_generate_writes_all_frames_of_the_references_walk(worlds, photo, tmp_pa
     assert run("generate", *arguments, "--seed", 42) == 0
     (world,) = worlds
     assert [len(track) for track in world.given] == [9, 12]
-    assert given(world) == bench_actions(mode, 21, 42)
+    assert given(world) == random_actions(mode, 21, 42)
     assert world.seed == 42 and world.image.size == SIZE[::-1]
     plain, drawn = (list(read_frames(out / name)) for name in ("demo.mp4", "demo_icon.mp4"))
     assert len(plain) == len(drawn) == 4 * 6 - 3

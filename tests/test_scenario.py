@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mgdemo.actions import MODES, ActionTrack, bench_actions
+from mgdemo.actions import MODES, ActionTrack
 from mgdemo.checkpoints import start_images
+from mgdemo.random_actions import random_actions
 from mgdemo.scenario import (
     MAX_BYTES,
     SCENARIOS,
@@ -63,7 +64,7 @@ def test_a_scenario_compiles_to_its_words_and_its_track():
     # 0.5 s are 12.5 frames: the halves alternate between 13 and 12, so that the sum stays right
     turns = [hold(12, "WD"), hold(13), hold(12, "WD"), hold(13), hold(12, "WD"), hold(13)]
     assert scenario.track == ActionTrack.concat(
-        [hold(50, "W"), hold(13, "S"), hold(18, "W", -0.05), *turns, bench_actions("gta_drive", 48, 42)]
+        [hold(50, "W"), hold(13, "S"), hold(18, "W", -0.05), *turns, random_actions("gta_drive", 48, 42)]
     )
 
 
@@ -297,7 +298,7 @@ def test_the_library_is_sound(path: Path):
     assert path.read_text().startswith("# yaml-language-server: $schema=../schema.json\n")
     assert parse_scenario(scenario_yaml(scenario.track, title=scenario.title)).track == scenario.track
     shipped = [f"embedded:{image.stem}" for image in start_images(scenario.mode)]
-    walk = scenario.seed is not None and bench_actions(scenario.mode, len(scenario.track), scenario.seed)
+    walk = scenario.seed is not None and random_actions(scenario.mode, len(scenario.track), scenario.seed)
     assert scenario.image in shipped or scenario.track == walk, "only a walk of the reference starts anywhere"
 
 

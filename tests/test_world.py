@@ -9,8 +9,9 @@ import torch
 from tiny import held_tensors, tiny_image, tiny_model
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from mgdemo.actions import MODES, ActionTrack, bench_actions
+from mgdemo.actions import MODES, ActionTrack
 from mgdemo.config import Optimization
+from mgdemo.random_actions import random_actions
 from mgdemo.world import World, seeded_noise
 
 SHAPE = (1, 16, 3, 4, 6)
@@ -40,13 +41,13 @@ def test_a_play_gives_nine_frames_then_twelve(tiny, mode):
 
 
 def test_the_same_image_seed_and_actions_give_the_same_frames(tiny, mode):
-    model, track = tiny(mode), bench_actions(mode, 45, seed=3)
+    model, track = tiny(mode), random_actions(mode, 45, seed=3)
     first, second = (play(model.start(tiny_image(), seed=5), track) for _ in range(2))
     assert equal(first, second)
 
 
 def test_the_image_the_seed_and_the_actions_each_matter(tiny, mode):
-    model, track = tiny(mode), bench_actions(mode, 21, seed=3)
+    model, track = tiny(mode), random_actions(mode, 21, seed=3)
     plain = play(model.start(tiny_image(), seed=5), track)
     assert not equal(play(model.start(tiny_image(1), seed=5), track), plain)
     assert not equal(play(model.start(tiny_image(), seed=6), track), plain)
@@ -60,7 +61,7 @@ def test_the_image_the_seed_and_the_actions_each_matter(tiny, mode):
 
 
 def test_worlds_that_take_turns_do_not_disturb_each_other(tiny):
-    model, tracks = tiny("universal"), [bench_actions("universal", 45, seed) for seed in range(3)]
+    model, tracks = tiny("universal"), [random_actions("universal", 45, seed) for seed in range(3)]
     alone = [play(model.start(tiny_image(i), seed=i), track) for i, track in enumerate(tracks)]
     worlds = [model.start(tiny_image(i), seed=i) for i in range(3)]
     together = [[], [], []]
@@ -92,7 +93,7 @@ def test_any_whole_number_is_a_seed():
 
 
 def test_a_blocks_first_frames_come_before_the_others(tiny, mode):
-    track = bench_actions(mode, 21, seed=1)
+    track = random_actions(mode, 21, seed=1)
     whole = play(tiny(mode).start(tiny_image(), seed=5), track)
     world, pieces = tiny(mode).start(tiny_image(), seed=5), []
     for block in range(2):
@@ -114,7 +115,7 @@ def model(request):
 
 
 def test_blocks_may_be_asked_for_before_the_frames_of_those_before_are_taken(model):
-    track = bench_actions("universal", 12 * 5 - 3, seed=1)
+    track = random_actions("universal", 12 * 5 - 3, seed=1)
     expected = play(model.start(tiny_image(), seed=4), track)
     rival = play(model.start(tiny_image(1), seed=5), track)
     worlds = model.start(tiny_image(), seed=4), model.start(tiny_image(1), seed=5)
@@ -126,7 +127,7 @@ def test_blocks_may_be_asked_for_before_the_frames_of_those_before_are_taken(mod
 
 
 def test_nothing_that_is_asked_of_a_world_changes_frames_not_taken_yet(model):
-    track, other = (bench_actions("universal", 12 * 5 - 3, seed=seed) for seed in (1, 2))
+    track, other = (random_actions("universal", 12 * 5 - 3, seed=seed) for seed in (1, 2))
     expected = play(model.start(tiny_image(), seed=4), track)
     world = model.start(tiny_image(), seed=4)
     world.stream(track.block(0))  # never taken
@@ -146,7 +147,7 @@ def test_nothing_that_is_asked_of_a_world_changes_frames_not_taken_yet(model):
 
 def test_a_world_that_nobody_wants_is_gone_at_once(model):
     """Its caches, and its place where programs look, are for the next one."""
-    track = bench_actions("universal", 21, seed=1)
+    track = random_actions("universal", 21, seed=1)
     gc.disable()
     try:
         world = model.start(tiny_image())
@@ -165,7 +166,7 @@ def test_the_start_condition_takes_the_memory_of_one_latent_at_a_time(tiny, monk
         model.vae, "encode", lambda video, state: encoded.append(video) or encode(video, state)
     )
     world = model.start(tiny_image())
-    play(world, bench_actions("universal", 12 * 5 - 3, seed=0))
+    play(world, random_actions("universal", 12 * 5 - 3, seed=0))
     assert [video.shape[2] for video in encoded] == [1] + [4] * world.condition.steady
 
 
@@ -178,15 +179,15 @@ def test_a_world_draws_each_block_and_step_once(tiny):
 
     with torch.inference_mode():
         world = World(model, torch.zeros(1, 3, 1, 32, 48), noise)
-    play(world, bench_actions("universal", 33, seed=0))
+    play(world, random_actions("universal", 33, seed=0))
     assert drawn == list(itertools.product(range(3), range(len(model.schedule.sigmas))))
 
 
 @pytest.mark.parametrize("after", [0, 1, 4])
 def test_a_snapshot_leads_back_exactly_and_often(tiny, mode, after):
-    model, track = tiny(mode), bench_actions(mode, 12 * 6 - 3, seed=1)
+    model, track = tiny(mode), random_actions(mode, 12 * 6 - 3, seed=1)
     other = ActionTrack.concat(
-        [track.frames(0, 12 * after), bench_actions(mode, 12 * 6 - 3 - 12 * after, seed=2)]
+        [track.frames(0, 12 * after), random_actions(mode, 12 * 6 - 3 - 12 * after, seed=2)]
     )
     world = model.start(tiny_image(), seed=4)
     if after:
@@ -207,8 +208,8 @@ def test_a_snapshot_leads_back_exactly_and_often(tiny, mode, after):
 
 
 def test_a_block_made_again_is_as_if_made_so_at_first(tiny, mode):
-    model, track = tiny(mode), bench_actions(mode, 12 * 6 - 3, seed=1)
-    other = bench_actions(mode, 12 * 6 - 3, seed=2)
+    model, track = tiny(mode), random_actions(mode, 12 * 6 - 3, seed=1)
+    other = random_actions(mode, 12 * 6 - 3, seed=2)
     world = model.start(tiny_image(), seed=4)
     for block in range(track.blocks):
         first = world.step(other.block(block))
@@ -258,7 +259,7 @@ def test_actions_of_another_mode_are_refused(tiny):
 
 
 def test_a_block_that_failed_can_be_made_again(tiny):
-    track = bench_actions("universal", 45, seed=1)
+    track = random_actions("universal", 45, seed=1)
     expected = play(tiny("universal").start(tiny_image()), track)
     world = tiny("universal").start(tiny_image())
     made, draw, failures = play(world, track, 2), world.noise, [RuntimeError("out of memory")]
@@ -290,7 +291,7 @@ def test_everything_happens_on_the_models_device():
 
 @pytest.mark.filterwarnings("error")
 def test_a_play_in_bfloat16(mode):
-    track, plain = bench_actions(mode, 21, seed=1), tiny_model(mode)
+    track, plain = random_actions(mode, 21, seed=1), tiny_model(mode)
     low = tiny_model(mode)
     for net in (low.transformer, low.vae, low.image_encoder):
         net.bfloat16()

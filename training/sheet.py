@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
-from mgdemo.actions import FPS, MODES, block_of_frame, frames_in_blocks
+from mgdemo.actions import MODES
+from mgdemo.blocks import FPS, block_of_frame, frames_in_blocks
 from mgdemo.model.transfer import to_uint8
 from mgdemo.world import load_world_model
 from training import clips, command

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from mgdemo.config import ImageEncoderConfig, Optimization, VAEConfig
 from mgdemo.config import from_reference as transformer_config
+from mgdemo.errors import UserError
 from mgdemo.model.image_encoder import ImageEncoder
 from mgdemo.model.transformer import Transformer
 from mgdemo.model.vae import VAE
@@ -25,7 +26,7 @@ EXACT = {"atol": 0, "rtol": 0}
 STAGES = {"cond_concat": "vae_encode", "visual_context": "clip"}
 
 
-class NotUnderstood(ValueError):
+class NotUnderstood(UserError):
     """A file that cannot be checked; the message says why."""
 
 

@@ -15,9 +15,11 @@ from PIL import Image, ImageOps
 from torch import Tensor, nn
 
 from devtools.parity.folder import EXACT, Case, NotUnderstood, bare, build, some
-from mgdemo.actions import MODES, ActionTrack, bench_actions, block_frames, block_of_frame, frames_in_blocks
+from mgdemo.actions import MODES, ActionTrack
+from mgdemo.blocks import block_frames, block_of_frame, frames_in_blocks
 from mgdemo.config import ActionConfig, CheckpointConfig, SamplingConfig
 from mgdemo.config import from_reference as transformer_config
+from mgdemo.console import typed_action
 from mgdemo.model.action import action_windows, window_rows
 from mgdemo.model.cache import Memory
 from mgdemo.model.flow import TABLE, Schedule, add_noise, predict_x0, sigma_of, sigma_table
@@ -25,6 +27,7 @@ from mgdemo.model.image_encoder import ImageEncoder
 from mgdemo.model.transformer import Transformer
 from mgdemo.model.vae import VAE, State
 from mgdemo.picture import crop_box, pixel_values, prepare_image
+from mgdemo.random_actions import random_actions
 from mgdemo.world import Condition, World, WorldModel
 
 SHIFT = SamplingConfig().timestep_shift
@@ -298,14 +301,14 @@ def check_pipeline(case: Case) -> None:
         case.compare(name, played[name], "schedule", tolerance=SCHEDULE)
     if "bench_actions_seed" in case.entry:
         frames = case["keyboard_cond"].shape[1]
-        _compare_track(case, bench_actions(case.entry["mode"], frames, case.entry["bench_actions_seed"]))
+        _compare_track(case, random_actions(case.entry["mode"], frames, case.entry["bench_actions_seed"]))
 
 
 @kind("streaming")
 def check_streaming(case: Case) -> None:
     """One console word a block, on the inputs of a pipeline file."""
     mode = MODES[case.entry["mode"]]
-    typed = [mode.console(word) for word in case.entry["script"]]
+    typed = [typed_action(mode, word) for word in case.entry["script"]]
     blocks = [
         [None if row is None else row[None].repeat(block_frames(i), 0) for row in rows]
         for i, rows in enumerate(typed)
@@ -345,7 +348,7 @@ def check_scheduler(case: Case) -> None:
 def check_actions(case: Case) -> None:
     for name in case.tensors:
         if seeded := re.fullmatch(r"(\w+)\.seed(\d+)\.(keyboard|mouse)", name):
-            ours = np.array(getattr(bench_actions(seeded[1], len(case[name]), int(seeded[2])), seeded[3]))
+            ours = np.array(getattr(random_actions(seeded[1], len(case[name]), int(seeded[2])), seeded[3]))
         elif name.endswith(".block_of_pixel_frame"):
             ours = [block_of_frame(frame) + 1 for frame in range(len(case[name]))]
         elif name.endswith(".frames_given_per_block"):
@@ -396,7 +399,7 @@ def check_json(case: Case) -> None:
     elif "modes" in content:
         for name, mode in content["modes"].items():
             for word, golden in mode["interactive"].items():
-                for what, ours in zip(("keyboard", "mouse"), MODES[name].console(word), strict=True):
+                for what, ours in zip(("keyboard", "mouse"), typed_action(MODES[name], word), strict=True):
                     if ours is not None or what in golden:
                         case.compare(f"{word} {what}", ours, f"console {name}", golden[what], EXACT)
     elif "action_config" in content:

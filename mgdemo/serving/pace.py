@@ -6,11 +6,10 @@ import math
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
-from mgdemo.actions import FPS, frames_in_blocks
+from mgdemo.blocks import FPS, FRAMES_PER_LATENT, frames_in_blocks
 
 UNACKNOWLEDGED = 3  # blocks; above, live play waits for its visitor
 MARGIN = 0.015  # seconds by which a block is to be early
-LATENT_FRAMES = 4  # video frames of a latent frame: an action changes the picture from such a boundary on
 
 
 class Estimate:
@@ -88,7 +87,7 @@ class Pace:
         if not math.isfinite(self.dry):
             return None
         first = frames_in_blocks(self.blocks - 1)
-        for frame in range(max(1, first), self.frames, LATENT_FRAMES):
+        for frame in range(max(1, first), self.frames, FRAMES_PER_LATENT):
             if now + (self.first.mean + self.cost.mean) / 2 <= self.dry - (self.frames - frame) / self.fps:
                 return frame
         return None

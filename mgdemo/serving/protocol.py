@@ -15,6 +15,8 @@ import struct
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
+from mgdemo.errors import UserError
+
 VERSION = 2
 CODECS = {"h264": 1, "jpeg": 2}  # and their number in a frame's header
 
@@ -25,7 +27,7 @@ MAX_HELD = 32
 _HEADER = struct.Struct("<BBHIII")
 
 
-class BadMessage(ValueError):
+class BadMessage(UserError):
     """A message that is not of this protocol; says what is wrong with it."""
 
 

@@ -15,6 +15,7 @@ from functools import partial
 from starlette.routing import BaseRoute
 
 from mgdemo import __version__
+from mgdemo.errors import UserError
 from mgdemo.serving import messages as m
 from mgdemo.serving.keeping import prune
 from mgdemo.serving.live import live_routes
@@ -27,7 +28,7 @@ TICK = 0.25  # seconds between looks at the clock
 log = logging.getLogger(__name__)
 
 
-class ServingError(RuntimeError):
+class ServingError(UserError):
     """A play that cannot begin; the message is for the visitor."""
 
 

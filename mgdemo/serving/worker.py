@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from mgdemo.actions import MODES, ActionTrack
+from mgdemo.errors import UserError
 from mgdemo.picture import prepare_image
 from mgdemo.serving import messages as m
 from mgdemo.serving.history import History
@@ -455,13 +456,13 @@ class _Loaded:
     error: Exception | None
 
 
-class PlayError(ValueError):
+class PlayError(UserError):
     """A play that cannot be; the message is for the visitor."""
 
 
 def sentence(error: Exception) -> str:
     """What to tell a visitor about an error: our own errors speak for themselves, others get a cure."""
-    if type(error).__module__.partition(".")[0] == "mgdemo":
+    if isinstance(error, UserError):
         return str(error)
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return (

@@ -12,6 +12,7 @@ from PIL import Image
 
 from mgdemo.actions import MODES
 from mgdemo.checkpoints import Entry
+from mgdemo.errors import UserError
 from mgdemo.picture import PictureError, open_picture, prepare_image
 from mgdemo.scenario import MAX_SEED, Scenario
 from mgdemo.serving import PlayRequest
@@ -23,7 +24,7 @@ from mgdemo.ui.share import Shared
 STRANGE = "Your picture moves with the keys, then turns into this world's own places: it knows no others."
 
 
-class FormError(ValueError):
+class FormError(UserError):
     """What is chosen cannot be played; the message says why and what to do."""
 
 

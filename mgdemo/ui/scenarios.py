@@ -8,7 +8,8 @@ from html import escape
 
 import gradio as gr
 
-from mgdemo.actions import FPS, MODES
+from mgdemo.actions import MODES
+from mgdemo.blocks import FPS
 from mgdemo.replay import FILMS, SCENARIOS, Replay, open_replay
 from mgdemo.scenario import Scenario, ScenarioError
 from mgdemo.serving import PlayRequest, PlayService

@@ -9,6 +9,7 @@ import zlib
 from dataclasses import dataclass
 
 from mgdemo.actions import MODES
+from mgdemo.errors import UserError
 from mgdemo.scenario import MAX_BYTES, MAX_SEED, Scenario, parse_scenario, scenario_yaml
 
 PLAY, REPLAY = "play=", "replay="  # what the fragment begins with: without a scenario, and with one
@@ -25,7 +26,7 @@ _RIGHT = {
 }
 
 
-class ShareError(ValueError):
+class ShareError(UserError):
     """What is chosen fits into no link, or a link cannot be read; the message says what to do."""
 
 

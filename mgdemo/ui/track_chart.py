@@ -8,7 +8,8 @@ from itertools import groupby
 
 import numpy as np
 
-from mgdemo.actions import FPS, MODES, ActionTrack
+from mgdemo.actions import MODES, ActionTrack
+from mgdemo.blocks import FPS
 
 AXES = ("pitch", "yaw")  # columns of the mouse vector
 TICKS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600)  # seconds

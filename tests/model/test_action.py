@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mgdemo.actions import frames_in_blocks
+from mgdemo.blocks import frames_in_blocks
 from mgdemo.config import ActionConfig
 from mgdemo.model.action import action_windows, window_rows
 

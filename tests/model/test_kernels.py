@@ -5,9 +5,9 @@ import torch
 import torch.nn.functional as F
 from tiny import tiny_image, tiny_model
 
-from mgdemo.actions import bench_actions
 from mgdemo.config import VAEConfig
 from mgdemo.model.vae import VAE, State
+from mgdemo.random_actions import random_actions
 
 pytest.importorskip("triton", reason="Triton is for Linux, where requirements-dev.txt installs it")
 from mgdemo.model import fused, kernels
@@ -105,7 +105,7 @@ def test_all_layers_compute_the_same_and_leave_the_same_memory(mode, fp8, most):
     plain, model = (tiny_model(mode, layers=3, acting=2, width=width) for _ in range(2))
     model.transformer.through = fused.Layers(model.transformer, fp8)
     worlds = [m.start(tiny_image(), seed=4) for m in (plain, model)]
-    track = bench_actions(mode, 21, seed=1)
+    track = random_actions(mode, 21, seed=1)
     for block in range(2):  # the second begins with full rings
         actions = track.block(block)
         mouse = None if actions.mouse is None else torch.tensor(actions.mouse)

@@ -11,11 +11,11 @@ from tiny import tiny_image, tiny_model
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mgdemo import world
-from mgdemo.actions import bench_actions
 from mgdemo.config import Optimization
 from mgdemo.model.action import window_rows
 from mgdemo.model.optimize import Seat, leaves
 from mgdemo.model.transfer import OnDemand
+from mgdemo.random_actions import random_actions
 
 
 def optimised(mode="universal", **options):
@@ -39,7 +39,7 @@ def mode(request):
 
 
 def test_an_optimised_model_makes_the_same_frames(mode):
-    track = bench_actions(mode, 12 * 5 - 3, seed=1)
+    track = random_actions(mode, 12 * 5 - 3, seed=1)
     plain = play(tiny_model(mode).start(tiny_image(), seed=4), track)
     model = optimised(mode)
     assert worst(play(model.start(tiny_image(), seed=4), track), plain) <= 1
@@ -48,7 +48,7 @@ def test_an_optimised_model_makes_the_same_frames(mode):
 
 
 def test_plays_that_take_turns_keep_their_own_memories(mode):
-    tracks = [bench_actions(mode, 12 * 5 - 3, seed=seed) for seed in range(3)]
+    tracks = [random_actions(mode, 12 * 5 - 3, seed=seed) for seed in range(3)]
     model = optimised(mode)
     alone = [play(model.start(tiny_image(i), seed=i), track) for i, track in enumerate(tracks)]
     worlds = [model.start(tiny_image(i), seed=i) for i in range(3)]
@@ -61,7 +61,7 @@ def test_plays_that_take_turns_keep_their_own_memories(mode):
 
 
 def test_going_back_and_regenerating_are_exact(mode):
-    track, other = (bench_actions(mode, 12 * 5 - 3, seed=seed) for seed in (1, 2))
+    track, other = (random_actions(mode, 12 * 5 - 3, seed=seed) for seed in (1, 2))
     model = optimised(mode)
     expected = play(model.start(tiny_image(), seed=4), track)
     one, rival = model.start(tiny_image(), seed=4), model.start(tiny_image(3), seed=5)
@@ -84,7 +84,7 @@ def test_going_back_and_regenerating_are_exact(mode):
 
 def test_going_back_is_possible_until_another_world_is_decoded_where_the_state_was():
     model = optimised()
-    track, other = (bench_actions("universal", 12 * 5 - 3, seed=seed) for seed in (1, 2))
+    track, other = (random_actions("universal", 12 * 5 - 3, seed=seed) for seed in (1, 2))
     expected = play(model.start(tiny_image(), seed=4), track)
     one, rival = model.start(tiny_image(), seed=4), model.start(tiny_image(3), seed=5)
     play(one, track.frames(0, 21))
@@ -154,7 +154,7 @@ def test_other_sizes_ask_for_other_programs():
     model = optimised()
     other = tiny_model(size=(48, 64))
     other.transformer, other.vae = model.transformer, model.vae  # one net, two sizes of picture
-    track = bench_actions("universal", 33, seed=1)
+    track = random_actions("universal", 33, seed=1)
     for one, plain in ((model, tiny_model()), (other, tiny_model(size=(48, 64))), (model, tiny_model())):
         played = play(one.start(tiny_image(), seed=4), track)
         assert worst(played, play(plain.start(tiny_image(), seed=4), track)) <= 1
@@ -184,7 +184,7 @@ def test_fp8_where_there_is_none_is_explained():
 
 
 def test_with_low_vram_the_nets_of_the_start_wait_elsewhere_and_plays_are_the_same(monkeypatch):
-    track = bench_actions("universal", 12 * 5 - 3, seed=1)
+    track = random_actions("universal", 12 * 5 - 3, seed=1)
     plain, model = tiny_model(), tiny_model()
     expected = play(plain.start(tiny_image(), seed=4), track)
     present, encoded = [], []
@@ -261,5 +261,5 @@ def test_where_a_model_cannot_be_made_fast_it_plays_as_it_is(monkeypatch, caplog
         return
     model = world.load_world_model("universal", device="cuda", progress=lambda *args: told.append(args))
     assert "MGDEMO_OPTIMIZATION" in caplog.text and "no compiler here" in caplog.text
-    track = bench_actions("universal", 21, seed=1)
+    track = random_actions("universal", 21, seed=1)
     assert worst(play(model.start(tiny_image(), 4), track), play(plain.start(tiny_image(), 4), track)) == 0

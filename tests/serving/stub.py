@@ -12,7 +12,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from mgdemo.actions import MODES, block_frames
+from mgdemo.actions import MODES
+from mgdemo.blocks import block_frames
 
 HEIGHT, WIDTH, FPS = 48, 64, 25
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from tiny import tiny_image
 
-from mgdemo.actions import ActionTrack, bench_actions
+from mgdemo.actions import ActionTrack
+from mgdemo.random_actions import random_actions
 from mgdemo.serving.history import PER_BLOCK, START, History
 
 SIZE = 100
@@ -100,7 +101,7 @@ def test_what_was_played_last_is_reached_soonest():
 
 @pytest.mark.parametrize("room", [0, 10**9])
 def test_a_real_world_that_went_back_and_does_the_same_gives_the_same_frames(tiny, room):
-    track = bench_actions("universal", 12 * 7 - 3, seed=3)
+    track = random_actions("universal", 12 * 7 - 3, seed=3)
     world = tiny("universal").start(tiny_image(), seed=1)
     history, made = History(world, PICTURE, room), []
 

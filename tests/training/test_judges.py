@@ -8,7 +8,8 @@ import torch
 
 from benchmarks import controllability, plays, quality
 from benchmarks.controllability import EXPECTED, Geometry, pairs_of, right_block
-from mgdemo.actions import MODES, ActionTrack, frames_in_blocks
+from mgdemo.actions import MODES, ActionTrack
+from mgdemo.blocks import frames_in_blocks
 from training.themes import THEMES
 
 SOME = {

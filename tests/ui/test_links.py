@@ -8,7 +8,8 @@ import zlib
 
 import pytest
 
-from mgdemo.actions import ActionTrack, bench_actions
+from mgdemo.actions import ActionTrack
+from mgdemo.random_actions import random_actions
 from mgdemo.scenario import Scenario
 from mgdemo.ui.links import uploaded
 from mgdemo.ui.share import MAX_LINK, Shared, ShareError, fragment, parse
@@ -40,7 +41,7 @@ def test_a_link_brings_back_what_was_chosen(image, played):
 
 
 def test_a_minute_of_busy_play_fits():
-    track = bench_actions("gta_drive", 1500, 3)
+    track = random_actions("gta_drive", 1500, 3)
     shared = Shared("gta_drive", "gta_drive", None, 0, scenario(track))
     assert len(fragment(shared)) < 2000 and parse(fragment(shared)).scenario.track == track
 

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from mgdemo.actions import MODES, ActionTrack, bench_actions
+from mgdemo.actions import MODES, ActionTrack
+from mgdemo.random_actions import random_actions
 from mgdemo.video import overlay
 from mgdemo.video.overlay import draw, overlay_frames, overlay_mp4
 from mgdemo.video.record import metadata, read_frames, write_mp4
@@ -115,7 +116,7 @@ def test_a_state_is_drawn_once():
 
 @pytest.mark.parametrize("mode", MODES)
 def test_frames_get_their_own_row_of_the_track_and_nothing_after_its_end(mode):
-    track = bench_actions(mode, 30, 1)
+    track = random_actions(mode, 30, 1)
     results = list(overlay_frames((grey() for _ in range(32)), track))
     assert len(results) == 32
     for i in (0, 1, 13, 29):
