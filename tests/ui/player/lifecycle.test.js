@@ -1,0 +1,284 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { INITIAL, reduce, rewindable, running, startable } from "../../../mgdemo/ui/player/lifecycle.js";
+
+const SESSION = { id: "1", token: "t", path: "gradio_api/live/t", live: true };
+const SCENARIO = { ...SESSION, live: false };
+
+/** A page on which things happen one after the other; `done` are the effects of the last event, in words. */
+class Page {
+  state = INITIAL;
+  done = [];
+
+  on(type, fields = {}) {
+    const { state, effects } = reduce(this.state, { type, ...fields });
+    this.state = state;
+    this.done = effects.map(({ type, ...rest }) => {
+      if (type === "send") return `send ${Object.values(rest.message).join(" ")}`;
+      if (type === "ask") return `ask ${rest.event}${rest.data ? ` ${rest.data.token}` : ""}`;
+      return type === "release" && rest.once ? "release once" : type;
+    });
+    return this;
+  }
+
+  status(phase, text = "", more = {}) {
+    return this.on("status", { status: { phase, text, progress: null }, draining: false, ...more });
+  }
+
+  get phase() {
+    return this.state.phase;
+  }
+
+  is(phase, ...done) {
+    assert.equal(this.phase, phase);
+    assert.deepEqual(this.done, done);
+    return this;
+  }
+}
+
+const started = (session = SESSION) => new Page().on("start").on("answered", { answer: session });
+const playing = (session = SESSION) =>
+  started(session).status("playing").on("welcome", { paused: false, again: false }).on("block").on("shown");
+const rewound = (page, node = 3) => page.on("rewind", { node }).on("rewound", { node });
+
+test("from Start by the queue and the loading to the first picture", () => {
+  const page = new Page().on("start").is("starting", "focus", "ask start");
+  assert.ok(running(page.state) && !startable(page.state));
+  page.on("start").is("starting"); // once is enough
+  page.on("answered", { answer: SESSION }).is("starting", "remember", "open", "connect");
+  page.status("queued", "You're number 2 in the queue.").is("queued");
+  assert.equal(page.state.text, "You're number 2 in the queue.");
+  page.status("loading", "Reading weights").is("loading");
+  page.status("playing").is("loading"); // its pictures are on their way
+  assert.equal(page.state.text, "");
+  page.on("welcome", { paused: false, again: false }).is("loading");
+  page.on("block").on("shown").is("playing");
+});
+
+test("an error at Start is said, and Start works again", () => {
+  const page = new Page().on("start").on("answered", { answer: { id: "1", error: "Choose another image." } });
+  page.is("error", "disconnect", "close");
+  assert.equal(page.state.text, "Choose another image.");
+  page.on("start").is("starting", "focus", "ask start");
+});
+
+test("a server that does not answer is given up; a session that it gives later is stopped", () => {
+  const page = new Page().on("start").on("timeout").is("error", "disconnect", "close");
+  assert.match(page.state.text, /does not answer/);
+  page.on("answered", { answer: SESSION }).is("error", "stop");
+  assert.equal(playing().on("timeout").phase, "playing");
+});
+
+test("stopped before it is there, it is stopped when it is", () => {
+  const page = new Page().on("start").on("stop").is("saving");
+  page.on("answered", { answer: SESSION }).is("saving", "remember", "open", "connect", "stop");
+  page.on("end", { end: { phase: "ended", text: "Stopped.", recording: false }, draining: false });
+  page.is("ended", "disconnect", "close");
+});
+
+test("Stop saves, and the films are asked for when they are written", () => {
+  const page = playing().on("stop").is("saving", "clear", "stop");
+  page.on("stop").is("saving");
+  page.on("start").is("saving");
+  page.on("input", { waiting: 0 }).is("saving");
+  page.status("saving").is("saving");
+  page.on("end", { end: { phase: "ended", text: "Stopped.", recording: true }, draining: false });
+  page.is("ended", "disconnect", "close", "ask finished t");
+  assert.ok(startable(page.state));
+});
+
+test("without a socket, Gradio's own answer to Stop ends it", () => {
+  const page = started().on("lost", { long: false }).is("lost", "rest");
+  page.on("stop").is("saving", "clear", "stop");
+  page.on("answered", { answer: { id: "2", token: "t", ended: true, text: "Stopped." } });
+  page.is("ended", "disconnect", "close");
+});
+
+test("a pause by hand outlasts what is pressed; each other one ends with any control", () => {
+  const page = playing().on("toggle", { waiting: 3 }).is("paused", "hold", "send pause true");
+  page.on("input", { waiting: 3 }).is("paused");
+  page.on("toggle", { waiting: 3 }).is("playing", "release", "acknowledge", "send pause false");
+  page.on("idle").is("paused", "hold", "send pause true");
+  page.on("input", { waiting: 0 }).is("buffering", "release", "acknowledge", "send pause false");
+  page.on("shown").is("playing");
+});
+
+test("a step is one block, shown to its end", () => {
+  const page = playing().on("step").is("paused", "hold", "send pause true"); // first it pauses
+  page.on("step").is("paused", "release once", "send step");
+  page.on("step").is("paused"); // one at a time
+  page.on("shown").on("stepped").is("paused", "hold");
+  page.on("step").on("resume", { waiting: 0 }).is("buffering", "release", "acknowledge", "send pause false");
+  page.on("stepped").is("buffering");
+});
+
+test("a scenario is paused on the page only, and has no steps and no way back", () => {
+  const page = playing(SCENARIO).on("toggle", { waiting: 9 }).is("paused", "hold");
+  page.on("step").is("paused");
+  page.on("rewind", { node: 0 }).is("paused");
+  assert.ok(!rewindable(page.state));
+  page.on("toggle", { waiting: 9 }).is("playing", "release");
+});
+
+test("rewinding stands still there until a control is pressed", () => {
+  const page = playing().on("rewind", { node: 3 }).is("rewinding", "hold", "send rewind 3");
+  page.status("rewinding").is("rewinding");
+  page.on("block").is("rewinding"); // of what was left
+  page.on("rewound", { node: 3 }).is("paused", "hold");
+  assert.equal(page.state.pause, "rewound");
+  page.on("input", { waiting: 0 }).is("buffering", "release", "acknowledge", "send pause false");
+});
+
+test("a control pressed on the way resumes there at once", () => {
+  const page = playing().on("rewind", { node: 3 }).on("input", { waiting: 0 }).is("rewinding");
+  page.on("rewound", { node: 3 }).is("buffering", "hold", "release", "acknowledge", "send pause false");
+});
+
+test("whoever chooses another moment on the way gets there", () => {
+  const page = playing().on("rewind", { node: 5 }).on("rewind", { node: 4 }).is("rewinding");
+  page.on("rewind", { node: 3 }).is("rewinding");
+  page.on("rewound", { node: 5 }).is("rewinding", "hold", "send rewind 3");
+  page.on("rewound", { node: 3 }).is("paused", "hold");
+});
+
+test("moving the slider pauses and shows the moment; let go where it was, the pause stays", () => {
+  const page = playing().on("preview", { at: "2.4 s" }).is("paused", "hold", "send pause true");
+  assert.equal(page.state.preview, "2.4 s");
+  page.on("preview", { at: "2.8 s" }).is("paused");
+  page.on("preview", { at: null }).is("paused");
+  assert.deepEqual([page.state.preview, page.state.pause], [null, "rewound"]);
+});
+
+test("late pictures are a stall, until the next one", () => {
+  playing().on("dry").is("buffering").on("dry").is("buffering").on("shown").is("playing");
+});
+
+test("a world that stands is no stall, and moves on with its next block", () => {
+  const page = playing().status("standing").is("standing", "rest");
+  page.on("shown").is("standing"); // what was still to be shown
+  page.on("dry").is("standing");
+  page.on("idle").is("standing");
+  page.status("standing").is("standing", "rest");
+  page.on("input", { waiting: 0 }).is("standing"); // the server hears of it by itself
+  page.on("block").is("playing");
+  page.status("standing").status("playing").is("playing");
+  page.status("standing").on("toggle", { waiting: 0 }).is("paused", "hold", "send pause true");
+});
+
+test("a page that comes to a standing world asks for one block to show", () => {
+  const page = started().on("welcome", { paused: false, again: false });
+  page.status("standing").is("loading", "send step");
+  page.on("block").on("shown").is("playing");
+});
+
+test("a lost connection comes back to what went on", () => {
+  const page = playing().on("lost", { long: false }).is("lost", "rest");
+  page.on("toggle", { waiting: 2 }).is("lost");
+  page.on("lost", { long: true });
+  assert.match(page.state.text, /its film appears here/);
+  page.on("welcome", { paused: false, again: true }).is("buffering").on("shown").is("playing");
+  page.on("lost", { long: false }).status("playing").is("buffering");
+});
+
+test("a pause and a way back outlast a lost connection, whichever side knows of them", () => {
+  const page = playing().on("toggle", { waiting: 2 }).on("lost", { long: false });
+  page.on("welcome", { paused: false, again: true }).is("paused", "send pause true");
+  page.on("lost", { long: false }).on("welcome", { paused: true, again: true }).is("paused");
+  page.on("toggle", { waiting: 2 }).on("rewind", { node: 3 }).on("lost", { long: false });
+  page.on("welcome", { paused: false, again: true }).is("rewinding", "send rewind 3");
+  page.on("lost", { long: false }).on("welcome", { paused: true, again: true }).is("rewinding");
+  page.on("rewound", { node: 3 }).is("paused", "hold");
+  page.on("input", { waiting: 0 }).on("lost", { long: false });
+  page.on("welcome", { paused: true, again: true }).is("buffering", "send pause false");
+});
+
+test("a page that was loaded again takes its session up", () => {
+  const page = new Page().on("restore", { token: "t" }).is("starting", "ask resume t");
+  page.on("answered", { answer: SESSION }).is("starting", "remember", "open", "connect");
+  page.status("paused").on("welcome", { paused: true, again: false }).is("loading", "hold");
+  page.on("rewound", { node: 7 }).is("paused", "hold");
+});
+
+test("a session that ended meanwhile gives its film", () => {
+  const page = new Page().on("restore", { token: "t" });
+  page.on("answered", { answer: { id: "2", ended: true, text: "Your session has ended." } });
+  page.is("ended", "disconnect", "close");
+  assert.equal(page.state.text, "Your session has ended.");
+  const long = playing().on("lost", { long: true });
+  long.on("end", { end: { phase: "ended", text: "Connection lost.", recording: true }, draining: false });
+  long.is("ended", "disconnect", "close", "ask finished t");
+});
+
+test("a session that the server does not know any more is over", () => {
+  const page = playing().on("gone", { reason: "This session is unknown." });
+  page.is("error", "disconnect", "close", "ask finished t").on("start").is("starting", "focus", "ask start");
+});
+
+test("a session that goes on in another window can be taken back", () => {
+  const page = playing().on("replaced").is("replaced", "disconnect", "close");
+  assert.ok(startable(page.state));
+  page.on("start").is("starting", "ask resume t");
+});
+
+test("a hidden page pauses its live session, and says so when it is back", () => {
+  const page = playing().on("visibility", { hidden: true }).is("paused", "hold", "send pause true");
+  page.on("visibility", { hidden: false }).is("paused");
+  assert.equal(page.state.pause, "hidden");
+  page.on("input", { waiting: 4 }).is("playing", "release", "acknowledge", "send pause false");
+  const scenario = playing(SCENARIO).on("visibility", { hidden: true }).is("playing");
+  scenario.on("block").is("playing");
+});
+
+test("a session that begins while the page is hidden pauses at its first block", () => {
+  const page = started().on("visibility", { hidden: true }).is("starting").status("loading", "Reading");
+  page.status("playing").on("welcome", { paused: false, again: false }).is("loading");
+  page.on("block").is("paused", "hold", "send pause true");
+  page.on("visibility", { hidden: false }).on("input", { waiting: 9 });
+  page.is("playing", "release", "acknowledge", "send pause false");
+});
+
+test("a scenario is seen to its end while its films are there already", () => {
+  const page = playing(SCENARIO).status("saving", "Writing", { draining: true }).is("playing");
+  page.on("end", { end: { phase: "ended", text: "Complete.", recording: true }, draining: true });
+  page.is("playing", "disconnect", "ask finished t");
+  page.on("toggle", { waiting: 30 }).on("toggle", { waiting: 30 }).is("playing", "release");
+  page.on("lost", { long: false }).is("playing");
+  page.on("drained").is("ended", "disconnect", "close");
+  assert.equal(page.state.text, "Complete.");
+});
+
+test("a scenario that has been seen before its films are written waits for them", () => {
+  const page = playing(SCENARIO).status("saving", "Writing", { draining: true });
+  page.on("drained").is("saving");
+  page.on("end", { end: { phase: "ended", text: "Complete.", recording: true }, draining: false });
+  page.is("ended", "disconnect", "close", "ask finished t");
+  const stopped = playing(SCENARIO).on("end", { end: { phase: "ended", text: "Complete." }, draining: true });
+  stopped.on("stop").is("ended", "disconnect", "close", "clear");
+});
+
+test("a browser that cannot decode connects again for another codec", () => {
+  playing().on("undecodable").is("playing", "clear", "connect");
+  new Page().on("undecodable").is("idle");
+});
+
+test("what is chosen or refused is said while nothing runs", () => {
+  const page = playing().on("stop").on("end", { end: { phase: "ended", text: "Stopped." }, draining: false });
+  page.on("say", { text: "Choose a start image first." }).is("idle");
+  assert.equal(page.state.text, "Choose a start image first.");
+  assert.equal(playing().on("say", { text: "x" }).phase, "playing");
+});
+
+test("what comes late, after the end, changes nothing", () => {
+  const page = playing().on("replaced");
+  for (const [type, fields] of [
+    ["shown", {}], ["dry", {}], ["drained", {}], ["stepped", {}], ["idle", {}], ["lost", { long: false }],
+    ["gone", { reason: "x" }], ["rewound", { node: 1 }], ["rewind", { node: 1 }], ["replaced", {}],
+    ["welcome", { paused: true, again: true }], ["stop", {}], ["step", {}], ["toggle", { waiting: 0 }],
+    ["end", { end: { phase: "error", text: "x", recording: true }, draining: false }],
+  ]) {
+    page.on(type, fields);
+    assert.deepEqual([page.phase, page.done], ["replaced", []], type);
+  }
+  assert.throws(() => page.on("nonsense"), TypeError);
+});
