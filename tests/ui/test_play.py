@@ -308,7 +308,7 @@ def test_a_server_that_says_nothing_is_given_up(address, visit):
     player.expect("starting")
     player.page.clock.fast_forward(21_000)
     player.expect("error")
-    expect(player.message).to_contain_text("The server does not answer")
+    expect(player.message).to_contain_text("The server isn't responding")
     expect(player.root.locator(".start")).to_be_enabled()
 
 

@@ -1,4 +1,4 @@
-"""Time in the player: pause, step, going back, branches; its figures and settings; lost lines."""
+"""Time in the player: pause, step, going back, branches; its statistics and settings; lost lines."""
 
 import json
 import re
@@ -32,7 +32,8 @@ def back(player):
     before = player.frame
     player.page.keyboard.press("Backspace")
     player.expect("paused")
-    expect(player.message).to_have_text("Here you go on: press a control.")
+    here = "You're back at this moment. Press any control to continue from here."
+    expect(player.message).to_have_text(here)
     player.scope.wait_for_function(
         "([player, before]) => Number(player.dataset.frame) < before",
         arg=[player.player.element_handle(), before],
@@ -49,7 +50,7 @@ def test_pause_and_step(play):
     keyboard = play.page.keyboard
     keyboard.press("p")
     play.expect("paused")
-    expect(play.message).to_contain_text("Press P or the button to go on")
+    expect(play.message).to_contain_text("Press P or the button to resume")
     frame = play.frame
     keyboard.down("d")
     play.expect_lit("right", "held")
@@ -65,14 +66,14 @@ def test_pause_and_step(play):
     frame = play.frame
     assert play.pixels()[0] == pytest.approx(60 + 80, abs=4)
     keyboard.up("d")
-    play.root.get_by_role("button", name="One block more").click()
+    play.root.get_by_role("button", name="Step one block").click()
     play.wait_for_frame(frame + 12)
     play.page.wait_for_timeout(700)
     assert play.frame == frame + 12
     play.expect("paused")
     play.expect_lit("right", "used", False)
 
-    play.root.get_by_role("button", name="Go on").click()
+    play.root.get_by_role("button", name="Resume").click()
     play.expect("playing")
     play.wait_for_frame(frame + 40)
     keyboard.press(".")  # pauses first
@@ -100,7 +101,7 @@ def test_going_back_makes_a_branch(play):
     expect(branch(play, 1)).to_have_attribute("aria-current", "true")
     end = 8 + 12 * round((seconds * 25 - 9) / 12)
     expect(play.player).to_have_attribute("data-frame", str(end))
-    expect(play.message).to_have_text("Here you go on: press a control.")
+    expect(play.message).to_have_text("You're back at this moment. Press any control to continue from here.")
     keyboard.down("w")
     play.expect("playing")
     play.wait_for_frame(end + 12)
@@ -135,7 +136,7 @@ def test_a_play_that_goes_on_in_another_window(play):
 
 
 def test_the_slider_by_keyboard_and_pointer(play):
-    slider, keyboard = play.root.get_by_role("slider", name="Go back to"), play.page.keyboard
+    slider, keyboard = play.root.get_by_role("slider", name="Rewind to"), play.page.keyboard
     keyboard.press("p")
     play.expect("paused")
     slider.focus()
@@ -155,10 +156,10 @@ def test_the_slider_by_keyboard_and_pointer(play):
     play.page.mouse.move(box["x"] + box["width"] / 2, middle, steps=4)
     expect(preview).to_be_visible()
     play.page.wait_for_function("(image) => image.naturalWidth > 0", arg=preview.element_handle())
-    expect(play.message).to_contain_text("Back to")
+    expect(play.message).to_contain_text("Rewind to")
     play.page.mouse.up()
     expect(preview).to_be_hidden()
-    expect(play.message).to_have_text("Here you go on: press a control.")
+    expect(play.message).to_have_text("You're back at this moment. Press any control to continue from here.")
     keyboard.down("a")  # the slider does not keep the keys of the world
     play.expect("playing")
     play.expect_lit("left", "used")
@@ -168,26 +169,26 @@ def test_the_slider_by_keyboard_and_pointer(play):
     assert pictures.first.evaluate("(image) => image.naturalWidth") > 0
 
 
-def test_figures_are_measured_remembered_and_saved(play, tmp_path):
-    keyboard, figures = play.page.keyboard, play.root.locator(".hud")
-    expect(figures).to_be_hidden()
+def test_statistics_are_measured_remembered_and_saved(play, tmp_path):
+    keyboard, statistics = play.page.keyboard, play.root.locator(".hud")
+    expect(statistics).to_be_hidden()
     keyboard.press("h")
     for _ in range(4):
         for state in (True, False):
             (keyboard.down if state else keyboard.up)("w")
             play.expect_lit("forward", "used", state)
     for words in (
-        r"Key to picture\d+ ms, median \d+ ms",
-        r"Made, shown[\d.]+, [\d.]+ frames/s",
-        r"DiT, VAE, encode15 ms, 5 ms, \d+ ms",
+        r"Input latency\d+ ms, median \d+ ms",
+        r"Generated, displayed[\d.]+, [\d.]+ fps",
+        r"Transformer, decoder, encoder15 ms, 5 ms, \d+ ms",
         "Worlduniversal, seed 0",
         "CodecH.264",
     ):
-        expect(figures).to_contain_text(re.compile(words))
+        expect(statistics).to_contain_text(re.compile(words))
     with play.page.expect_download() as download:
-        figures.get_by_role("button", name="Save figures").click()
-    download.value.save_as(tmp_path / "figures.json")
-    saved = json.loads((tmp_path / "figures.json").read_text())
+        statistics.get_by_role("button", name="Save statistics").click()
+    download.value.save_as(tmp_path / "statistics.json")
+    saved = json.loads((tmp_path / "statistics.json").read_text())
     summary, blocks = saved["summary"], saved["blocks"]
     assert summary["checkpoint"] == "universal" and summary["seed"] == 0
     assert summary["latency_ms"]["count"] >= 8
@@ -198,9 +199,9 @@ def test_figures_are_measured_remembered_and_saved(play, tmp_path):
 
     play.stop()
     play.page.reload()
-    expect(figures).to_be_visible()
-    play.root.get_by_role("button", name="Figures", exact=True).click()
-    expect(figures).to_be_hidden()
+    expect(statistics).to_be_visible()
+    play.root.get_by_role("button", name="Statistics", exact=True).click()
+    expect(statistics).to_be_hidden()
 
 
 @pytest.mark.parametrize("codec", ["h264", "jpeg"])
@@ -244,7 +245,7 @@ def test_every_frame_is_shown_once_whatever_is_made_again(codec, address, visit)
 def test_who_presses_nothing_is_paused_gently(play):
     play.player.evaluate("(player) => (player.dataset.idleSeconds = 1)")
     play.expect("paused")
-    expect(play.message).to_contain_text("the picture fades when nothing is pressed for long")
+    expect(play.message).to_contain_text("the picture degrades when idle")
     play.page.keyboard.down("w")
     play.expect("playing")
     frame = play.frame
@@ -253,7 +254,7 @@ def test_who_presses_nothing_is_paused_gently(play):
     play.page.keyboard.up("w")
     play.expect("paused")
     play.root.locator(".settings summary").click()
-    switch = play.root.get_by_label("Pause when nothing is pressed")
+    switch = play.root.get_by_label("Pause when idle")
     expect(switch).to_be_checked()
     switch.uncheck()
     play.page.keyboard.press("Escape")
@@ -335,9 +336,9 @@ def test_a_scenario_can_be_paused_but_not_changed(address, visit):
     scenarios.page.wait_for_timeout(700)
     assert scenarios.frame == frame
     expect(scenarios.root.get_by_role("slider")).to_be_hidden()
-    expect(scenarios.root.get_by_role("button", name="One block more")).to_be_hidden()
+    expect(scenarios.root.get_by_role("button", name="Step one block")).to_be_hidden()
     expect(scenarios.results).to_be_visible()  # it is made, but not yet seen
     scenarios.expect("paused")
-    scenarios.root.get_by_role("button", name="Go on").click()
+    scenarios.root.get_by_role("button", name="Resume").click()
     scenarios.expect("ended", 30_000)
     assert scenarios.frame == 104

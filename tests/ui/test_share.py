@@ -241,7 +241,7 @@ def test_the_shown_picture_is_saved_and_begins_the_next_play(address, visit, tmp
     player.start()
     player.expect("playing")
     player.wait_for_frame(20)
-    player.root.get_by_label("Keep the picture").click()
+    player.root.get_by_label("Picture", exact=True).click()
     with player.page.expect_download() as download:
         player.root.get_by_role("button", name="Save picture").click()
     path = tmp_path / "picture.png"
@@ -249,7 +249,7 @@ def test_the_shown_picture_is_saved_and_begins_the_next_play(address, visit, tmp
     assert re.fullmatch(r"picture-\d+\.png", download.value.suggested_filename)
     with Image.open(path) as image:
         assert image.size == (WIDTH, HEIGHT) and image.format == "PNG"
-    player.root.get_by_label("Keep the picture").click()
+    player.root.get_by_label("Picture", exact=True).click()
     player.root.get_by_role("button", name="Start from this picture").click()
     said(player, "This picture is the start image now.")
     player.expect("playing")  # the play goes on

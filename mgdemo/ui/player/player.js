@@ -27,19 +27,19 @@ import { Timeline, Tree } from "./timeline.js";
 
 const SILENCE_MS = 20_000; // the server says something at least once a second; after so long it is gone
 const SPIN_AFTER_MS = 600; // a shorter wait for pictures is not worth a word
-const REFRESH_MS = 500; // between two looks at the figures
+const REFRESH_MS = 500; // between two updates of the statistics
 const BACK_SECONDS = 2; // that Backspace goes back
 const SHOWING = new Set(["playing", "buffering"]);
 const RUNNING = new Set(["starting", "queued", "loading", "lost", "paused", "rewinding", ...SHOWING]);
 const OVER = new Set(["saving", "ended", "error"]);
-const FIRST = "Making the first pictures";
-const BACK = "Going back";
-const STATES = { playing: "Playing", buffering: "Waiting for the next pictures" };
+const FIRST = "Generating the first frames";
+const BACK = "Rewinding";
+const STATES = { playing: "Playing", buffering: "Waiting for the next frames" };
 /** Why it is paused, in words; after all but "hand" any control goes on. */
 const PAUSES = {
-  hand: "Paused. Press P or the button to go on.",
-  idle: "Paused: the picture fades when nothing is pressed for long. Press any control to go on.",
-  rewound: "Here you go on: press a control.",
+  hand: "Paused. Press P or the button to resume.",
+  idle: "Paused: the picture degrades when idle. Press any control to resume.",
+  rewound: "You're back at this moment. Press any control to continue from here.",
 };
 
 class Player {
@@ -50,7 +50,7 @@ class Player {
     this.parts = Object.fromEntries(
       (
         "stage poster loop screen preview message start start-label progress past status announce pause step stop " +
-        "figures keep picture begin settings full pads hud"
+        "statistics keep picture begin settings full pads hud"
       )
         .split(" ")
         .map((name) => [name, part(name)]),
@@ -97,12 +97,12 @@ class Player {
   }
 
   bindButtons() {
-    const { start, stop, pause, step, figures, full, past, keep, picture, begin, settings, stage } = this.parts;
+    const { start, stop, pause, step, statistics, full, past, keep, picture, begin, settings, stage } = this.parts;
     start.addEventListener("click", () => this.start());
     stop.addEventListener("click", () => this.stop());
     pause.addEventListener("click", () => this.togglePause());
     step.addEventListener("click", () => this.step());
-    figures.addEventListener("click", () => this.switches.figures.click());
+    statistics.addEventListener("click", () => this.switches.statistics.click());
     full.addEventListener("click", () => this.toggleFullScreen());
     // Who goes back by pointer wants to play next; who does so by key stays on the slider.
     past.addEventListener("pointerup", () => stage.focus({ preventScroll: true }));
@@ -131,7 +131,7 @@ class Player {
       KeyP: () => this.togglePause(),
       Period: () => this.step(),
       Backspace: () => this.goBack(),
-      KeyH: () => this.switches.figures.click(),
+      KeyH: () => this.switches.statistics.click(),
       KeyF: () => this.toggleFullScreen(),
     };
     const again = event.repeat && event.code !== "Period" && event.code !== "Backspace";
@@ -189,7 +189,7 @@ class Player {
     }
     this.say("idle", setup.blocked);
     if (setup.live && !setup.blocked)
-      this.parts.status.textContent = "Press Start, then hold these keys, or press them here.";
+      this.parts.status.textContent = "Press Start, then hold the keys shown here or press the buttons.";
     this.root.dataset.picture = "poster";
   }
 
@@ -241,7 +241,7 @@ class Player {
     this.silence = setTimeout(() => {
       if (this.over || !(this.running || this.state === "saving")) return;
       if (this.state === "lost") return this.heard(); // the connection itself knows when to give up
-      const text = "The server does not answer. Check the connection and start again.";
+      const text = "The server isn't responding. Check your connection, then press Start to try again.";
       this.conclude({ state: "error", text });
     }, SILENCE_MS);
   }
@@ -292,8 +292,8 @@ class Player {
     this.elsewhere = Boolean(elsewhere);
     if (!elsewhere) this.trigger("stop", { token: this.play.token });
     const cure = elsewhere
-      ? "Reload this page to begin another."
-      : "What was recorded is kept; press Start to play again.";
+      ? "Reload this page to start another."
+      : "What was recorded is kept. Press Start to play again.";
     this.conclude({ state: "error", text: `${reason} ${cure}` });
   }
 
@@ -554,7 +554,7 @@ class Player {
     if (url === null) return this.state === "paused" && this.settle();
     this.parts.preview.src = url;
     this.pause("rewound");
-    this.parts.message.textContent = `Back to ${at}`;
+    this.parts.message.textContent = `Rewind to ${at}`;
   }
 
   /** Whether live play has had no input for so long that its picture would fade. @param {number} now */
@@ -598,7 +598,7 @@ class Player {
     if (of.splice === null || index >= of.splice) this.pads.use(of.held);
   }
 
-  /** Brings the figures up to date. */
+  /** Brings the statistics up to date. */
   refresh() {
     const now = performance.now();
     this.refreshedAt = now;
@@ -610,7 +610,7 @@ class Player {
     const rate = this.meter.shown.at(now);
     const parts = [text || (rate ? `Playing ${rate.toFixed(1)} frames/s` : "Playing")];
     if (!this.play.live) {
-      parts[0] = `${frames} of ${this.welcome.frames} frames made`;
+      parts[0] = `${frames} of ${this.welcome.frames} frames generated`;
       if (fps) parts.push(`${fps.toFixed(0)} frames/s`);
       if (left) parts.push(`${Math.ceil(left)} s left`);
     }
@@ -631,8 +631,8 @@ class Player {
   }
 
   onswitched() {
-    const on = this.switches.figures.checked;
-    this.parts.figures.ariaPressed = String(on);
+    const on = this.switches.statistics.checked;
+    this.parts.statistics.ariaPressed = String(on);
     this.hud.show(on);
   }
 
@@ -665,7 +665,7 @@ class Player {
     const possible = this.state === "paused" || SHOWING.has(this.state);
     pause.disabled = !possible;
     step.disabled = !(possible && this.play?.live);
-    pause.ariaLabel = this.paused ? "Go on" : "Pause";
+    pause.ariaLabel = this.paused ? "Resume" : "Pause";
     pause.title = `${pause.ariaLabel} (P)`;
   }
 

@@ -1,5 +1,5 @@
 /**
- * The figures of a play, all measured here on the visitor's page, and the panel that shows them.
+ * The statistics of a session, all measured here on the visitor's page, and the panel that shows them.
  *
  * @typedef {import("./playout.js").Block} Block
  */
@@ -111,7 +111,7 @@ export class Meter {
     return median(this.blocks.slice(-LAST).flatMap(({ timings }) => timings?.[stage] ?? []));
   }
 
-  /** All figures at this moment. @param {number} now */
+  /** All statistics at this moment. @param {number} now */
   summary(now) {
     const recent = this.latencies.slice(-LAST);
     return {
@@ -131,28 +131,28 @@ export class Meter {
 const whole = (value, unit) => (value === null ? "–" : `${Math.round(value)} ${unit}`);
 
 /**
- * The figures in words, in the order in which they are shown.
+ * The statistics in words, in the order in which they are shown.
  * @param {ReturnType<Meter["summary"]> & {buffer_ms: number, speed: number, slow: boolean, seed: number,
- *   checkpoint: string, codec: string}} figures  slow: the machine is slower than real time
+ *   checkpoint: string, codec: string}} statistics  slow: the machine is slower than real time
  * @returns {[string, string][]}
  */
-export function words(figures) {
-  const { latency_ms: latency, stages_ms: stages, speed } = figures;
+export function words(statistics) {
+  const { latency_ms: latency, stages_ms: stages, speed } = statistics;
   const rate = (value) => (value === null ? "–" : value.toFixed(1));
   return [
-    ["Made, shown", `${rate(figures.frames_per_second_made)}, ${rate(figures.frames_per_second_shown)} frames/s`],
-    ["Key to picture", `${whole(latency.last, "ms")}, median ${whole(latency.median, "ms")}`],
-    ["Buffer", whole(figures.buffer_ms, "ms")],
-    ["Block", `${figures.block ?? "–"}, ${figures.blocks_remade} made again`],
-    ["DiT, VAE, encode", Object.values(stages).map((ms) => whole(ms, "ms")).join(", ")],
-    ["Frozen", `${(figures.frozen_ms / 1000).toFixed(1)} s (${(100 * figures.frozen).toFixed(1)} %)`],
-    ["Speed", `${speed.toFixed(2)}×${figures.slow ? ", slower than real time" : ""}`],
-    ["World", `${figures.checkpoint}, seed ${figures.seed}`],
-    ["Codec", figures.codec === "h264" ? "H.264" : "JPEG"],
+    ["Generated, displayed", `${rate(statistics.frames_per_second_made)}, ${rate(statistics.frames_per_second_shown)} fps`],
+    ["Input latency", `${whole(latency.last, "ms")}, median ${whole(latency.median, "ms")}`],
+    ["Buffer", whole(statistics.buffer_ms, "ms")],
+    ["Block", `${statistics.block ?? "–"}, ${statistics.blocks_remade} regenerated`],
+    ["Transformer, decoder, encoder", Object.values(stages).map((ms) => whole(ms, "ms")).join(", ")],
+    ["Stalled", `${(statistics.frozen_ms / 1000).toFixed(1)} s (${(100 * statistics.frozen).toFixed(1)} %)`],
+    ["Speed", `${speed.toFixed(2)}×${statistics.slow ? ", slower than real time" : ""}`],
+    ["World", `${statistics.checkpoint}, seed ${statistics.seed}`],
+    ["Codec", statistics.codec === "h264" ? "H.264" : "JPEG"],
   ];
 }
 
-/** The panel: the figures as a list, and a button that saves them. */
+/** The panel: the statistics as a list, and a button that saves them. */
 export class Hud {
   /**
    * @param {HTMLElement} root
@@ -164,7 +164,7 @@ export class Hud {
     this.measured = measured;
     root.querySelector("button").addEventListener("click", () => {
       const all = measured();
-      if (all) save(`figures-${all.summary.checkpoint}.json`, "application/json", JSON.stringify(all, null, 2));
+      if (all) save(`statistics-${all.summary.checkpoint}.json`, "application/json", JSON.stringify(all, null, 2));
     });
   }
 
