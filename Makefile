@@ -1,14 +1,19 @@
-# make demo: play in the browser.  make test: lint and all tests.  PYTHON=python3.12 chooses the interpreter.
+# make demo: play in the browser.  make check: what one runs while at work.  make test: everything.
+# PYTHON=python3.12 chooses the interpreter.
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: help demo test lint browser clean
+# The tested versions: by the option for pip as old as Python's own, by the variable for what pip builds.
+PIP = PIP_CONSTRAINT="constraints.txt $$PIP_CONSTRAINT" $(BIN)/python -m pip install --quiet -c constraints.txt
+
+.PHONY: help demo test check lint types browser clean
 
 help:
 	@echo "make demo    install what is needed into $(VENV) and play in the browser"
+	@echo "make check   lint, types, and the tests that need no browser, worker or whole model (90 s)"
 	@echo "make test    install the development tools too, then lint and run all tests"
-	@echo "make lint    ruff only;  make clean    remove $(VENV)"
+	@echo "make lint    ruff and the type checkers;  make clean    remove $(VENV)"
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/python -m mgdemo app
@@ -16,9 +21,16 @@ demo: $(VENV)/demo.stamp
 test: lint browser
 	$(BIN)/python -m pytest
 
+check: lint
+	$(BIN)/python -m pytest -m "not slow"
+
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: $(VENV)/test.stamp
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
+	@devtools/check-js
 
 # The browser tests drive Debian's chromium, or the one at $CHROMIUM.
 browser:
@@ -31,12 +43,12 @@ $(VENV)/venv.stamp:
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	@touch $@
 
-$(VENV)/demo.stamp: requirements.txt $(VENV)/venv.stamp
-	$(BIN)/python -m pip install --quiet -r requirements.txt
+$(VENV)/demo.stamp: requirements.txt constraints.txt $(VENV)/venv.stamp
+	$(PIP) -r requirements.txt
 	@touch $@
 
 $(VENV)/test.stamp: requirements-dev.txt $(VENV)/demo.stamp
-	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
+	$(PIP) -r requirements-dev.txt
 	@touch $@
 
 clean:

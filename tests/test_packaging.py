@@ -7,6 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import yaml
+from packaging.requirements import Requirement
 
 from mgdemo.serving import Settings
 
@@ -21,10 +22,17 @@ MODULES = {
 }  # None: used only where installed
 
 
-def requirements(name: str) -> dict[str, str]:
-    lines = (ROOT / name).read_text().splitlines()
-    pairs = (re.match(r"([A-Za-z0-9_-]+)(.*)", line) for line in lines if line and line[0] not in "#-")
-    return {pair[1]: pair[2] for pair in pairs}
+def requirements(lines: list[str]) -> dict[str, Requirement]:
+    parsed = (Requirement(line) for line in lines if line and line[0] not in "#-")
+    return {requirement.name: requirement for requirement in parsed}
+
+
+def listed(name: str) -> dict[str, Requirement]:
+    return requirements((ROOT / name).read_text().splitlines())
+
+
+def project() -> dict:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
 def card() -> tuple[dict, str]:
@@ -46,10 +54,21 @@ def test_the_space_card_is_valid():
 
 def test_versions_agree():
     front, _ = card()
-    assert requirements("requirements.txt")["gradio"] == f"=={front['sdk_version']}"
-    assert requirements("requirements.txt")["torch"] == "==2.13.0"
-    needed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
-    assert needed == f">={front['python_version']}"
+    assert str(listed("constraints.txt")["gradio"].specifier) == f"=={front['sdk_version']}"
+    assert project()["requires-python"] == f">={front['python_version']}"
+
+
+def test_requirements_are_the_same_everywhere_and_the_tested_versions_are_among_them():
+    assert requirements(project()["dependencies"]) == listed("requirements.txt")
+    extras = {name: requirements(lines) for name, lines in project()["optional-dependencies"].items()}
+    assert extras["dev"] == listed("requirements-dev.txt")
+    tested = listed("constraints.txt")
+    # A CUDA build of torch wants the one triton that it was made with.
+    assert set(tested) == set(listed("requirements.txt") | extras["dev"]) - {"triton"}
+    for name, requirement in (listed("requirements.txt") | extras["dev"]).items():
+        assert name == "triton" or requirement.specifier.contains(str(tested[name].specifier)[2:]), name
+    for name, pin in tested.items():
+        assert str(pin.specifier).startswith("=="), name
 
 
 def test_requirements_name_every_package_that_the_program_imports():
@@ -64,7 +83,7 @@ def test_requirements_name_every_package_that_the_program_imports():
     foreign = imported - set(sys.stdlib_module_names) - {"mgdemo"}
     with_gradio = {"starlette", "anyio", "uvicorn"}
     names = {MODULES.get(module, module) for module in foreign} - {None} - with_gradio
-    assert "gradio" in names and names <= set(requirements("requirements.txt"))
+    assert "gradio" in names and names <= set(listed("requirements.txt"))
 
 
 def test_the_readme_begins_with_the_two_commands_and_names_every_setting():
