@@ -327,7 +327,7 @@ def _check(args: argparse.Namespace) -> int:
       python -m mgdemo check my_finetune.safetensors Wan2.1_VAE.pth
     """
     from mgdemo.checkpoints import PARTS, configs
-    from mgdemo.weights import inspect
+    from mgdemo.weight_files.recognize import inspect
 
     fine = True
     for path in args.paths:

@@ -31,7 +31,8 @@ from mgdemo.model.transfer import Moment, OnDemand, Piece, staged
 from mgdemo.model.transformer import Transformer
 from mgdemo.model.vae import VAE, State
 from mgdemo.picture import pixel_values, prepare_image
-from mgdemo.weights import PREFIX, load_weights
+from mgdemo.weight_files.load import load_weights
+from mgdemo.weight_files.tables import weight_size
 
 READ = 0.6  # share of loading on a GPU that is reading weights; the rest is warming up
 WARM_BLOCKS = 5  # until the caches are full and the start condition is steady
@@ -456,7 +457,7 @@ def _load(located: Located, device: str, progress: Progress | None = None, until
             "vae": VAE(config.vae),
             "image_encoder": ImageEncoder(config.image_encoder),
         }
-    sizes = {part: getattr(located, part).stat().st_size for part in nets}
+    sizes = {part: weight_size(getattr(located, part)) for part in nets}
     done = 0
     for part, net in nets.items():
 
@@ -467,7 +468,7 @@ def _load(located: Located, device: str, progress: Progress | None = None, until
         load_weights(
             net,
             getattr(located, part),
-            prefix=PREFIX[part],
+            part,
             dtype=torch.bfloat16 if low else torch.float32,
             device=device,
             progress=tell,
