@@ -12,6 +12,7 @@ from mgdemo.ui.library import Library
 from mgdemo.ui.links import Links
 from mgdemo.ui.play import play_tab
 from mgdemo.ui.scenarios import scenarios_tab
+from mgdemo.ui.share import MAX_UPLOAD_BYTES
 from mgdemo.ui.theme import CSS, theme
 
 TITLE = "Matrix-Game worlds"
@@ -68,7 +69,7 @@ def launch(demo: gr.Blocks | None = None, *, open_browser: bool = False, **optio
         "ssr_mode": False,  # its front proxy cannot pass a WebSocket on
         "app_kwargs": {"routes": demo.live_routes},
         "allowed_paths": [str(demo.service.settings.record_dir.resolve())],
-        "max_file_size": "40mb",
+        "max_file_size": MAX_UPLOAD_BYTES,
         "inbrowser": open_browser,
         "footer_links": [],
     }

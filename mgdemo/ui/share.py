@@ -14,6 +14,7 @@ from mgdemo.scenario import MAX_BYTES, MAX_SEED, Scenario, parse_scenario, scena
 
 PLAY, REPLAY = "play=", "replay="  # what the fragment begins with: without a scenario, and with one
 MAX_LINK = 16_000  # characters of a fragment: what chats and mails pass on
+MAX_UPLOAD_BYTES = 40 * 10**6  # of a file that is opened on the page
 SHIPPED = r"embedded:[^/\\]{1,120}"  # the name of a start image that ships
 DAMAGED = "This link is damaged, so here is the page as always. Copy the link again, whole."
 

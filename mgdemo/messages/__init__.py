@@ -1,0 +1,135 @@
+"""What browser, server and engines say to each other: one family of messages, version 3.
+
+Browser and server talk over the live WebSocket. Text messages are JSON objects, told apart by "type". Video
+frames are binary: `video_packet`. The client speaks first (`Hello`, also while it waits in the queue). The
+server sends `Status` at every change and at least once a second, `Welcome` once the size of the picture is
+known, then for each block a `BlockMessage` and its frames, after a rewind a `Rewound` and one JPEG packet,
+and at last `End`, when the files of the session are written.
+
+Server and engine exchange `Command`s and `Event`s, as bytes that are safe to read from another host:
+`encode`, `decode`, `read`; no pickle.
+
+A session is a tree of nodes (`mgdemo.tree`): each is a block made below its parent; node 0 is the start.
+
+Rules for VERSION, which both sides must share: raise it when a message or a required field is added, removed
+or renamed, or when the meaning of one changes. A field that has a default, and that the other side may
+ignore, can be added without. Unknown fields are ignored. After any change: `python -m mgdemo.ui.protocol_js`.
+"""
+
+from mgdemo.messages.browser import (
+    BAD_MESSAGE,
+    CODECS,
+    CONNECTION_LOST,
+    MAX_HELD,
+    MAX_TEXT,
+    PACKET_HEADER,
+    REPLACED,
+    UNKNOWN_SESSION,
+    VERSION,
+    Ack,
+    BadMessage,
+    BlockMessage,
+    ClientMessage,
+    End,
+    Hello,
+    Input,
+    KeyFrame,
+    Message,
+    Outcome,
+    Pause,
+    Phase,
+    Rewind,
+    Rewound,
+    ServerMessage,
+    Status,
+    Step,
+    Stop,
+    Warned,
+    Welcome,
+    parse,
+    video_packet,
+)
+from mgdemo.messages.codec import (
+    decode,
+    encode,
+    read,
+)
+from mgdemo.messages.engine import (
+    Attach,
+    Block,
+    Close,
+    Command,
+    Configure,
+    Detach,
+    Event,
+    Failed,
+    Finished,
+    Frame,
+    Heartbeat,
+    Loading,
+    Open,
+    Ready,
+    RewindDone,
+    Rewinding,
+    Standing,
+    Thumbnail,
+    ToSession,
+    Warm,
+)
+
+__all__ = [
+    "BAD_MESSAGE",
+    "CODECS",
+    "CONNECTION_LOST",
+    "MAX_HELD",
+    "MAX_TEXT",
+    "PACKET_HEADER",
+    "REPLACED",
+    "UNKNOWN_SESSION",
+    "VERSION",
+    "Ack",
+    "Attach",
+    "BadMessage",
+    "Block",
+    "BlockMessage",
+    "ClientMessage",
+    "Close",
+    "Command",
+    "Configure",
+    "Detach",
+    "End",
+    "Event",
+    "Failed",
+    "Finished",
+    "Frame",
+    "Heartbeat",
+    "Hello",
+    "Input",
+    "KeyFrame",
+    "Loading",
+    "Message",
+    "Open",
+    "Outcome",
+    "Pause",
+    "Phase",
+    "Ready",
+    "Rewind",
+    "RewindDone",
+    "Rewinding",
+    "Rewound",
+    "ServerMessage",
+    "Standing",
+    "Status",
+    "Step",
+    "Stop",
+    "Thumbnail",
+    "ToSession",
+    "Warm",
+    "Warned",
+    "Welcome",
+    "decode",
+    "encode",
+    "parse",
+    "read",
+    "video_packet",
+]
