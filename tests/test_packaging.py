@@ -16,6 +16,7 @@ COLOURS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
 MODULES = {
     "av": "av",
     "PIL": "pillow",
+    "pydantic_core": "pydantic",
     "yaml": "PyYAML",
     "flash_attn": None,
     "triton": None,

@@ -11,8 +11,9 @@ from typing import get_args
 
 from pydantic import TypeAdapter
 
-from mgdemo import actions
+from mgdemo import blocks
 from mgdemo import messages as m
+from mgdemo.actions import CAMERA_STEP
 from mgdemo.settings import Settings
 from mgdemo.ui import share
 
@@ -37,10 +38,10 @@ CONSTANTS = {
     "PACKET_HEADER_BYTES": m.PACKET_HEADER.size,
     "MAX_TEXT": m.MAX_TEXT,
     "MAX_HELD": m.MAX_HELD,
-    "FPS": actions.FPS,
-    "BLOCK_FRAMES": actions.BLOCK_FRAMES,
-    "FIRST_BLOCK_FRAMES": actions.FIRST_BLOCK_FRAMES,
-    "CAMERA_STEP": actions.CAMERA_STEP,
+    "FPS": blocks.FPS,
+    "BLOCK_FRAMES": blocks.BLOCK_FRAMES,
+    "FIRST_BLOCK_FRAMES": blocks.FIRST_BLOCK_FRAMES,
+    "CAMERA_STEP": CAMERA_STEP,
     "CONNECT_SECONDS": Settings.connect_seconds,
     "RECONNECT_SECONDS": Settings.reconnect_seconds,
     "LINK_PREFIXES": {"PLAY": share.PLAY, "REPLAY": share.REPLAY},
