@@ -45,6 +45,7 @@ class Mode:
 
     `axes` are the camera axes that accept analogue values ("pitch", "yaw"); empty without a camera.
     In a `one_hot` mode exactly one keyboard entry is 1, and entry 0 means that nothing is held.
+    `stands`: the picture stands still as long as nothing is held.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Mode:
     keyboard_dim: int
     axes: tuple[str, ...] = ()
     one_hot: bool = False
+    stands: bool = False
 
     @property
     def has_mouse(self) -> bool:

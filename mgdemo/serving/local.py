@@ -21,7 +21,7 @@ PATIENCE = 2.0  # seconds that a process has to end by itself
 # Threads that wait for each other spin so often before they sleep: as fast as spinning for long when each has
 # a core to itself, and faster, sometimes by several times, when other programs want the cores.
 SPIN_COUNT = "2000"
-WORKER = "from mgdemo.serving.worker import main; main()"
+WORKER = "from mgdemo.worker.process import main; main()"
 
 log = logging.getLogger(__name__)
 

@@ -166,6 +166,13 @@ class Frame:
 
 
 @dataclass(frozen=True)
+class Standing:
+    """The picture of a live session stands still: no blocks are made until a control is held, or one step."""
+
+    session: str
+
+
+@dataclass(frozen=True)
 class Rewinding:
     """How far the way back is (0 to 1)."""
 
@@ -199,4 +206,4 @@ class Failed:
     text: str
 
 
-Event = Loading | Ready | Block | Frame | Thumbnail | Rewinding | Rewound | Finished | Failed
+Event = Loading | Ready | Block | Frame | Thumbnail | Standing | Rewinding | Rewound | Finished | Failed

@@ -23,12 +23,11 @@ from PIL import Image
 from mgdemo.actions import MODES, ActionTrack
 from mgdemo.serving import messages as m
 from mgdemo.serving import protocol
-from mgdemo.serving.history import START
 from mgdemo.serving.keeping import Keeper, Result
 from mgdemo.serving.outbox import Outbox, Wake
-from mgdemo.serving.pace import UNACKNOWLEDGED
-from mgdemo.serving.worker import THUMBNAIL
-from mgdemo.video.encode import codec_string, is_key, jpeg
+from mgdemo.tree import START
+from mgdemo.video.encode import codec_string, is_key, thumbnail
+from mgdemo.worker.pace import UNACKNOWLEDGED
 
 if TYPE_CHECKING:
     from mgdemo.serving.local import LocalEngine
@@ -510,7 +509,7 @@ class Session:
     def thumbnail(self, node: int) -> bytes | None:
         """A small JPEG of a node's last frame; that of the start is the start image."""
         if node == START and START not in self._thumbnails:
-            self._thumbnails[START] = jpeg(np.asarray(self.request.image.convert("RGB")), width=THUMBNAIL)
+            self._thumbnails[START] = thumbnail(np.asarray(self.request.image.convert("RGB")))
         return self._thumbnails.get(node)
 
 

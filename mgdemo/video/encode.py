@@ -13,6 +13,7 @@ from av.codec.context import Flags
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from PIL import Image
 
+THUMBNAIL = 96  # pixels wide
 KEY_SECONDS = 2  # a decoder that joins or has lost its way waits at most this long
 # The live packets are also the recording.
 X264 = {
@@ -161,3 +162,8 @@ def jpeg(frame: np.ndarray, quality: int = 85, width: int | None = None) -> byte
         picture = picture.resize((width, round(picture.height * width / picture.width)), reducing_gap=2)
     picture.save(out, "JPEG", quality=quality)
     return out.getvalue()
+
+
+def thumbnail(frame: np.ndarray) -> bytes:
+    """A small JPEG of a frame, uint8 RGB [H, W, 3]."""
+    return jpeg(frame, quality=70, width=THUMBNAIL)

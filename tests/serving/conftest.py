@@ -20,7 +20,7 @@ def serve(tmp_path):
 
         def start(**settings):
             settings = {"sessions": 1, "regenerate": False, "record_dir": tmp_path / "sessions"} | settings
-            server = Server(Settings(loader="stub:load", threads=1, **settings))
+            server = Server(Settings(loader="benchmarks.stub_world:load_small", threads=1, **settings))
             stack.callback(server.close)
             return server
 

@@ -12,8 +12,10 @@ import pytest
 import websockets
 from live_player import Player, wait_for
 from PIL import Image
-from stub import HEIGHT, WIDTH, level
 
+from benchmarks.stub_world import SMALL_HEIGHT as HEIGHT
+from benchmarks.stub_world import SMALL_WIDTH as WIDTH
+from benchmarks.stub_world import small_level as level
 from mgdemo.actions import ActionTrack
 from mgdemo.scenario import load_scenario, parse_scenario
 from mgdemo.serving.outbox import FRAMES, Outbox

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from live_player import PATIENCE, Player, wait_for
 from PIL import Image
-from stub import WIDTH, level
 
+from benchmarks.stub_world import SMALL_WIDTH as WIDTH
+from benchmarks.stub_world import small_level as level
 from mgdemo.actions import ActionTrack
 from mgdemo.scenario import load_scenario
 from mgdemo.serving import PlayRequest, ServingError, keeping, service
@@ -421,7 +422,7 @@ import sys, time
 from pathlib import Path
 from PIL import Image
 from mgdemo.serving import PlayRequest, PlayService, Settings
-service = PlayService(Settings(loader="stub:load", record_dir=Path(sys.argv[1])))
+service = PlayService(Settings(loader="benchmarks.stub_world:load_small", record_dir=Path(sys.argv[1])))
 session = service.open(PlayRequest("universal", Image.new("RGB", (64, 48))))
 while session.status().state == "loading":
     time.sleep(0.02)

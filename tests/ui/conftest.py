@@ -90,7 +90,7 @@ def serve(tmp_path_factory, stub_library):
         def start(library=stub_library, root_path="", **settings):
             defaults = {"record_dir": tmp_path_factory.mktemp("plays"), "threads": 1}
             if library is stub_library:
-                defaults["loader"] = "stub:load"
+                defaults["loader"] = "benchmarks.stub_world:load_small"
             service = PlayService(Settings(**defaults | settings))
             stack.callback(service.close)
             demo = ui.build(service, library)

@@ -16,7 +16,7 @@ def address(serve, stub_library, tmp_path_factory):
     film = tmp_path_factory.mktemp("loop") / "loop.mp4"
     write_mp4(film, [np.full((HEIGHT, WIDTH, 3), level, np.uint8) for level in range(0, 250, 5)], 25)
     loops = {"universal": film}
-    return serve(dataclasses.replace(stub_library, loop=loops.get), loader="stub:load")
+    return serve(dataclasses.replace(stub_library, loop=loops.get), loader="benchmarks.stub_world:load_small")
 
 
 def test_the_page_opens_on_a_moving_world_with_one_button(address, visit):

@@ -1,4 +1,4 @@
-"""When a play's next block is due: how far its visitor's player is, as seen from the worker."""
+"""When a session's next block is due: how far its visitor's player is, as seen from the worker."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import math
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
-from mgdemo.blocks import FPS, FRAMES_PER_LATENT, frames_in_blocks
+from mgdemo.blocks import FPS, frames_in_blocks
 
-UNACKNOWLEDGED = 3  # blocks; above, live play waits for its visitor
-MARGIN = 0.015  # seconds by which a block is to be early
+UNACKNOWLEDGED = 3  # blocks; above, a live session waits for its visitor
+LATENT_FRAMES = 4  # video frames of a latent frame: an action changes the picture from such a boundary on
 
 
 class Estimate:
@@ -34,7 +34,7 @@ class Estimate:
 
 @dataclass
 class Pace:
-    """Times are seconds of the monotonic clock. `blocks` and `frames` are those made so far in the line."""
+    """Times are seconds of the monotonic clock. `blocks` and `frames` are those of the branch so far."""
 
     fps: int = FPS
     blocks: int = 0
@@ -44,7 +44,9 @@ class Pace:
     dry: float = -math.inf  # when its next block must leave, or the player runs dry
     first: Estimate = field(default_factory=Estimate)  # of a block, until its first packet has left
     cost: Estimate = field(default_factory=Estimate)  # and until its last one has
-    line: Estimate = field(default_factory=Estimate)  # from a block's last packet to its acknowledgement
+    round_trip: Estimate = field(
+        default_factory=Estimate
+    )  # from a block's last packet to its acknowledgement
     _sent: OrderedDict[int, tuple[float, int]] = field(default_factory=OrderedDict)  # when, and frames so far
 
     @property
@@ -52,10 +54,10 @@ class Pace:
         """Whether the player still has too many blocks to take."""
         return self.blocks - self.acknowledged > UNACKNOWLEDGED
 
-    def start(self, frames: int, then: float = math.inf) -> float:
-        """When the next block, of so many frames, must begin: to be in time, and to be done `then`."""
-        most = max(frames / self.fps, self.cost.mean)  # once slow is no reason to begin ever so early
-        return min(self.dry - MARGIN - min(self.first.high, most), then - min(self.cost.high, most))
+    def expected(self, frames: int) -> tuple[float, float]:
+        """Seconds from the start of a block of so many frames until its first one has left, and its last."""
+        most = max(frames / self.fps, self.cost.mean)  # one slow block is no reason to begin far too early
+        return min(self.first.high, most), min(self.cost.high, most)
 
     def late(self, made: float) -> float:
         """Seconds by which a block that was made then missed its moment."""
@@ -74,25 +76,25 @@ class Pace:
         if block not in self._sent:
             return
         sent_at, frames = self._sent[block]
-        if block >= self.acknowledged:  # else it is said again, after a pause
+        if block >= self.acknowledged:  # else it is repeated, after a pause
             self.acknowledged = block + 1
-            self.line.add(min(1.0, now - sent_at))
+            self.round_trip.add(min(1.0, now - sent_at))
         # The next packet travels one way and this acknowledgement has travelled the other: take off both.
-        self.dry = now + buffered - self.line.high + (self.frames - frames) / self.fps
+        self.dry = now + buffered - self.round_trip.high + (self.frames - frames) / self.fps
 
     def splice(self, now: float) -> int | None:
-        """The first video frame from which on the last block would be other if it were made again now: where
-        the next latent frame begins that the player will hardly have shown by then. (If it has, it goes on
-        with the frames after those. So this needs no margin.)"""
+        """The first video frame that would change if the last block were regenerated now: where the next
+        latent frame begins that the player will hardly have shown by then. (If it has, it continues with the
+        frames after those. So this needs no margin.)"""
         if not math.isfinite(self.dry):
             return None
         first = frames_in_blocks(self.blocks - 1)
-        for frame in range(max(1, first), self.frames, FRAMES_PER_LATENT):
+        for frame in range(max(1, first), self.frames, LATENT_FRAMES):
             if now + (self.first.mean + self.cost.mean) / 2 <= self.dry - (self.frames - frame) / self.fps:
                 return frame
         return None
 
-    def stand(self, blocks: int, frames: int) -> None:
+    def reset_to(self, blocks: int, frames: int) -> None:
         """The player has shown all of so many blocks, and nothing is on its way to it."""
         self.blocks = self.acknowledged = blocks
         self.frames, self.dry = frames, -math.inf

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mgdemo.serving.pace import Estimate, Pace
+from mgdemo.worker.pace import Estimate, Pace
 
 
 def test_the_moment_of_running_dry_follows_the_player():
@@ -10,7 +10,7 @@ def test_the_moment_of_running_dry_follows_the_player():
     item.delivered(frames=9, first=10.0, now=10.02)
     assert item.dry == pytest.approx(10.36)  # until more is known: it plays from the first packet on
     item.acknowledge(block=0, buffered=0.3, now=10.12)
-    assert item.dry == pytest.approx(10.12 + 0.3 - 0.1)  # the line takes 0.1 s there and back
+    assert item.dry == pytest.approx(10.12 + 0.3 - 0.1)  # the round trip takes 0.1 s there and back
     item.delivered(frames=12, first=10.2, now=10.22)
     assert item.dry == pytest.approx(10.32 + 0.48)
     item.delivered(frames=12, first=10.7, now=10.72)
@@ -22,7 +22,7 @@ def test_the_moment_of_running_dry_follows_the_player():
     assert item.dry == pytest.approx(15.48)
     item.acknowledge(block=3, buffered=0.4, now=15.1)
     item.acknowledge(block=3, buffered=0.2, now=30.0)  # said again, after a pause: only the buffer is news
-    assert (item.dry, item.acknowledged) == (pytest.approx(30.2 - item.line.high), 4)
+    assert (item.dry, item.acknowledged) == (pytest.approx(30.2 - item.round_trip.high), 4)
     item.delivered(frames=12, first=35.0, now=35.0)
     assert item.dry == pytest.approx(35.48)  # it ran dry before, and plays on from this block's first packet
 
@@ -38,3 +38,15 @@ def test_estimates_follow_and_allow_for_jitter():
     for _ in range(60):
         estimate.add(0.1)
     assert estimate.high == pytest.approx(0.1, abs=1e-3)
+
+
+def test_a_device_slower_than_real_time_begins_early_but_one_slow_block_changes_little():
+    item = Pace()
+    for estimate in (item.first, item.cost):
+        estimate.add(0.8)
+    assert item.expected(12) == pytest.approx((0.8, 0.8)), "the player slows down, and so has time for it"
+    item = Pace()
+    for cost in (0.1, 0.1, 0.1, 1.0):
+        item.first.add(cost)
+        item.cost.add(cost)
+    assert item.expected(12) == pytest.approx((0.48, 0.48))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mgdemo.actions import MODES, ActionTrack
-from mgdemo.serving.input import Input
+from mgdemo.worker.input import Input
 
 
 def names(track):
@@ -24,7 +24,7 @@ def test_what_is_held_lasts_and_what_is_tapped_counts_once():
     visitor.set(("KeyW",), (0, 0), 1)
     visitor.set(("KeyW", "KeyD"), (0, 0), 2)
     visitor.set(("KeyW",), (0, 0), 3)
-    assert visitor.number == 3
+    assert visitor.input_seq == 3
     assert names(sample(visitor))[0] == ("forward", "right")
     assert names(sample(visitor))[0] == ("forward",)
     visitor.release()
@@ -48,7 +48,7 @@ def test_a_press_and_a_release_make_a_difference_and_a_tap_goes_on():
     assert not visitor.differs(made)
     visitor.set(("KeyW",), (0, 0), 1)
     assert visitor.differs(made)
-    rest = visitor.sample_again("universal", 4)
+    rest = visitor.resample("universal", 4)
     assert names(rest) == [("forward",)] * 4
     made = ActionTrack.concat([made.frames(0, 8), rest])
     assert not visitor.differs(made)
@@ -56,7 +56,7 @@ def test_a_press_and_a_release_make_a_difference_and_a_tap_goes_on():
     assert visitor.differs(made)
     visitor.set(("KeyA",), (0, 0), 3)
     visitor.set((), (0, 0), 4)
-    made = visitor.sample_again("universal", 4)
+    made = visitor.resample("universal", 4)
     assert names(made)[0] == ("left",)
     assert not visitor.differs(made)  # though nothing is held: the tap lasts to the block's end
     assert names(sample(visitor))[0] == ()
@@ -80,6 +80,6 @@ def test_a_single_action_goes_on_until_another_is_pressed():
     assert not visitor.differs(made)
     visitor.set(("KeyA",), (0, 0), 3)
     assert visitor.differs(made)
-    assert names(visitor.sample_again("templerun", 4)) == [("left",)] * 4
+    assert names(visitor.resample("templerun", 4)) == [("left",)] * 4
     visitor.set((), (0, 0), 4)
     assert np.array_equal(sample(visitor, "templerun").keyboard[0], MODES["templerun"].frame([])[0])

@@ -1,0 +1,84 @@
+"""A block's way out of the worker: announced, encoded and sent frame by frame, as its pieces are made."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from mgdemo.serving import messages as m
+from mgdemo.video.encode import jpeg, thumbnail
+from mgdemo.worker.sessions import Playing
+
+
+class Delivery:
+    """Sends blocks as events. One for a worker, since blocks of all its sessions share a device."""
+
+    def __init__(self, emit: Callable[[m.Event], None]):
+        self._emit = emit
+        self._done = -float("inf")  # when the last block of any session was
+
+    def send(
+        self,
+        play: Playing,
+        pieces: Iterable[np.ndarray],
+        began: float,
+        *,
+        input_seq: int,
+        late: float = 0.0,
+        splice: int | None = None,
+    ) -> None:
+        """Announce the head's block; encode and send its frames, in pieces as they are made.
+
+        With `splice` it was regenerated, and players have seen its frames before that one.
+        """
+        tree, pace = play.history.tree, play.pace
+        head, node = tree.head, tree[tree.head]
+        assert node.actions is not None
+        self._emit(
+            m.Block(
+                session=play.session,
+                node=head,
+                parent=node.parent,
+                block=node.block,
+                first_frame=node.first_frame,
+                frames=len(node.actions),
+                splice=splice,
+                keyboard=node.actions.keyboard,
+                mouse=node.actions.mouse,
+                input=input_seq,
+                made_ms=pace.cost.mean * 1000,
+                late_ms=late * 1000,
+                timings=play.timings,
+            )
+        )
+        first, encoding = node.first_frame, 0.0
+
+        def encode(frames: np.ndarray, start: int, shown: bool = True) -> None:
+            nonlocal encoding
+            begin = time.monotonic()
+            for index, frame in enumerate(frames, start):
+                packet = play.encoder.encode(frame, key=play.player.wants_key)
+                play.player.wants_key = False
+                picture = jpeg(frame) if play.player.jpeg and play.player.attached and shown else None
+                self._emit(m.Frame(play.session, head, node.block, index, packet, picture))
+                if index == (splice or first):
+                    pace.first.add(time.monotonic() - began)
+            encoding += time.monotonic() - begin
+
+        index, seen = first, splice - first if splice else 0
+        for frames in pieces:
+            encode(frames[seen:], index + seen)
+            index += len(frames)
+            play.history.picture = frames[-1]
+            if seen:  # for the recording: what the player has shown already, as it would have been
+                play.player.wants_key = True
+                encode(frames[:seen], first, shown=False)
+                play.player.wants_key = True  # again, since the stream does not continue from here
+        self._emit(m.Thumbnail(play.session, head, thumbnail(play.history.picture)))
+        timings = play.world.timings | {"encode": encoding * 1000}
+        play.timings = {name: float(ms) for name, ms in timings.items()}
+        now = time.monotonic()
+        pace.cost.add(now - max(began, self._done))  # before that, the device was busy with other sessions
+        self._done = now

@@ -1,0 +1,25 @@
+"""What to say to a visitor when a session fails."""
+
+from __future__ import annotations
+
+from mgdemo.errors import UserError
+
+
+class SessionError(UserError):
+    """A session that cannot be; the message is for the visitor."""
+
+
+def sentence(error: Exception) -> str:
+    """What to tell a visitor about an error: our own errors speak for themselves, others get a cure."""
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return (
+            "The device ran out of memory. Wait until another session has ended, choose a smaller "
+            "checkpoint, or let the operator lower MGDEMO_SESSIONS."
+        )
+    reason = (str(error).strip().splitlines() or ["no reason given"])[0].rstrip(".")
+    return (
+        f"The model failed ({type(error).__name__}: {reason[:200]}). Press Start to try again; if it fails "
+        f"again, choose another start image or checkpoint, and see the server's log."
+    )

@@ -1,0 +1,74 @@
+"""What a device does next, and when: a pure function of what is known of its sessions.
+
+Live sessions go by the moment when their player runs dry: earliest deadline first, each block as late as all
+of them can still be in time. What is not urgent fills the time that they leave: blocks regenerated, since
+somebody has just pressed a key; then scenarios and rewinding, which come first when they have waited long.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+MARGIN = 0.015  # seconds by which a live block is to be early
+PATIENCE = 2.0  # seconds after which a job without a deadline no longer gives way to live sessions
+
+
+class Job(Enum):
+    BLOCK = "make the next block"
+    REGENERATE = "make the last block again, under newer input"
+    REWIND = "make one of the blocks between a snapshot and where the session rewinds to"
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What one session could do next. Times are seconds, moments those of the monotonic clock.
+
+    due: when its player runs dry; None if nobody waits for it (a scenario, or rewinding)
+    first, cost: expected from its start until its first frame has left, and its last one
+    longest: what it may take at worst
+    served: when its last job was done
+    opens: it can begin from then on
+    splice: the video frame from which on its last block could be regenerated now; None if it cannot be
+    """
+
+    session: str
+    job: Job = Job.BLOCK
+    due: float | None = None
+    first: float = 0.0
+    cost: float = 0.0
+    longest: float = 0.0
+    served: float = -math.inf
+    opens: float = -math.inf
+    splice: int | None = None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The next job and when to begin it; without a session, when to look again."""
+
+    start: float
+    session: str | None = None
+    job: Job = Job.BLOCK
+    splice: int | None = None
+
+
+def decide(turns: Sequence[Turn], now: float) -> Decision:
+    """The job that comes next: at once where nobody waits for it, a live block as late as possible."""
+    ready = [turn for turn in turns if turn.opens <= now]
+    live = sorted(((turn.due, turn) for turn in ready if turn.due is not None), key=lambda item: item[0])
+    start = math.inf
+    for due, turn in reversed(live):
+        start = min(due - MARGIN - turn.first, start - turn.cost)
+    for _, turn in live:
+        if turn.splice is not None and now + turn.longest <= start:
+            return Decision(now, turn.session, Job.REGENERATE, turn.splice)
+    patient = [turn for turn in ready if turn.due is None]
+    if patient:
+        turn = min(patient, key=lambda turn: turn.served)
+        if now + turn.longest <= start or now - turn.served > PATIENCE:
+            return Decision(now, turn.session, turn.job)
+    look = min((turn.opens for turn in turns if turn.opens > now), default=math.inf)
+    return Decision(start, live[0][1].session) if live and start <= look else Decision(look)

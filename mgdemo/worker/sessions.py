@@ -1,0 +1,174 @@
+"""A worker's sessions: those that wait for their checkpoint, and those that play."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from mgdemo.actions import MODES, ActionTrack
+from mgdemo.interfaces import Model
+from mgdemo.picture import prepare_image
+from mgdemo.serving import messages as m
+from mgdemo.tree import START
+from mgdemo.video.encode import H264Encoder
+from mgdemo.worker.history import History
+from mgdemo.worker.input import Input, idle
+from mgdemo.worker.pace import Pace
+from mgdemo.worker.schedule import Job, Turn
+
+AUDIENCE = 2.0  # seconds for which a scenario waits for its visitor's player, so that all of it is seen
+STAND_BLOCKS = 2  # about a second without any action, after which a picture that stands is left alone
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A session whose checkpoint is being loaded."""
+
+    order: m.Open
+
+
+@dataclass
+class Player:
+    """The visitor's player, as far as a worker knows it."""
+
+    attached: bool = False
+    jpeg: bool = False  # it needs JPEG pictures
+    wants_key: bool = True  # the next packet has to be a key frame
+
+
+@dataclass(frozen=True)
+class Making:
+    """A block that has begun, whose frames are still to be sent."""
+
+    actions: ActionTrack
+    pieces: Iterator[np.ndarray]
+    began: float
+    input_seq: int  # the latest input that it obeys
+
+
+@dataclass
+class Rewinding:
+    """The nodes to be made again until the session is where it rewinds to."""
+
+    way: deque[int]
+    length: int
+
+
+@dataclass
+class Pausing:
+    """A visitor's pause, in which blocks are only made step by step."""
+
+    on: bool = False
+    steps: int = 0  # blocks to make nevertheless
+
+
+class Playing:
+    """A session with its world, its latest input, and what is known of its visitor's player."""
+
+    def __init__(self, order: m.Open, model: Model, encoder: H264Encoder, now: float, rewind_bytes: int):
+        height, width = model.size
+        world = model.start(order.image, order.seed)
+        picture = np.asarray(prepare_image(order.image, height, width))
+        self.order, self.model, self.world, self.encoder = order, model, world, encoder
+        self.history = History(world, picture, rewind_bytes)
+        self.input, self.pace, self.player = Input(), Pace(fps=model.fps), Player()
+        self.pausing = Pausing()
+        self.making: Making | None = None
+        self.rewinding: Rewinding | None = None
+        self.opens = now + AUDIENCE  # when a scenario begins without a player
+        self.timings: dict[str, float] = {}  # of the last block's stages, in ms
+        self._last: ActionTrack | None = None  # of the last block, as long as it can be regenerated
+        self._stood = False
+
+    @property
+    def session(self) -> str:
+        return self.order.session
+
+    @property
+    def live(self) -> bool:
+        return self.order.track is None
+
+    @property
+    def finished(self) -> bool:
+        """Whether a scenario's last block is made."""
+        return self.order.track is not None and self.pace.blocks >= self.order.track.blocks
+
+    @property
+    def standing(self) -> bool:
+        """Whether its picture stands still and is left alone: nothing is held, and nothing was of late."""
+        tree, mode = self.history.tree, MODES[self.model.mode]
+        if not (self.live and mode.stands) or self.pausing.on or self.pausing.steps or self.making:
+            return False
+        node, still = tree.head, 0
+        while node != START and still < STAND_BLOCKS and idle(tree[node].actions):
+            node, still = tree[node].parent, still + 1
+        return still == STAND_BLOCKS and self.input.idle(mode.name)
+
+    def begins_to_stand(self, now: float) -> bool:
+        """Whether it stands, and did not when this was last asked."""
+        before, self._stood = self._stood, self.standing
+        if before and not self._stood and self.pace.dry < now:  # the player has nothing left, and waits
+            self.reset_to_head()
+        return self._stood and not before
+
+    def turn(self, now: float, regenerates: bool) -> Turn | None:
+        """What it could do next, if anything."""
+        if self.making is not None:
+            return None
+        pace = self.pace
+        if self.rewinding is not None:
+            return Turn(self.session, Job.REWIND, longest=pace.cost.high, served=pace.served)
+        if not self.live:
+            opens = -math.inf if self.player.attached or pace.blocks else self.opens
+            return Turn(self.session, longest=pace.cost.high, served=pace.served, opens=opens)
+        resting = self.pausing.on or self.standing
+        if not self.player.attached or pace.behind or (resting and not self.pausing.steps):
+            return None
+        first, cost = pace.expected(self.world.frames_next)
+        return Turn(
+            self.session,
+            due=pace.dry,
+            first=first,
+            cost=cost,
+            longest=pace.cost.high,
+            served=pace.served,
+            splice=self._splice(now) if regenerates and not self.pausing.on else None,
+        )
+
+    def _splice(self, now: float) -> int | None:
+        if self._last is None or not self.world.can_regenerate:
+            return None
+        splice = self.pace.splice(now)
+        return splice if splice is not None and self.input.differs(self._last) else None
+
+    def begin(self, now: float) -> Making:
+        """Begin the next block: under what is held now, or the scenario's actions."""
+        if self.order.track is not None:
+            actions = self.order.track.block(self.pace.blocks)
+        else:
+            self.history.mark()  # now that the last block stays as it is
+            actions = self.input.sample(self.model.mode, self.world.frames_next)
+            self.pausing.steps = max(0, self.pausing.steps - 1)
+        self._last = actions
+        self.making = Making(actions, self.world.stream(actions), now, self.input.input_seq)
+        return self.making
+
+    def regenerate(self, splice: int) -> np.ndarray:
+        """Make the last block again, under what is held now from video frame `splice` on; all its frames."""
+        tree, made = self.history.tree, self._last
+        assert made is not None
+        rest = self.pace.frames - splice
+        changed = self.input.resample(self.model.mode, rest)
+        self._last = ActionTrack.concat([made.frames(0, len(made) - rest), changed])
+        tree.put(tree.head, tree[tree.head].parent, self._last)
+        return self.world.regenerate(self._last)
+
+    def reset_to_head(self) -> None:
+        """Nothing is on its way to the player any more, and no block can be regenerated."""
+        tree = self.history.tree
+        self.pace.reset_to(tree.blocks, tree.frames)
+        self._last, self.pausing.steps = None, 0

@@ -1,0 +1,51 @@
+"""Which checkpoints stay in memory."""
+
+import queue
+
+import pytest
+
+from benchmarks import stub_world
+from mgdemo.settings import Settings
+from mgdemo.worker.checkpoint_cache import CheckpointCache, Loaded, gpu_index
+
+
+def test_checkpoints_in_use_are_kept_and_the_least_recently_used_go():
+    loaded, progress = queue.Queue(), []
+    settings = Settings(models=2, loader="benchmarks.stub_world:load_small")
+    cache = CheckpointCache(settings, "cpu", loaded.put, progress.append)
+
+    def load(name, in_use=()):
+        cache.load(name, in_use)
+        if name not in cache.names:
+            cache.add(loaded.get(timeout=20))
+
+    load("universal-1")
+    assert [event.checkpoint for event in progress] == ["universal-1"] * 3
+    load("universal-2")
+    load("universal-1")  # used again
+    load("universal-3")
+    assert cache.names == ["universal-1", "universal-3"]
+    load("universal-4", in_use={"universal-1"})
+    load("universal-5", in_use={"universal-1"})
+    assert cache.names == ["universal-1", "universal-5"]
+    assert isinstance(cache.get("universal-5"), stub_world.Model) and cache.get("universal-3") is None
+
+
+def test_a_checkpoint_on_its_way_is_loaded_once_and_a_failure_leaves_no_trace():
+    loaded = queue.Queue()
+    settings = Settings(loader="benchmarks.stub_world:load_small")
+    cache = CheckpointCache(settings, "cpu", loaded.put, lambda event: None)
+    for _ in range(3):
+        cache.load("missing", ())
+    failed = loaded.get(timeout=20)
+    assert isinstance(failed, Loaded) and isinstance(failed.result, FileNotFoundError)
+    cache.add(failed)
+    assert cache.names == [] and loaded.empty()
+    cache.load("universal", ())
+    cache.add(loaded.get(timeout=20))
+    assert cache.names == ["universal"]
+
+
+@pytest.mark.parametrize(("device", "gpu"), [("cpu", None), ("auto", 0), ("cuda", 0), ("cuda:1", 1)])
+def test_the_gpu_that_plays_is_the_one_that_may_encode(device, gpu):
+    assert gpu_index(device) == gpu

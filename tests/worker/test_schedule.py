@@ -1,0 +1,81 @@
+"""Which job is done when."""
+
+import math
+
+import pytest
+
+from mgdemo.worker.schedule import MARGIN, PATIENCE, Decision, Job, Turn, decide
+
+
+def live(session, due, cost=0.1, first=None, splice=None):
+    return Turn(session, due=due, first=first or cost, cost=cost, longest=cost, splice=splice)
+
+
+def scenario(session, served, cost=0.3, opens=-math.inf):
+    return Turn(session, longest=cost, served=served, opens=opens)
+
+
+def chosen(turns, now):
+    decision = decide(turns, now)
+    return decision.session, decision.start
+
+
+def test_nothing_to_do_means_waiting():
+    assert decide([], 0) == Decision(math.inf)
+
+
+def test_a_block_begins_just_in_time():
+    assert decide([live("a", due=10)], 0) == Decision(pytest.approx(10 - MARGIN - 0.1), "a", Job.BLOCK)
+
+
+def test_a_block_begins_in_time_for_its_first_picture_not_for_its_last():
+    turns = [live("a", due=10, cost=0.3, first=0.1)]
+    assert chosen(turns, 0) == ("a", pytest.approx(10 - MARGIN - 0.1))
+    turns.append(live("b", due=10))  # has to wait until all of it is done
+    assert chosen(turns, 0) == ("a", pytest.approx(10 - MARGIN - 0.1 - 0.3))
+
+
+def test_sessions_that_run_dry_together_begin_early_enough_for_both():
+    turns = [live("a", due=10.05, cost=0.2), live("b", due=10.0), live("c", due=12.0)]
+    # a must begin at 9.82, so b, which is due first, at 9.72 and not at 9.87
+    assert chosen(turns, 0) == ("b", pytest.approx(10.05 - MARGIN - 0.2 - 0.1))
+
+
+def test_the_session_that_runs_dry_first_comes_first_when_all_are_late():
+    assert chosen([live("a", due=5, cost=1), live("b", due=4, cost=1)], 20)[0] == "b"
+
+
+def test_scenarios_fill_the_gaps_and_take_turns():
+    turns = [live("live", due=10), scenario("one", served=9.2), scenario("other", served=9.1)]
+    assert chosen(turns, 9.3) == ("other", 9.3)
+    assert chosen(turns, 9.7) == ("live", pytest.approx(10 - MARGIN - 0.1)), "theirs would end too late now"
+    assert chosen(turns, 9.1 + PATIENCE + 0.1)[0] == "other", "but none waits without an end"
+
+
+def test_rewinding_takes_turns_with_scenarios():
+    rewinding = Turn("rewinding", Job.REWIND, longest=0.3, served=9.0)
+    turns = [live("live", due=10), scenario("one", served=9.1), rewinding]
+    assert decide(turns, 9.3) == Decision(9.3, "rewinding", Job.REWIND)
+    assert decide(turns[:2], 9.3) == Decision(9.3, "one", Job.BLOCK)
+
+
+def test_a_scenario_waits_a_moment_for_its_visitor():
+    turns = [scenario("one", served=-math.inf, opens=2.0)]
+    assert decide(turns, 1.0) == Decision(2.0)
+    assert chosen(turns, 2.0) == ("one", 2.0), "nobody came"
+    turns.append(live("live", due=1.5))
+    assert chosen(turns, 1.0) == ("live", pytest.approx(1.5 - MARGIN - 0.1))
+    turns[1] = live("live", due=2.5)
+    assert decide(turns, 1.0) == Decision(2.0), "which is looked at again before"
+
+
+def test_a_block_is_regenerated_only_while_all_sessions_are_in_time():
+    turns = [live("live", due=10, splice=21), live("other", due=9.72)]
+    assert decide(turns, 9.4) == Decision(9.4, "live", Job.REGENERATE, 21)
+    assert decide(turns, 9.55) == Decision(pytest.approx(9.72 - MARGIN - 0.1), "other", Job.BLOCK)
+    assert chosen([live("slow", due=10, cost=0.5, splice=21)], 9.4)[1] == pytest.approx(10 - MARGIN - 0.5)
+
+
+def test_regenerating_comes_before_scenarios():
+    turns = [live("live", due=10, splice=21), scenario("one", served=9.1)]
+    assert decide(turns, 9.3).job is Job.REGENERATE

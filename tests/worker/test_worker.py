@@ -1,0 +1,233 @@
+"""The worker, by its commands and events."""
+
+import time
+
+import pytest
+from PIL import Image
+
+from benchmarks import stub_world
+from mgdemo.actions import ActionTrack
+from mgdemo.errors import UserError
+from mgdemo.serving import messages as m
+from mgdemo.settings import Settings
+from mgdemo.worker import worker as w
+from mgdemo.worker.failures import sentence
+
+IMAGE = Image.new("RGB", (60, 40))
+TRACK = ActionTrack.hold("universal", [], None, 45)
+models = {}  # by checkpoint, for workers of this process
+
+
+def load(checkpoint, *, device, progress=None, optimization=""):
+    return models[checkpoint]
+
+
+class Bench:
+    """A worker with a stub model, worked by hand; its events, and a log of what it asked of worlds."""
+
+    def __init__(self, checkpoint="universal-0", pipelined=False):
+        self.events, self.log = [], []
+        self.before = lambda what: None  # called before something is noted in the log
+        self.model = stub_world.load_small(checkpoint, device="cpu")
+        self.model.pipelined, self.model.start = pipelined, self.start
+        models[checkpoint] = self.model
+        settings = Settings(loader=f"{__name__}:load")
+        self.worker, self.checkpoint, self.worlds = w.Worker(settings, "cpu", self.emit), checkpoint, []
+        self.takes = 0.0  # seconds that each block takes more
+
+    def start(self, image, seed=0):
+        world, name = stub_world.World(self.model), "ab"[len(self.worlds)]
+        self.worlds.append(world)
+        made = world.stream
+
+        def taken(pieces):
+            self.note(f"{name} wait")
+            time.sleep(self.takes)
+            for piece in pieces:
+                yield piece
+                self.note(f"{name} piece")
+
+        def stream(actions):
+            self.note(f"{name} begin")
+            return taken(made(actions))
+
+        world.stream = stream
+        return world
+
+    def note(self, what):
+        self.before(what)
+        self.log.append(what)
+
+    def emit(self, event):
+        self.events.append(event)
+        if isinstance(event, m.Thumbnail | m.Failed):
+            self.log.append(f"{event.session} {type(event).__name__}")
+
+    def open(self, name, attach=True, **order):
+        order = {"checkpoint": self.checkpoint, "image": IMAGE, "seed": 0, "track": None} | order
+        self.worker.hear(m.Open(name, **order))
+        self.until(lambda: any(event.session == name for event in self.of(m.Ready, m.Failed)))
+        if attach:
+            self.worker.hear(m.Attach(name, False))
+
+    def until(self, condition):
+        """Works until something is so."""
+        deadline = time.monotonic() + 20
+        while not condition():
+            assert time.monotonic() < deadline
+            self.worker.work(0.05)
+
+    def of(self, *kinds):
+        return [event for event in self.events if isinstance(event, kinds)]
+
+    def steps(self):
+        """The log, without the pieces."""
+        return [what for what in self.log if not what.endswith("piece")]
+
+
+def two(**options):
+    """Two live sessions, both due."""
+    bench = Bench(**options)
+    bench.open("a", attach=False)
+    bench.open("b", attach=False)
+    for name in "ab":
+        bench.worker.hear(m.Attach(name, False))
+    return bench
+
+
+def test_frames_leave_while_the_rest_of_their_block_is_made():
+    bench, left = Bench(), []
+    bench.before = lambda what: what.endswith("piece") and left.append(len(bench.of(m.Frame)))
+    bench.open("a", attach=True, track=TRACK)
+    bench.until(lambda: bench.of(m.Thumbnail))
+    assert left == [1, 9], "a piece has left when the next one is made"
+    kinds = [type(event) for event in bench.events if not isinstance(event, m.Loading)]
+    assert kinds == [m.Ready, m.Block, *[m.Frame] * 9, m.Thumbnail]
+    assert [event.frame for event in bench.of(m.Frame)] == list(range(9))
+    bench.until(lambda: len(bench.of(m.Thumbnail)) == 2)
+    first, block = bench.of(m.Block)
+    assert first.made_ms == 0 < block.made_ms, "what is not known yet is 0"
+    assert block.timings.keys() == {"dit", "vae", "encode"}, "those of the block before"
+
+
+def test_a_scenario_ends_by_itself_and_gives_its_place_away():
+    bench = Bench()
+    bench.open("a", track=TRACK)
+    bench.until(lambda: bench.of(m.Finished))
+    assert [block.frames for block in bench.of(m.Block)] == [9, 12, 12, 12]
+    assert bench.log.count("a begin") == 4
+    bench.worker.work(0)
+    assert bench.log.count("a begin") == 4
+
+
+def test_the_next_block_due_begins_while_frames_of_the_last_one_are_on_their_way():
+    bench = two(pipelined=True)
+    bench.worker.work(0)
+    assert bench.steps() == ["a begin", "b begin", "a wait", "a Thumbnail", "b wait", "b Thumbnail"]
+    one_by_one = two()
+    one_by_one.worker.work(0)
+    assert one_by_one.steps() == ["a begin", "a wait", "a Thumbnail"], "or these frames would have to wait"
+    one_by_one.worker.work(0)
+    assert one_by_one.steps()[3:] == ["b begin", "b wait", "b Thumbnail"]
+    alone = two(pipelined=True)
+    alone.worker.hear(m.Close("b"))
+    alone.worker.work(0)
+    assert alone.steps() == ["a begin", "a wait", "a Thumbnail"], "its next block is not due"
+
+
+def test_a_block_tells_the_input_that_it_obeys_and_others_are_heard_meanwhile():
+    bench = two(pipelined=True)
+
+    def press(what):
+        if what == "a begin":
+            for name in "ab":
+                bench.worker.hear(m.SetInput(name, ("KeyW",), (0.0, 0.0), 7))
+
+    bench.before = press
+    bench.worker.work(0)
+    a, b = bench.of(m.Block)
+    assert [(block.session, block.input) for block in (a, b)] == [("a", 0), ("b", 7)]
+    assert not a.keyboard.any() and b.keyboard[:, 0].all()
+
+
+@pytest.mark.parametrize("command", [m.Close("a"), m.Rewind("a", 0), None])
+def test_what_would_disturb_a_block_in_the_making_waits_until_it_is_sent(command):
+    bench = two(pipelined=True)
+    bench.before = lambda what: what == "a begin" and bench.worker.hear(command)
+    bench.worker.hear(m.SetInput("b", ("KeyW",), (0.0, 0.0), 7))
+    bench.worker.work(0)
+    assert bench.steps() == ["a begin", "a wait", "a Thumbnail"], "and nothing else begins before it"
+    assert not bench.of(m.Rewound)
+    bench.before = lambda what: None
+    going_on = bench.worker.work(0)
+    assert going_on == (command is not None)
+    assert bool(bench.of(m.Rewound)) == isinstance(command, m.Rewind)
+    assert "a begin" not in bench.log[3:]
+
+
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        ("a wait", ["a begin", "b begin", "a Failed", "b wait", "b Thumbnail"]),
+        ("b begin", ["a begin", "b Failed", "a wait", "a Thumbnail"]),
+    ],
+)
+def test_a_session_that_fails_in_the_making_leaves_the_other_alone(where, expected):
+    bench = two(pipelined=True)
+
+    def fail(what):
+        if what == where:
+            raise RuntimeError("out of luck")
+
+    bench.before = fail
+    bench.worker.work(0)
+    assert bench.steps() == expected
+    survivor = "b" if where[0] == "a" else "a"
+    bench.until(lambda: bench.log.count(f"{survivor} Thumbnail") == 2)
+
+
+def test_a_block_costs_the_time_after_the_one_before_it():
+    bench = two(pipelined=True)
+    bench.takes = 0.1
+    bench.until(lambda: len(bench.of(m.Block)) == 4)
+    costs = {block.session: block.made_ms for block in bench.of(m.Block)[2:]}
+    assert costs.keys() == {"a", "b"} and all(100 < cost < 200 for cost in costs.values())
+
+
+def test_rewinding_reaches_the_same_picture_by_making_blocks_again():
+    bench = Bench()
+    bench.open("a")
+    for number in range(4):
+        bench.worker.hear(m.SetInput("a", ("KeyW",), (0.0, 0.0), number))
+        bench.until(lambda number=number: len(bench.of(m.Thumbnail)) == number + 1)
+    bench.worker.hear(m.Rewind("a", 2))
+    bench.until(lambda: bench.of(m.Rewound))
+    (rewound,) = bench.of(m.Rewound)
+    assert (rewound.node, rewound.block, rewound.frames) == (2, 1, 21)
+    assert bench.worlds[0].block == 2
+    bench.worker.work(0)
+    assert bench.steps()[-1] == "a Thumbnail" and len(bench.of(m.Block)) == 4, "it is paused"
+    bench.worker.hear(m.Step("a"))
+    bench.until(lambda: len(bench.of(m.Thumbnail)) == 5)
+    last = bench.of(m.Block)[-1]
+    assert (last.node, last.parent, last.block, last.first_frame) == (5, 2, 2, 21)
+
+
+def test_a_scenario_of_another_mode_and_a_checkpoint_that_cannot_be_loaded_fail_with_a_sentence():
+    bench = Bench()
+    bench.open("a", track=ActionTrack.hold("templerun", [], None, 9))
+    bench.open("b", checkpoint="nowhere")
+    wrong, missing = (event.text for event in bench.of(m.Failed))
+    assert wrong.startswith("This scenario is for Temple Run, but universal-0 plays Universal: choose a ")
+    assert missing.startswith("The model failed (KeyError: 'nowhere').")
+
+
+def test_errors_become_sentences():
+    class OutOfMemoryError(RuntimeError):
+        pass
+
+    assert "MGDEMO_SESSIONS" in sentence(OutOfMemoryError("CUDA out of memory. Tried to allocate"))
+    assert "MGDEMO_SESSIONS" in sentence(MemoryError())
+    assert sentence(UserError("Choose another.")) == "Choose another."
+    assert "KeyError: 'x'" in sentence(KeyError("x"))
+    assert "no reason given" in sentence(ValueError())
