@@ -240,9 +240,7 @@ def app(block_ms: int, root_path: str, settings: dict) -> Iterator[int]:
         width=stub_world.WIDTH,
         fps=FPS,
     )
-    entry = Entry(
-        config.name, config.title, config.mode, embedded=True, available=True, needs="", config=config
-    )
+    entry = Entry(config, available=True)
     with tempfile.TemporaryDirectory() as name:
         start = Path(name) / "start.png"
         Image.new("RGB", (stub_world.WIDTH, stub_world.HEIGHT), (40, 40, 40)).save(start)

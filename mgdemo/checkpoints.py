@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -17,6 +17,12 @@ PARTS = ("transformer", "vae", "image_encoder")
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 ORDER = "starts.json"  # beside the start images: which comes first
 LOOP = "loop.mp4"
+OWN = (  # what people call a transformer of their own, whole or in shards
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "diffusion_pytorch_model.safetensors",
+    "diffusion_pytorch_model.safetensors.index.json",
+)
 
 
 class CheckpointError(UserError):
@@ -25,18 +31,31 @@ class CheckpointError(UserError):
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of the catalogue.
+    """One line of the catalogue. `available`: all its files are on this machine."""
 
-    `available`: all its files are on this machine; `needs`: what it takes to play it, in words.
-    """
-
-    name: str
-    title: str
-    mode: str
-    embedded: bool
-    available: bool
-    needs: str
     config: CheckpointConfig
+    available: bool
+
+    @property
+    def name(self) -> str:
+        return self.config.name
+
+    @property
+    def title(self) -> str:
+        return self.config.title
+
+    @property
+    def mode(self) -> str:
+        return self.config.mode
+
+    @property
+    def embedded(self) -> bool:
+        return self.config.embedded
+
+    @property
+    def needs(self) -> str:
+        """What it takes to get and to play it, in words."""
+        return self.config.needs
 
 
 @dataclass(frozen=True)
@@ -62,7 +81,7 @@ def _read_configs(folder: Path) -> list[CheckpointConfig]:
 
 def catalogue() -> list[Entry]:
     """Every checkpoint that can be chosen, with what it needs and whether it is there."""
-    return [Entry(c.name, c.title, c.mode, c.embedded, all(_find(c).values()), c.needs, c) for c in configs()]
+    return [Entry(config, all(_find(config).values())) for config in configs()]
 
 
 def config_named(name: str) -> CheckpointConfig:
@@ -103,9 +122,10 @@ def resolve(
     """Find the files of a checkpoint.
 
     checkpoint: a catalogue name; "embedded", the one that ships for `mode`; a folder laid out like the public
-        repository or as `<mode>/model.safetensors`; a transformer's file; None for the published checkpoint
-        of `mode` where it is complete, else the embedded one. What a folder lacks (say the VAE) is looked for
-        in the usual places. A `Located` is returned as it is.
+        repository, as `<mode>/model.safetensors`, or with a `model.safetensors`; a transformer's file; None
+        for the published checkpoint of `mode` where it is complete, else the embedded one. VAE and image
+        encoder, where they are not beside it, are looked for in the usual places; a transformer never is.
+        A `Located` is returned as it is.
     mode: for a folder or file that could be several.
     config: replaces the catalogue's configuration.
     Raises CheckpointError with a cure.
@@ -119,25 +139,37 @@ def resolve(
         if shipped := [c for c in pool if c.embedded]:
             return _located(shipped[0])
         raise CheckpointError(f"No embedded world ships for mode {mode}; name another checkpoint.")
-    if named := [c for c in configs() if c.name == checkpoint]:
-        if mode not in (None, named[0].mode):
-            raise CheckpointError(f"Checkpoint {checkpoint} is for mode {named[0].mode}, not for {mode}.")
-        return _located(config or named[0])
+    if named := next((c for c in configs() if c.name == checkpoint), None):
+        if mode not in (None, named.mode):
+            raise CheckpointError(f"Checkpoint {checkpoint} is for mode {named.mode}, not for {mode}.")
+        return replace(_located(named), config=config or named)
     path = Path(checkpoint).expanduser()
     if path.is_dir():
-        pool = [c for c in pool if config or _transformer_in(path, c)]
+        laid_out = [c for c in pool if _transformer_in(path, c, bool(config))]
+        own = config or any((path / name).is_file() for name in OWN)
+        pool = laid_out or [c for c in pool if own and (config or not c.embedded)]
     elif path.is_file():
-        owner = [c for c in pool if (own := _find(c)["transformer"]) and own.samefile(path)]
+        owner = [c for c in pool if (stock := _find(c)["transformer"]) and stock.samefile(path)]
         pool = owner or [c for c in pool if config or not c.embedded]
     else:
         config_named(str(checkpoint))  # raises, naming what there is
     modes = sorted({c.mode for c in pool})
-    if len(modes) == 1:
+    if len(modes) == 1 and _find(pool[0], path)["transformer"]:
         return _located(pool[0], path)
-    problem = "has no transformer"
-    if modes:
+    if len(modes) > 1:
         problem = f"could be for mode {' or '.join(modes)}: say which with --mode"
-    raise CheckpointError(f"{path} {problem} (`python -m mgdemo check {path}` tells more).")
+        raise CheckpointError(f"{path} {problem} (`python -m mgdemo check {path}` tells more).")
+    raise CheckpointError(_without_transformer(path, pool))
+
+
+def _without_transformer(folder: Path, pool: list[CheckpointConfig]) -> str:
+    names = dict.fromkeys([Path(c.files.transformer).name for c in pool] + list(OWN[:1]))
+    found = sorted(p.name for p in folder.iterdir() if p.suffix in (".safetensors", ".pt", ".pth"))
+    cure = f"it has {', '.join(found[:4])}: name the right file itself" if found else "name a weight file"
+    return (
+        f"{folder} has no transformer (no {' and no '.join(names)}); {cure} "
+        f"(`python -m mgdemo check {folder}` tells more)."
+    )
 
 
 def _located(config: CheckpointConfig, given: Path | None = None) -> Located:
@@ -157,27 +189,31 @@ def _find(config: CheckpointConfig, given: Path | None = None) -> dict[str, Path
     return {part: next((p for p in _places(config, part, given) if p.is_file()), None) for part in PARTS}
 
 
-def _transformer_in(folder: Path, config: CheckpointConfig) -> bool:
-    if config.embedded:
+def _transformer_in(folder: Path, config: CheckpointConfig, chosen: bool) -> bool:
+    """Whether a folder is laid out for a checkpoint, which was chosen or is one of several."""
+    if config.embedded and not chosen:
         return folder.resolve() == (ROOT / config.files.folder).resolve()
     return any(path.is_file() for path in _layouts(folder, config, "transformer"))
 
 
 def _places(config: CheckpointConfig, part: str, given: Path | None = None) -> Iterator[Path]:
-    """Everywhere a part may lie, the most wanted first."""
-    if given and given.is_file():
-        if part == "transformer":
+    """Everywhere a part may lie, the most wanted first. A transformer that was given is not replaced."""
+    if given and part == "transformer":
+        if given.is_file():
             yield given
-        given = given.parent
+        else:
+            yield from _layouts(given, config, part)
+            yield from (given / name for name in OWN)
+        return
     if given:
-        yield from _layouts(given, config, part)
-        if part != "transformer":  # a mode's own folder shares these with its neighbours
-            yield from _layouts(given.parent, config, part)
+        folder = given.parent if given.is_file() else given
+        yield from _layouts(folder, config, part)
+        yield from _layouts(folder.parent, config, part)  # a mode's own folder shares these with others
     if config.embedded:
         yield ROOT / config.files.folder / getattr(config.files, part)
         return
     yield from _layouts(checkpoint_folder(), config, part)
-    if cached := _in_hub_cache(config.files.repo, getattr(config.files, part)):
+    if cached := _in_hub_cache(config.files.repo, getattr(config.files, part), config.files.revision):
         yield cached
 
 
@@ -185,14 +221,17 @@ def _layouts(folder: Path, config: CheckpointConfig, part: str) -> list[Path]:
     file = Path(getattr(config.files, part))
     places = [folder / file, folder / config.mode / file.name, folder / file.name]
     if part == "transformer":
-        places.append(folder / config.mode / "model.safetensors")
+        places += [folder / config.mode / name for name in OWN]
         if folder.name == config.mode:
-            places.append(folder / "model.safetensors")
+            places += [folder / name for name in OWN]
     return places
 
 
-def _in_hub_cache(repo: str, file: str) -> Path | None:
+def _in_hub_cache(repo: str, file: str, revision: str) -> Path | None:
     from huggingface_hub import try_to_load_from_cache
 
-    path = try_to_load_from_cache(repo, file)
-    return Path(path) if isinstance(path, str) else None
+    for name in (revision, "main"):
+        path = try_to_load_from_cache(repo, file, revision=name)
+        if isinstance(path, str):
+            return Path(path)
+    return None

@@ -34,7 +34,7 @@ def root(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "ROOT", tmp_path)
     monkeypatch.setattr(checkpoints, "ROOT", tmp_path)
     monkeypatch.setattr(checkpoints, "CONFIGS", tmp_path / "configs")
-    monkeypatch.setattr(checkpoints, "_in_hub_cache", lambda repo, file: None)
+    monkeypatch.setattr(checkpoints, "_in_hub_cache", lambda *file: None)
     monkeypatch.delenv("MGDEMO_CHECKPOINTS", raising=False)
     return tmp_path
 
@@ -131,7 +131,7 @@ def test_without_a_name_the_published_weights_come_first_where_complete(root):
 
 def test_the_hubs_cache_comes_last(root, monkeypatch):
     cached = put(root / "cache", DRIVING, VAE, CLIP)
-    monkeypatch.setattr(checkpoints, "_in_hub_cache", lambda repo, file: cached / file)
+    monkeypatch.setattr(checkpoints, "_in_hub_cache", lambda repo, file, revision: cached / file)
     local = put(root / "checkpoints", VAE)
     located = resolve("gta_drive")
     assert (located.transformer, located.vae) == (cached / DRIVING, local / VAE)
@@ -145,8 +145,8 @@ def test_the_hubs_own_cache_is_understood(tmp_path, monkeypatch):
     (folder / "refs").mkdir()
     (folder / "refs" / "main").write_text("abc")
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    assert checkpoints._in_hub_cache("Some/Repo", "a/model.safetensors") == snapshot
-    assert checkpoints._in_hub_cache("Some/Repo", "b.pth") is None
+    assert checkpoints._in_hub_cache("Some/Repo", "a/model.safetensors", "f00d") == snapshot
+    assert checkpoints._in_hub_cache("Some/Repo", "b.pth", "f00d") is None
 
 
 @pytest.mark.parametrize(

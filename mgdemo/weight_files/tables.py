@@ -25,6 +25,7 @@ SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
 INDEX = ".index.json"  # ends the name of the file that lists a model's shards
 SHARD = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<suffix>\.\w+)")
 AVERAGED = ("generator_ema", "model_ema", "ema_model", "ema")  # weights averaged over training
+AVERAGING = ", averaged over training,"
 ENTRIES = (*AVERAGED, "generator", "state_dict", "model_state_dict", "model", "module")  # best first
 WITHIN = ("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")  # torch.compile, FSDP
 AGAIN = "fetch it again with `python -m mgdemo download`"
@@ -144,9 +145,8 @@ def _read_pytorch(path: Path, *, zipped: bool) -> tuple[dict[str, Stored], str]:
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         raise CheckpointError(f"{path} is damaged or not a PyTorch weight file; {AGAIN}.") from error
     keys, tensors = _model_in(path, content)
-    prefix, note = "".join(f"{key}." for key in keys), f'its "{".".join(keys)}"' if keys else ""
-    stored = {n: Stored(_name(t.dtype), tuple(t.shape), lambda t=t: t) for n, t in tensors.items()}
-    return {f"{prefix}{name}": tensor for name, tensor in stored.items()}, note
+    note = f'its "{".".join(keys)}"' + AVERAGING * any(key in AVERAGED for key in keys) if keys else ""
+    return {n: Stored(_name(t.dtype), tuple(t.shape), lambda t=t: t) for n, t in tensors.items()}, note
 
 
 def _model_in(path: Path, content: Any) -> tuple[list[str], dict[str, Tensor]]:
@@ -216,7 +216,7 @@ def _named(path: Path, tensors: dict[str, Stored], note: str = "") -> Table:
     """The table under the network's own names."""
     for key in AVERAGED:
         if averaged := {name: t for name, t in tensors.items() if name.startswith(f"{key}.")}:
-            tensors, note = averaged, f'its "{key}", averaged over training,'
+            tensors, note = averaged, f'its "{key}"{AVERAGING}'
             break
     bare: dict[str, Stored] = {}
     for name, stored in tensors.items():

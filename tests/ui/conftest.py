@@ -37,12 +37,12 @@ FLAGS = [
 expect.set_options(timeout=15_000)
 
 
-def stub_entry(name, title, **more):
+def stub_entry(name, title, available=True, needs=""):
     mode = name.partition("-")[0] if name != "missing" else "universal"
     config = CheckpointConfig(name=name, title=title, mode=mode, height=HEIGHT, width=WIDTH, fps=25)
     config.note = "Preview world: grey." if name == "universal" else ""
-    words = {"name": name, "title": title, "mode": mode, "embedded": True, "available": True, "needs": ""}
-    return Entry(**words | more, config=config)
+    config.needs, config.files.repo = needs, "" if available else "somewhere/else"
+    return Entry(config, available)
 
 
 @pytest.fixture(scope="session")
@@ -59,7 +59,7 @@ def stub_library(tmp_path_factory):
         stub_entry("universal", "Grey world"),
         stub_entry("universal-slow", "Slow world"),
         stub_entry("missing", "Broken world"),
-        stub_entry("universal-big", "Big world", embedded=False, available=False, needs="9 GB and a GPU"),
+        stub_entry("universal-big", "Big world", available=False, needs="9 GB and a GPU"),
         stub_entry("templerun", "Grey run"),
     ]
     return Library(
