@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from mgdemo.actions import MODES
 from mgdemo.errors import UserError
-from mgdemo.scenario import MAX_BYTES, MAX_SEED, Scenario, parse_scenario, scenario_yaml
+from mgdemo.scenario import MAX_BYTES, MAX_SEED, Scenario, ScenarioError, parse_scenario, scenario_yaml
 
 PLAY, REPLAY = "play=", "replay="  # what the fragment begins with: without a scenario, and with one
 MAX_LINK = 16_000  # characters of a fragment: what chats and mails pass on
@@ -71,7 +71,7 @@ def parse(text: str) -> Shared:
         if scenario and scenario.mode != fields["mode"]:
             raise ValueError("two modes")
         return Shared(**fields, scenario=scenario)
-    except (ValueError, zlib.error, RecursionError) as error:
+    except (ValueError, ScenarioError, zlib.error, RecursionError) as error:
         raise ShareError(DAMAGED) from error
 
 
