@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import pickle
 import queue
 import signal
 import subprocess
@@ -14,7 +13,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from mgdemo.serving import messages as m
+from mgdemo import messages as m
 from mgdemo.settings import Settings
 
 PATIENCE = 2.0  # seconds that a process has to end by itself
@@ -91,10 +90,10 @@ class LocalEngine:
                 process.kill()
                 process.wait()
 
-    def _put(self, message: object) -> None:
+    def _put(self, message: m.Command) -> None:
         process = self._process
         with contextlib.suppress(OSError, AttributeError):  # it has just died: its reader tells
-            process.stdin.write(pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
+            process.stdin.write(m.encode(message))
             process.stdin.flush()
 
     def _start(self) -> None:
@@ -107,14 +106,14 @@ class LocalEngine:
             [sys.executable, "-c", WORKER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
         )
         threading.Thread(target=self._read, args=(process,), name="engine-read", daemon=True).start()
-        self._put((self.settings, self.device))
+        self._put(m.Configure(settings=self.settings, device=self.device))
 
     def _read(self, process: subprocess.Popen) -> None:
         try:
-            while True:
-                self._on_event(pickle.load(process.stdout))
-        except (EOFError, OSError, pickle.UnpicklingError):
-            pass
+            while (event := m.read(process.stdout, m.Event)) is not None:
+                self._on_event(event)
+        except (m.BadMessage, OSError):
+            process.kill()
         code = process.wait()
         if self._process is process:
             self._process = None

@@ -15,8 +15,8 @@ from functools import partial
 from starlette.routing import BaseRoute
 
 from mgdemo import __version__
+from mgdemo import messages as m
 from mgdemo.errors import UserError
-from mgdemo.serving import messages as m
 from mgdemo.serving.keeping import prune
 from mgdemo.serving.live import live_routes
 from mgdemo.serving.local import LocalEngine
@@ -93,7 +93,7 @@ class PlayService:
     def warm(self, checkpoint: str) -> None:
         """Start the workers and load a checkpoint, so that the first visitor need not wait for it."""
         for engine in self._engines:
-            engine.send(m.Warm(checkpoint))
+            engine.send(m.Warm(checkpoint=checkpoint))
 
     def routes(self) -> list[BaseRoute]:
         """Live WebSocket, health and metrics, to be added to the app's routes."""
@@ -196,8 +196,9 @@ class PlayService:
 
     def _event(self, index: int, event: m.Event) -> None:
         with self.lock:
-            self._silence[index] = 0.0
-            if isinstance(event, m.Loading):
+            if isinstance(event, m.Heartbeat):
+                self._silence[index] = event.stuck_seconds
+            elif isinstance(event, m.Loading):
                 for session in self._sessions.values():
                     session.loading(event, self._engines[index])
             elif (session := self._sessions.get(event.session)) is not None:

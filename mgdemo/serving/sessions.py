@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from mgdemo.actions import MODES, ActionTrack
-from mgdemo.serving import messages as m
+from mgdemo import messages as m
+from mgdemo.actions import ActionTrack
 from mgdemo.serving import protocol
 from mgdemo.serving.keeping import Keeper, Result
 from mgdemo.serving.outbox import Outbox, Wake
@@ -233,7 +233,7 @@ class Session:
             if outbox is not self._outbox:
                 return
             self._outbox, self._since, self._unanswered = None, time.monotonic(), None
-            self._tell(m.Detach(self.token))
+            self._tell(m.Detach(session=self.token))
         self._wake.set()
 
     def receive(self, outbox: Outbox, message: protocol.ClientMessage) -> None:
@@ -247,7 +247,7 @@ class Session:
                 case protocol.Stop():
                     self.end("ended", "Stopped.")
                 case protocol.KeyFrame():
-                    self._tell(m.NeedKey(self.token))
+                    self._pass(m.KeyFrame())
                 case protocol.Input():
                     self._input, self._active = message, time.monotonic()
                     self._pass_input()
@@ -256,11 +256,11 @@ class Session:
                 case protocol.Pause(on) if self.live:
                     self._paused, self._active = on, time.monotonic()
                     self._recent.clear()  # the pause says nothing about the device
-                    self._tell(m.Pause(self.token, on))
+                    self._pass(m.Pause(on=on))
                     self._wake.set()
                 case protocol.Step() if self._paused:
                     self._active = time.monotonic()
-                    self._tell(m.Step(self.token))
+                    self._pass(m.Step())
                 case protocol.Rewind(node) if self.live:
                     self._rewind(node)
 
@@ -269,12 +269,12 @@ class Session:
             return
         self._active = time.monotonic()
         self._state, self._text, self._progress = "rewinding", "Going back.", 0.0
-        self._tell(m.Rewind(self.token, node))
+        self._pass(m.Rewind(node=node))
         self._wake.set()
 
     def _acknowledge(self, block: int, buffer_ms: float) -> None:
         if block == self._blocks - 1 < self._acknowledged and self.live:  # said again, after a pause
-            self._tell(m.Acknowledge(self.token, block, buffer_ms))
+            self._pass(m.Ack(block=block, buffer_ms=buffer_ms))
         if not self._acknowledged <= block < self._blocks:
             return
         if self._behind():
@@ -283,7 +283,7 @@ class Session:
         self._acknowledged = block + 1
         self._unanswered = time.monotonic() if self._blocks > self._acknowledged else None
         if self.live:
-            self._tell(m.Acknowledge(self.token, block, buffer_ms))
+            self._pass(m.Ack(block=block, buffer_ms=buffer_ms))
 
     def _welcome(self) -> None:
         """Tell the player what comes, and the worker that it is there."""
@@ -306,12 +306,16 @@ class Session:
         )
         self._acknowledged, self._unanswered = self._blocks, None
         self._recent.clear()
-        self._tell(m.Attach(self.token, self._codec == "jpeg"))
+        self._tell(m.Attach(session=self.token, jpeg=self._codec == "jpeg"))
         self._pass_input()
 
     def _pass_input(self) -> None:
         if self.live and self._input is not None:
-            self._tell(m.SetInput(self.token, self._input.held, self._input.camera, self._input.seq))
+            last = self._input
+            self._pass(m.Input(held=last.held, camera=last.camera, input_seq=last.seq))
+
+    def _pass(self, message: m.ClientMessage) -> None:
+        self._tell(m.ToSession(session=self.token, message=message))
 
     def _tell(self, command: m.Command) -> None:
         if self._engine is not None and self._format is not None:
@@ -324,7 +328,15 @@ class Session:
         request = self.request
         self._engine, self.began = engine, time.monotonic()
         self._state, self._text, self._progress = "loading", "Starting the engine", 0.0
-        engine.send(m.Open(self.token, request.checkpoint, request.image, request.seed, request.track))
+        engine.send(
+            m.Open(
+                session=self.token,
+                checkpoint=request.checkpoint,
+                image=request.image,
+                seed=request.seed,
+                track=request.track,
+            )
+        )
         self._wake.set()
 
     def moved(self) -> None:
@@ -363,7 +375,7 @@ class Session:
             case m.Rewinding():
                 self._progress = event.progress
                 self._wake.set()
-            case m.Rewound():
+            case m.RewindDone():
                 self._rewound(event)
             case m.Finished():
                 self.end("ended", "The scenario is complete.")
@@ -377,7 +389,7 @@ class Session:
                 return
             self.outcome, self._ended = (state, text), time.monotonic()
             if self._engine is not None:
-                self._engine.send(m.Close(self.token))
+                self._engine.send(m.Close(session=self.token))
             if self.keeper is None:
                 self._settle(None)
             else:
@@ -442,19 +454,19 @@ class Session:
             self.end("ended", f"The recording has reached its {length}. Press Start to play again.")
 
     def _block(self, event: m.Block) -> None:
-        now, again = time.monotonic(), event.splice is not None
-        actions = ActionTrack(self._format.mode, event.keyboard, event.mouse)
-        self.keeper.block(event.node, event.parent, actions)
-        self._head, self._nodes[event.node] = event.node, (event.parent, event.block)
-        self._blocks, self._splice = event.block + 1, event.splice or 0
-        self._made += 0 if again else event.frames
-        if event.block and not again:  # the first one is shorter, and warms the device up
+        now, block = time.monotonic(), event.message
+        again = block.splice is not None
+        self.keeper.block(block.node, block.parent, event.actions)
+        self._head, self._nodes[block.node] = block.node, (block.parent, block.block)
+        self._blocks, self._splice = block.block + 1, block.splice or 0
+        self._made += 0 if again else block.frames
+        if block.block and not again:  # the first one is shorter, and warms the device up
             # A player that has slowed down gets even slow blocks in time.
-            slow = event.late_ms > 0 or event.made_ms > 1000 * event.frames / self._format.fps
-            self._recent.append((now, event.frames, slow))
+            slow = event.late_ms > 0 or block.made_ms > 1000 * block.frames / self._format.fps
+            self._recent.append((now, block.frames, slow))
         late = event.late_ms > 0
         self._service.counts.update(
-            blocks=not again, remade_blocks=again, frames=event.frames, late_blocks=late
+            blocks=not again, remade_blocks=again, frames=block.frames, late_blocks=late
         )
         if self._outbox is None:
             return
@@ -462,21 +474,19 @@ class Session:
             self._unanswered = now
         if self._behind():
             self._wake.set()
-        row = event.frames - 1 if self.live else event.frames // 2
-        mouse = None if event.mouse is None else event.mouse[row]
         self._outbox.text(
             protocol.BlockMessage(
-                node=event.node,
-                parent=event.parent,
-                block=event.block,
-                first_frame=event.first_frame,
-                frames=event.frames,
-                splice=event.splice,
-                seq=event.input,
-                held=MODES[self._format.mode].held(event.keyboard[row], mouse),
-                camera=None if mouse is None else tuple(map(float, mouse)),
-                made_ms=round(event.made_ms, 1),
-                timings={name: round(ms, 1) for name, ms in event.timings.items()},
+                node=block.node,
+                parent=block.parent,
+                block=block.block,
+                first_frame=block.first_frame,
+                frames=block.frames,
+                splice=block.splice,
+                seq=block.input_seq,
+                held=block.held,
+                camera=block.camera,
+                made_ms=block.made_ms,
+                timings=block.timings,
             ).json()
         )
 
@@ -489,16 +499,17 @@ class Session:
             packet = protocol.frame_packet(self._codec, key, event.frame, event.block, event.node, payload)
             self._outbox.frame(packet, key)
 
-    def _rewound(self, event: m.Rewound) -> None:
+    def _rewound(self, event: m.RewindDone) -> None:
+        at = event.message
         self._state, self._paused, self._progress = "playing", True, None
-        self._head, self._frames = event.node, event.frames
-        self._blocks = self._acknowledged = event.block + 1
+        self._head, self._frames = at.node, at.frames
+        self._blocks = self._acknowledged = at.block + 1
         self._unanswered = None
         self._recent.clear()
         if self._outbox is not None:
-            self._outbox.text(protocol.Rewound(event.node, event.block, event.frames).json())
-            index = max(0, event.frames - 1)
-            packet = protocol.frame_packet("jpeg", True, index, event.block, event.node, event.picture)
+            self._outbox.text(protocol.Rewound(at.node, at.block, at.frames).json())
+            index = max(0, at.frames - 1)
+            packet = protocol.frame_packet("jpeg", True, index, at.block, at.node, event.picture)
             self._outbox.frame(packet, key=True)
         self._wake.set()
 

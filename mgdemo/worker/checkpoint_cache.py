@@ -9,10 +9,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
+from mgdemo import messages as m
 from mgdemo.interfaces import Loader, Model
-from mgdemo.serving import messages as m
 from mgdemo.settings import Settings
 from mgdemo.video.encode import live_encoder
+from mgdemo.worker.watch import Watch
 
 log = logging.getLogger(__name__)
 
@@ -38,9 +39,10 @@ class CheckpointCache:
         device: str,
         loaded: Callable[[Loaded], None],
         emit: Callable[[m.Loading], None],
+        watch: Watch,
     ):
         self._settings, self._device = settings, device
-        self._loaded, self._emit = loaded, emit
+        self._loaded, self._emit, self._watch = loaded, emit, watch
         self._models: OrderedDict[str, Model] = OrderedDict()
         self._loading: set[str] = set()
         self._one_load = threading.Lock()
@@ -74,7 +76,8 @@ class CheckpointCache:
 
     def _load(self, checkpoint: str) -> None:
         def progress(fraction: float, text: str) -> None:
-            self._emit(m.Loading(checkpoint, float(fraction), text))
+            self._watch.progress(checkpoint)
+            self._emit(m.Loading(checkpoint=checkpoint, progress=float(fraction), text=text))
 
         settings = self._settings
         try:
@@ -91,6 +94,8 @@ class CheckpointCache:
         except Exception as error:
             log.exception("%s could not be loaded.", checkpoint)
             self._loaded(Loaded(checkpoint, error))
+        finally:
+            self._watch.done(checkpoint)
 
 
 def gpu_index(device: str) -> int | None:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from mgdemo.serving import messages as m
+from mgdemo import messages as m
+from mgdemo.actions import MODES, ActionTrack
 from mgdemo.video.encode import jpeg, thumbnail
 from mgdemo.worker.sessions import Playing
 
@@ -36,23 +37,22 @@ class Delivery:
         tree, pace = play.history.tree, play.pace
         head, node = tree.head, tree[tree.head]
         assert node.actions is not None
-        self._emit(
-            m.Block(
-                session=play.session,
-                node=head,
-                parent=node.parent,
-                block=node.block,
-                first_frame=node.first_frame,
-                frames=len(node.actions),
-                splice=splice,
-                keyboard=node.actions.keyboard,
-                mouse=node.actions.mouse,
-                input=input_seq,
-                made_ms=pace.cost.mean * 1000,
-                late_ms=late * 1000,
-                timings=play.timings,
-            )
+        held, camera = shown(node.actions, play.live)
+        message = m.BlockMessage(
+            node=head,
+            parent=node.parent,
+            block=node.block,
+            first_frame=node.first_frame,
+            frames=len(node.actions),
+            splice=splice,
+            input_seq=input_seq,
+            held=held,
+            camera=camera,
+            made_ms=round(pace.cost.mean * 1000, 1),
+            timings=play.timings,
         )
+        event = m.Block(session=play.session, message=message, actions=node.actions, late_ms=late * 1000)
+        self._emit(event)
         first, encoding = node.first_frame, 0.0
 
         def encode(frames: np.ndarray, start: int, shown: bool = True) -> None:
@@ -62,7 +62,16 @@ class Delivery:
                 packet = play.encoder.encode(frame, key=play.player.wants_key)
                 play.player.wants_key = False
                 picture = jpeg(frame) if play.player.jpeg and play.player.attached and shown else None
-                self._emit(m.Frame(play.session, head, node.block, index, packet, picture))
+                self._emit(
+                    m.Frame(
+                        session=play.session,
+                        node=head,
+                        block=node.block,
+                        frame=index,
+                        h264=packet,
+                        jpeg=picture,
+                    )
+                )
                 if index == (splice or first):
                     pace.first.add(time.monotonic() - began)
             encoding += time.monotonic() - begin
@@ -76,9 +85,18 @@ class Delivery:
                 play.player.wants_key = True
                 encode(frames[:seen], first, shown=False)
                 play.player.wants_key = True  # again, since the stream does not continue from here
-        self._emit(m.Thumbnail(play.session, head, thumbnail(play.history.picture)))
+        picture = thumbnail(play.history.picture)
+        self._emit(m.Thumbnail(session=play.session, node=head, picture=picture))
         timings = play.world.timings | {"encode": encoding * 1000}
-        play.timings = {name: float(ms) for name, ms in timings.items()}
+        play.timings = {name: round(float(ms), 1) for name, ms in timings.items()}
         now = time.monotonic()
         pace.cost.add(now - max(began, self._done))  # before that, the device was busy with other sessions
         self._done = now
+
+
+def shown(actions: ActionTrack, live: bool) -> tuple[tuple[str, ...], tuple[float, float] | None]:
+    """The controls to show as held with a block, and the camera: the latest, or those in the middle of it."""
+    row = len(actions) - 1 if live else len(actions) // 2
+    mouse = None if actions.mouse is None else actions.mouse[row]
+    held = MODES[actions.mode].held(actions.keyboard[row], mouse)
+    return held, None if mouse is None else (float(mouse[0]), float(mouse[1]))

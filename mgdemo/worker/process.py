@@ -1,16 +1,18 @@
-"""The worker's process: pickled settings, device and commands at stdin, pickled events to stdout."""
+"""The worker's process: commands at stdin, the first one `Configure`; events to stdout."""
 
 from __future__ import annotations
 
 import logging
 import os
-import pickle
 import signal
 import sys
 import threading
+import time
 
-from mgdemo.serving import messages as m
+from mgdemo import messages as m
 from mgdemo.worker.worker import Worker
+
+HEARTBEAT = 1.0  # seconds
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +26,7 @@ def main() -> None:
     lock = threading.Lock()
 
     def emit(event: m.Event) -> None:
-        data = pickle.dumps(event, pickle.HIGHEST_PROTOCOL)
+        data = m.encode(event)
         try:
             with lock:
                 out.write(data)
@@ -32,15 +34,25 @@ def main() -> None:
         except OSError:
             os._exit(0)
 
-    def read() -> None:
+    def listen() -> None:
         try:
-            while True:
-                worker.hear(pickle.load(sys.stdin.buffer))
-        except (EOFError, OSError, pickle.UnpicklingError):
-            os._exit(0)  # whoever wanted the blocks is gone; there is nothing to save here
+            while (command := m.read(sys.stdin.buffer, m.Command)) is not None:
+                worker.hear(command)
+        except (m.BadMessage, OSError):
+            log.exception("The worker stops: what came is no command.")
+        os._exit(0)  # whoever wanted the blocks is gone; there is nothing to save here
 
-    worker = Worker(*pickle.load(sys.stdin.buffer), emit)
-    threading.Thread(target=read, name="commands", daemon=True).start()
+    def beat() -> None:
+        while True:
+            emit(m.Heartbeat(stuck_seconds=worker.stuck_seconds))
+            time.sleep(HEARTBEAT)
+
+    configure = m.read(sys.stdin.buffer, m.Command)
+    if not isinstance(configure, m.Configure):
+        raise m.BadMessage("a worker has to be configured first")
+    worker = Worker(configure.settings, configure.device, emit)
+    for name, target in {"commands": listen, "heartbeat": beat}.items():
+        threading.Thread(target=target, name=name, daemon=True).start()
     try:
         worker.run()
     except Exception:

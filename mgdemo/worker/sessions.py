@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mgdemo import messages as m
 from mgdemo.actions import MODES, ActionTrack
 from mgdemo.interfaces import Model
 from mgdemo.picture import prepare_image
-from mgdemo.serving import messages as m
 from mgdemo.tree import START
 from mgdemo.video.encode import H264Encoder
 from mgdemo.worker.history import History

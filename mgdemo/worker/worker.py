@@ -16,8 +16,8 @@ from itertools import chain
 
 import numpy as np
 
+from mgdemo import messages as m
 from mgdemo.actions import MODES
-from mgdemo.serving import messages as m
 from mgdemo.settings import Settings
 from mgdemo.video.encode import jpeg, live_encoder
 from mgdemo.worker.checkpoint_cache import CheckpointCache, Loaded, gpu_index
@@ -25,7 +25,9 @@ from mgdemo.worker.delivery import Delivery
 from mgdemo.worker.failures import SessionError, sentence
 from mgdemo.worker.schedule import Decision, Job, decide
 from mgdemo.worker.sessions import Making, Playing, Rewinding, Waiting
+from mgdemo.worker.watch import Watch
 
+BLOCK = "block"  # the work of making one, to be watched
 AHEAD = 2  # blocks in the making at once, where a model decodes one while it makes another
 
 log = logging.getLogger(__name__)
@@ -43,7 +45,8 @@ class Worker:
         self._kept: tuple[float, m.Command | Loaded | None] | None = None  # until nothing is in the making
         self._making: deque[Playing] = deque()
         self._sessions: dict[str, Waiting | Playing] = {}
-        self._checkpoints = CheckpointCache(settings, device, self.hear, emit)
+        self._watch = Watch()
+        self._checkpoints = CheckpointCache(settings, device, self.hear, emit, self._watch)
         self._delivery = Delivery(emit)
         self._stopping = False
 
@@ -54,6 +57,11 @@ class Worker:
     def hear(self, command: m.Command | Loaded | None) -> None:
         """Take a command, to be obeyed before the next block. May be called from any thread."""
         self._commands.put((time.monotonic(), command))
+
+    @property
+    def stuck_seconds(self) -> float:
+        """How long there has been work without any progress in it. May be asked from any thread."""
+        return self._watch.stuck_seconds
 
     def run(self) -> None:
         """Work until `stop`."""
@@ -69,14 +77,16 @@ class Worker:
         decision = self._decide()
         play = self._sessions.get(decision.session or "")
         if isinstance(play, Playing) and decision.start <= time.monotonic() and not self._stopping:
+            self._watch.progress(BLOCK)
             self._guard(play, partial(self._do, decision=decision))
+            self._watch.done(BLOCK)
         return not self._stopping
 
     def _decide(self) -> Decision:
         now, turns = time.monotonic(), []
         for play in self._playing():
             if play.begins_to_stand(now):
-                self.emit(m.Standing(play.session))
+                self.emit(m.Standing(session=play.session))
             if turn := play.turn(now, self.settings.regenerates):
                 turns.append(turn)
         return decide(turns, now)
@@ -103,7 +113,7 @@ class Worker:
         except Exception as error:
             log.exception("A session of %s failed.", play.order.checkpoint)
             self._sessions.pop(play.order.session, None)
-            self.emit(m.Failed(play.order.session, sentence(error)))
+            self.emit(m.Failed(session=play.order.session, text=sentence(error)))
             if "CUDA error" in str(error):
                 raise  # nothing works on this device any more: a new process is needed
 
@@ -124,7 +134,8 @@ class Worker:
         """Obey commands that don't disturb blocks in the making; whether there were no others."""
         while self._kept is None and not self._commands.empty():
             came, command = self._commands.get()
-            if isinstance(command, m.SetInput | m.Acknowledge | m.NeedKey):
+            message = command.message if isinstance(command, m.ToSession) else None
+            if isinstance(message, m.Input | m.Ack | m.KeyFrame):
                 self._command(came, command)
             else:
                 self._kept = came, command
@@ -134,8 +145,8 @@ class Worker:
         match command:
             case None:
                 self._stopping = True
-            case m.Warm(checkpoint):
-                self._load(checkpoint)
+            case m.Warm():
+                self._load(command.checkpoint)
             case m.Open():
                 self._sessions[command.session] = waiting = Waiting(command)
                 self._load(command.checkpoint)
@@ -144,12 +155,12 @@ class Worker:
                 self._loaded(command)
             case m.Close():
                 self._sessions.pop(command.session, None)
-            case _:
+            case m.Attach() | m.Detach() | m.ToSession():
                 play = self._sessions.get(command.session)
                 if isinstance(play, Playing):  # else it crossed the session's end
-                    self._guard(play, partial(self._message, command=command, came=came))
+                    self._guard(play, partial(self._tell, command=command, came=came))
 
-    def _message(self, play: Playing, command: m.Command, came: float) -> None:
+    def _tell(self, play: Playing, command: m.Attach | m.Detach | m.ToSession, came: float) -> None:
         match command:
             case m.Attach():
                 play.input.release()
@@ -160,18 +171,18 @@ class Worker:
             case m.Detach():
                 play.input.release()
                 play.player.attached = False
-            case m.SetInput():
-                play.input.set(command.held, command.camera, command.number)
-            case m.Acknowledge():
-                play.pace.acknowledge(command.block, command.buffer_ms / 1000, came)
-            case m.NeedKey():
+            case m.ToSession(message=m.Input() as message):
+                play.input.set(message.held, message.camera, message.input_seq)
+            case m.ToSession(message=m.Ack() as message):
+                play.pace.acknowledge(message.block, message.buffer_ms / 1000, came)
+            case m.ToSession(message=m.KeyFrame()):
                 play.player.wants_key = True
-            case m.Pause():
-                play.pausing.on, play.pausing.steps = command.on, 0
-            case m.Step():
+            case m.ToSession(message=m.Pause() as message):
+                play.pausing.on, play.pausing.steps = message.on, 0
+            case m.ToSession(message=m.Step()):
                 play.pausing.steps += play.pausing.on or play.standing
-            case m.Rewind():
-                self._rewind(play, command.node)
+            case m.ToSession(message=m.Rewind() as message):
+                self._rewind(play, message.node)
 
     # Sessions
 
@@ -185,7 +196,7 @@ class Worker:
                 continue
             if isinstance(loaded.result, Exception):
                 del self._sessions[waiting.order.session]
-                self.emit(m.Failed(waiting.order.session, sentence(loaded.result)))
+                self.emit(m.Failed(session=waiting.order.session, text=sentence(loaded.result)))
             else:
                 self._guard(waiting, self._start)
 
@@ -203,7 +214,7 @@ class Worker:
         encoder = live_encoder(width, height, model.fps, gpu_index(self.device))
         room = self.settings.rewind_megabytes * 10**6
         self._sessions[order.session] = Playing(order, model, encoder, time.monotonic(), room)
-        self.emit(m.Ready(order.session, mode, width, height, model.fps))
+        self.emit(m.Ready(session=order.session, mode=mode, width=width, height=height, fps=model.fps))
 
     # Blocks
 
@@ -240,12 +251,13 @@ class Worker:
         pace.delivered(len(making.actions), made, time.monotonic())
         if play.finished:
             del self._sessions[play.session]
-            self.emit(m.Finished(play.session))
+            self.emit(m.Finished(session=play.session))
 
     def _taken(self, making: Making) -> Iterator[np.ndarray]:
         """A block's pieces as they are there; another block may begin before each is waited for."""
         self._begin_another()
         for piece in making.pieces:
+            self._watch.progress(BLOCK)
             yield piece
             self._begin_another()
 
@@ -270,7 +282,8 @@ class Worker:
         play.history.repeat(rewinding.way.popleft())
         play.pace.served = time.monotonic()
         play.pace.cost.add(play.pace.served - began)
-        self.emit(m.Rewinding(play.session, 1 - len(rewinding.way) / rewinding.length))
+        progress = 1 - len(rewinding.way) / rewinding.length
+        self.emit(m.Rewinding(session=play.session, progress=progress))
         if not rewinding.way:
             self._arrive(play)
 
@@ -278,5 +291,6 @@ class Worker:
         play.rewinding = None
         play.reset_to_head()
         tree = play.history.tree
+        message = m.Rewound(node=tree.head, block=tree.blocks - 1, frames=tree.frames)
         picture = jpeg(play.history.picture)
-        self.emit(m.Rewound(play.session, tree.head, tree.blocks - 1, tree.frames, picture))
+        self.emit(m.RewindDone(session=play.session, message=message, picture=picture))

@@ -7,12 +7,13 @@ import pytest
 from benchmarks import stub_world
 from mgdemo.settings import Settings
 from mgdemo.worker.checkpoint_cache import CheckpointCache, Loaded, gpu_index
+from mgdemo.worker.watch import Watch
 
 
 def test_checkpoints_in_use_are_kept_and_the_least_recently_used_go():
     loaded, progress = queue.Queue(), []
     settings = Settings(models=2, loader="benchmarks.stub_world:load_small")
-    cache = CheckpointCache(settings, "cpu", loaded.put, progress.append)
+    cache = CheckpointCache(settings, "cpu", loaded.put, progress.append, Watch())
 
     def load(name, in_use=()):
         cache.load(name, in_use)
@@ -34,7 +35,7 @@ def test_checkpoints_in_use_are_kept_and_the_least_recently_used_go():
 def test_a_checkpoint_on_its_way_is_loaded_once_and_a_failure_leaves_no_trace():
     loaded = queue.Queue()
     settings = Settings(loader="benchmarks.stub_world:load_small")
-    cache = CheckpointCache(settings, "cpu", loaded.put, lambda event: None)
+    cache = CheckpointCache(settings, "cpu", loaded.put, lambda event: None, Watch())
     for _ in range(3):
         cache.load("missing", ())
     failed = loaded.get(timeout=20)

@@ -5,8 +5,8 @@ import math
 from PIL import Image
 
 from benchmarks import stub_world
+from mgdemo import messages as m
 from mgdemo.actions import ActionTrack
-from mgdemo.serving import messages as m
 from mgdemo.worker.pace import UNACKNOWLEDGED
 from mgdemo.worker.schedule import Job
 from mgdemo.worker.sessions import AUDIENCE, Playing
@@ -16,7 +16,7 @@ IMAGE = Image.new("RGB", (60, 40))
 
 def started(mode="universal", track=None, now=0.0):
     model = stub_world.load_small(f"{mode}-0", device="cpu")
-    return Playing(m.Open("a", mode, IMAGE, 0, track), model, None, now, 10**8)
+    return Playing(m.Open(session="a", checkpoint=mode, image=IMAGE, track=track), model, None, now, 10**8)
 
 
 def make(play, blocks=1):

@@ -6,9 +6,9 @@ import pytest
 from PIL import Image
 
 from benchmarks import stub_world
+from mgdemo import messages as m
 from mgdemo.actions import ActionTrack
 from mgdemo.errors import UserError
-from mgdemo.serving import messages as m
 from mgdemo.settings import Settings
 from mgdemo.worker import worker as w
 from mgdemo.worker.failures import sentence
@@ -20,6 +20,11 @@ models = {}  # by checkpoint, for workers of this process
 
 def load(checkpoint, *, device, progress=None, optimization=""):
     return models[checkpoint]
+
+
+def press(session, input_seq, *held):
+    """The command that a visitor holds W, or what else is given."""
+    return m.ToSession(session=session, message=m.Input(held=held or ("KeyW",), input_seq=input_seq))
 
 
 class Bench:
@@ -65,10 +70,10 @@ class Bench:
 
     def open(self, name, attach=True, **order):
         order = {"checkpoint": self.checkpoint, "image": IMAGE, "seed": 0, "track": None} | order
-        self.worker.hear(m.Open(name, **order))
+        self.worker.hear(m.Open(session=name, **order))
         self.until(lambda: any(event.session == name for event in self.of(m.Ready, m.Failed)))
         if attach:
-            self.worker.hear(m.Attach(name, False))
+            self.worker.hear(m.Attach(session=name))
 
     def until(self, condition):
         """Works until something is so."""
@@ -91,7 +96,7 @@ def two(**options):
     bench.open("a", attach=False)
     bench.open("b", attach=False)
     for name in "ab":
-        bench.worker.hear(m.Attach(name, False))
+        bench.worker.hear(m.Attach(session=name))
     return bench
 
 
@@ -105,7 +110,7 @@ def test_frames_leave_while_the_rest_of_their_block_is_made():
     assert kinds == [m.Ready, m.Block, *[m.Frame] * 9, m.Thumbnail]
     assert [event.frame for event in bench.of(m.Frame)] == list(range(9))
     bench.until(lambda: len(bench.of(m.Thumbnail)) == 2)
-    first, block = bench.of(m.Block)
+    first, block = (event.message for event in bench.of(m.Block))
     assert first.made_ms == 0 < block.made_ms, "what is not known yet is 0"
     assert block.timings.keys() == {"dit", "vae", "encode"}, "those of the block before"
 
@@ -114,7 +119,7 @@ def test_a_scenario_ends_by_itself_and_gives_its_place_away():
     bench = Bench()
     bench.open("a", track=TRACK)
     bench.until(lambda: bench.of(m.Finished))
-    assert [block.frames for block in bench.of(m.Block)] == [9, 12, 12, 12]
+    assert [block.message.frames for block in bench.of(m.Block)] == [9, 12, 12, 12]
     assert bench.log.count("a begin") == 4
     bench.worker.work(0)
     assert bench.log.count("a begin") == 4
@@ -130,7 +135,7 @@ def test_the_next_block_due_begins_while_frames_of_the_last_one_are_on_their_way
     one_by_one.worker.work(0)
     assert one_by_one.steps()[3:] == ["b begin", "b wait", "b Thumbnail"]
     alone = two(pipelined=True)
-    alone.worker.hear(m.Close("b"))
+    alone.worker.hear(m.Close(session="b"))
     alone.worker.work(0)
     assert alone.steps() == ["a begin", "a wait", "a Thumbnail"], "its next block is not due"
 
@@ -138,30 +143,33 @@ def test_the_next_block_due_begins_while_frames_of_the_last_one_are_on_their_way
 def test_a_block_tells_the_input_that_it_obeys_and_others_are_heard_meanwhile():
     bench = two(pipelined=True)
 
-    def press(what):
+    def before(what):
         if what == "a begin":
             for name in "ab":
-                bench.worker.hear(m.SetInput(name, ("KeyW",), (0.0, 0.0), 7))
+                bench.worker.hear(press(name, 7))
 
-    bench.before = press
+    bench.before = before
     bench.worker.work(0)
     a, b = bench.of(m.Block)
-    assert [(block.session, block.input) for block in (a, b)] == [("a", 0), ("b", 7)]
-    assert not a.keyboard.any() and b.keyboard[:, 0].all()
+    assert [(block.session, block.message.input_seq) for block in (a, b)] == [("a", 0), ("b", 7)]
+    assert not a.actions.keyboard.any() and b.actions.keyboard[:, 0].all()
+    assert (a.message.held, b.message.held) == ((), ("forward",))
 
 
-@pytest.mark.parametrize("command", [m.Close("a"), m.Rewind("a", 0), None])
+@pytest.mark.parametrize(
+    "command", [m.Close(session="a"), m.ToSession(session="a", message=m.Rewind(node=0)), None]
+)
 def test_what_would_disturb_a_block_in_the_making_waits_until_it_is_sent(command):
     bench = two(pipelined=True)
     bench.before = lambda what: what == "a begin" and bench.worker.hear(command)
-    bench.worker.hear(m.SetInput("b", ("KeyW",), (0.0, 0.0), 7))
+    bench.worker.hear(press("b", 7))
     bench.worker.work(0)
     assert bench.steps() == ["a begin", "a wait", "a Thumbnail"], "and nothing else begins before it"
-    assert not bench.of(m.Rewound)
+    assert not bench.of(m.RewindDone)
     bench.before = lambda what: None
     going_on = bench.worker.work(0)
     assert going_on == (command is not None)
-    assert bool(bench.of(m.Rewound)) == isinstance(command, m.Rewind)
+    assert bool(bench.of(m.RewindDone)) == isinstance(command, m.ToSession)
     assert "a begin" not in bench.log[3:]
 
 
@@ -190,7 +198,7 @@ def test_a_block_costs_the_time_after_the_one_before_it():
     bench = two(pipelined=True)
     bench.takes = 0.1
     bench.until(lambda: len(bench.of(m.Block)) == 4)
-    costs = {block.session: block.made_ms for block in bench.of(m.Block)[2:]}
+    costs = {block.session: block.message.made_ms for block in bench.of(m.Block)[2:]}
     assert costs.keys() == {"a", "b"} and all(100 < cost < 200 for cost in costs.values())
 
 
@@ -198,18 +206,19 @@ def test_rewinding_reaches_the_same_picture_by_making_blocks_again():
     bench = Bench()
     bench.open("a")
     for number in range(4):
-        bench.worker.hear(m.SetInput("a", ("KeyW",), (0.0, 0.0), number))
+        bench.worker.hear(press("a", number))
         bench.until(lambda number=number: len(bench.of(m.Thumbnail)) == number + 1)
-    bench.worker.hear(m.Rewind("a", 2))
-    bench.until(lambda: bench.of(m.Rewound))
-    (rewound,) = bench.of(m.Rewound)
+    bench.worker.hear(m.ToSession(session="a", message=m.Rewind(node=2)))
+    bench.until(lambda: bench.of(m.RewindDone))
+    (done,) = bench.of(m.RewindDone)
+    rewound = done.message
     assert (rewound.node, rewound.block, rewound.frames) == (2, 1, 21)
     assert bench.worlds[0].block == 2
     bench.worker.work(0)
     assert bench.steps()[-1] == "a Thumbnail" and len(bench.of(m.Block)) == 4, "it is paused"
-    bench.worker.hear(m.Step("a"))
+    bench.worker.hear(m.ToSession(session="a", message=m.Step()))
     bench.until(lambda: len(bench.of(m.Thumbnail)) == 5)
-    last = bench.of(m.Block)[-1]
+    last = bench.of(m.Block)[-1].message
     assert (last.node, last.parent, last.block, last.first_frame) == (5, 2, 2, 21)
 
 

@@ -1,0 +1,24 @@
+"""Whether the worker gets on: asked from another thread, even while a block hangs."""
+
+from __future__ import annotations
+
+import time
+
+
+class Watch:
+    """When each kind of work that is being done made progress last."""
+
+    def __init__(self):
+        self._since: dict[str, float] = {}
+
+    def progress(self, work: str) -> None:
+        """Something named so began, or is further."""
+        self._since[work] = time.monotonic()
+
+    def done(self, work: str) -> None:
+        self._since.pop(work, None)
+
+    @property
+    def stuck_seconds(self) -> float:
+        """How long some work has made no progress; 0 without work."""
+        return max((time.monotonic() - since for since in list(self._since.values())), default=0.0)
