@@ -168,10 +168,10 @@ class Geometry:
 
     def read(self, before: np.ndarray, after: np.ndarray, frames: int) -> np.ndarray:
         """Motion between two pictures (uint8 [H, W, 3]) some frames apart, axis by axis."""
-        grey = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (before, after)]
+        gray = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (before, after)]
         dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-        flow = dis.calc(*grey, None)[::2, ::2].reshape(-1, 2)
-        smooth = cv2.GaussianBlur(grey[0].astype(np.float32), (0, 0), 1.0)
+        flow = dis.calc(*gray, None)[::2, ::2].reshape(-1, 2)
+        smooth = cv2.GaussianBlur(gray[0].astype(np.float32), (0, 0), 1.0)
         slope = np.stack([cv2.Sobel(smooth, -1, *way)[::2, ::2].ravel() for way in ((1, 0), (0, 1))], 1)
         texture = np.linalg.norm(slope, axis=1)
         weight = texture / (texture + 20) * self.seen

@@ -100,7 +100,7 @@ def embedded(mode: str) -> str | None:
 
 
 def gradient(frames: np.ndarray) -> float:
-    """Gradient energy: the mean absolute difference of neighbouring pixels of uint8 [..., H, W, 3]."""
+    """Gradient energy: the mean absolute difference of neighboring pixels of uint8 [..., H, W, 3]."""
     values = frames.astype(np.float32)
     return float(np.abs(np.diff(values, axis=-3)).mean() + np.abs(np.diff(values, axis=-2)).mean())
 

@@ -9,15 +9,15 @@ training. The renderer draws the true continuation of the same play, and at a fe
 - "psnr": after 1 s, against the true frame, in dB, mean over the plays; "frozen": that of the start image;
   "better": share of plays that are nearer to the truth than the start image is, of those in which the truth
   has moved (that is, the frozen image has less than 30 dB).
-- "sharpness": gradient energy (mean absolute difference of neighbouring pixels) at 10 s, sum over all
+- "sharpness": gradient energy (mean absolute difference of neighboring pixels) at 10 s, sum over all
   plays, over that of the true frames.
 - "energy": the same at every 5 s, its least and its greatest value.
-- "colour": the histogram distance of a play: of red, green and blue, in 16 bins each, over all frames
+- "color": the histogram distance of a play: of red, green and blue, in 16 bins each, over all frames
   looked at in its second half, against the true ones; half the sum of absolute differences, mean over the
-  three (0: the same, 1: nothing in common). Given are median and greatest value; "colour_truth" is that
+  three (0: the same, 1: nothing in common). Given are median and greatest value; "color_truth" is that
   between two true plays of the same theme, which says what is small.
 - "collapsed": plays that at any moment have less than 0.3 or more than 2.5 times the gradient energy of the
-  mode's true frames, or a colour distance above 0.6; "collapsed_starts" are their numbers.
+  mode's true frames, or a color distance above 0.6; "collapsed_starts" are their numbers.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Found(NamedTuple):
     psnr: float
     frozen: float
     energy: np.ndarray  # gradient energy [2, moments]: made, true
-    colours: np.ndarray  # histograms [2, 3, 16] of the second half: made, true
+    colors: np.ndarray  # histograms [2, 3, 16] of the second half: made, true
 
 
 def look(starts: Starts, play: Play, index: int, seconds: float = 60) -> Found:
@@ -113,14 +113,14 @@ def sum_up(starts: Starts, found: list[Found], seconds: float = 60) -> dict:
     made, true = np.stack([each.energy for each in found], axis=1)  # [starts, moments]
     energy = made.sum(0) / true.sum(0)
     shares = made / true.mean()
-    colours = [distance(*each.colours) for each in found]
+    colors = [distance(*each.colors) for each in found]
     themes = starts.world.theme.tolist()
     twins = [
-        distance(found[a].colours[1], found[b].colours[1])
+        distance(found[a].colors[1], found[b].colors[1])
         for theme in set(themes)
         for a, b in pairwise(i for i, of in enumerate(themes) if of == theme)
     ]
-    gone = [bool((s < 0.3).any() or (s > 2.5).any() or c > 0.6) for s, c in zip(shares, colours, strict=True)]
+    gone = [bool((s < 0.3).any() or (s > 2.5).any() or c > 0.6) for s, c in zip(shares, colors, strict=True)]
     better = [each.psnr > each.frozen for each in found if each.frozen < 30]
     return {
         "psnr": mean(each.psnr for each in found),
@@ -128,8 +128,8 @@ def sum_up(starts: Starts, found: list[Found], seconds: float = 60) -> dict:
         "better": mean(better) if better else None,
         "sharpness": float(energy[moments(frames).index(SHARP)]),
         "energy": [float(energy.min()), float(energy.max())],
-        "colour": [float(np.median(colours)), max(colours)],
-        "colour_truth": mean(twins) if twins else None,
+        "color": [float(np.median(colors)), max(colors)],
+        "color_truth": mean(twins) if twins else None,
         "collapsed": sum(gone),
         "collapsed_starts": [i for i, lost in enumerate(gone) if lost],
         "seconds": frames / FPS,
@@ -138,14 +138,14 @@ def sum_up(starts: Starts, found: list[Found], seconds: float = 60) -> dict:
 
 def table(_mode: str, result: dict) -> str:
     better = "-" if result["better"] is None else f"{result['better']:.1%}"
-    twins = "-" if result["colour_truth"] is None else f"{result['colour_truth']:.2f}"
-    (least, most), (median, worst) = result["energy"], result["colour"]
+    twins = "-" if result["color_truth"] is None else f"{result['color_truth']:.2f}"
+    (least, most), (median, worst) = result["energy"], result["color"]
     return "\n".join(
         [
             f"after 1 s: {result['psnr']:.1f} dB (frozen {result['frozen']:.1f}), better in {better}",
             f"gradient energy at 10 s: {result['sharpness']:.2f} of the true frames'",
             f"over {result['seconds']:g} s: {least:.2f} to {most:.2f}",
-            f"colour distance: median {median:.2f}, greatest {worst:.2f}; two true plays of a theme: {twins}",
+            f"color distance: median {median:.2f}, greatest {worst:.2f}; two true plays of a theme: {twins}",
             f"collapsed: {result['collapsed']} of {result['starts']} {result['collapsed_starts'] or ''}",
         ]
     )

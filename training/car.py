@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 
-def draw(picture: Tensor, pose: dict[str, Tensor], colour: dict, value: dict) -> Tensor:
+def draw(picture: Tensor, pose: dict[str, Tensor], color: dict, value: dict) -> Tensor:
     """Pictures [N, 3, H, W] in [0, 1] with the car.
 
     It leans and swings its nose as it steers, and its lamps tell of braking and backing.
@@ -35,7 +35,7 @@ def draw(picture: Tensor, pose: dict[str, Tensor], colour: dict, value: dict) ->
         return torch.tensor([red, green, blue], device=device).view(1, 3, 1, 1)
 
     dim = 1 - 0.35 * value["night"][:, None]
-    body, trim = colour["dots0"] * dim, colour["dots1"] * dim
+    body, trim = color["dots0"] * dim, color["dots1"] * dim
     black, glass = tone(0.09, 0.10, 0.13), tone(0.16, 0.22, 0.32)
     spread = ((x / 0.56) ** 2 + ((y + 0.90) / 0.10) ** 2).clamp(max=1)
     paint(tone(0.05, 0.06, 0.10), 0.55 * (1 - spread**2))

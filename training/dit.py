@@ -7,7 +7,7 @@ it, exactly what it sees in play, where the clean pass has filled the caches. Th
 as they are; only the memory differs (`BlockContext`).
 
 With --start, training begins with another transformer's weights, say another mode's: what does not fit, and
-how the keyboard enters, is learnt anew.
+how the keyboard enters, is learned from scratch.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from mgdemo.model.image_encoder import ImageEncoder
 from mgdemo.model.transformer import Transformer
 from training import best_device, clips, command, wait_for
 from training.latents import Latents
-from training.optim import Optimiser, Step, train_for
+from training.optim import Optimizer, Step, train_for
 
 CONTEXT_NOISE = 0.3  # most noise put on clean blocks, so that the model bears its own mistakes
 OWN_SHARE = 0.5  # share of clean blocks that the model itself has made, of the truth under much noise
@@ -243,8 +243,8 @@ def draw_batch(data: Latents, pick: Tensor, rows: int, levels: Tensor) -> Batch:
     start = torch.where(later, 3 * torch.randint(blocks, FAR // 3, (batch,), device=device), 0)
     mask = torch.zeros(batch, 4, *latents.shape[2:], device=device)
     mask[:, :, 0] = (~later).float().view(-1, 1, 1, 1)
-    grey = data.grey[pick].float()
-    grey = torch.where(later.view(-1, 1, 1, 1, 1), grey[:, :, -1:], grey)
+    gray = data.gray[pick].float()
+    gray = torch.where(later.view(-1, 1, 1, 1, 1), gray[:, :, -1:], gray)
     row = 12 * torch.arange(blocks, device=device).view(-1, 1) - 12 + torch.arange(rows, device=device)
     row = row.clamp(min=0)
 
@@ -259,7 +259,7 @@ def draw_batch(data: Latents, pick: Tensor, rows: int, levels: Tensor) -> Batch:
     weight[:, 0] = FIRST * ~later  # far into a play, a block without the one before it is never made
     return Batch(
         latents,
-        torch.cat((mask, grey), dim=1),
+        torch.cat((mask, gray), dim=1),
         clips.to_float(data.image[pick]),
         data.keyboard[pick][:, row],
         data.mouse[pick][:, row],
@@ -290,7 +290,7 @@ def train(
     seconds `keep` is called. Then and at the end the model holds its averaged weights.
     """
     device = data.latents.device
-    optimiser = Optimiser(model, muon=muon, adam=muon / 5)
+    optimizer = Optimizer(model, muon=muon, adam=muon / 5)
     levels = Schedule.of(SAMPLING).sigmas.to(device)
     rows = window_rows(model.transformer.config.action_config, model.transformer.config.frames_per_block)
     compile_blocks(model)
@@ -298,14 +298,14 @@ def train(
     def loss(resample: bool, **inputs: Tensor) -> Tensor:
         return flow_loss(model, Batch(**inputs), resample=resample)
 
-    run = {resample: Step(partial(loss, resample), optimiser) for resample in (False, True)}
+    run = {resample: Step(partial(loss, resample), optimizer) for resample in (False, True)}
 
     def step(_index: int, done: float) -> Tensor:
         pick = torch.randint(len(data.latents), (batch,), device=device)
         return run[done >= resample_from](**draw_batch(data, pick, rows, levels)._asdict())
 
     return train_for(
-        "dit", optimiser, step, seconds=seconds, steps=steps, report=report, every=every, keep=keep
+        "dit", optimizer, step, seconds=seconds, steps=steps, report=report, every=every, keep=keep
     )
 
 
@@ -346,7 +346,7 @@ def main() -> None:
     torch.set_float32_matmul_precision("high")
     model = Model(*tiny_config(MODES[args.mode]))
     if args.start:
-        print(f"learnt anew: {', '.join(model.load(args.start))}", flush=True)
+        print(f"learned from scratch: {', '.join(model.load(args.start))}", flush=True)
     model.to(device)
     if args.wait:  # what is compiled for a copy serves the model
         blank = Latents.blank(args.batch, args.mode, device)

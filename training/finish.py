@@ -49,7 +49,7 @@ from training.dit import (
     tiny_config,
 )
 from training.latents import Latents
-from training.optim import Optimiser, Step, train_for
+from training.optim import Optimizer, Step, train_for
 
 EXITS = (0.4, 0.6)  # how often each sampling step is the one that learns
 PLAYED = 160  # clips that are being played
@@ -162,8 +162,8 @@ def train(
     schedule.noise_scale = noise_scale
     levels = schedule.sigmas.to(device)
     rows = window_rows(model.transformer.config.action_config, model.transformer.config.frames_per_block)
-    learner = Optimiser(model, muon=rate, adam=rate / 5, ema=0.995)
-    opponent = Optimiser(critic, muon=critic_rate * rate, adam=critic_rate * rate / 5)
+    learner = Optimizer(model, muon=rate, adam=rate / 5, ema=0.995)
+    opponent = Optimizer(critic, muon=critic_rate * rate, adam=critic_rate * rate / 5)
     game = Finish(model, critic, schedule, weight)
     model_step, critic_step = Step(game.model_loss, learner), Step(game.critic_loss, opponent)
     chances = torch.tensor(EXITS[-len(levels) :], device=device).expand(batch * blocks, -1)

@@ -38,7 +38,7 @@ class Grain(NamedTuple):
 
 
 def blend(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
-    """Colours [N, 3, H, W] between a and b by t [N, H, W]."""
+    """Colors [N, 3, H, W] between a and b by t [N, H, W]."""
     return a + (b - a) * t[:, None]
 
 
@@ -52,24 +52,24 @@ def stripe(offset: Tensor, half: float, pixel: Tensor) -> Tensor:
     return cover(half - offset.abs(), pixel) * (2 * half / pixel).clamp(max=1)
 
 
-def _tones(colour: dict, grain: Grain) -> Tensor:
+def _tones(color: dict, grain: Grain) -> Tensor:
     """Painted patches in the ground's three tones."""
     coarse, fine = grain.coarse, grain.fine
     patch = smooth(coarse + 0.3 * fine, -0.07, 0.07)
     spot = smooth(1.2 * coarse + 0.8 * fine, 0.16, 0.28)
-    return blend(blend(colour["ground0"], colour["ground1"], patch), colour["ground2"], spot)
+    return blend(blend(color["ground0"], color["ground1"], patch), color["ground2"], spot)
 
 
 def _places(
-    rays: Rays, world: World, _pose: dict, colour: dict, value: dict, grain: Grain, x: Tensor, z: Tensor
+    rays: Rays, world: World, _pose: dict, color: dict, value: dict, grain: Grain, x: Tensor, z: Tensor
 ) -> Tensor:
     """Ground [N, 3, H, W] with a path, flowers or pebbles."""
     coarse, fine = grain.coarse, grain.fine
     footprint = rays.s * rays.s * (1 / rays.focal)  # length of a pixel on the ground, in units
-    land = _tones(colour, grain)
+    land = _tones(color, grain)
     aside = path_distance(world, x, z) + fine * 0.35
     on_path = cover(1.0 - aside, 0.08 + footprint * 0.25)
-    way = blend(colour["path1"], colour["path0"], smooth(coarse + fine, -0.12, 0.12))
+    way = blend(color["path1"], color["path0"], smooth(coarse + fine, -0.12, 0.12))
     land = blend(land, way, on_path)
 
     u, v = torch.floor(x * 1.25), torch.floor(z * 1.25)
@@ -77,7 +77,7 @@ def _places(
     u, v = x * 1.25 - u - 0.25 - 0.5 * uniform(h), z * 1.25 - v - 0.25 - 0.5 * uniform(h, 8)
     dot = cover(0.10 + 0.10 * uniform(h, 9) - torch.sqrt(u * u + v * v), 0.04 + footprint * 0.6)
     dot = dot * (1.4 - 5 * footprint).clamp(0, 1) * (uniform(h, 3) < value["dot_share"]) * (1 - on_path)
-    return blend(land, blend(colour["dots0"], colour["dots1"], (uniform(h, 5) > 0.5).float()), dot)
+    return blend(land, blend(color["dots0"], color["dots1"], (uniform(h, 5) > 0.5).float()), dot)
 
 
 # From one dash in the middle of a road to the next; a car drives half of it in a block. If it drove all of
@@ -102,7 +102,7 @@ def _patches(
 
 
 def _streets(
-    rays: Rays, world: World, pose: dict, colour: dict, value: dict, grain: Grain, x: Tensor, z: Tensor
+    rays: Rays, world: World, pose: dict, color: dict, value: dict, grain: Grain, x: Tensor, z: Tensor
 ) -> Tensor:
     """Lawns, pavements, and roads with lanes, crossings and, at night, the light of lamps."""
     u, v = from_street(world, x), from_street(world, z)
@@ -116,17 +116,17 @@ def _streets(
     across, along = torch.lerp(v, u, nearer), torch.lerp(z, x, 1 - nearer)
     pixel_along = torch.lerp(pixel_u, pixel_v, nearer)
 
-    land = _tones(colour, grain)
+    land = _tones(color, grain)
     tiles = torch.maximum(
         stripe(torch.remainder(x, 0.9) - 0.45, 0.025, pixel_u),
         stripe(torch.remainder(z, 0.9) - 0.45, 0.025, pixel_v),
     )
     stone = blend(
-        colour["stone0"], colour["stone1"], torch.maximum(tiles, smooth(grain.coarse, 0.0, 0.2) * 0.5)
+        color["stone0"], color["stone1"], torch.maximum(tiles, smooth(grain.coarse, 0.0, 0.2) * 0.5)
     )
     land = blend(land, stone, cover(PAVEMENT - off, pixel))
-    land = blend(land, colour["stone0"] * 1.08, cover(0.16 - off, pixel))
-    road = blend(colour["path0"], colour["path1"], smooth(grain.coarse + 0.5 * grain.fine, -0.1, 0.1))
+    land = blend(land, color["stone0"] * 1.08, cover(0.16 - off, pixel))
+    road = blend(color["path0"], color["path1"], smooth(grain.coarse + 0.5 * grain.fine, -0.1, 0.1))
     fade = (1.3 - 0.7 * pixel_along).clamp(0, 1)
     place = torch.remainder(along, DASHES) - DASHES / 2
     dashes = cover(1.0 - place.abs(), pixel_along) * fade + 0.4 * (1 - fade)
@@ -138,7 +138,7 @@ def _streets(
     paint = torch.maximum(paint, stripe(across.abs() - (ROAD - 0.2), 0.05, pixel)) * clear
     bars = stripe(torch.remainder(across, 0.7) - 0.35, 0.18, pixel)
     bars = bars * cover(0.45 - (crossing - 0.75).abs(), pixel_along) * (across.abs() < ROAD - 0.15)
-    road = blend(road, 0.25 * road + 0.75 * colour["light"] * 0.95, torch.maximum(paint, bars))
+    road = blend(road, 0.25 * road + 0.75 * color["light"] * 0.95, torch.maximum(paint, bars))
     land = blend(land, road, cover(-off, pixel))
     land = land * (1 - 0.25 * stripe(off, 0.04, pixel)[:, None])
 
@@ -224,7 +224,7 @@ class Causeway(NamedTuple):
 
 
 def _causeway(
-    rays: Rays, world: World, pose: dict, colour: dict, value: dict, grain: Grain, x: Tensor, z: Tensor
+    rays: Rays, world: World, pose: dict, color: dict, value: dict, grain: Grain, x: Tensor, z: Tensor
 ) -> Tensor:
     """Slabs with moss in their joints, above the sea."""
     (across, along), off = Causeway.of(pose).distance(x, z)
@@ -241,16 +241,16 @@ def _causeway(
     )
     near = (1.4 - 0.8 * long).clamp(0, 1)
     stone = blend(
-        colour["stone0"], colour["stone1"], (0.7 * uniform(h) * near + 0.3 * smooth(grain.coarse, -0.2, 0.2))
+        color["stone0"], color["stone1"], (0.7 * uniform(h) * near + 0.3 * smooth(grain.coarse, -0.2, 0.2))
     )
     moss = smooth(-off + 0.5 * grain.coarse + 0.3 * grain.fine, 0.42, 0.10)
-    stone = blend(stone, blend(colour["path0"], colour["path1"], smooth(grain.fine, -0.1, 0.1)), 0.85 * moss)
-    stone = blend(stone, 0.55 * colour["stone1"], 0.8 * joint * near)
+    stone = blend(stone, blend(color["path0"], color["path1"], smooth(grain.fine, -0.1, 0.1)), 0.85 * moss)
+    stone = blend(stone, 0.55 * color["stone1"], 0.8 * joint * near)
     stone = stone * (1 - 0.35 * smooth(-off, 0.10, 0.02)[:, None])
 
-    sea = _tones(colour, grain)
+    sea = _tones(color, grain)
     flat = smooth(rays.s, 6, 45) * 0.45
-    sea = blend(sea, 0.5 * colour["horizon"] + 0.5 * colour["ground2"], flat)
+    sea = blend(sea, 0.5 * color["horizon"] + 0.5 * color["ground2"], flat)
     # What stands upon the edge darkens the sea below it.
     sea = sea * (1 - 0.30 * smooth(off, 0.9, 0.1)[:, None])
     return blend(sea, stone, high)

@@ -31,8 +31,8 @@ PART = 320  # clips drawn at a time
 class Latents(NamedTuple):
     """n encoded clips of T video frames, F = (T + 3) / 4 latent frames."""
 
-    latents: Tensor  # float16 [n, 16, F, h, w], normalised
-    grey: Tensor  # the same of the first frame followed by grey: the condition of a play
+    latents: Tensor  # float16 [n, 16, F, h, w], normalized
+    gray: Tensor  # the same of the first frame followed by gray: the condition of a play
     image: Tensor  # uint8 [n, 3, H, W], the first frame
     keyboard: Tensor  # [n, T, K]
     mouse: Tensor  # [n, T, 2]
@@ -59,17 +59,17 @@ class Latents(NamedTuple):
 
 @torch.no_grad()
 def encode(vae: VAE, made: clips.Clips, chunk: int = 8) -> Latents:
-    """Encode clips, and their first frames followed by grey."""
+    """Encode clips, and their first frames followed by gray."""
     device = vae.conv2.weight.device
-    latents, grey = [], []
+    latents, gray = [], []
     with torch.autocast(device.type, torch.float16, enabled=device.type == "cuda"):
         for frames in made.frames.split(chunk):
             video = clips.to_float(frames.to(device)).transpose(1, 2)
             blank = torch.zeros_like(video)
             blank[:, :, 0] = video[:, :, 0]
             latents.append(vae.encode(video).half().to(frames.device))
-            grey.append(vae.encode(blank).half().to(frames.device))
-    return Latents(torch.cat(latents), torch.cat(grey), made.frames[:, 0], made.keyboard, made.mouse)
+            gray.append(vae.encode(blank).half().to(frames.device))
+    return Latents(torch.cat(latents), torch.cat(gray), made.frames[:, 0], made.keyboard, made.mouse)
 
 
 def join(parts: list[Latents]) -> Latents:

@@ -1,4 +1,4 @@
-"""What all stages train with: the optimiser, the whole step as one CUDA graph, and the loop around it."""
+"""What all stages train with: the optimizer, the whole step as one CUDA graph, and the loop around it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def flat(tensors: Iterable[Tensor]) -> Tensor:
     return torch.cat([t.reshape(-1) for t in tensors])
 
 
-class Optimiser:
+class Optimizer:
     """Muon (orthogonalised momentum) on matrices and kernels, Adam on everything else, and an EMA.
 
     Embeddings and matrices with a side below 16 count as everything else. A step with a gradient that is not
@@ -109,21 +109,21 @@ class Optimiser:
 
 
 class Step:
-    """Runs `loss(**inputs)`, its gradient and the optimiser; on a GPU as one replayed graph.
+    """Runs `loss(**inputs)`, its gradient and the optimizer; on a GPU as one replayed graph.
 
     Small models are bound by kernel launches; replaying removes them. The inputs' shapes must stay the same,
     and the loss that is returned is overwritten by the next call.
     """
 
-    def __init__(self, loss: Callable[..., Tensor], optimiser: Optimiser):
-        self.loss, self.optimiser = loss, optimiser
+    def __init__(self, loss: Callable[..., Tensor], optimizer: Optimizer):
+        self.loss, self.optimizer = loss, optimizer
         self.captured: torch.cuda.CUDAGraph | None = None
         self.inputs: dict[str, Tensor] = {}  # what the graph reads
         self.value: Tensor | None = None  # what it writes
         self.warm_up = 3
 
     def __call__(self, **inputs: Tensor) -> Tensor:
-        if not self.optimiser.factor.is_cuda:
+        if not self.optimizer.factor.is_cuda:
             return self._run(inputs)
         if self.captured is None:
             if self.warm_up:
@@ -136,7 +136,7 @@ class Step:
                 return value
             self.inputs = {name: t.clone() for name, t in inputs.items()}
             self.captured = torch.cuda.CUDAGraph()
-            self.optimiser.zero_grad()
+            self.optimizer.zero_grad()
             with torch.cuda.graph(self.captured):
                 self.value = self._run(self.inputs)
         for name, t in inputs.items():
@@ -145,10 +145,10 @@ class Step:
         return self.value
 
     def _run(self, inputs: dict[str, Tensor]) -> Tensor:
-        self.optimiser.zero_grad()
+        self.optimizer.zero_grad()
         value = self.loss(**inputs)
         value.backward()
-        self.optimiser.step()
+        self.optimizer.step()
         return value.detach()
 
 
@@ -159,7 +159,7 @@ def trapezoid(done: float, *, rise: float = 0.02, fall: float = 0.5) -> float:
 
 def train_for(
     name: str,
-    optimiser: Optimiser,
+    optimizer: Optimizer,
     step: Callable[[int, float], Tensor],
     *,
     seconds: float = math.inf,
@@ -176,7 +176,7 @@ def train_for(
     begin = told = kept = time.perf_counter()
     count, mean = 0, None
     while (done := count / steps if steps else (time.perf_counter() - begin) / seconds) < 1:
-        optimiser.set_factor(trapezoid(done))
+        optimizer.set_factor(trapezoid(done))
         value = step(count, done)
         count += 1
         mean = value.clone() if mean is None else mean.lerp_(value, 0.02)
@@ -187,9 +187,9 @@ def train_for(
             print(f"{name} {now - begin:5.0f} s, step {count}, loss {float(mean):.4f}", flush=True)
             told = now
         if now - kept > every:
-            optimiser.swap_ema()
+            optimizer.swap_ema()
             keep()
-            optimiser.swap_ema()
+            optimizer.swap_ema()
             kept = now
-    optimiser.swap_ema()
+    optimizer.swap_ema()
     return count

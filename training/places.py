@@ -40,7 +40,7 @@ class World(NamedTuple):
     seed: Tensor  # int32 [B]
     theme: Tensor  # int64 [B], index into THEMES[mode]
     path: Tensor  # [B, 5]: where the paths run
-    colours: Tensor  # [B, len(COLOURS), 3]
+    colors: Tensor  # [B, len(COLORS), 3]
     values: Tensor  # [B, len(VALUES)]
     kinds: Tensor  # [B, kinds, len(KIND)]
     parts: Tensor  # [B, kinds, PARTS, PART_WIDTH]
@@ -62,7 +62,7 @@ def join(worlds: list[World]) -> World:
     return World(worlds[0].mode, *(torch.cat(fields) for fields in list(zip(*worlds, strict=True))[1:]))
 
 
-COLOURS = (
+COLORS = (
     "zenith", "horizon", "cloud", "sun", "light", "shade", "ground0", "ground1", "ground2", "path0", "path1",
     "dots0", "dots1", "far0", "far1", "near0", "near1", "cap", "stone0", "stone1",
 )  # fmt: skip
@@ -79,8 +79,8 @@ SURFACE = (
 PART_WIDTH = len(SHAPE) + len(SURFACE)
 
 
-def _rgb(colour: str) -> list[float]:
-    return [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+def _rgb(color: str) -> list[float]:
+    return [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
 
 
 def _part_row(part: Part) -> list[float]:
@@ -94,7 +94,7 @@ def _part_row(part: Part) -> list[float]:
         k, yc, r2 = -((part.r / height) ** 2), y1, 0.0
     box, gable = part.shape == "box", part.shape == "gable"
     shape = [k, yc, r2, y0, y1, box, gable, part.r, part.depth or part.r, *part.at]
-    surface = [*_rgb(part.colour), *_rgb(part.second or part.colour)]
+    surface = [*_rgb(part.color), *_rgb(part.second or part.color)]
     surface += [
         part.mottle,
         part.snow,
@@ -115,8 +115,8 @@ def _reach(part: Part) -> float:
 
 
 def _theme_rows(mode: str, theme: Theme) -> tuple[list, list, list, list, list]:
-    colours = [theme.zenith, theme.horizon, theme.cloud, theme.sun, theme.light, theme.shade]
-    colours += [*theme.ground, *theme.path, *theme.dots, *theme.far, *theme.near, theme.cap, *theme.stone]
+    colors = [theme.zenith, theme.horizon, theme.cloud, theme.sun, theme.light, theme.shade]
+    colors += [*theme.ground, *theme.path, *theme.dots, *theme.far, *theme.near, theme.cap, *theme.stone]
     values = [theme.density, math.radians(theme.sun_at[0]), theme.sun_at[1], theme.cap_from, theme.plateau]
     values += [theme.clouds, theme.fog, theme.dot_share, theme.streets, theme.night]
     width = max(len(t.kinds) for t in THEMES[mode])
@@ -145,7 +145,7 @@ def _theme_rows(mode: str, theme: Theme) -> tuple[list, list, list, list, list]:
         + [[0.0, 0.0, 1.0]] * (most - len(layer))
         for layer in (theme.far_peaks, theme.near_peaks)
     ]
-    return [_rgb(c) for c in colours], values, kinds, parts, peaks
+    return [_rgb(c) for c in colors], values, kinds, parts, peaks
 
 
 def _half(part: Part) -> float:

@@ -47,7 +47,7 @@ from training.motion import (
 from training.places import (
     CAUSEWAY,
     CELL,
-    COLOURS,
+    COLORS,
     EDGE,
     PART_WIDTH,
     ROW,
@@ -285,7 +285,7 @@ def _nearest(feature: dict[str, Tensor], m: Tensor, eye: Tensor, floor: Tensor) 
     return nearest & 31, (nearest & -32).view(torch.float32)
 
 
-# ---------------------------------------------------------------------------------------------- colours
+# ---------------------------------------------------------------------------------------------- colors
 
 
 def _noise(u: Tensor, v: Tensor, seed: Tensor, mask: Tensor) -> Tensor:
@@ -307,14 +307,14 @@ def _noise(u: Tensor, v: Tensor, seed: Tensor, mask: Tensor) -> Tensor:
     return torch.lerp(low, torch.lerp(corner(a0, b1), corner(a1, b1), u), v) * (1 / 65535) - 0.5
 
 
-def _sky(rays: Rays, colour: dict, value: dict, grain: Grain, theme: Tensor, peaks: Tensor) -> Tensor:
+def _sky(rays: Rays, color: dict, value: dict, grain: Grain, theme: Tensor, peaks: Tensor) -> Tensor:
     """The sky [N, 3, H, W] with sun, clouds and skyline: functions of the direction and the theme alone."""
     m, azimuth = rays.m, rays.azimuth
     toward = wrap(value["sun_azimuth"] - azimuth)
-    sky = blend(colour["horizon"], colour["zenith"], smooth(m, -0.05, 0.65))
+    sky = blend(color["horizon"], color["zenith"], smooth(m, -0.05, 0.65))
     from_sun = torch.sqrt(toward**2 + (m - value["sun_slope"]) ** 2)
-    sky = blend(sky, colour["sun"], 0.55 * torch.exp(-from_sun * 4.5))
-    sky = blend(sky, colour["sun"] * 1.05, smooth(from_sun, 0.085, 0.077))
+    sky = blend(sky, color["sun"], 0.55 * torch.exp(-from_sun * 4.5))
+    sky = blend(sky, color["sun"] * 1.05, smooth(from_sun, 0.085, 0.077))
 
     # Two rows of clouds around the horizon, each a heap of circles with a flat bottom.
     for row, (low, size) in enumerate(((0.33, 0.17), (0.62, 0.20))):
@@ -331,7 +331,7 @@ def _sky(rays: Rays, colour: dict, value: dict, grain: Grain, theme: Tensor, pea
             body = torch.maximum(body, r / 2 - ((px - x) ** 2 + ((py - y) * 1.25) ** 2) * (0.5 / r))
         body = torch.minimum(body, (py + 0.26) * 1.25)
         there = smooth(body, 0.0, 0.07) * (uniform(h, 4) < value["clouds"])
-        sky = blend(sky, blend(sky, colour["cloud"], 0.72 + 0.28 * smooth(py + px * 0.05, -0.28, 0.1)), there)
+        sky = blend(sky, blend(sky, color["cloud"], 0.72 + 0.28 * smooth(py + px * 0.05, -0.28, 0.1)), there)
 
     for layer, name in enumerate(("far", "near")):
         peak = peaks[:, layer]
@@ -341,12 +341,12 @@ def _sky(rays: Rays, colour: dict, value: dict, grain: Grain, theme: Tensor, pea
         away = away.gather(1, which)
         ridge = away + 0.2 * (top - m) * torch.sin(azimuth * 23) + grain.fine * 0.04
         lit = smooth(ridge * toward.sin().sign(), -0.004, 0.004)
-        rock = blend(colour[name + "1"], colour[name + "0"], lit)
+        rock = blend(color[name + "1"], color[name + "0"], lit)
         zigzag = 0.016 * torch.sin(azimuth * 31) + 0.010 * torch.sin(azimuth * 67)
         snow = smooth(m - value["cap_from"] - zigzag, -0.004, 0.004) * (1 - layer)
         strata = smooth(torch.sin(m * 150 + azimuth * 3), -0.3, 0.3) * (value["cap_from"] > 1) * 0.45
-        rock = blend(rock, colour["cap"] * (0.8 + 0.2 * lit[:, None]), torch.maximum(snow, strata))
-        rock = blend(rock, colour["haze"], (0.75 - m / top.clamp(min=1e-3)).clamp(0, 1) * 0.6)
+        rock = blend(rock, color["cap"] * (0.8 + 0.2 * lit[:, None]), torch.maximum(snow, strata))
+        rock = blend(rock, color["haze"], (0.75 - m / top.clamp(min=1e-3)).clamp(0, 1) * 0.6)
         sky = blend(sky, rock, smooth(m - top, 0.003, -0.003))
     return sky
 
@@ -386,7 +386,7 @@ def _surface(rays: Rays, at) -> Surface:
     return Surface(l1, l2, y, high, n1, n2, n_up, n1 * v1 + n2 * v2, n1 * v2 - n2 * v1)
 
 
-def _things(rays: Rays, colour: dict, value: dict, grain: Grain, at, surface: Surface) -> Tensor:
+def _things(rays: Rays, color: dict, value: dict, grain: Grain, at, surface: Surface) -> Tensor:
     """The objects [N, 3, H, W]: two tones, stripes, snow, doors and windows, in the sun's light."""
     l1, l2, y, high, n1, n2, n_up, n_along, n_side = surface
     s, focal, both, tint = rays.s, rays.focal, 1.2 * grain.coarse + 0.8 * grain.fine, at("tint")
@@ -455,7 +455,7 @@ def _things(rays: Rays, colour: dict, value: dict, grain: Grain, at, surface: Su
     lit = n_along * toward.cos() + n_side * toward.sin() + n_up * slope
     lit = smooth(lit * torch.rsqrt(1 + slope**2) + 0.15 * both, -0.35, 0.65)
     lit = torch.maximum(torch.maximum(lit, glass * lamp), inside * shining)
-    light = blend(colour["shade"] * (0.85 + 0.15 * n_up[:, None]), colour["light"] * 1.04, lit)
+    light = blend(color["shade"] * (0.85 + 0.15 * n_up[:, None]), color["light"] * 1.04, lit)
     light = light * (0.8 + 0.2 * smooth(y, -0.05, 0.7))[:, None]
     return thing * torch.maximum(light, torch.maximum(glow, inside * shining)[:, None])
 
@@ -470,8 +470,8 @@ def render_frames(world: World, poses: Tensor, height: int, width: int) -> Tenso
     azimuth, stretch, features, shadows = _columns(world, pose, width * SAMPLES)
     azimuth, eye = azimuth[:, None], pose["eye"][:, None, None]
     feature = dict(zip(FEATURES, features.unbind(1), strict=True))
-    colour = {name: world.colours[:, i, :, None, None] for i, name in enumerate(COLOURS)}
-    colour["haze"] = 0.65 * colour["horizon"] + 0.35 * colour["near0"]
+    color = {name: world.colors[:, i, :, None, None] for i, name in enumerate(COLORS)}
+    color["haze"] = 0.65 * color["horizon"] + 0.35 * color["near0"]
     value = {name: world.values[:, i, None, None] for i, name in enumerate(VALUES)}
 
     up = (height / 2 - (torch.arange(height * SAMPLES, device=poses.device) + 0.5) / SAMPLES) / focal
@@ -496,15 +496,15 @@ def render_frames(world: World, poses: Tensor, height: int, width: int) -> Tenso
     surface = _surface(rays, at)
     x, z = spot(s)
     grain = _grain(rays, world, surface, at("tint"), x, z)
-    land = ground.PAINT[world.mode](rays, world, pose, colour, value, grain, x, z)
-    land = land * (1 - 0.6 * _shadow(rays, shadows)[:, None] * (1 - colour["shade"] * 0.7))
-    thing = _things(rays, colour, value, grain, at, surface)
-    sky = _sky(rays, colour, value, grain, world.theme, world.peaks)
+    land = ground.PAINT[world.mode](rays, world, pose, color, value, grain, x, z)
+    land = land * (1 - 0.6 * _shadow(rays, shadows)[:, None] * (1 - color["shade"] * 0.7))
+    thing = _things(rays, color, value, grain, at, surface)
+    sky = _sky(rays, color, value, grain, world.theme, world.peaks)
     picture = land * rays.is_ground[:, None] + thing * is_object[:, None]
     air = 0.85 * (1 - torch.exp(-((s / value["fog"]) ** 2)))
-    picture = blend(picture, colour["haze"], air) * (1 - is_sky[:, None]) + sky * is_sky[:, None]
+    picture = blend(picture, color["haze"], air) * (1 - is_sky[:, None]) + sky * is_sky[:, None]
     if world.mode == "gta_drive":
-        picture = car.draw(picture, pose, colour, value)
+        picture = car.draw(picture, pose, color, value)
     return F.avg_pool2d(picture.clamp(0, 1), SAMPLES)
 
 

@@ -1,4 +1,4 @@
-"""What themes are made of: objects of simple solids, colours, a sky and its skyline. Data only.
+"""What themes are made of: objects of simple solids, colors, a sky and its skyline. Data only.
 
 Objects are made of up to four parts, solids of revolution or boxes, measured in units of the world (a
 walker's eye is 1.0 high); `training.places` packs them into tensors.
@@ -16,7 +16,7 @@ class Part:
     """One solid: `shape` is cylinder, cone, ellipsoid, box or gable; it spans heights `y0` to `y1`.
 
     `r` is the horizontal radius (half the width of a box or gable, whose half depth is `depth` or `r`);
-    `at` shifts it from the object's axis. A surface is `colour` mottled with `second` by `mottle` (0 to 1),
+    `at` shifts it from the object's axis. A surface is `color` mottled with `second` by `mottle` (0 to 1),
     carries snow by `snow` (0 to 1), level stripes by `stripes` (a count per unit) and, where `house` is 1,
     a door and windows (lit from inside by `lamp`, 0 to 1) between walls of `boards` (so many a unit). `panes`
     covers upright faces with rows of whole windows, about so many a unit, of which a share of `lamp` is lit.
@@ -28,7 +28,7 @@ class Part:
     r: float
     y0: float
     y1: float
-    colour: str
+    color: str
     second: str = ""
     mottle: float = 0.25
     at: tuple[float, float] = (0.0, 0.0)
@@ -83,10 +83,10 @@ class Theme:
     shade: str  # multiplies what it does not
     ground: tuple[str, str, str]  # three tones, darkest first
     path: tuple[str, str]  # a path, a road, or what grows on a causeway
-    dots: tuple[str, str]  # flowers or pebbles, in two colours; gta_drive: the car's paint and its trim
+    dots: tuple[str, str]  # flowers or pebbles, in two colors; gta_drive: the car's paint and its trim
     far: tuple[str, str]  # far mountains: lit and shaded side
     near: tuple[str, str]
-    cap: str  # snow on top, or the strata's second colour
+    cap: str  # snow on top, or the strata's second color
     cap_from: float  # slope above which mountains are capped; above 1: strata instead
     plateau: float  # 1: peaks; larger: flat tops
     far_peaks: tuple[Peak, ...]
@@ -99,9 +99,9 @@ class Theme:
     night: float = 0.0  # how much of the ground's light comes from lamps
 
 
-def ball(r: float, y0: float, y1: float, colour: str, **more) -> Part:
+def ball(r: float, y0: float, y1: float, color: str, **more) -> Part:
     """A whole ellipsoid between the heights `y0` and `y1`."""
-    return Part("ellipsoid", r, y0, y1, colour, **more)
+    return Part("ellipsoid", r, y0, y1, color, **more)
 
 
 def peaks(*rows: tuple[float, float, float]) -> tuple[Peak, ...]:

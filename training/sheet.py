@@ -1,4 +1,4 @@
-"""A picture of what was learnt: unseen places as they are, as the VAE keeps them, and as a play shows them.
+"""A picture of what was learned: unseen places as they are, as the VAE keeps them, and as a play shows them.
 
     python -m training.sheet --out training/contact_sheet.jpg
 

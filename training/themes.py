@@ -1,4 +1,4 @@
-"""The looks of the three worlds, as tables: what stands where, in which colours, under which sky."""
+"""The looks of the three worlds, as tables: what stands where, in which colors, under which sky."""
 
 from __future__ import annotations
 

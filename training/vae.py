@@ -25,7 +25,7 @@ from mgdemo.model.vae import VAE, State
 from mgdemo.paths import CONFIGS
 from mgdemo.world import channels_last
 from training import best_device, clips, command
-from training.optim import Optimiser, Step, train_for
+from training.optim import Optimizer, Step, train_for
 
 STD_FLOOR = 0.2  # channels the KL has silenced would otherwise be blown up into pure noise
 HEIGHT, WIDTH = 144, 256
@@ -143,10 +143,10 @@ def train(
         vae.load_state_dict(load_file(start / "vae.safetensors"))
     vae.to(device)
     channels_last(vae)
-    optimiser = Optimiser(vae, muon=0.01, adam=2e-3, ema=0.998)
+    optimizer = Optimizer(vae, muon=0.01, adam=2e-3, ema=0.998)
 
     def step_of(sampler: Crops, count: int) -> Callable[[], Tensor]:
-        run = Step(lambda **inputs: vae_loss(vae, **inputs), optimiser)
+        run = Step(lambda **inputs: vae_loss(vae, **inputs), optimizer)
 
         def step() -> Tensor:
             video = sampler.draw(count)
@@ -165,7 +165,7 @@ def train(
     def step(index: int, _done: float) -> Tensor:
         return long_step() if index % LONG_EVERY == LONG_EVERY - 1 else short_step()
 
-    steps = train_for("vae", optimiser, step, seconds=seconds, steps=steps, report=report)
+    steps = train_for("vae", optimizer, step, seconds=seconds, steps=steps, report=report)
     config.latent_mean, config.latent_std = statistics(vae, pool[:: max(1, len(pool) // 48)])
     figures = quality(vae, held_out) | {"steps": steps}
     print(f"vae on unseen places: {figures}", flush=True)

@@ -155,7 +155,7 @@ def test_quality_finds_nothing_wrong_with_the_truth_and_much_with_fog(monkeypatc
 
     true, foggy = (judged(quality, starts, each, seconds=11) for each in (play, fog))
     assert true["psnr"] > 60 and true["better"] == 1 and true["collapsed"] == 0
-    assert true["sharpness"] == pytest.approx(1) and true["colour"][1] == 0
+    assert true["sharpness"] == pytest.approx(1) and true["color"][1] == 0
     assert foggy["psnr"] < 20 and foggy["sharpness"] < 0.3
     assert true["collapsed_starts"] == [] and foggy["collapsed_starts"] == [0, 1] and foggy["collapsed"] == 2
 

@@ -16,7 +16,7 @@ from mgdemo.model.action import window_rows
 from mgdemo.model.flow import Schedule
 from mgdemo.world import WorldModel, load_world_model, seeded_noise
 from training import clips, dit, finish, latents, publish, vae
-from training.optim import Optimiser, Step, train_for
+from training.optim import Optimizer, Step, train_for
 
 HEIGHT, WIDTH = 48, 64
 LEVELS = Schedule.of(dit.SAMPLING).sigmas
@@ -59,7 +59,7 @@ def recorded(monkeypatch, module, name):
     return losses
 
 
-def test_the_optimiser_learns_and_keeps_the_average():
+def test_the_optimizer_learns_and_keeps_the_average():
     torch.manual_seed(0)
     net = torch.nn.Sequential(torch.nn.Linear(20, 32), torch.nn.SiLU(), torch.nn.Linear(32, 2))
     x = torch.randn(256, 20)
@@ -68,10 +68,10 @@ def test_the_optimiser_learns_and_keeps_the_average():
     def error(x, y):
         return (net(x) - y).square().mean()
 
-    optimiser = Optimiser(net, muon=0.02, ema=0.9)
-    assert optimiser.groups == [(1, 32, 20)]  # the last layer is too narrow
+    optimizer = Optimizer(net, muon=0.02, ema=0.9)
+    assert optimizer.groups == [(1, 32, 20)]  # the last layer is too narrow
     before, last = error(x, y).item(), {}
-    run = Step(error, optimiser)
+    run = Step(error, optimizer)
 
     def step(index, done):
         value = run(x=x, y=y)
@@ -79,7 +79,7 @@ def test_the_optimiser_learns_and_keeps_the_average():
         return value
 
     kept = []
-    count = train_for("net", optimiser, step, steps=200, every=0, keep=lambda: kept.append(error(x, y)))
+    count = train_for("net", optimizer, step, steps=200, every=0, keep=lambda: kept.append(error(x, y)))
     assert count == len(kept) == 200 and last["index"] == 199
     assert error(x, y) < 0.1 * before
     assert error(x, y) == kept[-1], "what is kept last is what the training leaves"
@@ -90,11 +90,11 @@ def test_the_optimiser_learns_and_keeps_the_average():
 @pytest.mark.parametrize("before", (0, 5))
 def test_one_bad_step_changes_nothing(bad, before):
     net = torch.nn.Linear(16, 16)
-    optimiser = Optimiser(net, muon=0.02)
-    run = Step(lambda x: net(x).square().mean(), optimiser)
+    optimizer = Optimizer(net, muon=0.02)
+    run = Step(lambda x: net(x).square().mean(), optimizer)
 
     def everything():
-        state = [t for t in vars(optimiser).values() if isinstance(t, torch.Tensor)]
+        state = [t for t in vars(optimizer).values() if isinstance(t, torch.Tensor)]
         return torch.cat([t.detach().flatten() for t in (*net.parameters(), *state)])
 
     for _ in range(before):
@@ -106,18 +106,18 @@ def test_one_bad_step_changes_nothing(bad, before):
     assert everything().isfinite().all() and not torch.equal(everything(), known)
 
 
-def test_what_is_no_matrix_is_optimised_by_adam():
+def test_what_is_no_matrix_is_optimized_by_adam():
     torch.manual_seed(0)
     nets = [torch.nn.Sequential(torch.nn.Linear(16, 16), torch.nn.LayerNorm(16)) for _ in range(2)]
     nets[1].load_state_dict(nets[0].state_dict())
-    ours = Optimiser(nets[0], muon=0.0, adam=1e-3)
-    theirs = torch.optim.Adam([p for p in nets[1].parameters() if p.ndim < 2], lr=1e-3, betas=Optimiser.BETAS)
+    ours = Optimizer(nets[0], muon=0.0, adam=1e-3)
+    theirs = torch.optim.Adam([p for p in nets[1].parameters() if p.ndim < 2], lr=1e-3, betas=Optimizer.BETAS)
     x, y = torch.randn(2, 8, 16)
-    for net, optimiser in zip(nets, (ours, theirs), strict=True):
+    for net, optimizer in zip(nets, (ours, theirs), strict=True):
         for _ in range(10):
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             (net(x) - y).square().mean().backward()
-            optimiser.step()
+            optimizer.step()
     for a, b in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
         assert torch.allclose(a, b, atol=1e-6)
 
@@ -156,8 +156,8 @@ def test_latents_survive_their_file(small_vae, made, tmp_path):
     alone = latents.encode(small_vae, clips.Clips(*(t[2:] for t in made)))
     assert torch.allclose(data.latents[2:], alone.latents, atol=2e-3)
     # The first latent knows the first frame only, so the condition begins like the clip and then differs.
-    assert torch.allclose(data.grey[:, :, 0], data.latents[:, :, 0], atol=2e-3)
-    assert (data.grey[:, :, -1] - data.latents[:, :, -1]).abs().max() > 0.05
+    assert torch.allclose(data.gray[:, :, 0], data.latents[:, :, 0], atol=2e-3)
+    assert (data.gray[:, :, -1] - data.latents[:, :, -1]).abs().max() > 0.05
 
     data.save(tmp_path / "a.safetensors")
     alone.save(tmp_path / "b.safetensors")
@@ -233,8 +233,8 @@ def test_the_first_block_of_a_play_weighs_more_and_far_into_one_nothing(small_va
 def test_the_critic_tells_soft_from_true_and_which_way_is_better(small_vae, made):
     data, critic = latents.encode(small_vae, made), finish.critic_of(small_dit())
     game = finish.Finish(small_dit(), critic, Schedule.of(dit.SAMPLING))
-    optimiser, rows = Optimiser(critic, muon=0.01), window_rows(critic.transformer.config.action_config, 3)
-    run = Step(game.critic_loss, optimiser)
+    optimizer, rows = Optimizer(critic, muon=0.01), window_rows(critic.transformer.config.action_config, 3)
+    run = Step(game.critic_loss, optimizer)
 
     def inputs():
         batch = dit.draw_batch(data, torch.randint(3, (2,)), rows, LEVELS)
