@@ -125,13 +125,13 @@ class Mode:
 
 
 def _pad(group: str, *keys: tuple) -> tuple[Control, ...]:
-    """Controls from (place, name, letter, arrow, hint, effect); places are those of a keyboard's corner."""
+    """Controls from (place, name, letter, other keys, hint, effect); places as on a keyboard."""
     places = {"Z": (0, 0), "W": (0, 1), "C": (0, 2), "A": (1, 0), "S": (1, 1), "D": (1, 2)}
     return tuple(
         Control(
             name,
             f"Key{letter}",
-            (f"Arrow{arrow}",) if arrow else (),
+            tuple(others.split()),
             letter,
             hint,
             group,
@@ -139,7 +139,7 @@ def _pad(group: str, *keys: tuple) -> tuple[Control, ...]:
             keyboard=effect if isinstance(effect, int) else None,
             mouse=None if isinstance(effect, int) else effect,
         )
-        for place, name, letter, arrow, hint, effect in keys
+        for place, name, letter, others, hint, effect in keys
     )
 
 
@@ -153,17 +153,17 @@ MODES: dict[str, Mode] = {
             "Universal",
             _pad(
                 "move",
-                ("W", "forward", "W", None, "Forward", 0),
-                ("S", "back", "S", None, "Back", 1),
-                ("A", "left", "A", None, "Left", 2),
-                ("D", "right", "D", None, "Right", 3),
+                ("W", "forward", "W", "", "Forward", 0),
+                ("S", "back", "S", "", "Back", 1),
+                ("A", "left", "A", "", "Left", 2),
+                ("D", "right", "D", "", "Right", 3),
             )
             + _pad(
                 "camera",
-                ("W", "look_up", "I", "Up", "Look up", _UP),
-                ("S", "look_down", "K", "Down", "Look down", _DOWN),
-                ("A", "look_left", "J", "Left", "Look left", _LEFT),
-                ("D", "look_right", "L", "Right", "Look right", _RIGHT),
+                ("W", "look_up", "I", "ArrowUp", "Look up", _UP),
+                ("S", "look_down", "K", "ArrowDown", "Look down", _DOWN),
+                ("A", "look_left", "J", "ArrowLeft", "Look left", _LEFT),
+                ("D", "look_right", "L", "ArrowRight", "Look right", _RIGHT),
             ),
             keyboard_dim=4,
             axes=("pitch", "yaw"),
@@ -173,10 +173,10 @@ MODES: dict[str, Mode] = {
             "GTA drive",
             _pad(
                 "drive",
-                ("W", "accelerate", "W", "Up", "Accelerate", 0),
-                ("S", "brake", "S", "Down", "Brake or reverse", 1),
-                ("A", "steer_left", "A", "Left", "Steer left", _LEFT),
-                ("D", "steer_right", "D", "Right", "Steer right", _RIGHT),
+                ("W", "accelerate", "W", "ArrowUp", "Accelerate", 0),
+                ("S", "brake", "S", "ArrowDown", "Brake or reverse", 1),
+                ("A", "steer_left", "A", "ArrowLeft", "Steer left", _LEFT),
+                ("D", "steer_right", "D", "ArrowRight", "Steer right", _RIGHT),
             ),
             keyboard_dim=2,
             axes=("yaw",),
@@ -186,12 +186,12 @@ MODES: dict[str, Mode] = {
             "Temple Run",
             _pad(
                 "run",
-                ("W", "jump", "W", "Up", "Jump", 1),
-                ("S", "slide", "S", "Down", "Slide", 2),
-                ("Z", "turn_left", "Z", None, "Turn left", 3),
-                ("C", "turn_right", "C", None, "Turn right", 4),
-                ("A", "left", "A", "Left", "Step left", 5),
-                ("D", "right", "D", "Right", "Step right", 6),
+                ("W", "jump", "W", "ArrowUp Space", "Jump", 1),
+                ("S", "slide", "S", "ArrowDown", "Slide", 2),
+                ("Z", "turn_left", "Z", "", "Turn left", 3),
+                ("C", "turn_right", "C", "", "Turn right", 4),
+                ("A", "left", "A", "ArrowLeft", "Step left", 5),
+                ("D", "right", "D", "ArrowRight", "Step right", 6),
             ),
             keyboard_dim=7,
             one_hot=True,

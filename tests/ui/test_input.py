@@ -1,5 +1,7 @@
 """What a visitor can steer with, in a real browser: drag, gamepad, other layouts, and beginning by a key."""
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -112,15 +114,172 @@ def test_a_gamepad_steers_and_lets_go(address, visit):
     player.stop()
 
 
-def test_keys_count_by_their_place(address, visit):
-    player = playing(visit(address))
-    keyboard = player.page.context.new_cdp_session(player.page)
-    azerty = {"code": "KeyW", "key": "z", "windowsVirtualKeyCode": 90}  # what is W there is called Z
-    keyboard.send("Input.dispatchKeyEvent", {"type": "keyDown", "text": "z", **azerty})
+def azerty(page):
+    """press(kind, code, key): keys of a French keyboard."""
+    keyboard = page.context.new_cdp_session(page)
+
+    def press(kind, code, key):
+        text = {"text": key} if kind == "keyDown" else {}
+        fields = {"code": code, "key": key, "windowsVirtualKeyCode": ord(key.upper())}
+        keyboard.send("Input.dispatchKeyEvent", {"type": kind, **text, **fields})
+
+    return press
+
+
+def test_keys_count_by_their_place_and_their_names_are_learned(address, visit):
+    player = playing(visit(address, script="delete Navigator.prototype.keyboard;"))
+    expect(player.pad("forward")).to_have_accessible_name("Forward (W)")
+    expect(player.pad("look_up")).to_have_accessible_name("Look up (I or arrow up)")
+    press = azerty(player.page)
+    press("keyDown", "KeyW", "z")  # what is W elsewhere
     player.expect_lit("forward", "held")
     player.expect_lit("forward", "used")
-    keyboard.send("Input.dispatchKeyEvent", {"type": "keyUp", **azerty})
+    press("keyUp", "KeyW", "z")
     player.expect_lit("forward", "held", False)
+    for control, name in (("forward", "Forward (Z)"), ("left", "Left (Q)"), ("back", "Back (S)")):
+        expect(player.pad(control)).to_have_accessible_name(name)
+    expect(player.pad("left").locator("kbd")).to_have_text("Q")
+    player.page.reload()  # the browser keeps them
+    expect(player.pad("forward")).to_have_accessible_name("Forward (Z)")
+
+
+@pytest.mark.parametrize(
+    "happens",
+    [
+        "dispatchEvent(new KeyboardEvent('keyup', { key: 'Meta', code: 'MetaLeft' }))",
+        "document.body.dispatchEvent(new MouseEvent('contextmenu', { bubbles: true }))",
+        "dispatchEvent(new Event('beforeprint'))",
+        "dispatchEvent(new Event('blur'))",
+        "document.dispatchEvent(new Event('freeze'))",
+    ],
+)
+def test_keys_whose_release_nobody_reports_do_not_stay_down(address, visit, happens):
+    player = playing(visit(address))
+    player.page.keyboard.down("w")
+    player.expect_lit("forward", "held")
+    player.page.evaluate(happens)
+    player.expect_lit("forward", "held", False)
+    player.page.keyboard.down("w")  # which repeats, because it is still down
+    player.expect_lit("forward", "held")
+    player.stop()
+
+
+def test_while_a_session_runs_keys_are_the_players_unless_one_types(address, visit):
+    player = playing(visit(address))
+    keyboard, seed = player.page.keyboard, player.panel.get_by_label("Seed")
+    expect(player.root.locator(".stage")).to_be_focused()
+    seed.click()
+    keyboard.press("5")
+    expect(seed).to_have_value("05")
+    keyboard.press("p")
+    player.expect("paused")
+    keyboard.press("p")
+    player.expect("playing")
+    keyboard.down("w")
+    player.expect_lit("forward", "held")
+    expect(player.root.locator(".stage")).to_be_focused()
+    keyboard.up("w")
+    player.panel.get_by_label("Checkpoint").click()
+    expect(player.page.get_by_role("option", name="Slow world")).to_be_visible()
+    keyboard.press("Escape")
+    expect(player.root.locator(".stage")).to_be_focused()
+    keyboard.down("ArrowLeft")
+    player.expect_lit("look_left", "held")
+    keyboard.up("ArrowLeft")
+    player.root.get_by_role("button", name="Stop").focus()
+    keyboard.press("Enter")
+    player.expect("ended")
+    expect(player.root.locator(".stage")).to_be_focused()
+
+
+def test_space_jumps_and_still_presses_a_button_that_has_the_keyboard(address, visit):
+    player = visit(address)
+    player.panel.get_by_text("Temple Run", exact=True).click()
+    expect(player.pad("jump")).to_have_accessible_name("Jump (W or arrow up or Space)")
+    playing(player)
+    player.page.keyboard.down("Space")
+    player.expect_lit("jump", "held")
+    player.page.keyboard.up("Space")
+    while not player.root.get_by_role("button", name="Stop").evaluate("(b) => b === document.activeElement"):
+        player.page.keyboard.press("Tab")
+    player.page.keyboard.press("Space")
+    player.expect("ended")
+
+
+def test_a_thumb_that_slides_on_holds_the_next_pad(address, visit):
+    player = visit(
+        address, script=SENT, viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True
+    )
+    playing(player)
+    touch = player.page.context.new_cdp_session(player.page)
+
+    def middle(control):
+        box = player.pad(control).bounding_box()
+        return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+    def fingers(kind, *points):
+        spots = [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(points)]
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": spots})
+
+    (left, y), (back, _), (right, _), up = *map(middle, ("left", "back", "right")), middle("look_up")
+    fingers("touchStart", (left, y))
+    fingers("touchStart", (left, y), up)
+    player.expect_lit("left", "held")
+    player.expect_lit("look_up", "held")
+    fingers("touchMove", (back, y), up)
+    player.expect_lit("back", "held")
+    player.expect_lit("left", "held", False)
+    player.expect_lit("look_up", "held")
+    fingers("touchMove", (right, y), up)
+    player.expect_lit("right", "used")
+    fingers("touchMove", (right, y + 300), up)  # off the pads: it stays with the last one
+    player.expect_lit("right", "held")
+    fingers("touchEnd")
+    for control in ("left", "back", "right", "look_up"):
+        player.expect_lit(control, "held", False)
+    sent = [sorted(message["held"]) for message in player.page.evaluate("window.sent")]
+    assert ["KeyI", "KeyS"] in sent and ["KeyA", "KeyI", "KeyS"] not in sent
+    player.stop()
+
+
+def test_controls_get_other_keys_by_keyboard_and_keep_them(address, visit):
+    player = visit(address)
+    keyboard = player.page.keyboard
+    player.root.locator(".settings summary").first.click()
+    player.root.get_by_text("Change keys").click()
+    told = player.root.locator(".told")
+
+    def give(control, key):
+        player.root.get_by_role("button", name=re.compile(f"^{control}: ")).focus()
+        keyboard.press("Enter")
+        keyboard.press(key)
+
+    give("Forward", "p")
+    expect(told).to_have_text("P pauses. Press another key for Forward.")
+    keyboard.press("e")
+    expect(told).to_have_text("Forward is E.")
+    give("Left", "d")
+    expect(told).to_have_text("Left is D. Right had this key and is A now.")
+    give("Back", "ArrowUp")
+    expect(told).to_have_text("Back is ↑. Look up had this key, too, and keeps I.")
+    give("Look left", "Escape")
+    expect(player.root.get_by_role("button", name="Look left: J. Change the key")).to_be_focused()
+    player.expect("idle")
+    expect(player.pad("forward")).to_have_accessible_name("Forward (E)")
+
+    player.page.reload()
+    expect(player.pad("forward")).to_have_accessible_name("Forward (E)")
+    playing(player)
+    for key, control in (("e", "forward"), ("d", "left"), ("ArrowUp", "back")):
+        keyboard.down(key)
+        player.expect_lit(control, "used")
+        keyboard.up(key)
+    keyboard.press("w")
+    player.expect_lit("forward", "held", False)
+    player.root.locator(".settings summary").first.click()
+    player.root.get_by_text("Change keys").click()
+    player.root.get_by_role("button", name="Reset keys").click()
+    expect(player.pad("forward")).to_have_accessible_name("Forward (W)")
     player.stop()
 
 

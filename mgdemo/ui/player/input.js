@@ -1,10 +1,11 @@
 /**
- * What the visitor holds: keys of the keyboard by their place (`KeyboardEvent.code`), on-screen pads by pointer or
- * by key, a gamepad. Several may hold the same control; it is let go when the last one lets go.
+ * What the visitor holds: keys by their place (`KeyboardEvent.code`), on-screen pads by pointer or by
+ * key, a gamepad. Several may hold the same control; it is let go when the last one lets go.
  */
 
 import { Gamepads } from "./gamepad.js";
 import { Camera, bindDrag } from "./camera.js";
+import { keyboard } from "./keyboard.js";
 
 /** The controls held now, in the order in which they were pressed. Pure; knows no page. */
 export class Held {
@@ -22,20 +23,32 @@ export class Held {
 
   /** @param {string} code @param {string} by */
   press(code, by) {
-    const holders = this.holders.get(code);
-    if (holders) holders.add(by);
-    else {
-      this.holders.set(code, new Set([by]));
-      this.onchange(this.codes);
-    }
+    if (this.add(code, by)) this.onchange(this.codes);
   }
 
   /** @param {string} code @param {string} by */
   release(code, by) {
+    if (this.remove(code, by)) this.onchange(this.codes);
+  }
+
+  /** One and the same holder goes from one control to another. */
+  move(from, to, by) {
+    const added = this.add(to, by);
+    if (this.remove(from, by) || added) this.onchange(this.codes);
+  }
+
+  /** @returns {boolean} whether the control was not held before */
+  add(code, by) {
     const holders = this.holders.get(code);
-    if (!holders?.delete(by) || holders.size) return;
-    this.holders.delete(code);
-    this.onchange(this.codes);
+    if (holders) holders.add(by);
+    else this.holders.set(code, new Set([by]));
+    return !holders;
+  }
+
+  /** @returns {boolean} whether the control is held no longer */
+  remove(code, by) {
+    const holders = this.holders.get(code);
+    return Boolean(holders?.delete(by)) && !holders.size && this.holders.delete(code);
   }
 
   releaseAll() {
@@ -45,20 +58,27 @@ export class Held {
   }
 }
 
+const FIELD_KEYS = /^[\d.,+\-e]$/i; // what one types into a number field; longer names are arrows, Enter and so on
+const LIST_KEYS = /^(Arrow|Home|End|Page|Enter|Escape|Tab|Space)/;
+const PRESSED_BY_KEY = "button, summary, a[href], [role=tab], [role=option], input";
+
 /**
- * Whether a key pressed there is meant as text or choice: any key (without `code`), or this one.
- * @param {EventTarget | null} target @param {string} [code]
+ * Whether a key is text, or is meant for the form or the button that has the focus. While a session runs, a number
+ * field only keeps what belongs to a number, and a closed list or a field that cannot be changed keeps nothing.
+ * @param {KeyboardEvent} event @param {boolean} playing whether a session runs
  */
-export function takesText(target, code = "") {
+export function isTyping({ target, code, key }, playing) {
   const tag = target?.tagName;
   if (target?.isContentEditable || tag === "TEXTAREA" || tag === "SELECT") return true;
-  if (target?.type === "range") return /^(Arrow|Home|End|Page)/.test(code);
-  return tag === "INPUT" && !["button", "checkbox", "radio", "submit"].includes(target.type);
-}
-
-/** Maps every key code of a mode, aliases included, to its control's own code. */
-export function keyMap(controls) {
-  return new Map(controls.flatMap((c) => [c.code, ...c.aliases].map((code) => [code, c.code])));
+  if (target?.closest?.("[data-takes-keys]")) return true;
+  const presses = code === "Space" || code === "Enter";
+  // Reached by Tab, a button is pressed by these keys; after a click it has had its turn.
+  if (presses && target?.matches?.(":focus-visible") && target.matches(PRESSED_BY_KEY)) return true;
+  if (tag !== "INPUT" || ["button", "checkbox", "radio", "submit"].includes(target.type)) return false;
+  if (target.type === "range") return /^(Arrow|Home|End|Page)/.test(code);
+  if (!playing) return true;
+  if (target.readOnly) return target.ariaExpanded === "true" && LIST_KEYS.test(code);
+  return target.type !== "number" || FIELD_KEYS.test(key) || (key?.length ?? 0) > 1;
 }
 
 /** All that the visitor holds and turns: by keyboard, pads, gamepad, and by dragging on the picture. */
@@ -79,14 +99,29 @@ export class Input {
     this.gamepads = new Gamepads(this.held, this.camera, hooks);
     this.active = hooks.active;
     this.onwake = hooks.onwake;
+    this.stage = stage;
+    this.mode = null;
+    /** @type {Map<string, string>} key's code → control's code */
     this.keys = new Map();
+    /** @type {WeakMap<Element, string>} pad → control's code */
+    this.padCodes = new WeakMap();
     bindDrag(stage, this.camera, hooks.active);
+    keyboard.follow(() => this.mapKeys());
     window.addEventListener("keydown", (event) => this.keydown(event), { capture: true });
     window.addEventListener("keyup", (event) => this.keyup(event), { capture: true });
-    // A key let go elsewhere is never reported here: let everything go instead of running on.
-    window.addEventListener("blur", () => this.releaseAll());
-    document.addEventListener("visibilitychange", () => document.hidden && this.releaseAll());
-    document.addEventListener("focusin", (event) => takesText(event.target) && this.releaseAll());
+    this.bindReleases();
+  }
+
+  /** A key let go while something else has the keyboard is never reported here: let everything go, don't run on. */
+  bindReleases() {
+    const release = () => this.releaseAll();
+    for (const type of ["blur", "pagehide", "beforeprint"]) window.addEventListener(type, release);
+    // A long press on a pad asks for a menu, too, and is refused it.
+    window.addEventListener("contextmenu", (event) => event.defaultPrevented || release());
+    document.addEventListener("visibilitychange", () => document.hidden && release());
+    document.addEventListener("freeze", release);
+    document.addEventListener("click", ({ target }) => target.type === "file" && release(), { capture: true });
+    document.addEventListener("focusin", ({ target }) => isTyping({ target, code: "KeyW", key: "w" }, true) && release());
   }
 
   /** The controls held now, in the order in which they were pressed. */
@@ -99,40 +134,81 @@ export class Input {
     this.camera.still();
   }
 
-  /** @param {{controls: {code: string, aliases: string[]}[], axes: string[]}} mode */
-  setMode({ controls, axes }) {
+  /** @param {import("./bindings.js").Mode & {axes: string[]}} mode */
+  setMode(mode) {
     this.held.releaseAll();
-    this.camera.setAxes(axes);
-    this.gamepads.controls = controls;
-    this.keys = keyMap(controls);
+    this.camera.setAxes(mode.axes);
+    this.gamepads.controls = mode.controls;
+    this.mode = mode;
+    this.mapKeys();
+  }
+
+  mapKeys() {
+    if (!this.mode) return;
+    const keys = keyboard.bindings.map(this.mode);
+    if (JSON.stringify([...keys]) !== JSON.stringify([...this.keys])) this.held.releaseAll();
+    this.keys = keys;
+    this.firsts = new Set(this.mode.controls.map((control) => keyboard.bindings.first(this.mode, control)));
   }
 
   keydown(event) {
+    keyboard.learn(event);
+    const playing = this.active();
+    if (playing && event.code === "Escape" && event.target?.getAttribute?.("role") === "combobox")
+      setTimeout(() => this.focusStage()); // when the list has closed
     const code = this.keys.get(event.code);
-    if (!code || takesText(event.target, event.code) || event.ctrlKey || event.metaKey || event.altKey) return;
-    // Arrows scroll an idle page, so only a control's own key begins.
-    if (!this.active() && (event.repeat || event.code !== code || !this.onwake())) return;
+    if (!code || event.ctrlKey || event.metaKey || event.altKey || isTyping(event, playing)) return;
+    // Arrows scroll an idle page, so only a control's first key begins.
+    if (!playing && (event.repeat || !this.firsts.has(event.code) || !this.onwake())) return;
     event.preventDefault(); // arrow keys would scroll, and a focused radio button would change
     event.stopPropagation();
-    if (!event.repeat) this.held.press(code, event.code);
+    if (event.target?.tagName === "INPUT") this.focusStage(); // the next digit or arrow is for the player, too
+    this.held.press(code, event.code); // a key that repeats is down, whatever made us let it go
   }
 
   keyup(event) {
+    // macOS says nothing of the keys that were let go while Cmd was down.
+    if (event.key === "Meta") return this.releaseAll();
     const code = this.keys.get(event.code);
     if (code) this.held.release(code, event.code);
   }
 
-  /** Makes a button hold its control: by any number of fingers, the mouse, Space or Enter. */
+  focusStage() {
+    if (this.active()) this.stage.focus({ preventScroll: true });
+  }
+
+  /**
+   * Makes a button hold its control: by any number of fingers, the mouse, Space or Enter. A finger that slides on
+   * to another pad holds that one; between two pads it stays with the last.
+   */
   bindPad(button, code) {
+    this.padCodes.set(button, code);
     const holds = (by) => this.active() && this.held.press(code, by);
+    /** @type {Map<string, string>} finger → the code that it holds */
+    const fingers = new Map();
+    const lift = (by) => {
+      this.held.release(fingers.get(by), by);
+      fingers.delete(by);
+    };
     button.addEventListener("pointerdown", (event) => {
       if (event.button > 0) return;
       event.preventDefault();
       button.setPointerCapture(event.pointerId);
-      holds(`pointer ${event.pointerId}`);
+      const by = `pointer ${event.pointerId}`;
+      fingers.set(by, code);
+      holds(by);
+    });
+    button.addEventListener("pointermove", ({ pointerId, clientX, clientY }) => {
+      const by = `pointer ${pointerId}`;
+      if (!fingers.has(by)) return;
+      const pad = document.elementFromPoint(clientX, clientY)?.closest("button");
+      const next = pad?.parentElement?.parentElement === button.parentElement.parentElement && this.padCodes.get(pad);
+      if (!next || next === fingers.get(by)) return;
+      if (this.active()) this.held.move(fingers.get(by), next, by);
+      fingers.set(by, next);
     });
     for (const type of ["pointerup", "pointercancel", "lostpointercapture"])
-      button.addEventListener(type, (event) => this.held.release(code, `pointer ${event.pointerId}`));
+      button.addEventListener(type, ({ pointerId }) => lift(`pointer ${pointerId}`));
     button.addEventListener("contextmenu", (event) => event.preventDefault()); // a long press on a phone
     button.addEventListener("keydown", (event) => {
       if (event.code !== "Space" && event.code !== "Enter") return;

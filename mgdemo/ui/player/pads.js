@@ -1,8 +1,11 @@
 /**
- * The pads below the picture: one a control, lit while held, with a dot while the shown block obeys it.
+ * The pads below the picture, one for each control: lit while held, with a dot while the shown block obeys it.
  *
  * @typedef {import("./player.js").Control} Control
+ * @typedef {import("./bindings.js").Mode} Mode
  */
+
+import { keyboard } from "./keyboard.js";
 
 export class Pads {
   /**
@@ -14,12 +17,14 @@ export class Pads {
     this.bind = bind;
     /** @type {Map<string, {pad: HTMLButtonElement, control: Control}>} */
     this.pads = new Map();
+    keyboard.follow(() => this.nameKeys());
   }
 
-  /** Shows a mode's controls. @param {Control[]} controls @param {boolean} live whether the visitor steers */
-  build(controls, live) {
-    const groups = new Map(controls.map(({ group }) => [group, []]));
-    for (const control of controls) groups.get(control.group).push(control);
+  /** Shows a mode's controls. @param {Mode} mode @param {boolean} live whether the visitor steers */
+  build(mode, live) {
+    const groups = new Map(mode.controls.map(({ group }) => [group, []]));
+    for (const control of mode.controls) groups.get(control.group).push(control);
+    this.mode = mode;
     this.pads.clear();
     this.root.replaceChildren(
       ...[...groups].map(([name, members]) => {
@@ -31,7 +36,7 @@ export class Pads {
         return group;
       }),
     );
-    this.nameKeys(controls);
+    this.nameKeys();
   }
 
   buildPad(control, live) {
@@ -40,9 +45,7 @@ export class Pads {
     pad.className = "pad";
     pad.dataset.control = control.name;
     pad.style.gridArea = `${control.row + 1} / ${control.column + 1}`;
-    pad.setAttribute("aria-label", `${control.hint} (${control.label})`);
     const key = document.createElement("kbd");
-    key.textContent = control.label;
     const hint = document.createElement("small");
     hint.textContent = control.hint;
     pad.append(key, hint);
@@ -56,12 +59,13 @@ export class Pads {
     return pad;
   }
 
-  /** On another keyboard layout the same place has another letter: write that one. */
-  async nameKeys(controls) {
-    const layout = await navigator.keyboard?.getLayoutMap?.().catch(() => null); // not allowed in an iframe
-    for (const { name, code } of layout ? controls : []) {
-      const letter = layout.get(code)?.toUpperCase();
-      if (letter && this.pads.has(name)) this.pads.get(name).pad.querySelector("kbd").textContent = letter;
+  /** Writes on each pad what its key is called on this keyboard. */
+  nameKeys() {
+    const { names, bindings } = keyboard;
+    for (const { pad, control } of this.pads.values()) {
+      const keys = bindings.keys(this.mode, control);
+      pad.querySelector("kbd").textContent = names.name(keys[0]);
+      pad.setAttribute("aria-label", `${control.hint} (${keys.map((code) => names.spoken(code)).join(" or ")})`);
     }
   }
 

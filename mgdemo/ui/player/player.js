@@ -18,11 +18,13 @@
 import { Connection, appUrl, socketUrl } from "./connection.js";
 import { Screen, parsePacket, supportedCodecs } from "./decoder.js";
 import { Hud, Meter, save } from "./stats.js";
-import { Input, takesText } from "./input.js";
+import { Input, isTyping } from "./input.js";
+import { KeyPanel } from "./key_panel.js";
+import { keyboard } from "./keyboard.js";
 import { Pads } from "./pads.js";
 import { Playout } from "./playout.js";
 import { openFile } from "./links.js";
-import { switches } from "./settings.js";
+import { settings } from "./settings.js";
 import { Timeline, Tree } from "./timeline.js";
 
 const SILENCE_MS = 20_000; // the server says something at least once a second; after so long it is gone
@@ -90,7 +92,8 @@ class Player {
       onpreview: (url, at) => this.preview(url, at),
     });
     this.hud = new Hud(this.parts.hud, () => this.meter && this.measured());
-    this.switches = switches(this.parts.settings, () => this.onswitched());
+    this.switches = settings(this.parts.settings, () => this.onswitched());
+    this.keyPanel = new KeyPanel(part("rebind"));
     this.bindButtons();
     this.onswitched();
     this.update();
@@ -126,7 +129,7 @@ class Player {
 
   /** Keys that are no controls: by their place, like those. */
   onshortcut(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey || takesText(event.target) || !this.shown) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event, this.running) || !this.shown) return;
     const actions = {
       KeyP: () => this.togglePause(),
       Period: () => this.step(),
@@ -185,7 +188,8 @@ class Player {
     if (before?.mode.name !== setup.mode.name || before?.live !== setup.live) {
       this.input.setMode(setup.mode);
       this.root.dataset.looks = setup.mode.axes.length ? "yes" : "no";
-      this.pads.build(setup.mode.controls, setup.live);
+      this.pads.build(setup.mode, setup.live);
+      this.keyPanel.setMode(setup.mode);
     }
     this.say("idle", setup.blocked);
     if (setup.live && !setup.blocked)
@@ -641,6 +645,8 @@ class Player {
     const changed = state !== this.state;
     this.state = state;
     this.root.dataset.state = state;
+    const { activeElement } = document;
+    if (!this.running && activeElement === this.parts.stop) this.parts.stage.focus({ preventScroll: true });
     this.parts.stop.disabled = !this.running;
     this.parts.start.disabled = !this.startable;
     this.nameTime();
@@ -666,7 +672,7 @@ class Player {
     pause.disabled = !possible;
     step.disabled = !(possible && this.play?.live);
     pause.ariaLabel = this.paused ? "Resume" : "Pause";
-    pause.title = `${pause.ariaLabel} (P)`;
+    pause.title = `${pause.ariaLabel} (${keyboard.names.name("KeyP")})`;
   }
 
   toggleFullScreen() {
