@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import dataclasses
 import io
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from mgdemo.scenario import Scenario, ScenarioError, load_scenario, parse_scenar
 
 SCENARIOS, FILMS = (".yaml", ".yml"), (".mp4",)
 MAX_IMAGE = 12 * 2**20  # characters of the start image's tag
+MAX_TAGS = 24 * 2**20  # bytes of all tags as JSON
 
 
 @dataclass(frozen=True)
@@ -50,10 +53,31 @@ def open_replay(path: str | Path) -> Replay:
         raise ScenarioError(
             f"{path.name} cannot be read as a video ({error.strerror}); give an mp4 that was made here."
         ) from error
+    replay = replay_from_tags(tags, path.name)
+    return dataclasses.replace(replay, scenario=dataclasses.replace(replay.scenario, path=path))
+
+
+def open_tags(path: str | Path, name: str) -> Replay:
+    """Read the tags of the film called `name`, which the page has sent as a JSON object in a file of its own
+    (null: it found no film). Raises ScenarioError.
+    """
+    path, tags = Path(path), None
+    try:
+        if path.stat().st_size <= MAX_TAGS:
+            tags = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        pass
+    if not isinstance(tags, dict):
+        raise ScenarioError(f"{name} cannot be read as a video; give an mp4 that was made here.")
+    return replay_from_tags({key: text for key, text in tags.items() if isinstance(text, str)}, name)
+
+
+def replay_from_tags(tags: Mapping[str, str], name: str) -> Replay:
+    """What a film called `name` repeats, by its tags. Raises ScenarioError."""
     if not tags.get("scenario"):
-        raise ScenarioError(f"{path.name} has no scenario inside; give the .yaml file of the play instead.")
-    scenario = dataclasses.replace(parse_scenario(tags["scenario"], path.name), path=path)
-    return Replay(scenario, tags.get("checkpoint"), _start_image(tags.get("start_image", ""), path.name))
+        raise ScenarioError(f"{name} has no scenario inside; give the .yaml file of the session instead.")
+    scenario = parse_scenario(tags["scenario"], name)
+    return Replay(scenario, tags.get("checkpoint"), _start_image(tags.get("start_image", ""), name))
 
 
 def _start_image(text: str, name: str) -> Image.Image | None:

@@ -1,11 +1,12 @@
 import base64
+import json
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from mgdemo.actions import ActionTrack
-from mgdemo.replay import film_tags, open_replay
+from mgdemo.replay import film_tags, open_replay, open_tags
 from mgdemo.scenario import ScenarioError, scenario_yaml
 from mgdemo.video.record import write_mp4
 
@@ -61,3 +62,33 @@ def test_what_is_called_a_film_is_read_as_mp4_only(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(ScenarioError, match=r"film.mp4 cannot be read as a video \(.*\); give an mp4"):
         open_replay(path)
+
+
+def test_the_tags_alone_repeat_a_film(tmp_path):
+    image = Image.new("RGB", (64, 48), "olive")
+    sent = tmp_path / "sent.json"
+    sent.write_text(json.dumps({"scenario": TEXT, "odd": 5, **film_tags("universal-tiny", image)}))
+    replay = open_tags(sent, "holiday.mp4")
+    assert replay.scenario.track == TRACK and replay.checkpoint == "universal-tiny"
+    assert (np.asarray(replay.image) == np.asarray(image)).all()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("null", "holiday.mp4 cannot be read as a video; give an mp4"),
+        ("[" * 100_000, "holiday.mp4 cannot be read as a video"),
+        (b"\xff\xfe", "holiday.mp4 cannot be read as a video"),
+        ("{}", "holiday.mp4 has no scenario inside"),
+        ('{"scenario": 5}', "holiday.mp4 has no scenario inside"),
+        ('{"scenario": "title: ["}', "holiday.mp4, line 1"),
+        (json.dumps({"scenario": "x" * 25 * 2**20}), "holiday.mp4 cannot be read as a video"),
+        (None, "holiday.mp4 cannot be read as a video"),
+    ],
+)
+def test_tags_of_no_use_say_why(tmp_path, content, said):
+    sent = tmp_path / "sent.json"
+    if content is not None:
+        sent.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(ScenarioError, match=said):
+        open_tags(sent, "holiday.mp4")
