@@ -44,10 +44,11 @@ from benchmarks.machine import machine
 from mgdemo.actions import MODES, ActionTrack
 from mgdemo.blocks import block_frames, frames_in_blocks
 from mgdemo.checkpoints import config_named, start_images
+from mgdemo.devices import fast_bfloat16
 from mgdemo.random_actions import random_actions
 from mgdemo.serving import PlayRequest, Settings
 from mgdemo.video.encode import H264Encoder
-from mgdemo.world import WorldModel, fast_bfloat16, load_world_model
+from mgdemo.world import WorldModel, load_world_model
 
 ROUNDS = 3
 WARM_UP = 4  # blocks

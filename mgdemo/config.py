@@ -122,11 +122,11 @@ class FilesConfig:
     """Where the weights are: paths relative to the checkpoint's folder or repository."""
 
     repo: str = ""  # Hub repository; empty for an embedded checkpoint
-    revision: str = "main"  # the commit of the repository that is fetched
     folder: str = ""  # for an embedded checkpoint: folder relative to the repository's root
     transformer: str = MISSING
     vae: str = MISSING
     image_encoder: str = MISSING
+    revision: str = "main"  # the commit of the repository that is fetched
     sha256: dict[str, str] = field(default_factory=dict)  # of the published files, by part
 
 

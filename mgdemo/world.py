@@ -12,7 +12,7 @@ import os
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -21,8 +21,9 @@ from torch import Tensor, nn
 
 from mgdemo.actions import ActionTrack
 from mgdemo.blocks import block_frames
-from mgdemo.checkpoints import CheckpointError, Located, resolve
+from mgdemo.checkpoints import Located, resolve
 from mgdemo.config import CheckpointConfig, Optimization
+from mgdemo.devices import OUT_OF_MEMORY, DeviceError, choose_device, precision
 from mgdemo.model.action import window_rows
 from mgdemo.model.flow import Schedule, add_noise, predict_x0
 from mgdemo.model.image_encoder import ImageEncoder
@@ -32,6 +33,7 @@ from mgdemo.model.transformer import Transformer
 from mgdemo.model.vae import VAE, State
 from mgdemo.picture import pixel_values, prepare_image
 from mgdemo.weight_files.load import load_weights
+from mgdemo.weight_files.recognize import expected
 from mgdemo.weight_files.tables import weight_size
 
 READ = 0.6  # share of loading on a GPU that is reading weights; the rest is warming up
@@ -414,22 +416,36 @@ def load_world_model(
 ) -> WorldModel:
     """Load a checkpoint: a name of the catalogue, a path, or what `resolve` found, ready to play.
 
-    device: "auto" takes an NVIDIA GPU if there is one. optimization: what makes it fast there, or the words
-    of `Optimization.of`; what fails is left out. `progress` is told the share done (0 to 1) and what is being
-    done. Raises CheckpointError or ConfigError with a cure.
+    device: see `choose_device`. optimization: what makes it fast on a GPU, or the words of `Optimization.of`;
+    what fails is left out. `progress` is told the share done (0 to 1) and what is being done.
+    Raises CheckpointError, ConfigError or DeviceError with a cure.
     """
     if isinstance(optimization, str):
         optimization = Optimization.of(optimization)
     located = resolve(checkpoint)
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise CheckpointError(f"There is no NVIDIA GPU that PyTorch can use for device {device}; give cpu.")
-    if not device.startswith("cuda"):
-        return _load(located, device, progress)
+    parameters = sum(tensor.numel() for tensor in expected("transformer", located.config).values())
+    target = choose_device(device, located.config.title, parameters)
+    dtype = precision(target)
+    if target.type != "cuda":
+        return _load(located, target, dtype, progress)
+    if dtype == torch.float32:
+        optimization = replace(optimization, kernels=False, fp8=False)  # those are for bfloat16
+    try:
+        return _load_on_gpu(located, target, dtype, optimization, progress)
+    except torch.OutOfMemoryError as error:
+        raise DeviceError(OUT_OF_MEMORY) from error
+
+
+def _load_on_gpu(
+    located: Located,
+    device: torch.device,
+    dtype: torch.dtype,
+    optimization: Optimization,
+    progress: Progress | None,
+) -> WorldModel:
     if optimization.low_vram:
         reserve_without_gaps()
-    model = _load(located, device, progress, until=READ)
+    model = _load(located, device, dtype, progress, until=READ)
     try:
         model.optimize(optimization)
         model.warm_up(progress and (lambda share, text: progress(READ + (1 - READ) * share, text)))
@@ -444,13 +460,18 @@ def load_world_model(
             exc_info=True,
         )
     del model  # before there are two
-    return _load(located, device, progress)
+    return _load(located, device, dtype, progress)
 
 
-def _load(located: Located, device: str, progress: Progress | None = None, until: float = 1.0) -> WorldModel:
+def _load(
+    located: Located,
+    device: torch.device,
+    dtype: torch.dtype,
+    progress: Progress | None = None,
+    until: float = 1.0,
+) -> WorldModel:
     """Read the weights; `progress` goes on to `until`."""
     config = located.config
-    low = torch.device(device).type == "cuda" or fast_bfloat16()
     with torch.device("meta"):
         nets = {
             "transformer": Transformer(config.transformer),
@@ -469,18 +490,12 @@ def _load(located: Located, device: str, progress: Progress | None = None, until
             net,
             getattr(located, part),
             part,
-            dtype=torch.bfloat16 if low else torch.float32,
+            dtype=dtype,
             device=device,
             progress=tell,
         )
         done += sizes[part]
     return WorldModel(config, **nets)
-
-
-def fast_bfloat16() -> bool:
-    """Whether this CPU computes in bfloat16 natively (about 1.5 times the frames of float32)."""
-    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
 def channels_last(net: torch.nn.Module) -> None:

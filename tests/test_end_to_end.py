@@ -123,7 +123,7 @@ def test_a_folder_laid_out_like_the_published_one_plays(tmp_path, mode, monkeypa
     config = golden_config(mode)
     (tmp_path / "golden.yaml").write_text(yaml.safe_dump(asdict(config)))
 
-    monkeypatch.setattr("mgdemo.world.fast_bfloat16", lambda: False)
+    monkeypatch.setattr("mgdemo.devices.fast_bfloat16", lambda: False)
     model = load_world_model(resolve(tmp_path, mode=mode, config=config), device="cpu")
     for name, tensor in model.transformer.state_dict().items():
         assert torch.equal(tensor, weights[f"model.{name}"]), name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mgdemo.devices import out_of_memory
 from mgdemo.errors import UserError
 
 
@@ -13,11 +14,8 @@ def sentence(error: Exception) -> str:
     """What to tell a visitor about an error: our own errors speak for themselves, others get a cure."""
     if isinstance(error, UserError):
         return str(error)
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return (
-            "The device ran out of memory. Wait until another session has ended, choose a smaller "
-            "checkpoint, or let the operator lower MGDEMO_SESSIONS."
-        )
+    if memory := out_of_memory(error):
+        return memory
     reason = (str(error).strip().splitlines() or ["no reason given"])[0].rstrip(".")
     return (
         f"The model failed ({type(error).__name__}: {reason[:200]}). Press Start to try again; if it fails "

@@ -12,6 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from mgdemo import world
 from mgdemo.config import Optimization
+from mgdemo.devices import DeviceError
 from mgdemo.model.action import window_rows
 from mgdemo.model.optimize import Seat, leaves
 from mgdemo.model.transfer import OnDemand
@@ -226,7 +227,7 @@ def test_a_nearly_full_card_is_reserved_without_gaps_before_anything_is_on_it(
         found.append(os.environ.get(name))
         raise InterruptedError
 
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    pretend_gpu(monkeypatch)
     monkeypatch.setattr(world, "_load", load)
     with pytest.raises(InterruptedError):
         world.load_world_model("universal-tiny", device="cuda", optimization=words)
@@ -243,6 +244,11 @@ def test_a_net_on_demand_is_on_its_device_only_while_it_is_wanted():
     assert net.weight.data_ptr() == waiting and torch.equal(weight, kept)
 
 
+def pretend_gpu(monkeypatch):
+    monkeypatch.setattr(world, "choose_device", lambda *_: torch.device("cuda"))
+    monkeypatch.setattr(world, "precision", lambda _: torch.bfloat16)
+
+
 @pytest.mark.parametrize("error", [RuntimeError("no compiler here"), torch.OutOfMemoryError("full")])
 def test_where_a_model_cannot_be_made_fast_it_plays_as_it_is(monkeypatch, caplog, error):
     """On a pretended GPU."""
@@ -251,12 +257,12 @@ def test_where_a_model_cannot_be_made_fast_it_plays_as_it_is(monkeypatch, caplog
     def fails(self, progress=None):
         raise error
 
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    pretend_gpu(monkeypatch)
     monkeypatch.setattr(world, "resolve", lambda _: SimpleNamespace(config=plain.config))
     monkeypatch.setattr(world, "_load", lambda *_, **__: tiny_model())
     monkeypatch.setattr(world.WorldModel, "warm_up", fails)
     if isinstance(error, torch.OutOfMemoryError):
-        with pytest.raises(torch.OutOfMemoryError):
+        with pytest.raises(DeviceError, match=r"low-vram .* fp8"):
             world.load_world_model("universal", device="cuda")
         return
     model = world.load_world_model("universal", device="cuda", progress=lambda *args: told.append(args))

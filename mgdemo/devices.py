@@ -1,0 +1,140 @@
+"""Which device a checkpoint runs on and in which precision, and what to say where that does not work.
+
+PyTorch is imported when it is needed, so that the sentences are at hand everywhere.
+"""
+
+from __future__ import annotations
+
+import logging
+import platform
+import shutil
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mgdemo.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+
+LARGE = 500_000_000  # parameters of a transformer that only a GPU runs at a bearable speed
+BFLOAT16 = (8, 0)  # the first compute capability with bfloat16
+OUT_OF_MEMORY = (
+    "The GPU ran out of memory. End other programs or sessions on it, choose a smaller checkpoint, or set "
+    "MGDEMO_OPTIMIZATION=low-vram (--optimization low-vram), which needs the least; fp8 needs less, too."
+)
+
+log = logging.getLogger(__name__)
+
+
+class DeviceError(UserError):
+    """A device that cannot be used; the message says why and what to do."""
+
+
+def choose_device(wanted: str, title: str, parameters: int) -> torch.device:
+    """The device for a checkpoint called `title` whose transformer has so many parameters.
+
+    wanted: "auto" takes an NVIDIA GPU if there is one, and a CPU only for small models; "cpu" takes it for
+        any; "cuda" or "cuda:1" take that GPU.
+    Raises DeviceError. Uses the GPU a first time, so what its memory depends on must have been set.
+    """
+    import torch
+
+    if wanted == "auto":
+        problem = _gpu_problem(torch.device("cuda"))
+        if problem is None:
+            return torch.device("cuda")
+        if parameters > LARGE:
+            raise DeviceError(
+                f"{title} needs an NVIDIA GPU: on a CPU each half second of video takes minutes. {problem} "
+                "Choose an embedded world, or ask for the CPU all the same: MGDEMO_DEVICE=cpu (--device cpu)."
+            )
+        if _nvidia_hardware():
+            log.warning("%s Using the CPU.", problem)
+        return torch.device("cpu")
+    try:
+        device = torch.device(wanted)
+    except RuntimeError:
+        device = None
+    if device is None or device.type not in ("cpu", "cuda", "mps"):
+        raise DeviceError(f"There is no device {wanted}: give auto, cpu, cuda, or cuda:1 for the second GPU.")
+    if device.type == "mps":
+        raise DeviceError(
+            "Apple's GPUs (mps) are not supported: nobody has made sure yet that they give the frames of "
+            "other devices. The embedded worlds play on the CPU: MGDEMO_DEVICE=cpu (--device cpu)."
+        )
+    if device.type == "cuda" and (problem := _gpu_problem(device)):
+        raise DeviceError(f"{wanted} cannot be used. {problem} Without it: MGDEMO_DEVICE=cpu (--device cpu).")
+    return device
+
+
+def precision(device: torch.device) -> torch.dtype:
+    """What a device computes in: bfloat16 where it does so natively, else float32."""
+    import torch
+
+    if device.type == "cuda":
+        capability = torch.cuda.get_device_capability(device)
+        if capability >= BFLOAT16:
+            return torch.bfloat16
+        log.warning(
+            "%s (compute capability %d.%d) has no bfloat16, so it computes in float32: right, but slow, and "
+            "in twice the memory. GPUs from the RTX 30 series and A100 on have bfloat16.",
+            torch.cuda.get_device_name(device),
+            *capability,
+        )
+        return torch.float32
+    return torch.bfloat16 if fast_bfloat16() else torch.float32
+
+
+def fast_bfloat16() -> bool:
+    """Whether this CPU computes in bfloat16 natively (about 1.5 times the frames of float32)."""
+    import torch
+
+    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+def out_of_memory(error: BaseException) -> str | None:
+    """What to tell somebody about an error, if it says that memory ran out."""
+    if type(error).__name__ == "OutOfMemoryError":  # PyTorch's, for a GPU
+        return OUT_OF_MEMORY
+    if isinstance(error, MemoryError):
+        return (
+            "This machine ran out of memory. End other programs or sessions, or choose a smaller checkpoint."
+        )
+    return None
+
+
+def _gpu_problem(device: torch.device) -> str | None:
+    """Why an NVIDIA GPU cannot be used, in a sentence or two; None if it can."""
+    import torch
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the exceptions say the same
+            torch.cuda.init()
+            if (device.index or 0) >= torch.cuda.device_count():
+                return f"There are {torch.cuda.device_count()} GPUs, counted from cuda:0."
+            torch.ones(1, device=device).add_(1).item()
+        return None
+    except torch.OutOfMemoryError:
+        return "Other programs have taken all of the GPU's memory: `nvidia-smi` names them."
+    except (RuntimeError, AssertionError, AttributeError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+    if not _nvidia_hardware():
+        return "There is no NVIDIA GPU here."
+    if torch.version.cuda is None:
+        return (
+            "There is an NVIDIA GPU, but the PyTorch installed here is built without CUDA: install the build "
+            "that pytorch.org names for your system."
+        )
+    return (
+        f"There is an NVIDIA GPU, but PyTorch {torch.__version__} cannot use it ({reason}): update the "
+        "NVIDIA driver, or install the PyTorch build for the CUDA version that `nvidia-smi` shows."
+    )
+
+
+def _nvidia_hardware() -> bool:
+    if platform.system() == "Linux":
+        return any(Path(path).exists() for path in ("/dev/nvidiactl", "/proc/driver/nvidia", "/dev/dxg"))
+    return shutil.which("nvidia-smi") is not None
