@@ -13,15 +13,15 @@ things that stand on the plane count as outliers), in the mode's `AXES`. Turning
 walking only the ground, more the nearer it is: that tells stepping aside from looking. Every number is
 divided by what the world's own motion would be: a perfect answer to "forward" reads ahead 1, and the rest
 0. What a block should read stands in `EXPECTED`: it is right if each of these numbers has the right sign
-and at least a quarter of its size, and no other axis reads more. A play is right if more than half of its
+and at least a quarter of its size, and no other axis reads more. A run is right if more than half of its
 judged blocks are; with no key held, if no axis reads more than 0.1.
 
 **The strict judge** knows the world. From the true pose at the start of a block it draws what each of the
 mode's actions would show (at a quarter of the size), and asks which of these is nearest to the picture at
 two moments of the block. A block is right if the action that was held is.
 
-"controls" and "pairs" are shares of right plays, "overall" is their mean, "wrong" tells the starts of the
-others; "strict" are shares of right blocks; "yaw" is the median, over plays, of the angle turned in 2 s
+"controls" and "pairs" are shares of right runs, "overall" is their mean, "wrong" tells the starts of the
+others; "strict" are shares of right blocks; "yaw" is the median, over runs, of the angle turned in 2 s
 (templerun: in a turn), read from the picture, over the true one. A start from where the true camera is
 hindered is left out of that script.
 """
@@ -36,7 +36,7 @@ import cv2
 import numpy as np
 import torch
 
-from benchmarks.plays import SIZE, Play, Starts, command, draw, judge_modes, mean
+from benchmarks.runs import SIZE, Run, Starts, command, draw, judge_modes, mean
 from mgdemo.actions import ActionTrack
 from mgdemo.blocks import block_frames, frames_in_blocks
 from training import motion, renderer
@@ -219,7 +219,7 @@ def track_of(mode: str, script: list[Held]) -> ActionTrack:
 
 
 def judged_blocks(mode: str, script: list[Held]) -> list[int]:
-    """A play's first block has frames of its own, and what is not a runner needs one to come into motion."""
+    """A run's first block has frames of its own, and what is not a runner needs one to come into motion."""
     blocks = range(1, len(script))
     if mode == "templerun":
         return [b for b in blocks if script[b] or not any(script)]
@@ -272,8 +272,8 @@ def moments(block: int) -> tuple[int, int]:
     return block_frames(block) // 2, block_frames(block) - 1
 
 
-def turned(geometry: Geometry, starts: Starts, play: Play, index: int, sign: int) -> float:
-    """The angle that a play turns in 2 s, or in a runner's turn, read from the picture, over the true one."""
+def turned(geometry: Geometry, starts: Starts, run: Run, index: int, sign: int) -> float:
+    """The angle that a run turns in 2 s, or in a runner's turn, read from the picture, over the true one."""
     mode, side = starts.mode, "left" if sign < 0 else "right"
     if mode == "templerun":
         script, wanted = [(), (f"turn_{side}",), ()], range(9, 22)
@@ -281,7 +281,7 @@ def turned(geometry: Geometry, starts: Starts, play: Play, index: int, sign: int
         held = (f"look_{side}",) if mode == "universal" else ("accelerate", f"steer_{side}")
         script, wanted = [held] * BLOCKS, range(18, 69, 2)
     track = track_of(mode, script)
-    frames = play(index, track, list(wanted))
+    frames = run(index, track, list(wanted))
     readings = [geometry.read(a, b, wanted.step) for a, b in pairwise(frames)]
     axis = list(AXES[mode]).index("turn")
     read = sum(r[axis] for r in readings) * AXES[mode]["turn"][2] * wanted.step
@@ -290,19 +290,19 @@ def turned(geometry: Geometry, starts: Starts, play: Play, index: int, sign: int
 
 
 class Found(NamedTuple):
-    """What is right of the plays from one start, by what was held."""
+    """What is right of the runs from one start, by what was held."""
 
-    plays: dict[Held, list[bool]]
+    runs: dict[Held, list[bool]]
     blocks: dict[Held, list[bool]]
     strict: dict[Held, list[bool]]
     yaw: list[float]
 
 
-def look(starts: Starts, play: Play, index: int) -> Found:
+def look(starts: Starts, run: Run, index: int) -> Found:
     """All scripts from one start."""
     mode = starts.mode
     geometry = Geometry(mode)
-    plays, blocks, strict = (defaultdict(list) for _ in range(3))
+    runs, blocks, strict = (defaultdict(list) for _ in range(3))
     for script in SCRIPTS[mode]:
         if not free(starts, index, script):
             continue
@@ -314,7 +314,7 @@ def look(starts: Starts, play: Play, index: int) -> Found:
         }
         wanted |= {frames_in_blocks(b) + m for b in range(BLOCKS) for m in moments(b)}
         wanted = sorted(wanted)
-        shown = dict(zip(wanted, play(index, track_of(mode, script), wanted), strict=True))
+        shown = dict(zip(wanted, run(index, track_of(mode, script), wanted), strict=True))
         found: dict[Held, list[bool]] = defaultdict(list)
         for b in judged_blocks(mode, script):
             first = frames_in_blocks(b)
@@ -324,50 +324,48 @@ def look(starts: Starts, play: Play, index: int) -> Found:
             }
             found[script[b]].append(right_block(mode, script[b], reading))
         for held, verdicts in found.items():
-            plays[held].append(bool(np.mean(verdicts) > 0.5))
+            runs[held].append(bool(np.mean(verdicts) > 0.5))
             blocks[held] += verdicts
         for b in range(BLOCKS):
             frames = np.stack([shown[frames_in_blocks(b) + m] for m in moments(b)])
             strict[script[b]].append(strict_block(starts, index, script, b, frames))
-    return Found(plays, blocks, strict, [turned(geometry, starts, play, index, sign) for sign in (-1, 1)])
+    return Found(runs, blocks, strict, [turned(geometry, starts, run, index, sign) for sign in (-1, 1)])
 
 
 def sum_up(starts: Starts, found: list[Found]) -> dict:
-    """Shares of right plays and blocks; see the module's text."""
+    """Shares of right runs and blocks; see the module's text."""
     mode = starts.mode
-    plays, blocks, strict = (defaultdict(list) for _ in range(3))
+    runs, blocks, strict = (defaultdict(list) for _ in range(3))
     for each in found:
-        for whole, part in zip((plays, blocks, strict), each, strict=False):
+        for whole, part in zip((runs, blocks, strict), each, strict=False):
             for held, verdicts in part.items():
                 whole[held] += verdicts
-    name = {held: "+".join(held) or ("run" if mode == "templerun" else "idle") for held in plays | strict}
-    moving = [held for held in plays if held in EXPECTED[mode]]
+    name = {held: "+".join(held) or ("run" if mode == "templerun" else "idle") for held in runs | strict}
+    moving = [held for held in runs if held in EXPECTED[mode]]
     return {
-        "overall": mean(mean(plays[held]) for held in moving),
-        "controls": {name[held]: mean(plays[held]) for held in moving if len(held) < 2},
-        "pairs": {name[held]: mean(plays[held]) for held in moving if len(held) > 1},
-        "idle": mean(plays[()]) if mode != "templerun" else None,
-        "blocks": {name[held]: mean(blocks[held]) for held in plays},
+        "overall": mean(mean(runs[held]) for held in moving),
+        "controls": {name[held]: mean(runs[held]) for held in moving if len(held) < 2},
+        "pairs": {name[held]: mean(runs[held]) for held in moving if len(held) > 1},
+        "idle": mean(runs[()]) if mode != "templerun" else None,
+        "blocks": {name[held]: mean(blocks[held]) for held in runs},
         "strict": {"overall": mean(v for held in strict.values() for v in held)}
         | {name[held]: mean(verdicts) for held, verdicts in strict.items()},
         "yaw": float(np.median([angle for each in found for angle in each.yaw])),
-        "plays": {name[held]: len(verdicts) for held, verdicts in plays.items()},
+        "runs": {name[held]: len(verdicts) for held, verdicts in runs.items()},
         "wrong": {
-            name[held]: [i for i, each in enumerate(found) if not all(each.plays.get(held, ()))]
-            for held in plays
+            name[held]: [i for i, each in enumerate(found) if not all(each.runs.get(held, ()))]
+            for held in runs
         },
     }
 
 
 def table(_mode: str, result: dict) -> str:
     strict = result["strict"]
-    rows = [
-        f"{result['overall']:.1%} of plays move the right way; {strict['overall']:.1%} of blocks strictly"
-    ]
+    rows = [f"{result['overall']:.1%} of runs move the right way; {strict['overall']:.1%} of blocks strictly"]
     if result["idle"] is not None:
         rows[0] += f"; {result['idle']:.1%} stand still with no key held"
     rows.append(f"yaw turned, over the true one: {result['yaw']:.2f}")
-    rows.append(f"{'held':24}{'plays':>8}{'blocks':>8}{'strict':>8}")
+    rows.append(f"{'held':24}{'runs':>8}{'blocks':>8}{'strict':>8}")
     for name in result["blocks"]:
         share = (result["controls"] | result["pairs"]).get(name, result["idle"])
         rows.append(f"{name:24}{share:8.1%}{result['blocks'][name]:8.1%}{strict[name]:8.1%}")

@@ -4,7 +4,7 @@
 
 Each row is one way of playing in one precision:
 
-- served: what a visitor gets. The real service, with its line, worker process, encoder and WebSocket, plays
+- served: what a visitor gets. The real service, with its queue, worker process, encoder and WebSocket, plays
   live to a client on this machine that presses keys, has nothing left to show and acknowledges every block as
   soon as it is there. So the worker is always late and makes blocks as fast as it can.
 - in process: the same loop without service and transport: a world's step, then the worker's H.264 encoder.
@@ -13,10 +13,10 @@ bfloat16 is measured where the CPU computes in it natively; it is then what the 
 turns, a third of the blocks at a time, so that whatever else the machine does falls on all of them.
 
 frames/s is frames over time; ms are those from one block (12 frames) to the next, median and 95th percentile;
-dit, vae and encode are medians of the stages. The first 4 blocks of a play are left out: they also encode the
+dit, vae and encode are medians of the stages. The first 4 blocks are left out, because they encode the
 start condition. `ready` is the time until the checkpoint is loaded (served: with the start of the worker
-process), `first` the time until the first frame has arrived, from the same moment. Served plays each start
-anew, so these two are cold starts. `peak` is the most memory that the worker process held (Linux only).
+process), `first` the time until the first frame has arrived, from the same moment. Each served session starts
+a new service, so these two are cold starts. `peak` is the most memory of the worker process (Linux).
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class Row:
 
 
 def in_process(row: Row, checkpoint: str, image: Image.Image, track: ActionTrack) -> None:
-    """A play along the track, by the worker's own steps."""
+    """A session along the track, by the worker's own steps."""
     begin = time.perf_counter()
     model = pkgutil.resolve_name(LOADERS[row.precision])(checkpoint, device="cpu")
     row.ready.append(time.perf_counter() - begin)
@@ -114,7 +114,7 @@ def in_process(row: Row, checkpoint: str, image: Image.Image, track: ActionTrack
 
 
 async def served(row: Row, checkpoint: str, image: Image.Image, track: ActionTrack, threads: int) -> None:
-    """A live play from a new service, pressing what the track holds."""
+    """A live session from a new service, pressing what the track holds."""
     import live_player  # not needed by the worker, which imports this file for `load_float32`
 
     live_player.PATIENCE = PATIENCE

@@ -3,20 +3,20 @@
     python -m benchmarks.quality --modes universal gta_drive --starts 48 --json report.json
     python -m benchmarks.quality --truth --starts 4          # judges the judge, on true frames
 
-From each start one play of 60 s: something that moves for the first second, then random actions as in
-training. The renderer draws the true continuation of the same play, and at a few moments both are compared:
+From each start one run of 60 s: something that moves for the first second, then random actions as in
+training. The renderer draws the true continuation of the same run, and at a few moments both are compared:
 
-- "psnr": after 1 s, against the true frame, in dB, mean over the plays; "frozen": that of the start image;
-  "better": share of plays that are nearer to the truth than the start image is, of those in which the truth
+- "psnr": after 1 s, against the true frame, in dB, mean over the runs; "frozen": that of the start image;
+  "better": share of runs that are nearer to the truth than the start image is, of those in which the truth
   has moved (that is, the frozen image has less than 30 dB).
 - "sharpness": gradient energy (mean absolute difference of neighboring pixels) at 10 s, sum over all
-  plays, over that of the true frames.
+  runs, over that of the true frames.
 - "energy": the same at every 5 s, its least and its greatest value.
-- "color": the histogram distance of a play: of red, green and blue, in 16 bins each, over all frames
+- "color": the histogram distance of a run: of red, green and blue, in 16 bins each, over all frames
   looked at in its second half, against the true ones; half the sum of absolute differences, mean over the
   three (0: the same, 1: nothing in common). Given are median and greatest value; "color_truth" is that
-  between two true plays of the same theme, which says what is small.
-- "collapsed": plays that at any moment have less than 0.3 or more than 2.5 times the gradient energy of the
+  between two true runs of the same theme, which says what is small.
+- "collapsed": runs that at any moment have less than 0.3 or more than 2.5 times the gradient energy of the
   mode's true frames, or a color distance above 0.6; "collapsed_starts" are their numbers.
 """
 
@@ -29,7 +29,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from benchmarks.plays import Play, Starts, command, draw, gradient, judge_modes, mean
+from benchmarks.runs import Run, Starts, command, draw, gradient, judge_modes, mean
 from mgdemo.actions import ActionTrack
 from mgdemo.blocks import FPS
 from training import motion
@@ -47,7 +47,7 @@ MOVES = {
 
 
 def tracks(mode: str, count: int, seconds: float) -> list[ActionTrack]:
-    """One play a start: a second of motion, then random actions."""
+    """One run a start: a second of motion, then random actions."""
     generator = torch.Generator().manual_seed(3)
     keyboard, mouse = motion.sample_actions(count, round(seconds * FPS), generator, mode)
     walks = [motion.as_track(mode, *rows) for rows in zip(keyboard, mouse, strict=True)]
@@ -78,12 +78,12 @@ def distance(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def moments(frames: int) -> list[int]:
-    """The video frames of a play at which it is looked at."""
+    """The video frames of a run at which it is looked at."""
     return sorted({FIRST, SHARP, *range(EVERY, frames, EVERY)})
 
 
 class Found(NamedTuple):
-    """Of the play from one start, and of the true one."""
+    """Of the run from one start, and of the true one."""
 
     psnr: float
     frozen: float
@@ -91,11 +91,11 @@ class Found(NamedTuple):
     colors: np.ndarray  # histograms [2, 3, 16] of the second half: made, true
 
 
-def look(starts: Starts, play: Play, index: int, seconds: float = 60) -> Found:
-    """One play, of at least 10 s."""
+def look(starts: Starts, run: Run, index: int, seconds: float = 60) -> Found:
+    """One run, of at least 10 s."""
     track = tracks(starts.mode, len(starts), seconds)[index]
     at = moments(len(track))
-    made = play(index, track, at)
+    made = run(index, track, at)
     poses = starts.poses_along(index, [track])[:, at]
     true = draw(starts.world.take(slice(index, index + 1)), poses, made.shape[1:3])[0]
     first, half = at.index(FIRST), len(at) // 2
@@ -145,7 +145,7 @@ def table(_mode: str, result: dict) -> str:
             f"after 1 s: {result['psnr']:.1f} dB (frozen {result['frozen']:.1f}), better in {better}",
             f"gradient energy at 10 s: {result['sharpness']:.2f} of the true frames'",
             f"over {result['seconds']:g} s: {least:.2f} to {most:.2f}",
-            f"color distance: median {median:.2f}, greatest {worst:.2f}; two true plays of a theme: {twins}",
+            f"color distance: median {median:.2f}, greatest {worst:.2f}; two true runs of a theme: {twins}",
             f"collapsed: {result['collapsed']} of {result['starts']} {result['collapsed_starts'] or ''}",
         ]
     )
@@ -153,7 +153,7 @@ def table(_mode: str, result: dict) -> str:
 
 def main() -> None:
     parser = command("quality", __doc__)
-    parser.add_argument("--seconds", type=float, default=60, help="length of a play (default 60)")
+    parser.add_argument("--seconds", type=float, default=60, help="length of a run (default 60)")
     args = parser.parse_args()
     if args.seconds < 11:
         parser.error("--seconds must be at least 11, since sharpness is measured at 10 s")

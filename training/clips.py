@@ -25,7 +25,7 @@ def to_float(frames: Tensor) -> Tensor:
 
 
 class Source:
-    """Draws random plays of one mode at one size on one device."""
+    """Draws random sessions of one mode at one size on one device."""
 
     def __init__(
         self, device: str, height: int, width: int, mode: str = "universal", *, compiled: bool = False

@@ -3,8 +3,8 @@
     python -m training.dit --mode universal --latents FILE [FILE ...] --out DIR --seconds 900
 
 All blocks of a clip are trained at once: each noisy block attends to itself and to the clean blocks before
-it, exactly what it sees in play, where the clean pass has filled the caches. The model's own classes are used
-as they are; only the memory differs (`BlockContext`).
+it, exactly what it sees when playing, where the clean pass has filled the caches. The model's own classes
+are used as they are; only the memory differs (`BlockContext`).
 
 With --start, training begins with another transformer's weights, say another mode's: what does not fit, and
 how the keyboard enters, is learned from scratch.
@@ -40,8 +40,8 @@ CONTEXT_NOISE = 0.3  # most noise put on clean blocks, so that the model bears i
 OWN_SHARE = 0.5  # share of clean blocks that the model itself has made, of the truth under much noise
 OWN_NOISE = (0.5, 0.85)  # of pure noise it would make another place
 SAMPLER_SHARE = 0.65  # share of blocks at the sampler's own noise levels
-FAR = 3000  # latent frames: how far into a play a clip may pretend to be
-FIRST = 3.0  # weight of a play's first block: what it gets wrong, all that follow go on from
+FAR = 3000  # latent frames: how far into a session a clip may pretend to be
+FIRST = 3.0  # weight of a session's first block, whose errors all later blocks continue from
 
 
 def tiny_config(mode: Mode) -> tuple[TransformerConfig, ImageEncoderConfig]:
@@ -68,7 +68,7 @@ SAMPLING = SamplingConfig(denoising_steps=[1000, 500], timestep_shift=2.0, noise
 
 @dataclass
 class BlockContext:
-    """In place of a play's ring: stacked blocks, each of which sees itself and the clean frames before it.
+    """In place of a session's ring: stacked blocks, each of which sees itself and the clean frames before it.
 
     q, k, v are [2 * batch * blocks * S, L, H, D]: the clean copies first, then the noisy ones; S streams that
     never mix (the spatial tokens where attention is over time alone, else 1); L keys or queries of a block.
@@ -192,7 +192,7 @@ def flows(model: Model, batch: Batch, context: Tensor, noisy: Tensor, sigma: Ten
     """The flow of all blocks of a batch, each after the block before it in `context`.
 
     context, noisy and the result are stacked blocks [B * blocks, 16, 3, h, w]; sigma [B, blocks] is that of
-    the noisy ones. The context is told timestep 0, whatever noise it bears, as in play.
+    the noisy ones. The context is told timestep 0, whatever noise it carries, as when playing.
     """
     transformer = model.transformer
     count, blocks = sigma.shape
@@ -215,7 +215,7 @@ def flows(model: Model, batch: Batch, context: Tensor, noisy: Tensor, sigma: Ten
 def flow_loss(model: Model, batch: Batch, *, resample: bool = False) -> Tensor:
     """Mean squared error of the flow, weighted by sigma (between the x0 and the flow objective).
 
-    resample: where `batch.own` says so, blocks follow one that the model has made itself, as in play.
+    resample: where `batch.own` says so, blocks follow one that the model has made itself, as when playing.
     """
     blocks = batch.sigma.shape[2]
     clean = stack_blocks(batch.latents, blocks)
@@ -238,7 +238,7 @@ def draw_batch(data: Latents, pick: Tensor, rows: int, levels: Tensor) -> Batch:
     """
     device, blocks, batch = data.latents.device, data.latents.shape[2] // 3, len(pick)
     latents = data.latents[pick].float()
-    # Half the clips begin a play; the others pretend to be far into one, where the condition is steady.
+    # Half the clips begin a session; the others pretend to be far into one, where the condition is steady.
     later = torch.rand(batch, device=device) < 0.5
     start = torch.where(later, 3 * torch.randint(blocks, FAR // 3, (batch,), device=device), 0)
     mask = torch.zeros(batch, 4, *latents.shape[2:], device=device)
@@ -256,7 +256,7 @@ def draw_batch(data: Latents, pick: Tensor, rows: int, levels: Tensor) -> Batch:
     own = OWN_NOISE[0] + (OWN_NOISE[1] - OWN_NOISE[0]) * torch.rand(batch, blocks, device=device)
     own = own * (torch.rand(batch, blocks, device=device) < OWN_SHARE)
     weight = torch.ones(batch, blocks, device=device)
-    weight[:, 0] = FIRST * ~later  # far into a play, a block without the one before it is never made
+    weight[:, 0] = FIRST * ~later  # far into a session, a block without its predecessor is never made
     return Batch(
         latents,
         torch.cat((mask, gray), dim=1),
@@ -284,7 +284,7 @@ def train(
     every: float = math.inf,
     keep: Callable[[], None] = lambda: None,
 ) -> int:
-    """Train for `seconds` (or so many `steps`) on random batches of clips; returns the number of steps.
+    """Train for `seconds` (or for `steps`) on random batches of clips; returns the number of steps.
 
     From the share `resample_from` of the way on, contexts are of the model's own making. Every `every`
     seconds `keep` is called. Then and at the end the model holds its averaged weights.

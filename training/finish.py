@@ -1,22 +1,22 @@
-"""Stage 4: the finish. What the model plays is judged by how likely it looks, not by how near to the truth.
+"""Stage 4: the finish. The model is judged by how likely its pictures look, not by how close to the truth.
 
     python -m training.finish --mode universal --latents FILE [FILE ...] --start DIR --out DIR --seconds 300
 
-A flow is the mean of all that could be, so a small model paints softly, and then plays on from what it has
-painted. Here it learns from its own plays (as in Self-Forcing, arXiv:2506.08009), against an adversary in
+A flow is the mean of all that could be, so a small model paints softly, and then continues from what it has
+painted. Here it learns from its own sessions (as in Self-Forcing, arXiv:2506.08009), against an adversary in
 latent space (as in DMD2, arXiv:2405.14867):
 
-- **Plays without playing.** Of some clips a second copy of their latents is kept, at first the truth. Every
+- **Sessions without playing them.** Some clips' latents are kept in a second copy, at first the truth. Every
   time a clip comes up, all its blocks are sampled at once in the sampler's few steps, each after the block
   before it in that copy, and what was made replaces what was there. So block i soon follows i blocks of the
   model's own making, though none had to wait for the others. When it has come up some times, another clip
   takes its place, before the critic knows it by heart.
 - **The critic** is a copy of the model with a new head. It sees a block under some noise, with the actions,
   and answers with one number for each place of the latents. Where it expects the block before, it gets noise:
-  by that it would know an old play, whatever the model makes of it now. Made and true blocks are compared in
-  pairs (relativistic loss, arXiv:1807.00734).
+  by that it would recognize an old session, whatever the model makes of it now. Made and true blocks are
+  compared in pairs (relativistic loss, arXiv:1807.00734).
 - **The model** learns to make its own block the likelier one, through one of its sampling steps chosen at
-  random, and goes on learning the flow of the truth, so that it does not forget what the keys mean.
+  random, and keeps learning the flow of the truth, so that it does not forget what the keys mean.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class Finish:
     def model_loss(
         self, played: Tensor, noises: Tensor, exits: Tensor, judged: Tensor, veils: Tensor, **inputs
     ):
-        """played [B, 16, F, h, w]: the copies to go on from; judged [B, blocks], veils [2, B * blocks, ...]:
+        """played [B, 16, F, h, w]: the copies to continue from; judged [B, blocks], veils [2, B * blocks, …]:
         the critic's noise levels and noises; the rest as in `sample`."""
         batch, self_made = Batch(**inputs), stack_blocks(played, exits.shape[1])
         self.critic.requires_grad_(False)
@@ -149,7 +149,7 @@ def train(
     every: float = math.inf,
     keep: Callable[[], None] = lambda: None,
 ) -> int:
-    """Finish a trained model for `seconds` (or so many `steps`); returns the number of steps.
+    """Finish a trained model for `seconds` (or for `steps`); returns the number of steps.
 
     `rate`: learning rate of the matrices, `critic_rate` times that for the critic's. At first the critic
     learns alone. The model holds its averaged weights whenever `keep` is called and at the end.
@@ -190,7 +190,7 @@ def train(
         left, finished = game.made
         opponent.set_factor(float(min(1.0, 2 * (1 - done))))
         critic_step(made=left, **shared, **inputs)
-        # What has no block before it and no start image either is made of nothing: none goes on from that.
+        # A block with neither predecessor nor start image is made from nothing: none continues from it.
         known = (drawn.weight > 0).repeat_interleave(finished.shape[2], 1).view(batch, 1, -1, 1, 1)
         made = finished.unflatten(0, (batch, blocks)).transpose(1, 2).flatten(2, 3)
         played[here] = torch.where(known, made, self_made).to(played.dtype)

@@ -43,7 +43,7 @@ def blend(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
 
 
 def cover(inside: Tensor, pixel: Tensor) -> Tensor:
-    """Share of a pixel, of so many units, that lies where `inside` (a distance to an edge) is positive."""
+    """Share of a pixel (its size in units) that lies where `inside`, a distance to an edge, is positive."""
     return (inside / pixel + 0.5).clamp(0, 1)
 
 
@@ -205,7 +205,7 @@ class Causeway(NamedTuple):
 
     def distance(self, x: Tensor, z: Tensor) -> tuple[tuple[Tensor, Tensor], Tensor]:
         """Of points [N, ...]: their place (across, along) on the nearer stretch, and how far off it they are
-        (negative upon it)."""
+        (negative on it)."""
         best = None
         for stretch in self.stretches:
             across, along = stretch.place(x, z)
@@ -251,7 +251,7 @@ def _causeway(
     sea = _tones(color, grain)
     flat = smooth(rays.s, 6, 45) * 0.45
     sea = blend(sea, 0.5 * color["horizon"] + 0.5 * color["ground2"], flat)
-    # What stands upon the edge darkens the sea below it.
+    # Things on the edge darken the sea below it.
     sea = sea * (1 - 0.30 * smooth(off, 0.9, 0.1)[:, None])
     return blend(sea, stone, high)
 

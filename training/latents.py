@@ -2,7 +2,7 @@
 
     python -m training.latents --mode universal --vae DIR --out FILE --clips 4800 --seed 10
 
-Drawing comes first and fills main memory (9 MB a clip), so it can go on while stage 1 trains: encoding begins
+Drawing comes first and fills main memory (9 MB a clip), so it can run while stage 1 trains: encoding begins
 when its VAE is there. Files made with different seeds hold different clips, and can be trained on together.
 """
 
@@ -32,7 +32,7 @@ class Latents(NamedTuple):
     """n encoded clips of T video frames, F = (T + 3) / 4 latent frames."""
 
     latents: Tensor  # float16 [n, 16, F, h, w], normalized
-    gray: Tensor  # the same of the first frame followed by gray: the condition of a play
+    gray: Tensor  # the same of the first frame followed by gray: the condition of a session
     image: Tensor  # uint8 [n, 3, H, W], the first frame
     keyboard: Tensor  # [n, T, K]
     mouse: Tensor  # [n, T, 2]

@@ -2,7 +2,7 @@
 
 A pose is a row of numbers, in units and radians, named by `POSE[mode]`. The first five are the camera's: x,
 z, yaw (0 looks along +z, growing to the right), pitch (growing upwards) and the eye's height; the rest is
-what else must be known to go on. The action of video frame f moves frame f to frame f+1: the last row of a
+whatever else is needed to continue. The action of video frame f moves frame f to frame f+1: the last row of a
 clip moves nothing.
 
 universal   walking, with things that push one out.
@@ -257,7 +257,7 @@ def _park(world: World, generator: torch.Generator) -> Tensor:
     quarter = torch.floor(w * 3.999)
     period = value_of(world, "streets", u) * CELL
     across = (torch.floor(u * 80) - 40) * period + CELL / 2  # the middle of a road
-    along = (torch.floor(v * 80) - 40 + 0.15 + 0.5 * jitter) * period  # not upon a crossing
+    along = (torch.floor(v * 80) - 40 + 0.15 + 0.5 * jitter) * period  # not on a crossing
     yaw = quarter * (math.pi / 2)
     sin, cos = yaw.sin().round(), yaw.cos().round()
     x = torch.where(cos != 0, across + LANE * cos, along)
@@ -315,7 +315,7 @@ _ANALOGUE = 0.12  # share of the stretches in which the camera moves by more or 
 def sample_actions(
     batch: int, frames: int, generator: torch.Generator, mode: str = "universal"
 ) -> tuple[Tensor, Tensor]:
-    """Random plays: keyboard [B, T, K] and mouse [B, T, 2] on the CPU.
+    """Random sessions: keyboard [B, T, K] and mouse [B, T, 2] on the CPU.
 
     Controls are held for 4 to 36 frames; in 70 % of the clips they change only where a block begins (frames
     9, 21, 33 and so on). Now and then the camera moves as a mouse or a stick would move it, 0.3 to 2 times as

@@ -1,11 +1,11 @@
 """Places of the procedural worlds: what stands where, from integer hashes of (seed, position) alone.
 
 A place is endless and addressed by (mode, seed, theme, position), the same at any time and on any device.
-Objects stand on a square lattice, at most one a cell and wholly inside it. What is kept clear differs:
+Objects stand on a square lattice, at most one per cell and entirely inside it. What is kept clear differs:
 
 - universal: winding paths;
-- gta_drive: every so many cells in both directions one of road, half of it to either side of its middle;
-- templerun: nothing. There the renderer lets sink what is in the way of the causeway, which comes up out of
+- gta_drive: at regular cells in both directions a road, half of it to either side of its middle;
+- templerun: nothing. There the renderer lowers whatever is in the way of the causeway, which rises out of
   the sea wherever one runs, with things of its own along it (`row_at`).
 """
 

@@ -4,7 +4,7 @@
     python -m training.publish --mode gta_drive --vae DIR --dit DIR --blend DIR --share 0.5
     python -m training.publish --mode gta_drive --vae DIR --dit NEWER --blend FINISHED --since OLDER --share 1
 
-Writes worlds/MODE/*.safetensors and configs/MODE-tiny.yaml and, with --starts, draws so many new start
+Writes worlds/MODE/*.safetensors and configs/MODE-tiny.yaml and, with --starts, draws that many new start
 images of unseen places in worlds/MODE/start/. All modes share the VAE in worlds/universal: with a new one,
 publish all.
 """
@@ -126,7 +126,7 @@ def main() -> None:
     parser = command(__doc__, mode=True)
     parser.add_argument("--vae", type=Path, required=True)
     parser.add_argument("--dit", type=Path, required=True)
-    parser.add_argument("--starts", type=int, default=0, help="start images to draw anew")
+    parser.add_argument("--starts", type=int, default=0, help="new start images to draw")
     parser.add_argument("--steps", type=int, nargs="+", default=SAMPLING.denoising_steps, help="of sampling")
     parser.add_argument(
         "--noise-scale", type=float, default=SAMPLING.noise_scale, help="1 for a model that was finished"

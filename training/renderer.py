@@ -482,7 +482,7 @@ def render_frames(world: World, poses: Tensor, height: int, width: int) -> Tenso
         return pose["x"][:, None, None] + azimuth.sin() * s, pose["z"][:, None, None] + azimuth.cos() * s
 
     floor = (-eye / m).clamp(max=400.0) + (m > 0) * 1e6
-    if world.mode == "templerun":  # beside the causeway one looks down upon the sea
+    if world.mode == "templerun":  # beside the causeway one looks down on the sea
         _, off = ground.Causeway.of(pose).distance(*spot(floor.clamp(max=400.0)))
         floor = torch.where(off > 0, (-(eye + ground.SEA) / m).clamp(max=400.0) + (m > 0) * 1e6, floor)
     part, s = _nearest(feature, m, eye, floor)
@@ -542,7 +542,7 @@ def render(
 ) -> Tensor:
     """Clips uint8 [B, T, 3, height, width] of poses [B, T, P].
 
-    Pictures are drawn `chunk` at a time (default 32 on a GPU, 1 on a CPU), always exactly so many, by
+    Pictures are drawn `chunk` at a time (default 32 on a GPU, 1 on a CPU), always exactly that many, by
     `frames`, which may be a compiled `render_frames`.
     """
     chunk = chunk or (1 if poses.device.type == "cpu" else 32)
@@ -573,7 +573,7 @@ def contact_sheet(path: str, mode: str, *, columns: int = 6, seed: int = 0) -> N
 
 
 def film_strip(path: str, mode: str, *, every: int = 6, columns: int = 6, seed: int = 0) -> None:
-    """A PNG of every so many frames of what each single control does, one control a row."""
+    """A PNG of what each single control does, one row per control, at regular frames."""
     controls = MODES[mode].controls
     generator = torch.Generator().manual_seed(seed)
     sheet = Image.new("RGB", (columns * 258 - 2, (len(controls) + 1) * 146 - 2), "white")

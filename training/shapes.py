@@ -18,8 +18,8 @@ class Part:
     `r` is the horizontal radius (half the width of a box or gable, whose half depth is `depth` or `r`);
     `at` shifts it from the object's axis. A surface is `color` mottled with `second` by `mottle` (0 to 1),
     carries snow by `snow` (0 to 1), level stripes by `stripes` (a count per unit) and, where `house` is 1,
-    a door and windows (lit from inside by `lamp`, 0 to 1) between walls of `boards` (so many a unit). `panes`
-    covers upright faces with rows of whole windows, about so many a unit, of which a share of `lamp` is lit.
+    a door and windows (lit from inside by `lamp`, 0 to 1) between walls of `boards` (a count per unit).
+    `panes` covers upright faces with rows of whole windows (a count per unit), a share `lamp` of them lit.
     `facets` (0 to 1) makes it look hewn, `glow` (0 to 1) shine by itself. An ellipsoid's `y0` and `y1` are
     its poles; what lies below `cut` is left out.
     """

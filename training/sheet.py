@@ -1,9 +1,9 @@
-"""A picture of what was learned: unseen places as they are, as the VAE keeps them, and as a play shows them.
+"""A picture of what was learned: unseen places as they are, as the VAE keeps them, and in a session.
 
     python -m training.sheet --out training/contact_sheet.jpg
 
 Every three rows are one place of a world under one random sequence of actions: the true frames; the same,
-encoded and decoded; and a play from the first frame. Columns are moments, their seconds written below.
+encoded and decoded; and a session from the first frame. Columns are moments, their seconds written below.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ from training.optim import Optimizer, Step, train_for
 
 STD_FLOOR = 0.2  # channels the KL has silenced would otherwise be blown up into pure noise
 HEIGHT, WIDTH = 144, 256
-LONG_EVERY = 6  # every so many steps whole pictures instead of crops
+LONG_EVERY = 6  # steps from one with whole pictures instead of crops to the next
 
 
 def tiny_config() -> VAEConfig:
@@ -130,7 +130,7 @@ def train(
     long: int = 41,
     report: float = 20.0,
 ) -> tuple[VAE, dict[str, float]]:
-    """Train for `seconds` (or so many `steps`) on a pool of clips [n, T, 3, H, W] uint8.
+    """Train for `seconds` (or for `steps`) on a pool of clips [n, T, 3, H, W] uint8.
 
     `start`: a folder of weights to begin with. Batches of `batch` crops (frames, height, width) take turns
     with a few whole pictures of `long` frames. Returns the averaged model and its quality on the clips

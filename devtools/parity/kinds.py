@@ -183,7 +183,7 @@ def _traced(net: Transformer, trace: str) -> nn.Module:
 
 
 def _ends(memory: Memory, frames: int, golden: list[int]) -> list[int]:
-    """Global and local end of the video, keyboard and mouse caches after so many latent frames.
+    """Global and local end of the video, keyboard and mouse caches after each number of latent frames.
 
     The reference keeps action caches in every layer. Where layer 0 has no action module, it may have recorded
     layer 0's, which stay at 0, or those of the first layer that acts.

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from benchmarks.controllability import free
-from benchmarks.plays import Starts
+from benchmarks.runs import Starts
 from mgdemo.actions import MODES
 from mgdemo.checkpoints import ORDER, start_images
 from training.ground import DASHES
@@ -57,7 +57,7 @@ def test_the_same_seed_draws_the_same_bytes(mode):
 
 
 def moments(mode, count, frame=30):
-    """Places and poses in the midst of plays."""
+    """Places and poses in the middle of sessions."""
     generator = torch.Generator().manual_seed(2)
     world = sample_worlds(count, generator, mode=mode)
     actions = sample_actions(count, frame + 1, generator, mode)
@@ -168,7 +168,7 @@ def test_the_start_images_that_ship_are_of_places_never_trained_on(mode):
         shipped = np.asarray(Image.open(path).convert("RGB"), np.float32)
         drawn = render(world, torch.tensor([[row["pose"]]]), *shipped.shape[:2])[0, 0].permute(1, 2, 0)
         away = np.abs(drawn.numpy() - shipped).mean()
-        assert away < 0.02, f"{path.name} is not of the place that is written beside it: draw them anew"
+        assert away < 0.02, f"{path.name} does not show the place that starts.json says: draw them again"
 
 
 def test_sampled_actions_hold_controls_and_mostly_change_with_the_blocks():

@@ -1,4 +1,4 @@
-"""The picture of what was learned: truth, VAE and play of one place, moment by moment."""
+"""The picture of what was learned: truth, VAE and session of one place, moment by moment."""
 
 import numpy as np
 

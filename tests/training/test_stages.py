@@ -1,4 +1,4 @@
-"""The stages of training, small: each learns, keeps what it made, and trains what a play computes."""
+"""The stages of training, small: each learns, keeps what it made, and trains what a session computes."""
 
 import math
 from dataclasses import asdict
@@ -268,7 +268,7 @@ def test_the_finish_trains_on_what_the_model_made(small_vae, made, monkeypatch):
         return same.all(5).all(4).all(3).all(1)
 
     new = [int(true_blocks(inputs).all(1).sum()) for inputs in seen]
-    assert new == [4, 1, 1, 1, 1, 1], "plays begin with the truth and go on from what was made"
+    assert new == [4, 1, 1, 1, 1, 1], "sessions begin with the truth and continue from what was made"
     draw = finish.draw_batch
     far = torch.tensor([0.0, 1, 1])[:BLOCKS]
     monkeypatch.setattr(finish, "draw_batch", lambda *args: draw(*args)._replace(weight=far.repeat(4, 1)))
@@ -279,7 +279,7 @@ def test_the_finish_trains_on_what_the_model_made(small_vae, made, monkeypatch):
 
 @pytest.mark.parametrize("mode, window", [("universal", 6), ("gta_drive", 4), ("templerun", 6)])
 def test_training_computes_what_plays_compute(small_vae, made, mode, window):
-    """Two real plays of three blocks; then training is given all that their passes were given, at once."""
+    """Two real sessions of three blocks; then training gets everything that their passes got, at once."""
     model = small_dit(mode, window).eval().requires_grad_(False)
     made = made._replace(keyboard=torch.rand(3, made.frames.shape[1], MODES[mode].keyboard_dim))
     data = latents.encode(small_vae, made)
@@ -297,7 +297,7 @@ def test_training_computes_what_plays_compute(small_vae, made, mode, window):
         drawn = dit.draw_batch(one, torch.zeros(8, dtype=torch.int64), world_model.window_rows, sigmas)
         begins = int(
             drawn.condition[:, 0, 0, 0, 0].argmax()
-        )  # one that does not pretend to be far into a play
+        )  # one that does not pretend to be far into a session
         passes.clear()
         finished = []
         world = world_model.start(Image.fromarray(made.frames[clip, 0].permute(1, 2, 0).numpy()), seed=clip)

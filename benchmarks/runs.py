@@ -1,6 +1,6 @@
-"""What the judges of embedded worlds share: unseen starts, and plays from them, true or by a model.
+"""What the judges of embedded worlds share: unseen starts, and runs from them, true or by a model.
 
-A play is asked for by the number of its start and a track of actions, and answers with frames; OpenCV and the
+A run is asked for by the number of its start and a track of actions, and answers with frames; OpenCV and the
 renderer are needed here only, not by the application.
 """
 
@@ -26,7 +26,7 @@ from training import motion, renderer
 
 SIZE = (144, 256)
 # (number of the start, actions, the video frames that are wanted) -> uint8 [wanted, H, W, 3]
-Play = Callable[[int, ActionTrack, list[int]], np.ndarray]
+Run = Callable[[int, ActionTrack, list[int]], np.ndarray]
 
 
 class Starts:
@@ -66,23 +66,23 @@ def draw(world: renderer.World, poses: torch.Tensor, size: tuple[int, int]) -> n
     return renderer.render(world.to(device), poses.to(device), *size).permute(0, 1, 3, 4, 2).cpu().numpy()
 
 
-def true_play(starts: Starts) -> Play:
+def true_run(starts: Starts) -> Run:
     """The renderer's own answer."""
 
-    def play(index: int, track: ActionTrack, wanted: list[int]) -> np.ndarray:
+    def run(index: int, track: ActionTrack, wanted: list[int]) -> np.ndarray:
         poses = starts.poses_along(index, [track])[:, wanted]
         return draw(starts.world.take(slice(index, index + 1)), poses, SIZE)[0]
 
-    return play
+    return run
 
 
-def model_play(checkpoint: str, device: str, image: Callable[[int], Image.Image]) -> Play:
+def model_run(checkpoint: str, device: str, image: Callable[[int], Image.Image]) -> Run:
     """A checkpoint's answer, by the interface that the application uses, from the start pictures `image`."""
     from mgdemo.world import load_world_model
 
     model = load_world_model(checkpoint, device=device)
 
-    def play(index: int, track: ActionTrack, wanted: list[int]) -> np.ndarray:
+    def run(index: int, track: ActionTrack, wanted: list[int]) -> np.ndarray:
         world, frames, done = model.start(image(index), seed=index), {}, 0
         needed = set(wanted)
         for block in range(track.padded().blocks):
@@ -91,7 +91,7 @@ def model_play(checkpoint: str, device: str, image: Callable[[int], Image.Image]
             done += len(made)
         return np.stack([frames[frame] for frame in wanted])
 
-    return play
+    return run
 
 
 def embedded(mode: str) -> str | None:
@@ -112,7 +112,7 @@ def command(name: str, description: str) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--modes", nargs="+", default=list(MODES), choices=list(MODES))
-    parser.add_argument("--starts", type=int, default=48, help="unseen starts a mode (default 48)")
+    parser.add_argument("--starts", type=int, default=48, help="unseen starts per mode (default 48)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there")
     parser.add_argument("--checkpoint", help="a catalogue name (with one mode); default: the embedded world")
     parser.add_argument("--device", default="auto")
@@ -129,13 +129,13 @@ def command(name: str, description: str) -> argparse.ArgumentParser:
 
 def judge_modes(
     args: argparse.Namespace,
-    look: Callable[[Starts, Play, int], Any],
+    look: Callable[[Starts, Run, int], Any],
     sum_up: Callable[[Starts, list], dict],
     table: Callable[[str, dict], str],
 ) -> None:
     """Judge each mode that was asked for and is there; print the tables and write the JSON file.
 
-    look(starts, play, index) is what a judge finds at one start, sum_up(starts, [found, ...]) its figures.
+    look(starts, run, index) is what a judge finds at one start, sum_up(starts, [found, ...]) its results.
     """
     results = {}
     for mode in args.modes:
@@ -156,26 +156,26 @@ def judge_modes(
 
 
 def looks(
-    look: Callable[[Starts, Play, int], Any],
+    look: Callable[[Starts, Run, int], Any],
     mode: str,
     count: int,
     checkpoint: str | None,
     device: str = "auto",
     workers: int | None = None,
 ) -> Iterator[Any]:
-    """What `look` finds at each start, in order; without a checkpoint, of the true plays."""
+    """What `look` finds at each start, in order; without a checkpoint, of the true runs."""
     if workers is None:
         yield from map(_looking(look, mode, count, checkpoint, device), range(count))
         return
-    device = "cpu" if device == "auto" else device  # a GPU is soon crowded
+    device = "cpu" if device == "auto" else device  # a GPU has no room for many
     with get_context("spawn").Pool(workers, _begin_work, (look, mode, count, checkpoint, device)) as pool:
         yield from pool.imap(_work, range(count))
 
 
 def _looking(look: Callable, mode: str, count: int, checkpoint: str | None, device: str) -> Callable:
     starts = Starts.draw(mode, count)
-    play = model_play(checkpoint, device, starts.image) if checkpoint else true_play(starts)
-    return partial(look, starts, play)
+    run = model_run(checkpoint, device, starts.image) if checkpoint else true_run(starts)
+    return partial(look, starts, run)
 
 
 _look: Callable[[int], Any]  # a worker's own
