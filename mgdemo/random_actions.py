@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import random
+from functools import cache
 
-from mgdemo.actions import ActionTrack
+import numpy as np
+
+from mgdemo.actions import MODES, ActionTrack
 from mgdemo.blocks import BLOCK_FRAMES
 
 
@@ -22,17 +25,26 @@ def _choices(mode: str) -> list[tuple[str, ...]]:
     return diagonals * 5 + looks * 5 + moves * 5 + both
 
 
+@cache
+def _table(mode: str) -> tuple[np.ndarray, np.ndarray | None]:
+    """The actions of all choices."""
+    rows = [MODES[mode].frame(held) for held in _choices(mode)]
+    keyboards = np.stack([keyboard for keyboard, _ in rows])
+    return keyboards, np.stack([mouse for _, mouse in rows]) if MODES[mode].has_mouse else None
+
+
 def random_actions(mode: str, frames: int, seed: int) -> ActionTrack:
     """Actions of the reference's random benchmark: one draw for frame 0, then one for every 12 frames.
 
     (So its actions change at frames 1, 13, 25, …, not where blocks begin.) For one seed, more frames only
     extend them.
     """
-    choices = _choices(mode)
+    keyboards, mice = _table(mode)
     generator = random.Random(seed)
-    parts = []
+    draws, counts = [], []
     for start in (0, *range(1, frames, BLOCK_FRAMES)):
         generator.randint(0, 0)  # the reference also draws the length, from a list of one
-        held = choices[generator.randint(0, len(choices) - 1)]
-        parts.append(ActionTrack.hold(mode, held, None, min(BLOCK_FRAMES, frames - start) if start else 1))
-    return ActionTrack.concat(parts).frames(0, frames)
+        draws.append(generator.randint(0, len(keyboards) - 1))
+        counts.append(min(BLOCK_FRAMES, frames - start) if start else min(1, frames))
+    rows = np.repeat(draws, counts)
+    return ActionTrack(mode, keyboards[rows], None if mice is None else mice[rows])

@@ -1,0 +1,257 @@
+"""The grammar of scenario files as pydantic models: what their fields may hold, and their JSON Schema.
+
+The steps differ with the mode, whose controls and camera they name: `steps` has them for each. What needs
+more than one field to judge (times in sum, two names of one control) is left to the compiler.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from functools import cache
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    TypeAdapter,
+    WithJsonSchema,
+    create_model,
+)
+
+from mgdemo.actions import MODES, Mode
+from mgdemo.blocks import FPS
+from mgdemo.errors import UserError
+from mgdemo.scenario.times import TIME, Duration
+
+MAX_BYTES = 256 * 1024
+MAX_DEPTH = 20
+MAX_MINUTES = 10
+MAX_FRAMES = MAX_MINUTES * 60 * FPS
+MAX_SEED = 2**32 - 1
+MAX_LENGTH = {"title": 120, "description": 2000, "image": 120}
+
+# Patterns are also part of the JSON Schema, so they keep to what Rust, Python and ECMAScript share.
+# No folders: a stranger's file names no other file.
+IMAGE = r"^(?:embedded:)?[^./\\:\x00-\x1f\x7f-\x9f][^/\\:\x00-\x1f\x7f-\x9f]*$"
+SHOWN = r"[^\s\x00-\x1f\x7f-\x9f]"  # anything that can be seen
+
+
+class ScenarioError(UserError):
+    """A scenario that cannot be used; the message names the file, the line and the cure."""
+
+
+class _Fields(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+def _number(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _string(value: Any) -> Any:
+    return str(value) if isinstance(value, bool | int | float) else value
+
+
+def _text(name: str) -> Any:
+    """A line of text; `title: 2024` needs no quotes."""
+    types = {"type": ["string", "number", "boolean"]}
+    field = Field(min_length=1, max_length=MAX_LENGTH[name], pattern=SHOWN, json_schema_extra=types)
+    return Annotated[str, field, BeforeValidator(_string)]
+
+
+def _whole(low: int, high: int) -> Any:
+    return Annotated[int, Field(ge=low, le=high), BeforeValidator(_number)]
+
+
+def _any_case(words: Iterable[str]) -> str:
+    """The pattern of words in upper or lower case."""
+
+    def letter(c: str) -> str:
+        return f"[{c.lower()}{c.upper()}]" if c.isalpha() else c
+
+    return "^(?:" + "|".join("".join(map(letter, word)) for word in words) + ")$"
+
+
+def _words(words: Iterable[str]) -> dict:
+    """JSON Schema of words, as they are offered and in upper or lower case."""
+    words = list(words)
+    return {"type": "string", "anyOf": [{"enum": words}, {"pattern": _any_case(words)}]}
+
+
+def either(words: Iterable[str]) -> str:
+    *most, last = words
+    return f"{', '.join(most)} or {last}" if most else last
+
+
+def quoted(text: object) -> str:
+    text = printable(str(text))
+    return f'"{text if len(text) <= 40 else text[:40] + "…"}"'
+
+
+def printable(text: str) -> str:
+    """One line without control characters and lone surrogates, which files and pages choke on."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]", "", " ".join(text.split()))
+
+
+def meant(word: str, words: Iterable[str]) -> str:
+    """A question after the word that may be meant, if one is near."""
+    near = {known.casefold(): known for known in reversed(list(words))}
+    found = difflib.get_close_matches(word.casefold()[:40], near, n=1, cutoff=0.7)
+    return f" (did you mean {near[found[0]]}?)" if found else ""
+
+
+def mode_names() -> dict[str, str]:
+    """The modes by all their names: universal, gta_drive and GTA drive, templerun and Temple Run."""
+    names = {mode.name: mode.name for mode in MODES.values()}
+    return names | {mode.title: mode.name for mode in MODES.values() if mode.title.lower() != mode.name}
+
+
+def _mode(word: str) -> str:
+    names = {name.casefold(): mode for name, mode in mode_names().items()}
+    if word.casefold() not in names:
+        raise ValueError(f"unknown mode {quoted(word)}{meant(word, mode_names())}; use {either(MODES)}")
+    return names[word.casefold()]
+
+
+ModeName = Annotated[str, AfterValidator(_mode), WithJsonSchema(_words(mode_names()))]
+Title, Description, Seed = _text("title"), _text("description"), _whole(0, MAX_SEED)
+ImageName = Annotated[
+    str,
+    Field(
+        max_length=MAX_LENGTH["image"],
+        pattern=IMAGE,
+        description="A file beside the scenario, or embedded:<name>. Without it, the first that ships.",
+    ),
+]
+Time = Annotated[
+    str,
+    Field(
+        pattern=f"^(?:{TIME})$",
+        description="A length of time, such as 2s, 500ms, 18 frames or 4 blocks. A second is 25 frames.",
+    ),
+    AfterValidator(Duration.of),
+]
+
+
+class File(_Fields):
+    """A scripted session, to be run on any checkpoint of its mode."""
+
+    title: Title
+    mode: ModeName
+    actions: Any
+    description: Description | None = None
+    image: ImageName | None = None
+    seed: Seed | None = None
+
+
+class Random(_Fields):
+    time: Time = Field(alias="for")
+    seed: Seed | None = None
+
+
+class RandomStep(_Fields):
+    random: Random
+
+
+# What the parts are called in errors; steps carry theirs as tags in pydantic's locations.
+STEP, REPEAT, RANDOM_STEP, ONE, SEVERAL = "a step", "a repeat", "a random step", "one control", "controls"
+Axis = Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]
+
+
+def _kind(step: Any) -> str:
+    keys = step if isinstance(step, dict) else ()
+    return REPEAT if "repeat" in keys else RANDOM_STEP if "random" in keys else STEP
+
+
+def _amount(held: Any) -> str:
+    return SEVERAL if isinstance(held, list) else ONE
+
+
+@cache
+def steps(mode_name: str) -> TypeAdapter[list]:
+    """Validates the steps of a mode, and has their JSON Schema."""
+    mode = MODES[mode_name]
+    fields: dict[str, Any] = {"time": (Time, Field(alias="for")), "hold": (_held(mode) | None, None)}
+    if mode.axes:
+        about = "Analog camera, per frame; a held key is worth 0.1, up and right are positive."
+        axes: dict[str, Any] = dict.fromkeys(mode.axes, (Axis, 0.0))
+        camera = create_model("Camera", __base__=_Fields, **axes)
+        fields["camera"] = (Annotated[camera, Field(description=about)] | None, None)
+    hold = create_model("Step", __base__=_Fields, **fields)
+    repeat = create_model(
+        "Repeat",
+        __base__=_Fields,
+        repeat=(_whole(1, MAX_FRAMES), ...),
+        actions=("list[AnyStep]", Field(min_length=1)),
+    )
+    step = Annotated[
+        Annotated[hold, Tag(STEP)] | Annotated[repeat, Tag(REPEAT)] | Annotated[RandomStep, Tag(RANDOM_STEP)],
+        Discriminator(_kind),
+    ]
+    repeat.model_rebuild(_types_namespace={"AnyStep": step})
+    return TypeAdapter(Annotated[list[step], Field(min_length=1)])
+
+
+def _held(mode: Mode) -> Any:
+    """One control, or a list of several different ones."""
+    names = {c.name: (c.label, c.name, c.code, *c.aliases) for c in mode.controls}
+    everything = [name for several in names.values() for name in several]
+
+    def known(word: str) -> str:
+        if control := mode.control(word):
+            return control.name
+        labels = ", ".join(control.label for control in mode.controls)
+        near = meant(word, everything) if len(word) > 2 else ""
+        raise ValueError(f"unknown control {quoted(word)} for mode {mode.name}{near}; use one of {labels}")
+
+    hints = "; ".join(f"{control.label}: {control.hint.lower()}" for control in mode.controls)
+    about = f"Controls held together. {hints}."
+    key = Annotated[str, AfterValidator(known), WithJsonSchema(_words(everything))]
+    once = [
+        {"contains": {"pattern": _any_case(several)}, "minContains": 0, "maxContains": 1}
+        for several in names.values()
+    ]
+    length = Field(max_length=1 if mode.one_hot else len(names), json_schema_extra={"allOf": once})
+    keys = Annotated[list[key], length]
+    either_way = Annotated[key, Tag(ONE)] | Annotated[keys, Tag(SEVERAL)]
+    return Annotated[either_way, Discriminator(_amount), Field(description=about)]
+
+
+def json_schema() -> dict:
+    """JSON Schema of scenario files, for editors; published as scenarios/schema.json."""
+    schema = File.model_json_schema()
+    definitions, cases = {}, []
+    schema["properties"]["actions"] = {"type": "array", "minItems": 1}
+    for mode in MODES.values():
+        reference = f"#/$defs/{mode.name}_{{model}}"
+        own = steps(mode.name).json_schema(ref_template=reference)
+        definitions |= {f"{mode.name}_{name}": part for name, part in own.pop("$defs").items()}
+        definitions[mode.name] = own
+        names = [name for name, of in mode_names().items() if of == mode.name]
+        chosen = {"properties": {"mode": {"pattern": _any_case(names)}}}
+        cases.append({"if": chosen, "then": {"properties": {"actions": {"$ref": f"#/$defs/{mode.name}"}}}})
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **_plain(schema) | {"title": "mgdemo scenario"},
+        "allOf": cases,
+        "$defs": _plain(definitions),
+    }
+
+
+def _plain(schema: Any) -> Any:
+    """Without the titles, defaults and discriminators that pydantic adds, which tell an editor nothing."""
+    if isinstance(schema, list):
+        return [_plain(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    kept = {key: _plain(value) for key, value in schema.items() if key not in ("default", "discriminator")}
+    if isinstance(kept.get("title"), str):
+        del kept["title"]
+    return kept

@@ -1,0 +1,23 @@
+"""What a scenario is once it is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mgdemo.actions import ActionTrack
+
+OWN_PICTURE = "own-picture.png"  # stands in a recorded scenario for a start image that does not ship
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A track with its words. `image` is a file name beside `path`, "embedded:<name>", or None."""
+
+    title: str
+    description: str
+    mode: str
+    image: str | None
+    seed: int | None
+    track: ActionTrack
+    path: Path | None = None

@@ -1,0 +1,71 @@
+"""Writing scenarios: what was played, in as few words as it takes."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import yaml
+
+from mgdemo.actions import MODES, ActionTrack, Mode
+from mgdemo.blocks import BLOCK_FRAMES, FIRST_BLOCK_FRAMES, FPS
+from mgdemo.scenario.grammar import MAX_LENGTH, printable
+
+
+def scenario_yaml(
+    track: ActionTrack,
+    *,
+    title: str,
+    description: str = "",
+    image: str | None = None,
+    seed: int | None = None,
+) -> str:
+    """The scenario of a play, a step for each stretch of one action; compiled again, it is `track` exactly.
+
+    Texts are shortened to what a scenario may have, so a recording never fails on them. Raises ValueError for
+    an empty track, and for values that no controls and camera can make.
+    """
+    if not len(track):
+        raise ValueError("A track without frames makes no scenario.")
+    head = {
+        "title": printable(title)[: MAX_LENGTH["title"]] or "Untitled",
+        "description": printable(description)[: MAX_LENGTH["description"]],
+        "mode": track.mode,
+        "image": image,
+        "seed": seed,
+    }
+    lines = ["actions:"]
+    for start, stop in track.runs():
+        mouse = None if track.mouse is None else track.mouse[start]
+        action = _action(MODES[track.mode], track.keyboard[start], mouse)
+        lines.append(f"  - {{{action}for: {_time(start, stop)}}}")
+    head = {key: value for key, value in head.items() if value not in (None, "")}
+    return yaml.safe_dump(head, sort_keys=False, allow_unicode=True, width=math.inf) + "\n".join(lines) + "\n"
+
+
+def _action(mode: Mode, keyboard: np.ndarray, mouse: np.ndarray | None) -> str:
+    held = [mode.control(name) for name in mode.held(keyboard, mouse)]
+    camera = None
+    if mouse is not None and not np.array_equal(mode.frame([c.name for c in held])[1], mouse):
+        held = [control for control in held if control.mouse is None]
+        camera = mouse
+    made = mode.frame([control.name for control in held], camera)
+    if not np.array_equal(made[0], keyboard) or (mouse is not None and not np.array_equal(made[1], mouse)):
+        raise ValueError(f"No controls of mode {mode.name} make the values {keyboard} {mouse}.")
+    text = f"hold: [{', '.join(control.label for control in held)}], " if held else ""
+    if camera is not None:
+        axes = {"pitch": camera[0], "yaw": camera[1]}
+        # the shortest decimals that are read back as the same float32
+        values = [f"{k}: {np.format_float_positional(v, trim='-')}" for k, v in axes.items() if v]
+        text += f"camera: {{{', '.join(values)}}}, "
+    return text
+
+
+def _time(start: int, stop: int) -> str:
+    frames = stop - start
+    if frames % FPS == 0:
+        return f"{frames // FPS}s"
+    blocks, rest = divmod(frames if start else frames + BLOCK_FRAMES - FIRST_BLOCK_FRAMES, BLOCK_FRAMES)
+    if rest == 0:
+        return f"{blocks} block{'s' * (blocks > 1)}"
+    return f"{frames} frame{'s' * (frames > 1)}"
