@@ -42,7 +42,7 @@ def test_a_film_from_an_image_that_ships_and_a_plain_scenario(tmp_path):
     ("tags", "said"),
     [
         ({}, "film.mp4 has no scenario inside; give the .yaml file"),
-        ({"scenario": "title: [", "checkpoint": "x"}, "film.mp4, line 1"),
+        ({"scenario": "title: [", "checkpoint": "x"}, "film.mp4, line "),
         ({"scenario": TEXT, "start_image": "no base64!"}, "film.mp4 holds a start image that cannot be read"),
         (
             {"scenario": TEXT, "start_image": base64.b64encode(b"no picture").decode()},
