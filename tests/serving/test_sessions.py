@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import itertools
 import os
 import signal
 import subprocess
@@ -343,7 +344,9 @@ async def test_the_limit_counts_what_was_played_not_what_was_made_again(serve):
     server = serve(regenerate=True, record_seconds=3)
     session = server.open()
     async with Player(server, session.token, buffer_ms=480) as player:
-        for keys in (["KeyW"], []) * 8:
+        for keys in itertools.cycle((["KeyW"], [])):
+            if session.outcome:
+                break
             await player.press(*keys)
             await asyncio.sleep(0.1)
         status = await wait_for(session, final)
