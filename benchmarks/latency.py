@@ -57,7 +57,7 @@ from mgdemo.actions import MODES
 from mgdemo.blocks import FPS
 from mgdemo.checkpoints import Entry
 from mgdemo.config import CheckpointConfig
-from mgdemo.serving import PlayService, Settings
+from mgdemo.serving import SessionService, Settings
 from mgdemo.ui.library import Library
 
 MODE = MODES["universal"]
@@ -245,10 +245,9 @@ def app(block_ms: int, root_path: str, settings: dict) -> Iterator[int]:
         start = Path(name) / "start.png"
         Image.new("RGB", (stub_world.WIDTH, stub_world.HEIGHT), (40, 40, 40)).save(start)
         library = Library(lambda: [entry], lambda _name: [start], scenario.library)
-        service = PlayService(
+        service = SessionService(
             Settings(
                 loader="benchmarks.stub_world:load",
-                stand_seconds=0,
                 threads=1,
                 record_seconds=36_000,
                 record_dir=Path(name) / "plays",

@@ -7,7 +7,7 @@ import platform
 import re
 from pathlib import Path
 
-from mgdemo.serving.local import cores
+from mgdemo.serving.engines.process import cores
 
 
 def machine() -> dict:

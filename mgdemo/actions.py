@@ -167,7 +167,6 @@ MODES: dict[str, Mode] = {
             ),
             keyboard_dim=4,
             axes=("pitch", "yaw"),
-            stands=True,
         ),
         Mode(
             "gta_drive",
@@ -181,7 +180,6 @@ MODES: dict[str, Mode] = {
             ),
             keyboard_dim=2,
             axes=("yaw",),
-            stands=True,
         ),
         Mode(
             "templerun",

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
 
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from mgdemo.serving import protocol
+from mgdemo import messages as m
 from mgdemo.serving.outbox import Outbox
-
-if TYPE_CHECKING:
-    from mgdemo.serving.service import PlayService
-    from mgdemo.serving.sessions import Session
+from mgdemo.serving.service import SessionService
+from mgdemo.serving.session import Session
 
 HELLO_SECONDS = 10
 THUMBNAIL_SECONDS = 5  # that a thumbnail is waited for: it comes with its block's last frame
-GONE = 1006  # the code for a line that ended by itself; never sent
+GONE = 1006  # the code of a connection that was lost; never sent
 
 
-def live_routes(service: PlayService) -> list[BaseRoute]:
+def live_routes(service: SessionService) -> list[BaseRoute]:
+    """To be added to the app's routes."""
+
     async def live(socket: WebSocket) -> None:
         await _serve(service, socket)
 
@@ -56,26 +55,32 @@ def live_routes(service: PlayService) -> list[BaseRoute]:
     ]
 
 
-async def _serve(service: PlayService, socket: WebSocket) -> None:
-    """One socket from hello to close. Its loss leaves the play, which waits for the next one."""
+async def _serve(service: SessionService, socket: WebSocket) -> None:
+    """One socket from hello to close. Its loss leaves the session, which waits for the next one."""
     await socket.accept()
-    session = service.get(socket.path_params["token"])
+    token = socket.path_params["token"]
+    session = service.get(token)
     outbox = Outbox()
     try:
-        if session is None:
-            outbox.close(protocol.UNKNOWN_PLAY, "This play is not known here (any more): press Start.")
-        else:
-            hello = protocol.parse(await asyncio.wait_for(_text(socket), HELLO_SECONDS))
-            if not isinstance(hello, protocol.Hello):
-                raise protocol.BadMessage("hello comes first")
+        hello = m.parse(await asyncio.wait_for(_text(socket), HELLO_SECONDS))
+        if not isinstance(hello, m.Hello):
+            raise m.BadMessage("hello comes first")
+        if session is not None:
             session.attach(outbox, hello.codecs[0])
+        elif (ended := service.ended(token)) is not None:
+            outbox.text(ended.message().model_dump_json())
+            outbox.close()
+        else:
+            outbox.close(m.UNKNOWN_SESSION, "This session is not known here any more. Press Start.")
     except TimeoutError:
-        outbox.close(protocol.BAD_MESSAGE, "hello comes first")
-    except protocol.BadMessage as error:
-        outbox.close(protocol.BAD_MESSAGE, str(error))
+        outbox.close(m.BAD_MESSAGE, "hello comes first")
+    except m.BadMessage as error:
+        outbox.close(m.BAD_MESSAGE, str(error))
     except WebSocketDisconnect:
         return
-    jobs = () if outbox.closed else (_listen(socket, session, outbox), _report(session, outbox))
+    jobs = (
+        [_listen(socket, session, outbox), _report(session, outbox)] if session and not outbox.closed else []
+    )
     tasks = [asyncio.create_task(job) for job in jobs]
     try:
         while (item := await outbox.next()) is not None:
@@ -84,7 +89,7 @@ async def _serve(service: PlayService, socket: WebSocket) -> None:
         if code != GONE:
             await socket.close(code, reason.encode()[:123].decode(errors="ignore"))
     except (WebSocketDisconnect, RuntimeError, OSError):
-        pass  # the line broke while something was on its way
+        pass  # the connection was lost while something was on its way
     finally:
         for task in tasks:
             task.cancel()
@@ -103,22 +108,21 @@ async def _text(socket: WebSocket) -> str | None:
 async def _listen(socket: WebSocket, session: Session, outbox: Outbox) -> None:
     try:
         while True:
-            session.receive(outbox, protocol.parse(await _text(socket)))
-    except protocol.BadMessage as error:
-        outbox.close(protocol.BAD_MESSAGE, str(error))
+            session.receive(outbox, m.parse(await _text(socket)))
+    except m.BadMessage as error:
+        outbox.close(m.BAD_MESSAGE, str(error))
     except WebSocketDisconnect:
         outbox.close(GONE)
     except Exception:
-        outbox.close(1011, "The server made a mistake; see its log.")
+        outbox.close(1011, "Something went wrong on the server; see its log.")
         raise
 
 
 async def _report(session: Session, outbox: Outbox) -> None:
-    """Send every status, and the end as soon as the play has ended (while its files are still written)."""
+    """Send every status, and at last the end, when the files are written."""
     async for status in session.statuses():
-        fields = protocol.StatusMessage.__dataclass_fields__
-        outbox.text(protocol.StatusMessage(**{name: getattr(status, name) for name in fields}).json())
-        if outcome := session.outcome:
-            outbox.text(protocol.End(*outcome).json())
-            outbox.close()
-            return
+        if status.phase not in ("ended", "error"):
+            outbox.text(status.model_dump_json())
+    ended = await session.ended()
+    outbox.text(ended.message().model_dump_json())
+    outbox.close()

@@ -1,67 +1,68 @@
-"""The service: who may play and who waits, engines and their crashes, limits, health and metrics."""
+"""The service: sessions in the queue and on their devices, engines and their crashes, health and metrics."""
 
 from __future__ import annotations
 
 import atexit
 import logging
-import queue
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Collection
 from dataclasses import replace
 from functools import partial
-
-from starlette.routing import BaseRoute
+from pathlib import Path
 
 from mgdemo import __version__
 from mgdemo import messages as m
 from mgdemo.errors import UserError
-from mgdemo.serving.keeping import prune
-from mgdemo.serving.live import live_routes
-from mgdemo.serving.local import LocalEngine
-from mgdemo.serving.sessions import GRACE, PlayRequest, Session, duration
+from mgdemo.serving import limits
+from mgdemo.serving.archive import Archive
+from mgdemo.serving.engines import EngineFactory
+from mgdemo.serving.engines.process import ProcessEngine
+from mgdemo.serving.keeping import Result
+from mgdemo.serving.phases import Ended, Playing, Saving
+from mgdemo.serving.session import Session, SessionRequest
 from mgdemo.settings import Settings
 
 TICK = 0.25  # seconds between looks at the clock
+SAVING_SECONDS = 10  # that the end of the program waits for recordings
 
 log = logging.getLogger(__name__)
 
 
 class ServingError(UserError):
-    """A play that cannot begin; the message is for the visitor."""
+    """A session that cannot begin; the message is for the visitor."""
 
 
-class PlayService:
-    """Lets visitors play, at most `settings.sessions` at once and the others in line, on a worker a device.
+class SessionService:
+    """Runs visitors' sessions, at most `settings.sessions` at once, on one worker per device; others wait.
 
     Nothing is started before the first `open` or `warm`. Close it at the end; a normal exit does.
     """
 
-    def __init__(self, settings: Settings | None = None, engine: Callable[..., LocalEngine] = LocalEngine):
+    def __init__(self, settings: Settings | None = None, engine: EngineFactory = ProcessEngine):
         self.settings = settings or Settings.from_env()
         self.lock = threading.RLock()
         self.counts: Counter[str] = Counter()
-        self._sessions: dict[str, Session] = {}
-        self._line: deque[Session] = deque()
-        self._playing: dict[Session, int] = {}  # and the engine of each
-        devices = [name.strip() for name in self.settings.device.split(",")]
+        self._sessions: dict[str, Session] = {}  # that have not ended, by token
+        self._queue: deque[Session] = deque()
+        self._places: dict[Session, int] = {}  # and the engine of each
         self._engines = [
-            engine(self.settings, name, partial(self._event, i), partial(self._crashed, i))
-            for i, name in enumerate(devices)
+            engine(self.settings, device.strip(), partial(self._event, index), partial(self._lost, index))
+            for index, device in enumerate(self.settings.device.split(","))
         ]
-        self._silence = [0.0] * len(devices)  # seconds for which each had work and nothing was heard of it
-        self._to_save: queue.SimpleQueue[Session | None] = queue.SimpleQueue()
-        self._saver: threading.Thread | None = None
+        self._archive = Archive(self.settings, self._folders)
+        self._clock: threading.Thread | None = None
         self._closed = threading.Event()
         atexit.register(self.close)
 
-    @property
-    def closing(self) -> bool:
-        return self._closed.is_set()
+    def open(self, request: SessionRequest) -> Session:
+        """Get in the queue. Raises ServingError where that cannot be.
 
-    def open(self, request: PlayRequest) -> Session:
-        """Get in line. Raises ServingError where that cannot be."""
+        The session lives as long as its page is connected to `live/<token>`; a page that does not come within
+        `connect_seconds`, or is away for `reconnect_seconds`, loses it. (A scenario that no page has ever
+        followed comes to its end.)
+        """
         try:
             request.image.load()  # files are read late
         except (OSError, ValueError, SyntaxError) as error:
@@ -71,57 +72,90 @@ class PlayService:
                 raise ServingError("The scenario is empty: give it an action.")
             request = replace(request, track=request.track.padded())
         with self.lock:
-            if self.closing:
+            if self._closed.is_set():
                 raise ServingError("The server is shutting down: try again in a minute.")
-            if len(self._playing) >= self.settings.sessions and len(self._line) >= self.settings.queue:
-                raise ServingError(
-                    f"{len(self._line)} visitors are waiting already: try again in a few minutes."
-                )
+            if trouble := limits.full(len(self._places), len(self._queue), self.settings):
+                raise ServingError(trouble)
             session = Session(self, request)
             self._sessions[session.token] = session
-            self._line.append(session)
-            self.admit()
-            if self._saver is None:
-                self._saver = threading.Thread(target=self._save, name="save", daemon=True)
-                self._saver.start()
-                threading.Thread(target=self._tick, name="clock", daemon=True).start()
+            self._queue.append(session)
+            self._admit()
+            if self._clock is None:
+                self._clock = threading.Thread(target=self._tick, name="clock", daemon=True)
+                self._clock.start()
         return session
 
     def get(self, token: str) -> Session | None:
+        """The session of a token, until its files are written."""
         return self._sessions.get(token)
+
+    def ended(self, token: str) -> Ended | None:
+        """How a session of before has ended."""
+        return self._archive.get(token)
+
+    def recording_of(self, token: str) -> Result | None:
+        """What a session of before has left, as long as it is kept on disk."""
+        ended = self._archive.get(token)
+        return ended and ended.recording
+
+    def resume(self, token: str, visitor: str = "") -> Session | None:
+        """The session of a token, for a page that was loaded again; `visitor` as in the request."""
+        session = self._sessions.get(token)
+        if session is not None and visitor:
+            with self.lock:
+                session.request = replace(session.request, visitor=visitor)
+                self._plan()
+        return session
 
     def warm(self, checkpoint: str) -> None:
         """Start the workers and load a checkpoint, so that the first visitor need not wait for it."""
         for engine in self._engines:
             engine.send(m.Warm(checkpoint=checkpoint))
 
-    def routes(self) -> list[BaseRoute]:
-        """Live WebSocket, health and metrics, to be added to the app's routes."""
-        return live_routes(self)
-
     def health(self) -> dict:
         """How the service stands, in JSON types."""
         with self.lock:
-            return {
-                "status": "closing" if self.closing else "ok",
-                "version": __version__,
-                "plays": self.settings.sessions,
-                "playing": len(self._playing),
-                "queued": len(self._line),
-                "workers": [{"device": e.device, "running": e.running} for e in self._engines],
-            }
+            playing, queued = len(self._places), len(self._queue)
+        engines = [engine.health() for engine in self._engines]
+        timeout = self.settings.worker_timeout_seconds
+        return {
+            "status": "closing" if self._closed.is_set() else "ok",
+            "version": __version__,
+            "sessions": self.settings.sessions,
+            "playing": playing,
+            "queued": queued,
+            "workers": [
+                {
+                    "device": engine.device,
+                    "running": engine.running,
+                    "silent_seconds": round(engine.silent_seconds, 1),
+                    "stuck_seconds": round(engine.stuck_seconds, 1),
+                    "trouble": engine.trouble(timeout),
+                }
+                for engine in engines
+            ],
+        }
 
     def metrics(self) -> dict[str, int]:
         """Counts since the start (names ending in _total) and the present numbers."""
-        names = ("plays", "ended", "errors", "crashes", "blocks", "remade_blocks", "frames", "late_blocks")
+        names = (
+            "sessions",
+            "ended",
+            "errors",
+            "crashes",
+            "blocks",
+            "regenerated_blocks",
+            "frames",
+            "late_blocks",
+        )
         with self.lock:
             totals = {f"{name}_total": self.counts[name] for name in names}
-            return totals | {"playing": len(self._playing), "queued": len(self._line)}
+            return totals | {"playing": len(self._places), "queued": len(self._queue)}
 
     def close(self) -> None:
-        """End all plays, keep their recordings, end the workers. Can be repeated."""
+        """End all sessions, keep their recordings, end the workers. Can be repeated."""
         with self.lock:
-            if self.closing:
+            if self._closed.is_set():
                 return
             self._closed.set()
             for session in list(self._sessions.values()):
@@ -129,92 +163,76 @@ class PlayService:
         atexit.unregister(self.close)
         for engine in self._engines:
             engine.close()
-        self._to_save.put(None)
-        if self._saver is not None:
-            self._saver.join(10)  # what is not finished then stays playable
+        self._archive.close(SAVING_SECONDS)
 
-    # For sessions, with the lock held
+    def on_session_ended(self, session: Session) -> None:
+        """See `Host`."""
+        self._places.pop(session, None)
+        if session in self._queue:
+            self._queue.remove(session)
+        phase = session.phase
+        assert isinstance(phase, Saving | Ended)
+        if isinstance(phase, Saving):
+            self._archive.save(session, self._forget)
+        else:
+            self._archive.add(session.token, phase)
+            self._forget(session)
+        self.counts.update(ended=1, errors=phase.outcome == "error")
+        self._admit()
 
-    def waiting(self, session: Session) -> tuple[int, float | None, str]:
-        """A waiting session's place, seconds until its turn at the latest (if known), and the words."""
-        index = self._line.index(session)
-        limits = sorted(self._limits().values())
-        text = f"You are number {index + 1} in line."
-        if limits:
-            text += f" A play ends in at most {duration(limits[0])}."
-        return index + 1, limits[index] if index < len(limits) else None, text
-
-    def limit(self, session: Session) -> float | None:
-        """Seconds that a live play has left because others wait; None: as many as it likes."""
-        return self._limits().get(session)
-
-    def _limits(self) -> dict[Session, float]:
-        """The oldest live plays, one for each who waits, have to end."""
-        if not self.settings.session_seconds:
-            return {}
-        now, plays = time.monotonic(), sorted((s for s in self._playing if s.live), key=lambda s: s.began)
-        return {
-            play: max(0.0, max(play.began + self.settings.session_seconds, waiting.opened + GRACE) - now)
-            for play, waiting in zip(plays, self._line, strict=False)
-        }
-
-    def left(self, session: Session) -> None:
-        """A session has ended: its files are to be written, and the next one may begin."""
-        self.counts.update(ended=1, errors=session.outcome[0] == "error")
-        self._playing.pop(session, None)
-        if session.keeper is not None:
-            self._to_save.put(session)
-        if session in self._line:
-            self._line.remove(session)
-        self.admit()
-
-    @property
-    def crowded(self) -> bool:
-        """Whether somebody waits for a place."""
-        return bool(self._line)
-
-    def forget(self, session: Session) -> None:
+    def _forget(self, session: Session) -> None:
         with self.lock:
             self._sessions.pop(session.token, None)
 
-    def admit(self) -> None:
-        """Give free places to who waits, and those of plays whose page is gone."""
-        free = self.settings.sessions - len(self._playing)
-        for gone in [session for session in self._playing if session.left][: max(0, len(self._line) - free)]:
-            gone.end("ended", "Your line was lost while others waited. Press Start to play again.")
-        while self._line and len(self._playing) < self.settings.sessions and not self.closing:
-            session = self._line.popleft()
-            loads = Counter(self._playing.values())
-            index = min(range(len(self._engines)), key=lambda i: loads[i])
-            self._playing[session] = index
-            self.counts.update(plays=1)
+    def _admit(self) -> None:
+        """Give free places to those who wait, and tell all what follows from it."""
+        while self._queue and len(self._places) < self.settings.sessions and not self._closed.is_set():
+            session = self._queue.popleft()
+            loads = Counter(self._places.values())
+            index = min(range(len(self._engines)), key=lambda index: loads[index])
+            self._places[session] = index
+            self.counts.update(sessions=1)
             session.begin(self._engines[index])
-        for session in self._line:
-            session.moved()
+        self._plan()
+
+    def _plan(self) -> None:
+        places = [limits.Place(s.token, s.request.visitor, s.live, s.began) for s in self._places]
+        waiters = [limits.Waiter(s.token, s.request.visitor, s.live, s.opened) for s in self._queue]
+        plan = limits.plan(places, waiters, self.settings.session_seconds, limits.GRACE)
+        for session in self._queue:
+            session.wait(plan.turns[session.token])
+        for session in self._places:
+            session.limit(plan.ends.get(session.token), crowded=bool(waiters))
+
+    def _folders(self) -> Collection[Path]:
+        """Those of recordings that are being made."""
+        with self.lock:
+            phases = [session.phase for session in self._sessions.values()]
+        return {phase.recorder.folder for phase in phases if isinstance(phase, Playing | Saving)}
 
     # From the engines' threads
 
     def _event(self, index: int, event: m.Event) -> None:
         with self.lock:
-            if isinstance(event, m.Heartbeat):
-                self._silence[index] = event.stuck_seconds
-            elif isinstance(event, m.Loading):
-                for session in self._sessions.values():
-                    session.loading(event, self._engines[index])
-            elif (session := self._sessions.get(event.session)) is not None:
+            if isinstance(event, m.Loading):
+                addressed = [session for session, engine in self._places.items() if engine == index]
+            else:
+                session = self._sessions.get(getattr(event, "session", ""))
+                addressed = [session] if session is not None else []
+            for session in addressed:
                 try:
                     session.handle(event)
                 except Exception:
-                    log.exception("A play failed in the web process.")
-                    session.end("error", "The server made a mistake; see its log. Press Start to play again.")
+                    log.exception("A session failed in the web process.")
+                    session.end(
+                        "error", "Something went wrong on the server (see its log). Press Start to try again."
+                    )
 
-    def _crashed(self, index: int, text: str) -> None:
+    def _lost(self, index: int, text: str) -> None:
         with self.lock:
             self.counts.update(crashes=1)
-            for session in [s for s, engine in self._playing.items() if engine == index]:
+            for session in [s for s, engine in self._places.items() if engine == index]:
                 session.end("error", text)
-
-    # Threads of its own
 
     def _tick(self) -> None:
         while not self._closed.wait(TICK):
@@ -222,20 +240,6 @@ class PlayService:
                 now = time.monotonic()
                 for session in list(self._sessions.values()):
                     session.tick(now)
-                for index in {self._playing[session] for session in self._playing if session.due}:
-                    self._silence[index] += TICK
-                    if 0 < self.settings.worker_timeout_seconds < self._silence[index]:
-                        self._silence[index] = 0.0
-                        self._engines[index].kill("nothing came from it for too long")
-
-    def _save(self) -> None:
-        """One recording at a time: the cores belong to the plays."""
-        settings = self.settings
-        while (session := self._to_save.get()) is not None:
-            session.save()
-            with self.lock:
-                in_use = {s.keeper.folder for s in self._sessions.values() if s.keeper is not None}
-            try:
-                prune(settings.record_dir, settings.keep_sessions, settings.keep_megabytes, in_use)
-            except OSError:
-                log.exception("Old recordings could not be deleted.")
+            for engine in self._engines:
+                if trouble := engine.health().trouble(self.settings.worker_timeout_seconds):
+                    engine.kill(trouble)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gradio as gr
 
 from mgdemo import checkpoints, scenario
-from mgdemo.serving import PlayService
+from mgdemo.serving import SessionService, live_routes
 from mgdemo.ui import opening, player
 from mgdemo.ui.events import EVENT_OPTIONS
 from mgdemo.ui.library import Library
@@ -20,7 +20,7 @@ WORDS = "Walk, drive and run through worlds that a model makes while you go."
 HOUR, DAY = 3600, 86400
 
 
-def build(service: PlayService | None = None, library: Library | None = None) -> gr.Blocks:
+def build(service: SessionService | None = None, library: Library | None = None) -> gr.Blocks:
     """The page over a service (default: one with the settings of the environment).
 
     library: what there is to choose from (default: what ships and what is installed).
@@ -28,7 +28,7 @@ def build(service: PlayService | None = None, library: Library | None = None) ->
     library = library or Library(
         checkpoints.catalogue, checkpoints.start_images, scenario.library, checkpoints.opening_loop
     )
-    service = service or PlayService()
+    service = service or SessionService()
     first = library.first()
 
     def warm() -> None:
@@ -53,7 +53,7 @@ def build(service: PlayService | None = None, library: Library | None = None) ->
     demo.queue(default_concurrency_limit=16)
     demo.service = service
     loops = {entry.name: path for entry in library.catalogue() if (path := library.loop(entry.name))}
-    demo.live_routes = [*service.routes(), *player.routes(loops)]
+    demo.live_routes = [*live_routes(service), *player.routes(loops)]
     return demo
 
 

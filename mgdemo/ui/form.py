@@ -15,7 +15,7 @@ from mgdemo.checkpoints import Entry
 from mgdemo.errors import UserError
 from mgdemo.picture import PictureError, open_picture, prepare_image
 from mgdemo.scenario import MAX_SEED, Scenario
-from mgdemo.serving import PlayRequest
+from mgdemo.serving import SessionRequest
 from mgdemo.ui import player
 from mgdemo.ui.events import EVENT_OPTIONS
 from mgdemo.ui.library import Library
@@ -164,9 +164,9 @@ class SessionForm:
 
     def request(
         self, checkpoint: str, image: str, seed: float | None, scenario: Scenario | None = None
-    ) -> PlayRequest:
+    ) -> SessionRequest:
         """What these choices ask for: live play, or the scenario. Raises FormError and PictureError."""
-        return PlayRequest(
+        return SessionRequest(
             checkpoint,
             picture(image, self.library.entry(checkpoint)),
             whole(seed),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gradio as gr
 
-from mgdemo.serving import PlayService
+from mgdemo.serving import SessionService
 from mgdemo.ui import run
 from mgdemo.ui.form import SessionForm
 from mgdemo.ui.library import Library
@@ -13,7 +13,7 @@ from mgdemo.ui.player import player
 from mgdemo.ui.results import Results
 
 
-def play_tab(service: PlayService, library: Library, links: Links) -> SessionForm:
+def play_tab(service: SessionService, library: Library, links: Links) -> SessionForm:
     """Lays the tab out in the current Gradio context; its form."""
     with gr.Row(elem_classes="halves"):
         with gr.Column(scale=7, min_width=480):

@@ -9,10 +9,9 @@ from collections.abc import AsyncIterator, Callable
 
 import gradio as gr
 
-from mgdemo.picture import PictureError
-from mgdemo.serving import FINAL, PlayRequest, PlayService, Result, ServingError, Session, Status
+from mgdemo.errors import UserError
+from mgdemo.serving import Result, ServingError, Session, SessionRequest, SessionService
 from mgdemo.ui.events import EVENT_OPTIONS
-from mgdemo.ui.form import FormError
 from mgdemo.ui.results import Results
 
 LIVE = "gradio_api/live"  # where the service's WebSocket is
@@ -20,10 +19,10 @@ log = logging.getLogger(__name__)
 
 
 def connect(
-    service: PlayService,
+    service: SessionService,
     screen: gr.HTML,
     results: Results,
-    request: Callable[..., PlayRequest],
+    request: Callable[..., SessionRequest],
     inputs: list[gr.components.Component],
 ) -> None:
     """Lets Start and Stop of the player `screen` run sessions. `request` makes one from the `inputs`."""
@@ -48,41 +47,23 @@ def connect(
 
 
 async def follow(session_of: Callable[[], Session | None]) -> AsyncIterator[tuple[dict, Result | None]]:
-    """Yields what the player reads of the session that `session_of()` gives, and at last its results.
-
-    When the page goes before that, the session is left to come back to.
-    """
+    """Yields what the player reads of the session that `session_of()` gives, and at last its results."""
     play = {"id": secrets.token_hex(8), "token": None, "path": None, "live": False, "beat": 0}
-    session, over = None, False
-
-    def failed(text: str) -> tuple[dict, None]:
-        return play | {"status": {"state": "error", "text": text}}, None
-
     try:
         session = await asyncio.to_thread(session_of)
         if session is None:
-            raise ServingError("Your play is over. Press Start to play again.")
-        session.come()
+            raise ServingError("Your session is over. Press Start to begin another.")
         play |= {"token": session.token, "path": f"{LIVE}/{session.token}", "live": session.live}
         async for status in session.statuses():
             play["beat"] += 1
-            over = status.state in FINAL
-            yield play | {"status": _plain(status)}, status.result
-    except (FormError, PictureError, ServingError) as error:
-        yield failed(str(error))
+            if status.phase not in ("ended", "error"):
+                yield play | {"status": status.model_dump()}, None
+        ended = await session.ended()
+        text = f"{ended.text} Your film is ready." if ended.recording else ended.text
+        yield play | {"status": status.model_dump() | {"text": text}}, ended.recording
+    except UserError as error:
+        yield play | {"status": {"phase": "error", "text": str(error)}}, None
     except Exception:
-        log.exception("A play failed.")
-        yield failed("The server had a problem of its own, which its log describes. Start again.")
-    finally:
-        if session and over:
-            await session.close()
-        elif session:
-            session.leave()
-
-
-def _plain(status: Status) -> dict:
-    fields = ("state", "text", "progress", "frames", "fps", "seconds_left")
-    plain = {name: getattr(status, name) for name in fields}
-    if status.result:
-        plain["text"] += " Your film is ready."
-    return plain
+        log.exception("A session failed.")
+        text = "Something went wrong on the server (see its log). Press Start to try again."
+        yield play | {"status": {"phase": "error", "text": text}}, None

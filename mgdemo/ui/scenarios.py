@@ -12,7 +12,7 @@ from mgdemo.actions import MODES
 from mgdemo.blocks import FPS
 from mgdemo.replay import FILMS, SCENARIOS, Replay, open_replay
 from mgdemo.scenario import Scenario, ScenarioError
-from mgdemo.serving import PlayRequest, PlayService
+from mgdemo.serving import SessionRequest, SessionService
 from mgdemo.ui import run, track_chart
 from mgdemo.ui.events import EVENT_OPTIONS
 from mgdemo.ui.form import FormError, SessionForm
@@ -37,7 +37,7 @@ class ScenarioTab:
     open: Callable[[Replay, float, str | None, str | None], tuple]
 
 
-def scenarios_tab(service: PlayService, library: Library, links: Links) -> ScenarioTab:
+def scenarios_tab(service: SessionService, library: Library, links: Links) -> ScenarioTab:
     """Lays the tab out in the current Gradio context."""
 
     def titles(mode: str) -> list[tuple[str, str]]:
@@ -108,7 +108,7 @@ def scenarios_tab(service: PlayService, library: Library, links: Links) -> Scena
     outputs = [name, own, chosen, words, *form.all]
     upload.upload(choose_upload, [upload, chosen, form.seed, *pictures], outputs, **EVENT_OPTIONS)
 
-    def request(checkpoint: str, image: str, seed: float | None, scenario: Scenario | None) -> PlayRequest:
+    def request(checkpoint: str, image: str, seed: float | None, scenario: Scenario | None) -> SessionRequest:
         if scenario is None:
             raise FormError("There is no scenario to run: use a file of your own.")
         return form.request(checkpoint, image, seed, scenario)

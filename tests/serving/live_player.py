@@ -12,8 +12,8 @@ import websockets
 from PIL import Image
 from starlette.applications import Starlette
 
-from mgdemo.serving import PlayRequest, PlayService
-from mgdemo.serving.protocol import VERSION
+from mgdemo.messages import VERSION
+from mgdemo.serving import SessionRequest, SessionService, live_routes
 
 PATIENCE = 20  # seconds; only reached when something is broken
 
@@ -22,8 +22,8 @@ class Server:
     """A service and the uvicorn that serves its routes in another thread, as Gradio does it."""
 
     def __init__(self, settings):
-        self.service = PlayService(settings)
-        app = Starlette(routes=self.service.routes())
+        self.service = SessionService(settings)
+        app = Starlette(routes=live_routes(self.service))
         self._uvicorn = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
         self._thread = threading.Thread(target=self._uvicorn.run)
         self._thread.start()
@@ -33,7 +33,7 @@ class Server:
 
     def open(self, checkpoint="universal", **request):
         image = Image.new("RGB", (90, 60), (30, 60, 90))
-        return self.service.open(PlayRequest(checkpoint, image, **request))
+        return self.service.open(SessionRequest(checkpoint, image, **request))
 
     def url(self, path, scheme="ws"):
         return f"{scheme}://127.0.0.1:{self.port}/gradio_api/{path}"
@@ -115,4 +115,17 @@ async def wait_for(session, condition):
         async for status in session.statuses():
             if condition(status):
                 return status
-    raise AssertionError(f"the play has ended: {status}")
+    raise AssertionError(f"the session has ended: {status}")
+
+
+async def until(condition):
+    """Wait until something is so that nobody tells."""
+    async with asyncio.timeout(PATIENCE):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
+async def end_of(session):
+    """How a session ends."""
+    async with asyncio.timeout(PATIENCE):
+        return await session.ended()

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import shutil
 import urllib.error
 import urllib.request
 
@@ -10,7 +11,7 @@ import av
 import numpy as np
 import pytest
 import websockets
-from live_player import Player, wait_for
+from live_player import Player, end_of, until, wait_for
 from PIL import Image
 
 from benchmarks.stub_world import SMALL_HEIGHT as HEIGHT
@@ -73,7 +74,9 @@ async def test_a_play_from_hello_to_its_files(serve):
     assert [f[2] for f in player.frames[:45]] == list(range(45))
     assert [f[3] for f in player.frames[:45]] == [0] * 9 + [1] * 12 + [2] * 12 + [3] * 12
     assert player.frames[0][:2] == (1, 1)
-    assert player.messages[-1] == {"type": "end", "state": "ended", "text": "Stopped."}
+    assert player.messages[-1] == {
+        "type": "end", "phase": "ended", "text": "Stopped.", "recording": True,
+    }  # fmt: skip
     assert player.closed[0] == 1000
     shown = pictures(player.frames)
     assert abs(left_level(shown[40]) - 70) <= 2  # forward alone is entry 0
@@ -87,13 +90,64 @@ async def test_a_play_from_hello_to_its_files(serve):
     assert (len(scenario.track), scenario.seed, scenario.image) == (result.frames, 7, "embedded:meadow")
     assert scenario.track.frames(33, 45) == ActionTrack.hold("universal", ["forward", "look_left"], frames=12)
     assert metadata(result.mp4)["scenario"] == result.scenario.read_text()
-    assert session.status().result == result
 
-    await session.close()
-    async with Player(server, session.token) as player:
+    async with Player(server, "another-token") as player:
         await player.until(lambda: player.closed)
     assert player.closed[0] == 4404
-    assert "press Start" in player.closed[1]
+    assert "Press Start" in player.closed[1]
+
+
+async def test_who_was_away_at_the_end_gets_the_recording_by_the_token(serve):
+    server = serve()
+    session = server.open()
+    async with Player(server, session.token) as player:
+        await player.block(2)
+    result = await session.stop()
+    await until(lambda: server.service.get(session.token) is None)  # the session itself is soon forgotten
+    async with Player(server, session.token) as player:
+        await player.until(lambda: player.closed)
+    assert player.of("end") == [{"type": "end", "phase": "ended", "text": "Stopped.", "recording": True}]
+    assert player.closed[0] == 1000
+    assert server.service.recording_of(session.token) == result
+    shutil.rmtree(result.mp4.parent)  # as pruning does
+    async with Player(server, session.token) as player:
+        await player.until(lambda: player.closed)
+    assert not player.of("end")[0]["recording"] and server.service.recording_of(session.token) is None
+
+
+async def test_the_end_is_said_when_the_files_are_written(serve):
+    server = serve()
+    session = server.open()
+    async with Player(server, session.token) as player:
+        await player.block(2)
+        await player.send(type="stop")
+        await player.until(lambda: player.closed)
+    assert server.service.recording_of(session.token).mp4.exists()
+    assert [message["type"] for message in player.messages].count("end") == 1
+    phases = [status["phase"] for status in player.of("status")]
+    assert "saving" in phases and "ended" not in phases
+
+
+async def test_status_comes_from_hello_on_also_in_the_queue(serve):
+    server = serve()
+    first, second = server.open(), server.open()
+    async with Player(server, second.token) as waiting, Player(server, first.token) as player:
+        status = (await waiting.until(lambda: waiting.of("status")))[0]
+        assert (status["phase"], status["position"]) == ("queued", 1)
+        await player.block(0)
+        await player.send(type="stop")
+        await waiting.block(0)
+    phases = [status["phase"] for status in waiting.of("status")]
+    assert phases.index("queued") < phases.index("loading") < phases.index("playing")
+    assert [message["type"] for message in waiting.messages].index("welcome") > 0
+
+
+async def test_what_is_held_while_it_loads_counts_from_the_first_block_on(serve):
+    server = serve()
+    session = server.open()
+    async with Player(server, session.token) as player:
+        await player.press("KeyD")
+        assert (await player.block(0))["held"] == ["right"]
 
 
 def held(player):
@@ -110,11 +164,11 @@ async def test_a_tap_shorter_than_a_block_counts_once(serve):
         await player.press()
         await player.until(lambda: len(held(player)) > 3 and ("left", "look_up") in held(player)[:-1])
         tap = next(block for block in player.of("block") if block["held"])
-        status = await wait_for(session, lambda status: "slowed evenly" in status.text)
+        status = await wait_for(session, lambda status: "slowed down" in status.text)
     assert held(player).count(("left", "look_up")) == 1
     assert set(held(player)) == {(), ("left", "look_up")}
     assert tap["camera"] == pytest.approx([0.05, 0])
-    assert status.text == f"Making {status.fps:.0f} frames/s of 25: playback is slowed evenly."
+    assert status.text == f"Generating {status.fps:.0f} of 25 fps, so playback is slowed down."
     assert 5 < status.fps < 24
 
 
@@ -158,8 +212,10 @@ async def test_a_block_is_made_again_with_newer_input_and_that_is_what_is_kept(s
     session = server.open()
     async with Player(server, session.token, buffer_ms=480) as player:
         for seq, keys in enumerate((["KeyW"], [], ["KeyD", "ArrowLeft"], ["KeyS"]) * 3, start=1):
-            await player.send(type="input", held=keys, seq=seq)
-            await player.until(lambda seq=seq: player.of("block") and player.of("block")[-1]["seq"] >= seq)
+            await player.send(type="input", held=keys, input_seq=seq)
+            await player.until(
+                lambda seq=seq: player.of("block") and player.of("block")[-1]["input_seq"] >= seq
+            )
             await asyncio.sleep(0.07 * (seq % 5))
         await player.until(lambda: [b for b in player.of("block") if b["splice"] is not None])
         result = await session.stop()
@@ -171,8 +227,8 @@ async def test_a_block_is_made_again_with_newer_input_and_that_is_what_is_kept(s
         before = first[block["block"]]
         assert (block["node"], block["first_frame"]) == (before["node"], before["first_frame"])
         assert (block["splice"] - block["first_frame"] - (block["block"] == 0)) % 4 == 0
-        assert block["seq"] > before["seq"]
-    assert server.service.metrics()["remade_blocks_total"] == len(again)
+        assert block["input_seq"] > before["input_seq"]
+    assert server.service.metrics()["regenerated_blocks_total"] == len(again)
     # The frames of a block made again are sent again from the splice on, a key frame, and replace the others.
     key = next(i for i, f in enumerate(player.frames) if i and f[2] <= player.frames[i - 1][2])
     assert player.frames[key][1] == 1
@@ -202,8 +258,8 @@ async def test_the_replay_of_a_play_with_blocks_made_again_is_its_recording(serv
         result = await session.stop()
     assert [b for b in player.of("block") if b["splice"] is not None]
     replay = server.open(track=load_scenario(result.scenario).track)
-    status = await wait_for(replay, lambda status: status.state == "ended")
-    for kept, made in zip(read_frames(result.mp4), read_frames(status.result.mp4), strict=False):
+    replayed = (await end_of(replay)).recording
+    for kept, made in zip(read_frames(result.mp4), read_frames(replayed.mp4), strict=False):
         assert (
             np.abs(kept.astype(int) - made).max() <= 3
         )  # the encoders' key frames are not at the same places
@@ -215,7 +271,7 @@ async def test_pause_and_single_blocks(serve):
     async with Player(server, session.token) as player:
         await player.block(1)
         await player.send(type="pause", on=True)
-        await wait_for(session, lambda status: status.state == "paused")
+        await wait_for(session, lambda status: status.phase == "paused")
         await asyncio.sleep(0.3)
         count = len(player.of("block"))
         await player.press("KeyW")
@@ -225,7 +281,7 @@ async def test_pause_and_single_blocks(serve):
         await player.until(lambda: len(player.of("block")) == count + 1)
         assert player.of("block")[-1]["held"] == ["forward"]
         await asyncio.sleep(0.3)
-        assert len(player.of("block")) == count + 1 and session.status().state == "paused"
+        assert len(player.of("block")) == count + 1 and session.status().phase == "paused"
         await player.socket.close()
     async with Player(server, session.token) as player:  # the page was loaded anew
         await player.until(lambda: player.frames)
@@ -257,7 +313,7 @@ async def test_going_back_makes_a_branch_and_all_branches_are_kept(serve):
         still = player.frames[-1]
         assert still[:4] == (2, 1, 20, 1)
         assert abs(left_level(np.asarray(Image.open(io.BytesIO(still[4])))) - 70) <= 3
-        assert (session.status().state, session.status().frames) == ("paused", 21)
+        assert (session.status().phase, session.status().frames) == ("paused", 21)
         longest = max(b["node"] for b in player.of("block"))
         arrived = len(player.frames)
         await player.press("KeyS")
@@ -312,8 +368,8 @@ async def test_going_back_far_makes_the_blocks_between_again(serve):
     async with Player(server, session.token) as player:
         await player.block(3)
         await player.send(type="rewind", node=2)
-        status = await wait_for(session, lambda status: status.state == "rewinding")
-        assert status.text == "Going back." and status.progress is not None
+        status = await wait_for(session, lambda status: status.phase == "rewinding")
+        assert status.text == "Rewinding." and status.progress is not None
         await player.until(lambda: player.of("rewound"))
         await player.send(type="pause", on=False)
         await player.until(lambda: player.of("block")[-1]["parent"] == 2)
@@ -326,10 +382,9 @@ async def test_paused_plays_end_only_when_others_wait(serve):
         await player.block(0)
         await player.send(type="pause", on=True)
         await asyncio.sleep(3.6)
-        assert session.status().state == "paused"
+        assert session.status().phase == "paused"
         server.open()
-        status = await wait_for(session, lambda status: status.state == "ended")
-        assert status.text.startswith("Nothing was pressed for 3 seconds.")
+        assert (await end_of(session)).text.startswith("Nothing was pressed for 3 seconds.")
 
 
 async def test_a_key_frame_on_demand(serve):
@@ -366,7 +421,7 @@ async def test_a_broken_line_is_taken_up_again_with_a_key_frame(serve):
         player.socket.transport.abort()  # no close frame: as if the line had been cut
         await player.until(lambda: player.closed)
         first = player.frames
-    await wait_for(session, lambda status: status.state == "buffering")
+    await wait_for(session, lambda status: status.phase == "buffering")
     async with Player(server, session.token) as player:
         block = await player.block(6)
         result = await session.stop()
@@ -422,8 +477,8 @@ async def test_without_acknowledgements_the_server_stops_and_then_lets_go(serve)
     server = serve(ack_seconds=2.5)
     session = server.open()
     async with Player(server, session.token, acknowledge=False) as player:
-        status = await wait_for(session, lambda status: status.state == "buffering" and status.frames)
-        assert "line is slow" in status.text
+        status = await wait_for(session, lambda status: status.phase == "buffering" and status.frames)
+        assert "connection is slow" in status.text
         await player.until(lambda: player.closed)
     assert player.closed[0] == 4408
     assert [block["block"] for block in player.of("block")] == [0, 1, 2, 3]
@@ -443,7 +498,7 @@ async def test_blocks_made_again_need_no_acknowledgement(serve):
             await asyncio.sleep(0.1)
         await player.send(type="pause", on=True)  # so that no new block is acknowledged
         await asyncio.sleep(2.5)
-        assert player.closed is None and session.status().state == "paused"
+        assert player.closed is None and session.status().phase == "paused"
 
 
 async def emptied(outbox):
@@ -494,20 +549,22 @@ async def test_health_and_metrics(serve):
 
     health = json.loads(await asyncio.to_thread(fetch, "live-health"))
     assert health["status"] == "ok"
-    assert health["workers"] == [{"device": "auto", "running": False}]
+    assert health["workers"] == [
+        {"device": "auto", "running": False, "silent_seconds": 0.0, "stuck_seconds": 0.0, "trouble": ""}
+    ]
     session = server.open()
     async with Player(server, session.token) as player:
         await player.block(1)
         health = json.loads(await asyncio.to_thread(fetch, "live-health"))
         assert (health["playing"], health["queued"], health["workers"][0]["running"]) == (1, 0, True)
-    await session.close()
+    await session.stop()
     metrics = dict(
         line.split()
         for line in (await asyncio.to_thread(fetch, "live-metrics")).splitlines()
         if line[0] != "#"
     )
     assert int(metrics["mgdemo_frames_total"]) >= 21
-    assert (metrics["mgdemo_plays_total"], metrics["mgdemo_ended_total"], metrics["mgdemo_playing"]) == (
+    assert (metrics["mgdemo_sessions_total"], metrics["mgdemo_ended_total"], metrics["mgdemo_playing"]) == (
         "1",
         "1",
         "0",

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from mgdemo.serving.local import _reason, cores
+from mgdemo.serving.engines.process import _reason, cores
 
 
 def test_the_web_process_needs_no_torch():

@@ -1,8 +1,7 @@
-"""Places in line, limits, crashes, and what is kept of a play."""
+"""The queue, limits, crashes, and what is kept of a session."""
 
 import asyncio
 import io
-import itertools
 import os
 import signal
 import subprocess
@@ -12,23 +11,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from live_player import PATIENCE, Player, wait_for
+from live_player import PATIENCE, Player, end_of, wait_for
 from PIL import Image
 
 from benchmarks.stub_world import SMALL_WIDTH as WIDTH
 from benchmarks.stub_world import small_level as level
-from mgdemo.actions import ActionTrack
+from mgdemo.actions import MODES, ActionTrack
 from mgdemo.scenario import load_scenario
-from mgdemo.serving import PlayRequest, ServingError, keeping, service
+from mgdemo.serving import ServingError, SessionRequest, keeping, limits
 from mgdemo.serving.keeping import prune
-from mgdemo.serving.sessions import duration
 from mgdemo.video.record import Recording, Reel, metadata, read_frames
 
 pytestmark = pytest.mark.anyio
-
-
-def final(status):
-    return status.state in ("ended", "error")
 
 
 async def test_the_third_visitor_waits_for_a_place(serve):
@@ -40,90 +34,174 @@ async def test_the_third_visitor_waits_for_a_place(serve):
         assert (await one.block(2))["held"] == ["forward"]
         assert (await two.block(2))["held"] == ["back"]
         status = await wait_for(third, lambda status: True)
-        assert (status.state, status.place) == ("queued", 1)
-        assert status.text.startswith("You are number 1 in line. A play ends in at most ")
-        assert fourth.status().place == 2
+        assert (status.phase, status.position) == ("queued", 1)
+        assert status.text.startswith("You're next in the queue; your turn comes within ")
+        assert fourth.status().position == 2
+        assert fourth.status().text.startswith("You're number 2 in the queue; your turn comes within ")
         assert 0 < status.seconds_left <= server.service.settings.session_seconds
         async with Player(server, third.token) as three:
-            await three.until(lambda: [m for m in three.of("status") if m["place"] == 1])
+            await three.until(lambda: [m for m in three.of("status") if m["position"] == 1])
             await first.stop()
-            await wait_for(third, lambda status: status.state in ("loading", "playing"))
+            await wait_for(third, lambda status: status.phase in ("loading", "playing"))
             await three.block(1)
-            assert fourth.status().place == 1
+            assert fourth.status().position == 1
             await two.block(two.of("block")[-1]["block"] + 2)  # and the second has never stopped
 
 
-async def test_a_visitor_who_leaves_gives_the_place_away(serve):
+async def test_stop_gives_the_place_away_at_once_and_in_the_queue(serve):
     server = serve()
     first, second, third = (server.open() for _ in range(3))
-    await second.close()  # from the line
-    assert server.service.get(second.token) is None
-    assert third.status().place == 1
+    async with Player(server, second.token) as waiting:
+        await waiting.until(lambda: waiting.of("status"))
+        await waiting.send(type="stop")
+        await waiting.until(lambda: waiting.closed)
+    assert waiting.of("end") == [{"type": "end", "phase": "ended", "text": "Stopped.", "recording": False}]
+    assert server.service.get(second.token) is None and server.service.ended(second.token).text == "Stopped."
+    assert third.status().position == 1
     async with Player(server, first.token) as player:
         await player.block(0)
-        closing = asyncio.create_task(first.close())  # as Gradio does when the page is closed
+        closing = asyncio.create_task(first.stop())
         await asyncio.sleep(0)
-        closing.cancel()  # even when it does not wait for the end
-        await wait_for(third, lambda status: status.state != "queued")
-    await first.close()
-    assert first.status().result.frames >= 9
+        closing.cancel()  # even when nobody waits for the end
+        await wait_for(third, lambda status: status.phase != "queued")
+    assert (await end_of(first)).recording.frames >= 9
 
 
 async def test_a_lost_visitor_is_waited_for_and_then_given_up(serve):
     server = serve(reconnect_seconds=1)
-    session, waiting = server.open(), server.open()
+    session = server.open()
     async with Player(server, session.token) as player:
         await player.block(1)
-    status = await wait_for(session, final)
-    assert (status.state, status.result.frames) == ("ended", session.status().frames)
-    assert "was lost. Press Start" in status.text
-    status = await wait_for(waiting, final)  # nobody has ever come for this one
-    assert (status.state, status.result) == ("error", None)
-    assert "WebSockets" in status.text
+    ended = await end_of(session)
+    assert (ended.outcome, ended.recording.frames) == ("ended", session.status().frames)
+    assert "was lost. Press Start" in ended.text
+    assert server.service.recording_of(session.token) == ended.recording
     assert len(list(server.service.settings.record_dir.iterdir())) == 1
 
 
-async def test_a_full_line_is_said_at_once(serve):
+async def test_a_page_that_never_connects_loses_its_place(serve):
+    server = serve(connect_seconds=1)
+    session, waiting = server.open(), server.open()
+    ended = await end_of(session)
+    assert (ended.outcome, ended.recording) == ("error", None)
+    assert "WebSockets" in ended.text
+    assert (await end_of(waiting)).outcome == "error"  # the queue is for pages, too
+    assert server.service.health()["queued"] == server.service.health()["playing"] == 0
+
+
+async def test_a_reload_keeps_the_session_while_others_wait(serve):
+    server = serve(reconnect_seconds=3)
+    first, second = server.open(), server.open()
+    async with Player(server, second.token) as waiting:
+        async with Player(server, first.token) as player:
+            await player.block(0)
+        await waiting.until(lambda: waiting.of("status"))
+        await asyncio.sleep(1)
+        async with Player(server, first.token) as player:
+            await player.block(2)
+            assert second.status().phase == "queued"
+            assert server.service.resume(first.token) is first
+        await waiting.until(lambda: waiting.of("welcome"))  # nobody came back any more
+    assert "was lost" in (await end_of(first)).text
+
+
+async def test_a_reload_in_the_queue_keeps_the_position(serve):
+    server = serve(connect_seconds=0.5, reconnect_seconds=3)
+    first, second, third = (server.open() for _ in range(3))
+    async with Player(server, first.token), Player(server, third.token):
+        async with Player(server, second.token) as player:
+            await player.until(lambda: player.of("status"))
+        await asyncio.sleep(1)
+        assert (second.status().position, third.status().position) == (1, 2)
+
+
+async def test_a_full_queue_is_said_at_once(serve):
     server = serve(queue=1)
     server.open(), server.open()
-    with pytest.raises(ServingError, match="1 visitors are waiting already"):
+    with pytest.raises(ServingError, match=r"^1 visitor is already waiting: try again"):
         server.open()
 
 
-async def test_plays_end_gently_when_nothing_is_pressed(serve):
+async def test_sessions_end_gently_when_nothing_is_pressed(serve):
     server = serve(idle_seconds=1)
-    session = server.open()
+    session = server.open("templerun")
     async with Player(server, session.token) as player:
         await player.press("KeyW")
         await player.block(4)  # longer than the limit, but a key is held
         await player.press()
         await player.until(lambda: player.of("end"))
-    status = await wait_for(session, final)
-    assert status.text == "Nothing was pressed for 1 second. Press Start to play again."
-    assert status.result.frames > 45
+    ended = await end_of(session)
+    assert ended.text == "Nothing was pressed for 1 second. Press Start to begin another session."
+    assert ended.recording.frames > 45
+
+
+async def test_the_idle_clock_does_not_run_in_the_queue_nor_while_a_world_loads(serve):
+    server = serve(idle_seconds=1.5)
+    first, second = server.open("templerun"), server.open("templerun")
+    async with Player(server, second.token) as waiting:
+        async with Player(server, first.token) as player:
+            await player.press("KeyW")
+            await asyncio.sleep(2)
+            await player.send(type="stop")
+        await waiting.block(2)
+        began = second.began
+        ended = await end_of(second)
+        assert "Nothing was pressed" in ended.text and time.monotonic() - began > 1.5
+
+
+@pytest.mark.skipif(not MODES["universal"].stands, reason="no mode stands yet")
+async def test_a_session_that_stands_uses_no_device_and_ends_only_when_others_wait(serve):
+    server = serve(idle_seconds=2)
+    session = server.open()
+    async with Player(server, session.token) as player:
+        status = await wait_for(session, lambda status: status.phase == "standing")
+        assert status.text == "Standing still. Press any control to continue."
+        await player.until(lambda: [s for s in player.of("status") if s["phase"] == "standing"])
+        blocks = len(player.of("block"))
+        await asyncio.sleep(2.5)
+        assert len(player.of("block")) == blocks and session.status().phase == "standing"
+        await player.press("KeyW")
+        await player.until(lambda: len(player.of("block")) > blocks)
+        await wait_for(session, lambda status: status.phase == "playing")
+        await player.press()
+        await wait_for(session, lambda status: status.phase == "standing")
+        server.open()
+        assert "Nothing was pressed for 2 seconds" in (await end_of(session)).text
 
 
 async def test_time_is_limited_only_while_others_wait(serve, monkeypatch):
-    monkeypatch.setattr(service, "GRACE", 0.5)
+    monkeypatch.setattr(limits, "GRACE", 0.5)
     server = serve(session_seconds=0.5)
     session = server.open()
     async with Player(server, session.token) as player:
-        await player.block(3)
+        await player.block(2)
         assert session.status().seconds_left is None
         waiting = server.open()
-        status = await wait_for(session, final)
-        assert "others are waiting" in status.text
-        await wait_for(waiting, lambda status: status.state != "queued")
-    assert status.result.frames >= 45
+        assert "Others are waiting: this session ends in " in session.status().text
+        ended = await end_of(session)
+        assert "others are waiting" in ended.text
+        await wait_for(waiting, lambda status: status.phase != "queued")
+    assert ended.recording.frames >= 33
+
+
+async def test_nobody_is_told_to_wait_for_himself(serve):
+    server = serve()
+    server.open(visitor="me")
+    mine, other = server.open(visitor="me"), server.open(visitor="you")
+    assert mine.status().text.startswith("Your own session on the other tab is still running")
+    assert other.status().text.startswith("You're number 2 in the queue")
+    assert server.service.resume(other.token, "me") is other  # its page was loaded again
+    await mine.stop()
+    assert other.status().text.startswith("Your own session on the other tab")
 
 
 async def test_a_recording_has_an_end(serve):
     server = serve(record_seconds=1)
     session = server.open()
     async with Player(server, session.token):
-        status = await wait_for(session, final)
-    assert "reached its 1 second" in status.text
-    assert status.result.frames >= 25
+        ended = await end_of(session)
+    assert "reached its limit of 1 second" in ended.text
+    assert ended.recording.frames >= 25
 
 
 @pytest.mark.parametrize("plays", [1, 2])
@@ -134,8 +212,8 @@ async def test_a_scenario_is_played_to_its_last_frame(serve, plays):
     sessions = [server.open(track=track, title="Four ways", seed=3) for _ in range(plays)]
     for session in sessions:
         seen = [status async for status in session.statuses()]
-        assert (seen[-1].state, seen[-1].text, seen[-1].frames) == ("ended", "The scenario is complete.", 45)
-        result = seen[-1].result
+        assert (seen[-1].phase, seen[-1].text, seen[-1].frames) == ("ended", "The scenario is complete.", 45)
+        result = server.service.recording_of(session.token)
         frames = list(read_frames(result.mp4))
         assert len(frames) == result.frames == 45  # whole blocks: 12n - 3
         padded = track.padded()
@@ -153,15 +231,15 @@ async def test_a_scenario_can_be_watched_while_it_is_made(serve):
     assert player.of("welcome")[0]["frames"] == 477
     assert player.frames[0][1] == 1
     assert [f[2] for f in player.frames] == list(range(477))
-    progress = [m["progress"] for m in player.of("status") if m["state"] == "playing"]
+    progress = [m["progress"] for m in player.of("status") if m["phase"] == "playing"]
     assert progress == sorted(progress)
 
 
 async def test_a_scenario_of_another_mode_is_refused(serve):
     session = serve().open(track=ActionTrack.hold("templerun", ["jump"], None, 9))
-    status = await wait_for(session, final)
-    assert status.state == "error"
-    assert "is for Temple Run, but universal plays Universal: choose" in status.text
+    ended = await end_of(session)
+    assert ended.outcome == "error"
+    assert "is for Temple Run, but universal plays Universal: choose" in ended.text
 
 
 async def test_a_crash_is_told_and_kept_and_overcome(serve):
@@ -170,75 +248,68 @@ async def test_a_crash_is_told_and_kept_and_overcome(serve):
     async with Player(server, session.token) as player, Player(server, other.token) as bystander:
         await bystander.block(0)
         await player.until(lambda: player.of("end"))
-        status = await wait_for(session, final)
-        assert player.of("end")[0]["state"] == status.state == "error"
-        assert status.text.startswith("The engine stopped unexpectedly (exit code 7).")
-        assert "press Start to play again" in status.text
-        assert len(list(read_frames(status.result.mp4))) == status.result.frames == 33
-        assert len(load_scenario(status.result.scenario).track) == 33
-        assert (await wait_for(other, final)).state == "error"
+        ended = await end_of(session)
+        assert player.of("end")[0]["phase"] == ended.outcome == "error"
+        assert ended.text.startswith("The engine stopped unexpectedly (exit code 7).")
+        assert "press Start to begin another session" in ended.text
+        assert len(list(read_frames(ended.recording.mp4))) == ended.recording.frames == 33
+        assert len(load_scenario(ended.recording.scenario).track) == 33
+        assert (await end_of(other)).outcome == "error"
     again = server.open()
     async with Player(server, again.token) as player:
         await player.block(2)
     assert server.service.metrics()["crashes_total"] == 1
 
 
-async def test_who_leaves_keeps_the_place_until_another_wants_it(serve):
-    server = serve()
-    first = server.open()
-    async with Player(server, first.token) as player:
-        await player.block(0)
-    first.leave()
-    async with Player(server, first.token) as player:
-        await player.block(2)  # the page was only loaded anew
-        first.leave()
-        assert first.outcome is None
-        second = server.open()
-        status = await wait_for(first, final)
-    assert "lost while others waited" in status.text and status.result.frames >= 33
-    third = server.open()
-    third.leave()  # who only waits has nothing to come back to
-    assert final(third.status())
-    assert second.status().state != "queued" and second.outcome is None
-
-
-async def test_a_play_followed_by_two_pages_has_not_lost_its_visitor_when_one_goes(serve):
-    server = serve()
-    session = server.open()
-    session.come()
-    session.come()
+async def test_a_scenario_whose_page_was_lost_ends_like_a_live_session(serve):
+    server = serve(reconnect_seconds=0.5)
+    session = server.open("universal-slow", track=ActionTrack.hold("universal", [], None, 600))
     async with Player(server, session.token) as player:
         await player.block(0)
-        waiting = server.open()
-        session.leave()
-        await player.block(3)
-        assert session.outcome is None and waiting.status().state == "queued"
-        session.leave()
-        assert "lost while others waited" in (await wait_for(session, final)).text
+    assert "connection to your page was lost" in (await end_of(session)).text
 
 
-async def test_a_scenario_whose_page_is_gone_ends_like_a_play(serve):
-    session = serve(reconnect_seconds=0.5).open(
-        "universal-slow", track=ActionTrack.hold("universal", [], None, 600)
-    )
-    await wait_for(session, lambda status: status.frames)
-    session.leave()
-    assert "line to your browser was lost" in (await wait_for(session, final)).text
+async def test_a_scenario_without_a_page_comes_to_its_end(serve):
+    server = serve(connect_seconds=0.1, reconnect_seconds=0.1)
+    session = server.open("universal-slow", track=ActionTrack.hold("universal", [], None, 21))
+    assert (await end_of(session)).text == "The scenario is complete."
 
 
 async def test_a_worker_that_hangs_is_ended_and_the_next_play_begins(serve):
     server = serve(worker_timeout_seconds=4)
     session = server.open("universal-hang")
     async with Player(server, session.token):
-        status = await wait_for(session, final)
-    assert status.text.startswith("The engine stopped unexpectedly (nothing came from it for too long).")
-    assert status.result.frames == 33
+        ended = await end_of(session)
+    assert ended.text.startswith("The engine stopped unexpectedly (it made no progress for too long).")
+    assert ended.recording.frames == 33
     session = server.open()
     async with Player(server, session.token) as player:
         await player.block(1)
-    silence = list(server.service._silence)
-    await asyncio.sleep(0.6)  # nobody is there to play for, which is no hanging
-    assert server.service._silence == silence
+        health = server.service.health()["workers"][0]
+        assert health["running"] and health["silent_seconds"] < 3 and not health["trouble"]
+
+
+async def test_a_worker_that_is_silent_is_ended_though_its_pipes_are_open(serve):
+    server = serve(worker_timeout_seconds=3)
+    session = server.open()
+    async with Player(server, session.token) as player:
+        await player.block(0)
+        (pid,) = children(os.getpid())
+        os.kill(int(pid), signal.SIGSTOP)
+        ended = await end_of(session)
+    assert ended.text.startswith("The engine stopped unexpectedly (nothing came from it for too long).")
+
+
+async def test_a_worker_with_nothing_to_do_is_left_alone(serve):
+    server = serve(worker_timeout_seconds=5)
+    session = server.open()
+    async with Player(server, session.token) as player:
+        await player.block(0)
+        await player.send(type="pause", on=True)
+        await asyncio.sleep(3)
+    assert (
+        session.status().phase in ("paused", "buffering") and server.service.metrics()["crashes_total"] == 0
+    )
 
 
 async def test_a_worker_that_does_not_even_read_does_not_hold_up_the_end(serve):
@@ -249,7 +320,7 @@ async def test_a_worker_that_does_not_even_read_does_not_hold_up_the_end(serve):
     (pid,) = children(os.getpid())
     os.kill(int(pid), signal.SIGSTOP)
     await session.stop()
-    server.service.open(PlayRequest("universal", Image.new("RGB", (400, 300))))  # more than its pipe holds
+    server.service.open(SessionRequest("universal", Image.new("RGB", (400, 300))))  # more than its pipe holds
     await asyncio.to_thread(server.service.close)
     assert not Path(f"/proc/{pid}").exists()
 
@@ -258,10 +329,10 @@ async def test_a_model_that_fails_ends_its_own_play_only(serve):
     server = serve(sessions=2)
     session, other = server.open("universal-broken"), server.open()
     async with Player(server, session.token), Player(server, other.token) as bystander:
-        status = await wait_for(session, final)
-        assert status.text.startswith("The model failed (RuntimeError: the matrix is singular).")
-        assert "traceback" not in status.text
-        assert status.result.frames == 33
+        ended = await end_of(session)
+        assert ended.text.startswith("The model failed (RuntimeError: the matrix is singular).")
+        assert "traceback" not in ended.text
+        assert ended.recording.frames == 33
         await bystander.block(5)
     assert server.service.metrics()["crashes_total"] == 0
 
@@ -269,11 +340,11 @@ async def test_a_model_that_fails_ends_its_own_play_only(serve):
 async def test_a_checkpoint_that_cannot_be_loaded_is_told(serve):
     server = serve()
     session = server.open("missing")
-    status = await wait_for(session, final)
-    assert (status.state, status.result) == ("error", None)
-    assert "missing.safetensors" in status.text
+    ended = await end_of(session)
+    assert (ended.outcome, ended.recording) == ("error", None)
+    assert "missing.safetensors" in ended.text
     track = ActionTrack.hold("universal", [], None, 9)
-    assert (await wait_for(server.open(track=track), final)).result.frames == 9
+    assert (await end_of(server.open(track=track))).recording.frames == 9
 
 
 async def test_a_film_is_made_of_whole_blocks(serve, monkeypatch):
@@ -289,9 +360,9 @@ async def test_a_film_is_made_of_whole_blocks(serve, monkeypatch):
 
     monkeypatch.setattr(session, "handle", until_frame_25)
     async with Player(server, session.token):
-        status = await wait_for(session, final)
-    assert len(list(read_frames(status.result.mp4))) == status.result.frames == 21
-    assert len(load_scenario(status.result.scenario).track) == 21
+        ended = await end_of(session)
+    assert len(list(read_frames(ended.recording.mp4))) == ended.recording.frames == 21
+    assert len(load_scenario(ended.recording.scenario).track) == 21
 
 
 async def test_a_full_disk_stops_the_recording_and_not_the_play(serve, monkeypatch):
@@ -344,14 +415,13 @@ async def test_the_limit_counts_what_was_played_not_what_was_made_again(serve):
     server = serve(regenerate=True, record_seconds=3)
     session = server.open()
     async with Player(server, session.token, buffer_ms=480) as player:
-        for keys in itertools.cycle((["KeyW"], [])):
-            if session.outcome:
-                break
+        await player.block(0)
+        for keys in (["KeyW"], []) * 8:
             await player.press(*keys)
             await asyncio.sleep(0.1)
-        status = await wait_for(session, final)
+        ended = await end_of(session)
     again = [block for block in player.of("block") if block["splice"] is not None]
-    assert len(again) >= 2 and status.result.frames >= 69
+    assert len(again) >= 2 and ended.recording.frames >= 69
 
 
 async def test_a_folder_that_cannot_be_written_costs_only_the_recording(serve, tmp_path):
@@ -373,7 +443,6 @@ async def test_six_visitors_on_four_places(serve):
             await player.press(key)
             block = await player.block(5)
             result = await session.stop()
-            await session.close()
             assert block["held"] == [name]
             assert [f[2] for f in player.frames] == list(range(len(player.frames)))
             return result
@@ -400,7 +469,7 @@ async def test_an_image_that_cannot_be_read_is_told(serve):
     Image.new("RGB", (300, 200)).save(file, "PNG")
     broken = Image.open(io.BytesIO(file.getvalue()[:100]))
     with pytest.raises(ServingError, match="choose another one"):
-        serve().service.open(PlayRequest("universal", broken))
+        serve().service.open(SessionRequest("universal", broken))
 
 
 async def test_closing_the_service_keeps_the_recordings_and_leaves_no_process(serve):
@@ -410,7 +479,7 @@ async def test_closing_the_service_keeps_the_recordings_and_leaves_no_process(se
         await player.block(2)
         (pid,) = children(os.getpid())
         await asyncio.to_thread(server.service.close)
-        result = session.status().result
+        result = server.service.recording_of(session.token)
     assert len(list(read_frames(result.mp4))) == result.frames >= 33
     assert load_scenario(result.scenario)
     assert not Path(f"/proc/{pid}").exists()
@@ -424,12 +493,12 @@ def test_a_worker_does_not_outlive_a_killed_server(tmp_path):
 import sys, time
 from pathlib import Path
 from PIL import Image
-from mgdemo.serving import PlayRequest, PlayService, Settings
-service = PlayService(Settings(loader="benchmarks.stub_world:load_small", record_dir=Path(sys.argv[1])))
-session = service.open(PlayRequest("universal", Image.new("RGB", (64, 48))))
-while session.status().state == "loading":
+from mgdemo.serving import SessionRequest, SessionService, Settings
+service = SessionService(Settings(loader="benchmarks.stub_world:load_small", record_dir=Path(sys.argv[1])))
+session = service.open(SessionRequest("universal", Image.new("RGB", (64, 48))))
+while session.status().phase == "loading":
     time.sleep(0.02)
-print(session.status().state, flush=True)
+print(session.status().phase, flush=True)
 time.sleep(60)
 """
     path = os.pathsep.join(str(Path(p).resolve()) for p in sys.path)
@@ -475,10 +544,3 @@ def test_old_plays_are_pruned_and_nothing_else(tmp_path):
     prune(tmp_path, 4, 1, [tmp_path / names[1]])  # two of 0.4 MB each, and one that is in use
     assert left() == [names[1], *names[3:]]
     assert len(list(tmp_path.iterdir())) == 5
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"), [(0.2, "1 second"), (59.5, "60 seconds"), (91, "2 minutes"), (300, "5 minutes")]
-)
-def test_durations_in_words(seconds, words):
-    assert duration(seconds) == words

@@ -14,7 +14,7 @@ from playwright.sync_api import expect, sync_playwright
 from mgdemo import scenario, ui
 from mgdemo.checkpoints import Entry
 from mgdemo.config import CheckpointConfig
-from mgdemo.serving import PlayService, Settings
+from mgdemo.serving import SessionService, Settings
 from mgdemo.ui.library import Library
 
 SCENARIOS = {
@@ -88,10 +88,10 @@ def serve(tmp_path_factory, stub_library):
             patch.syspath_prepend(str(folder))  # workers inherit it, and find the stubs there
 
         def start(library=stub_library, root_path="", **settings):
-            defaults = {"record_dir": tmp_path_factory.mktemp("plays"), "threads": 1, "stand_seconds": 0}
+            defaults = {"record_dir": tmp_path_factory.mktemp("plays"), "threads": 1}
             if library is stub_library:
                 defaults["loader"] = "benchmarks.stub_world:load_small"
-            service = PlayService(Settings(**defaults | settings))
+            service = SessionService(Settings(**defaults | settings))
             stack.callback(service.close)
             demo = ui.build(service, library)
             with socket.socket() as probe:

@@ -124,7 +124,7 @@ def test_who_presses_on_while_it_goes_back_plays_on(play):
 def test_a_play_that_goes_on_in_another_window(play):
     play.page.evaluate("""() => {
       window.other = new WebSocket(sockets.at(-1).url);
-      other.onopen = () => other.send(JSON.stringify({ type: "hello", version: 2, codecs: ["jpeg"] }));
+      other.onopen = () => other.send(JSON.stringify({ type: "hello", version: 3, codecs: ["jpeg"] }));
     }""")
     play.expect("error")
     expect(play.message).to_contain_text("goes on in another connection. Reload this page")

@@ -2,6 +2,8 @@
  * The line to the server: one WebSocket a play, opened again with the same token when it drops.
  */
 
+import { VERSION } from "./protocol.js";
+
 const RETRY_MS = 30_000; // the server keeps a play this long without its visitor
 const SILENCE_MS = 8_000; // the server says something at least once a second; a line this silent is dead
 const ELSEWHERE = 4409; // a duplicated tab has taken up the play
@@ -56,7 +58,7 @@ export class Connection {
     socket.binaryType = "arraybuffer";
     socket.onopen = () => {
       this.heard();
-      this.send({ type: "hello", version: 2, codecs: this.codecs });
+      this.send({ type: "hello", version: VERSION, codecs: this.codecs });
     };
     socket.onmessage = ({ data }) => {
       if (socket !== this.socket) return;

@@ -9,7 +9,7 @@
  * @typedef {{mode: {name: string, title: string, axes: string[], controls: Control[]}, poster: string | null,
  *   loop: string | null, width: number, height: number, live: boolean, start: string, blocked: string}} Setup
  *   blocked: why Start cannot be pressed
- * @typedef {{state: string, text: string, progress: number | null, frames: number,
+ * @typedef {{phase: string, text: string, progress: number | null, frames: number,
  *   fps: number | null, seconds_left: number | null}} Status
  * @typedef {{id: string, token: string, path: string | null, live: boolean, status: Status, beat: number}} Play
  *   beat: another one at least once a second, or Gradio would not tell that nothing has changed
@@ -31,7 +31,7 @@ const SILENCE_MS = 20_000; // the server says something at least once a second; 
 const SPIN_AFTER_MS = 600; // a shorter wait for pictures is not worth a word
 const REFRESH_MS = 500; // between two updates of the statistics
 const BACK_SECONDS = 2; // that Backspace goes back
-const SHOWING = new Set(["playing", "buffering"]);
+const SHOWING = new Set(["playing", "buffering", "standing"]);
 const RUNNING = new Set(["starting", "queued", "loading", "lost", "paused", "rewinding", ...SHOWING]);
 const OVER = new Set(["saving", "ended", "error"]);
 const FIRST = "Generating the first frames";
@@ -166,8 +166,8 @@ class Player {
     const { setup, play } = this.props;
     this.heard();
     if (play && play.id !== this.play?.id) this.begin(play);
-    else if (play && (OVER.has(play.status.state) || !this.connection?.up)) this.onstatus(play.status);
-    if (this.elsewhere && OVER.has(play.status.state)) {
+    else if (play && (OVER.has(play.status.phase) || !this.connection?.up)) this.onstatus(play.status);
+    if (this.elsewhere && OVER.has(play.status.phase)) {
       this.elsewhere = false;
       this.say("idle", this.setup.blocked);
     }
@@ -246,7 +246,7 @@ class Player {
       if (this.over || !(this.running || this.state === "saving")) return;
       if (this.state === "lost") return this.heard(); // the connection itself knows when to give up
       const text = "The server isn't responding. Check your connection, then press Start to try again.";
-      this.conclude({ state: "error", text });
+      this.conclude({ phase: "error", text });
     }, SILENCE_MS);
   }
 
@@ -298,7 +298,7 @@ class Player {
     const cure = elsewhere
       ? "Reload this page to start another."
       : "What was recorded is kept. Press Start to play again.";
-    this.conclude({ state: "error", text: `${reason} ${cure}` });
+    this.conclude({ phase: "error", text: `${reason}. ${cure}` });
   }
 
   stop() {
@@ -364,15 +364,15 @@ class Player {
   onstatus(status) {
     if (!this.running && this.state !== "saving") return;
     this.status = status;
-    if (OVER.has(status.state)) {
+    if (OVER.has(status.phase)) {
       if (this.draining) this.over = status;
       else this.conclude(status);
     } else if (SHOWING.has(this.state)) this.refresh();
     else if (this.state === "rewinding") this.parts.progress.value = status.progress ?? 0;
     else if (this.running && this.state !== "lost" && !this.paused) {
-      const made = SHOWING.has(status.state) || status.state === "paused"; // and on their way to here
+      const made = SHOWING.has(status.phase) || status.phase === "paused"; // and on their way to here
       if (made) this.say("loading", this.root.dataset.frame ? STATES.buffering : FIRST);
-      else this.say(status.state, status.text);
+      else this.say(status.phase, status.text);
     }
   }
 
@@ -383,7 +383,7 @@ class Player {
   }
 
   /** The play is over: its films are being made (saving) or are there. @param {Status} status */
-  conclude({ state, text }) {
+  conclude({ phase: state, text }) {
     this.disconnect();
     this.screen.close();
     this.input.releaseAll();
@@ -441,7 +441,7 @@ class Player {
     const now = performance.now();
     this.pads.hold(held);
     this.lastInput = now;
-    const message = { type: "input", held, camera, seq: ++this.seq };
+    const message = { type: "input", held, camera, input_seq: ++this.seq };
     const sent = this.connection?.send(message);
     if (sent && this.state === "playing") this.meter.input(this.seq, now);
     const before = this.before ?? { held: [], camera: [0, 0] };
@@ -609,7 +609,7 @@ class Player {
     this.hud.update();
     if (!SHOWING.has(this.state)) return;
     const { frames, fps, seconds_left: left, progress } = this.status;
-    const text = SHOWING.has(this.status.state) && this.status.text; // else it is of before
+    const text = SHOWING.has(this.status.phase) && this.status.text; // else it is of before
     this.parts.progress.value = this.over ? 1 : (progress ?? 0);
     const rate = this.meter.shown.at(now);
     const parts = [text || (rate ? `Playing ${rate.toFixed(1)} frames/s` : "Playing")];

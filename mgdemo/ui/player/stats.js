@@ -63,12 +63,12 @@ export class Meter {
 
   /** A block was announced. @param {Block} block @param {number} now @param {number} bufferMs */
   block(block, now, bufferMs) {
-    const { node, parent, block: number, frames, splice, seq, made_ms, timings, held } = block;
+    const { node, parent, block: number, frames, splice, input_seq, made_ms, timings, held } = block;
     if (splice === null) this.made.add(now, frames);
     else this.remade++;
     const at_ms = Math.round(now);
     const buffer_ms = Math.round(bufferMs);
-    this.blocks.push({ node, parent, block: number, frames, splice, seq, held, made_ms, timings, at_ms, buffer_ms });
+    this.blocks.push({ node, parent, block: number, frames, splice, input_seq, held, made_ms, timings, at_ms, buffer_ms });
     if (this.blocks.length > KEPT) this.blocks.shift();
   }
 
@@ -87,7 +87,7 @@ export class Meter {
     this.last = now;
     if (!block || (block.splice !== null && index < block.splice)) return;
     for (const [seq, at] of this.inputs)
-      if (seq <= block.seq) {
+      if (seq <= block.input_seq) {
         this.inputs.delete(seq);
         this.latencies.push(now - at);
       }

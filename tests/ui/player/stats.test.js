@@ -3,8 +3,8 @@ import { test } from "node:test";
 
 import { Meter, median, words } from "../../../mgdemo/ui/player/stats.js";
 
-const block = (node, seq, splice = null, more = {}) => ({
-  ...{ node, parent: node - 1, block: node - 1, frames: 12, seq, splice, made_ms: 100, held: [] },
+const block = (node, input_seq, splice = null, more = {}) => ({
+  ...{ node, parent: node - 1, block: node - 1, frames: 12, input_seq, splice, made_ms: 100, held: [] },
   timings: { dit: 60 + node, vae: 30 },
   ...more,
 });

@@ -1,4 +1,4 @@
-"""The local engine: one worker process for a device, started when it is needed and again after a crash."""
+"""An engine whose worker is a child process, with pipes."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+import time
 from pathlib import Path
 
 from mgdemo import messages as m
+from mgdemo.serving.engines import EngineHealth, OnEvent, OnLost
 from mgdemo.settings import Settings
 
 PATIENCE = 2.0  # seconds that a process has to end by itself
@@ -25,47 +26,39 @@ WORKER = "from mgdemo.worker.process import main; main()"
 log = logging.getLogger(__name__)
 
 
-class LocalEngine:
-    """Carries commands to a worker process and its events back.
+class ProcessEngine:
+    """Carries commands to a worker process and its events back; see `Engine`.
 
-    on_event and on_crash (with a sentence for visitors) are called from the engine's reading thread. The
-    process is a plain child with pipes, not a multiprocessing one: that would import the main module again,
-    and so the whole app.
+    The process is a plain child with pipes, not a multiprocessing one: that would import the main module
+    again, and so the whole app.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        device: str,
-        on_event: Callable[[m.Event], None],
-        on_crash: Callable[[str], None],
-    ):
+    def __init__(self, settings: Settings, device: str, on_event: OnEvent, on_lost: OnLost):
         self.settings, self.device = settings, device
-        self._on_event, self._on_crash = on_event, on_crash
+        self._on_event, self._on_lost = on_event, on_lost
         self._process: subprocess.Popen | None = None
         self._killed = ""  # why
+        self._heard, self._stuck = 0.0, 0.0  # when the last event came, and what the last heartbeat said
         self._commands: queue.SimpleQueue[m.Command | None] = queue.SimpleQueue()
         self._writer: threading.Thread | None = None
 
-    @property
-    def running(self) -> bool:
-        return self._process is not None
-
     def send(self, command: m.Command) -> None:
-        """Never blocks. `Open` and `Warm` start a process that is not there; others have no use for one."""
         self._commands.put(command)
         if self._writer is None:
             self._writer = threading.Thread(target=self._write, name="engine-write", daemon=True)
             self._writer.start()
 
+    def health(self) -> EngineHealth:
+        if self._process is None:
+            return EngineHealth(self.device, False)
+        return EngineHealth(self.device, True, time.monotonic() - self._heard, self._stuck)
+
     def kill(self, reason: str) -> None:
-        """End a process that hangs, at once: a crash with this reason."""
         if (process := self._process) is not None:
             self._killed = reason
             process.kill()
 
     def close(self) -> None:
-        """End the process. The engine cannot be used afterwards."""
         self._commands.put(None)
         if self._writer is not None:
             self._writer.join(PATIENCE)
@@ -90,11 +83,12 @@ class LocalEngine:
                 process.kill()
                 process.wait()
 
-    def _put(self, message: m.Command) -> None:
+    def _put(self, command: m.Command) -> None:
         process = self._process
-        with contextlib.suppress(OSError, AttributeError):  # it has just died: its reader tells
-            process.stdin.write(m.encode(message))
-            process.stdin.flush()
+        if process is not None and process.stdin is not None:
+            with contextlib.suppress(OSError):  # it has just died: its reader tells
+                process.stdin.write(m.encode(command))
+                process.stdin.flush()
 
     def _start(self) -> None:
         environment = dict(os.environ, PYTHONPATH=os.pathsep.join(str(Path(p).resolve()) for p in sys.path))
@@ -102,6 +96,7 @@ class LocalEngine:
             environment["OMP_NUM_THREADS"] = str(self.settings.threads or cores())
         if "OMP_WAIT_POLICY" not in environment:
             environment.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
+        self._heard, self._stuck = time.monotonic(), 0.0
         self._process = process = subprocess.Popen(
             [sys.executable, "-c", WORKER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
         )
@@ -111,17 +106,23 @@ class LocalEngine:
     def _read(self, process: subprocess.Popen) -> None:
         try:
             while (event := m.read(process.stdout, m.Event)) is not None:
-                self._on_event(event)
-        except (m.BadMessage, OSError):
-            process.kill()
+                self._heard = time.monotonic()
+                if isinstance(event, m.Heartbeat):
+                    self._stuck = event.stuck_seconds
+                else:
+                    self._on_event(event)
+        except OSError:
+            pass
+        except m.BadMessage as error:
+            self.kill(f"it sent what cannot be read: {error}")
         code = process.wait()
         if self._process is process:
             self._process = None
             log.error("The worker of device %s stopped with exit code %d.", self.device, code)
             reason, self._killed = self._killed or _reason(code), ""
-            self._on_crash(
-                f"The engine stopped unexpectedly ({reason}). What you have played is kept; "
-                f"press Start to play again, which starts it anew."
+            self._on_lost(
+                f"The engine stopped unexpectedly ({reason}). Your recording is kept; press Start to begin "
+                f"another session, which restarts the engine."
             )
 
 

@@ -1,0 +1,99 @@
+"""What ended sessions leave: their files are written here, one after the other, and found again by token."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from pathlib import Path
+
+from mgdemo.serving.keeping import prune
+from mgdemo.serving.phases import Ended, Saving
+from mgdemo.serving.session import Session
+from mgdemo.settings import Settings
+
+REMEMBERED = 1000  # ended sessions; files are kept by number and size
+
+Job = tuple[Session, Callable[[Session], None]]
+
+log = logging.getLogger(__name__)
+
+
+class Archive:
+    """Writes recordings in a thread of its own, one at a time: the cores belong to the sessions that play.
+
+    in_use: gives the folders that must not be pruned.
+    """
+
+    def __init__(self, settings: Settings, in_use: Callable[[], Collection[Path]]):
+        self._settings, self._in_use = settings, in_use
+        self._ended: OrderedDict[str, Ended] = OrderedDict()
+        self._lock = threading.Lock()
+        self._waiting: queue.SimpleQueue[tuple[Session, Callable[[Session], None]] | None] = (
+            queue.SimpleQueue()
+        )
+        self._thread: threading.Thread | None = None
+        self._hurry = False
+
+    def add(self, token: str, ended: Ended) -> None:
+        """Remember how a session has ended."""
+        with self._lock:
+            self._ended[token] = ended
+            while len(self._ended) > REMEMBERED:
+                self._ended.popitem(last=False)
+
+    def get(self, token: str) -> Ended | None:
+        """How a session has ended; without its recording, if that is no longer on disk."""
+        with self._lock:
+            ended = self._ended.get(token)
+        if ended is not None and ended.recording is not None and not ended.recording.mp4.exists():
+            return replace(ended, recording=None)
+        return ended
+
+    def save(self, session: Session, saved: Callable[[Session], None]) -> None:
+        """Have the files of a `Saving` session written; never blocks. `saved` is called afterwards."""
+        self._waiting.put((session, saved))
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="save", daemon=True)
+            self._thread.start()
+
+    def close(self, seconds: float) -> None:
+        """Write what waits, without the films that have keys drawn on; wait for it at most so long."""
+        self._hurry = True
+        self._waiting.put(None)
+        if self._thread is not None:
+            self._thread.join(seconds)  # what is not finished then stays playable
+
+    def _work(self) -> None:
+        while (job := self._waiting.get()) is not None:
+            session, saved = job
+            ended = self._write(session)
+            self.add(session.token, ended)  # first, since the page asks for it as soon as it knows
+            session.settle(ended)
+            saved(session)
+            settings = self._settings
+            try:
+                prune(settings.record_dir, settings.keep_sessions, settings.keep_megabytes, self._in_use())
+            except OSError:
+                log.exception("Old recordings could not be deleted.")
+
+    def _write(self, session: Session) -> Ended:
+        request, phase = session.request, session.phase
+        assert isinstance(phase, Saving)
+        words = (
+            request.title or f"A session of {request.checkpoint}",
+            request.checkpoint,
+            request.image_name,
+            request.seed,
+        )
+        try:
+            # Drawing the keys takes long, and nobody would see them.
+            recording = phase.recorder.finish(phase.head, *words, not self._hurry, request.image)
+            trouble = phase.recorder.trouble
+        except Exception:
+            log.exception("The files of a session could not be written.")
+            recording, trouble = None, "The recording could not be written; see the server's log."
+        return Ended(phase.outcome, f"{phase.text} {trouble}".rstrip(), recording, phase.frames)

@@ -1,0 +1,62 @@
+"""Engines: what carries commands to a worker on a device, and its events back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from mgdemo import messages as m
+from mgdemo.settings import Settings
+
+OnEvent = Callable[[m.Event], None]
+OnLost = Callable[[str], None]  # hears why, in a sentence for visitors
+
+
+@dataclass(frozen=True)
+class EngineHealth:
+    """silent_seconds: since its last event. stuck_seconds: what its last heartbeat said."""
+
+    device: str
+    running: bool
+    silent_seconds: float = 0.0
+    stuck_seconds: float = 0.0
+
+    def trouble(self, timeout: float) -> str:
+        """Why the worker has to be ended, if so: it is dead, or makes no progress. timeout: 0 is never."""
+        if not self.running or not timeout:
+            return ""
+        if self.silent_seconds > timeout:
+            return "nothing came from it for too long"
+        return "it made no progress for too long" if self.stuck_seconds > timeout else ""
+
+
+class Engine(Protocol):
+    """One device. Its worker starts when it is needed, and again after it was lost.
+
+    Only events tell that a worker lives, not an open connection: a worker sends `Heartbeat`s.
+    """
+
+    device: str
+
+    def send(self, command: m.Command) -> None:
+        """Never blocks. `Open` and `Warm` start a worker that is not there; others have no use for one."""
+        ...
+
+    def health(self) -> EngineHealth:
+        """As it is known now; never blocks."""
+        ...
+
+    def kill(self, reason: str) -> None:
+        """End a worker that hangs, at once: it is lost for this reason."""
+        ...
+
+    def close(self) -> None:
+        """End the worker. The engine cannot be used afterwards."""
+        ...
+
+
+class EngineFactory(Protocol):
+    def __call__(self, settings: Settings, device: str, on_event: OnEvent, on_lost: OnLost) -> Engine:
+        """An engine; both functions are called from a thread of its own, heartbeats left out."""
+        ...

@@ -1,0 +1,150 @@
+"""Who plays, who waits and for how long, and what ends a session: pure functions of what is known now.
+
+Moments are seconds of the monotonic clock.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mgdemo.settings import Settings
+
+GRACE = 30.0  # seconds that a session has left, at least, when somebody begins to wait
+
+
+@dataclass(frozen=True)
+class Place:
+    """A session that has a place on a device."""
+
+    token: str
+    visitor: str  # whose it is; "": not known
+    live: bool
+    began: float  # when it got the place
+
+
+@dataclass(frozen=True)
+class Waiter:
+    """A session in the queue."""
+
+    token: str
+    visitor: str
+    live: bool
+    since: float
+
+
+@dataclass(frozen=True)
+class Turn:
+    """How a waiting session stands: its position, from 1, and the moment by which its turn comes, if known.
+
+    behind_own: it is next, and a session of the same visitor has a place.
+    """
+
+    position: int
+    at: float = math.inf
+    behind_own: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    turns: dict[str, Turn]  # of those who wait
+    ends: dict[str, float]  # when sessions have to end, since others wait; no entry: as late as they like
+
+
+def plan(places: Sequence[Place], waiters: Sequence[Waiter], session_seconds: float, grace: float) -> Plan:
+    """For each waiter, in order, the live session that began first has to end; then those who came after it.
+
+    session_seconds: that a session may last while others wait, 0: no limit; grace: that it has left, at
+    least, when somebody begins to wait.
+    """
+    live = sorted((place for place in places if place.live), key=lambda place: place.began)
+    ends = {
+        place.token: max(place.began + session_seconds, waiter.since + grace)
+        for place, waiter in zip(live, waiters, strict=False)
+        if session_seconds
+    }
+    moments = sorted(ends.values())  # when places become free
+    owners = {place.visitor for place in places} - {""}
+    turns = {}
+    for position, waiter in enumerate(waiters, 1):
+        at = heapq.heappop(moments) if moments else math.inf
+        if at < math.inf and waiter.live:
+            heapq.heappush(moments, at + session_seconds)
+        turns[waiter.token] = Turn(position, at, position == 1 and waiter.visitor in owners)
+    return Plan(turns, ends)
+
+
+def full(places: int, waiters: int, settings: Settings) -> str | None:
+    """Why nobody else can get in the queue, if that is so."""
+    if places < settings.sessions or waiters < settings.queue:
+        return None
+    if not waiters:
+        return "All places are taken: try again in a few minutes."
+    visitors = "1 visitor is" if waiters == 1 else f"{waiters} visitors are"
+    return f"{visitors} already waiting: try again in a few minutes."
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What decides whether a session ends. Moments that do not apply are infinite.
+
+    away_since: no player is connected, since then; met: there has been one. active: the last input, or when
+    the world was ready. ends: the moment when others get the place. resting: paused or standing, so it takes
+    no device time. seconds_recorded: of video, all branches together.
+    """
+
+    live: bool
+    away_since: float = math.inf
+    met: bool = False
+    active: float = math.inf
+    ends: float = math.inf
+    resting: bool = False
+    crowded: bool = False
+    seconds_recorded: float = 0.0
+
+
+def ending(facts: Facts, settings: Settings, now: float) -> tuple[str, str] | None:
+    """The outcome ("ended" or "error") and the sentence, if a session has to end now."""
+    away = now - facts.away_since
+    if facts.met and away > settings.reconnect_seconds:
+        return "ended", "The connection to your page was lost. Press Start to begin another session."
+    if not facts.live:
+        return None  # a scenario comes to its end without a player, too
+    if not facts.met and away > settings.connect_seconds:
+        return (
+            "error",
+            "The player on your page could not reach the server. Reload the page; a proxy in between has to "
+            "pass WebSockets.",
+        )
+    if facts.ends <= now:
+        return "ended", "Your time is up, since others are waiting. Press Start to get in the queue again."
+    idle = settings.idle_seconds
+    if idle and now - facts.active > idle and (facts.crowded or not facts.resting):
+        return "ended", f"Nothing was pressed for {duration(idle)}. Press Start to begin another session."
+    if facts.seconds_recorded >= settings.record_seconds:
+        length = duration(settings.record_seconds)
+        return (
+            "ended",
+            f"The recording has reached its limit of {length}. Press Start to begin another session.",
+        )
+    return None
+
+
+def queue_text(turn: Turn, now: float) -> str:
+    """What a waiting visitor reads."""
+    if turn.behind_own:
+        return "Your own session on the other tab is still running: stop it there, and this one begins."
+    place = (
+        "You're next in the queue" if turn.position == 1 else f"You're number {turn.position} in the queue"
+    )
+    if math.isinf(turn.at):
+        return f"{place}."
+    return f"{place}; your turn comes within {duration(max(1.0, turn.at - now))}."
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words, rounded up: "20 seconds", "5 minutes"."""
+    count, unit = (math.ceil(seconds), "second") if seconds <= 90 else (math.ceil(seconds / 60), "minute")
+    return f"{count} {unit}{'s' * (count != 1)}"

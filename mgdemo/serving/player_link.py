@@ -1,0 +1,121 @@
+"""The server's end of the connection to a visitor's player: what it was sent, and what it has answered."""
+
+from __future__ import annotations
+
+import math
+
+from mgdemo import messages as m
+from mgdemo.serving.outbox import Outbox
+from mgdemo.tree import BlockTree
+from mgdemo.video.encode import codec_string, is_key
+from mgdemo.worker.pace import UNACKNOWLEDGED
+
+
+class PlayerLink:
+    """One session's player: none yet, connected, or away. Guarded by the session's lock.
+
+    `away_since` is infinite while a player is connected, `unanswered_since` while no answer is due.
+    """
+
+    def __init__(self, live: bool, now: float):
+        self.live = live
+        self.met = False  # a player has been connected
+        self.away_since = now
+        self.unanswered_since = math.inf
+        self.codec = ""
+        self.input: m.Input | None = None  # the latest of this connection
+        self._outbox: Outbox | None = None
+        self._sent = self._acknowledged = 0  # blocks up to the head
+        self._splice = 0  # from which frame on the block at hand is shown
+
+    @property
+    def connected(self) -> bool:
+        return self._outbox is not None
+
+    @property
+    def behind(self) -> bool:
+        """Whether a live session waits for the player to acknowledge blocks."""
+        return self.live and self._sent - self._acknowledged > UNACKNOWLEDGED
+
+    @property
+    def holding(self) -> bool:
+        """Whether the visitor holds a key, or turns the camera."""
+        return self.input is not None and bool(self.input.held or any(self.input.camera))
+
+    def is_from(self, outbox: Outbox) -> bool:
+        return outbox is self._outbox
+
+    def attach(self, outbox: Outbox, codec: str) -> None:
+        """A player is connected; an earlier one is let go."""
+        if self._outbox is not None:
+            self._outbox.close(m.REPLACED, "The session continues in another window.")
+        self._outbox, self.codec, self.input = outbox, codec, None
+        self.met, self.away_since = True, math.inf
+
+    def detach(self, now: float) -> Outbox | None:
+        """The player is gone; its outbox."""
+        outbox, self._outbox = self._outbox, None
+        self.input, self.away_since, self.unanswered_since = None, now, math.inf
+        return outbox
+
+    def welcome(self, ready: m.Ready, tree: BlockTree, **fields) -> None:
+        """Tell the player what comes; it starts with nothing to acknowledge."""
+        self._sent = self._acknowledged = tree.blocks
+        self.unanswered_since = math.inf
+        if self._outbox is None:
+            return
+        message = m.Welcome(
+            codec=self.codec,
+            codec_string=codec_string(ready.width, ready.height, ready.fps),
+            width=ready.width,
+            height=ready.height,
+            fps=ready.fps,
+            mode=ready.mode,
+            head=tree.head,
+            nodes=[(number, node.parent, node.block) for number, node in tree.nodes.items() if node.actions],
+            **fields,
+        )
+        self._outbox.text(message.model_dump_json())
+
+    def block(self, message: m.BlockMessage, now: float) -> None:
+        """Announce a block. Players don't acknowledge regenerated ones."""
+        self._sent, self._splice = message.block + 1, message.splice or 0
+        if self._outbox is None:
+            return
+        if message.splice is None:
+            self.unanswered_since = min(self.unanswered_since, now)
+        self._outbox.text(message.model_dump_json())
+
+    def shows(self, frame: m.Frame) -> bool:
+        """Whether a frame is for the player, too: those before a splice are for the recording only."""
+        return frame.frame >= self._splice
+
+    def frame(self, frame: m.Frame) -> None:
+        if self._outbox is None:
+            return
+        key, payload = (is_key(frame.h264), frame.h264) if self.codec == "h264" else (True, frame.jpeg)
+        if payload is not None:  # JPEG pictures begin when the worker knows of the player
+            packet = m.video_packet(self.codec, key, frame.frame, frame.block, frame.node, payload)
+            self._outbox.frame(packet, key)
+
+    def rewound(self, message: m.Rewound, picture: bytes) -> None:
+        """What was sent before is stale; show where the session stands now."""
+        self._sent = self._acknowledged = message.block + 1
+        self._splice, self.unanswered_since = 0, math.inf
+        if self._outbox is not None:
+            self._outbox.text(message.model_dump_json())
+            index = max(0, message.frames - 1)
+            packet = m.video_packet("jpeg", True, index, message.block, message.node, picture)
+            self._outbox.frame(packet, key=True)
+
+    def acknowledge(self, block: int, now: float) -> bool:
+        """A block has arrived; whether the engine is to know (else it was never sent, or was said before).
+
+        After a pause the last block is acknowledged again, with what is buffered then.
+        """
+        again = block == self._sent - 1 < self._acknowledged
+        if self._acknowledged <= block < self._sent:
+            self._acknowledged = block + 1
+            self.unanswered_since = now if self._sent > self._acknowledged else math.inf
+            return self.live
+        return again and self.live

@@ -1,0 +1,172 @@
+"""A session whose world is ready: what its engine makes and its player asks for."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+
+from mgdemo import messages as m
+from mgdemo.serving.keeping import Keeper
+from mgdemo.serving.player_link import PlayerLink
+from mgdemo.tree import BlockTree
+
+SLOW = 0.95  # of the nominal frame rate
+
+
+class Rate:
+    """How quickly blocks are made, over the last few."""
+
+    def __init__(self, fps: int):
+        self._nominal = fps
+        self._recent: deque[tuple[float, int, bool]] = deque(maxlen=6)  # blocks: when, frames, too slow?
+
+    def rest(self) -> None:
+        """A pause begins or ends: it says nothing about the device."""
+        self._recent.clear()
+
+    def block(self, now: float, frames: int, made_ms: float, late: bool) -> None:
+        # A player that has slowed down gets even slow blocks in time.
+        self._recent.append((now, frames, late or made_ms > 1000 * frames / self._nominal))
+
+    @property
+    def fps(self) -> float | None:
+        """Frames made per second, if that is known."""
+        if len(self._recent) < 3:
+            return None
+        seconds = self._recent[-1][0] - self._recent[0][0]
+        return sum(frames for _, frames, _ in list(self._recent)[1:]) / max(seconds, 1e-3)
+
+    @property
+    def slow(self) -> bool:
+        """Whether the device makes fewer frames than are shown at normal speed."""
+        fps = self.fps
+        return fps is not None and fps < SLOW * self._nominal and all(slow for _, _, slow in self._recent)
+
+
+class Playing:
+    """A phase of a session: blocks are made, recorded and shown. Guarded by the session's lock.
+
+    send: gives a command to the engine; length: of a scenario in frames, None in live sessions; counts:
+    where the service counts blocks and frames.
+    """
+
+    def __init__(
+        self,
+        ready: m.Ready,
+        send: Callable[[m.Command], None],
+        link: PlayerLink,
+        recorder: Keeper,
+        counts: Counter[str],
+        length: int | None,
+    ):
+        self.ready, self.link, self.recorder, self.length = ready, link, recorder, length
+        self._send, self._counts = send, counts
+        self.tree = BlockTree()
+        self.rate = Rate(ready.fps)
+        self.thumbnails: dict[int, bytes] = {}
+        self.paused = self.standing = False
+        self.rewinding: float | None = None  # the share of the way that is done
+        self.warning: m.BlockMessage | None = None  # the last block's, if it carried one
+        self.active = time.monotonic()  # when the visitor did something
+        self.frames = 0  # that are there, up to the head
+        self.made = 0  # frames of all branches
+
+    @property
+    def seconds_recorded(self) -> float:
+        return self.made / self.ready.fps
+
+    def making(self, node: int) -> bool:
+        """Whether a node is announced and its frames are on their way."""
+        return node == self.tree.head and node in self.tree and node not in self.thumbnails
+
+    def attached(self, **fields) -> None:
+        """A player is connected; `fields` are what `Welcome` says of the session."""
+        self.active = time.monotonic()
+        self.rate.rest()
+        self.link.welcome(self.ready, self.tree, frames=self.length, paused=self.paused, **fields)
+        if self.link.connected:
+            self._send(m.Attach(session=self.ready.session, jpeg=self.link.codec == "jpeg"))
+            if self.link.input is not None:
+                self._tell(self.link.input)
+
+    def detached(self) -> None:
+        self._send(m.Detach(session=self.ready.session))
+
+    def receive(self, message: m.ClientMessage) -> bool:
+        """Obey a player's message; whether the status changes by it."""
+        now, live = time.monotonic(), self.length is None
+        match message:
+            case m.KeyFrame():
+                self._tell(message)
+            case m.Ack():
+                was_behind = self.link.behind
+                if self.link.acknowledge(message.block, now):
+                    self._tell(message)
+                if was_behind and not self.link.behind:
+                    self.rate.rest()
+                    return True
+            case _ if not live:
+                pass  # a scenario is steered by its track; its page pauses by itself
+            case m.Input():
+                self.active = now
+                self._tell(message)
+            case m.Pause(on=on):
+                self.paused, self.active = on, now
+                self.rate.rest()
+                self._tell(message)
+                return True
+            case m.Step() if self.paused or self.standing:
+                self.active = now
+                self._tell(message)
+            case m.Rewind(node=node) if node in self.tree:
+                self.active, self.rewinding = now, 0.0
+                self._tell(message)
+                return True
+        return False
+
+    def handle(self, event: m.Event) -> bool:
+        """Take what the engine has made; whether the status changes by it."""
+        match event:
+            case m.Frame():
+                self.recorder.frame(event.node, event.frame, event.h264)
+                if self.link.shows(event):
+                    self.frames = event.frame + 1
+                    self.link.frame(event)
+            case m.Block():
+                return self._block(event)
+            case m.Thumbnail():
+                self.thumbnails[event.node] = event.picture
+            case m.Standing():
+                self.standing = True
+                self.rate.rest()
+                return True
+            case m.Rewinding():
+                self.rewinding = event.progress
+                return True
+            case m.RewindDone(message=message):
+                self.paused, self.standing, self.rewinding, self.warning = True, False, None, None
+                self.tree.head, self.frames = message.node, message.frames
+                self.rate.rest()
+                self.link.rewound(message, event.picture)
+                return True
+        return False
+
+    def _block(self, event: m.Block) -> bool:
+        message, now = event.message, time.monotonic()
+        late, again = event.late_ms > 0, message.splice is not None
+        self.recorder.block(message.node, message.parent, event.actions)
+        self.tree.put(message.node, message.parent, event.actions)
+        self.made += 0 if again else message.frames
+        self._counts.update(
+            blocks=not again, regenerated_blocks=again, frames=message.frames, late_blocks=late
+        )
+        if message.block and not again:  # the first one is shorter, and warms the device up
+            self.rate.block(now, message.frames, message.made_ms, late)
+        before = self.standing, self.warning
+        self.standing, self.warning = False, message if message.warning else None
+        self.link.block(message, now)
+        return self.link.behind or before != (self.standing, self.warning)
+
+    def _tell(self, message: m.ClientMessage) -> None:
+        self._send(m.ToSession(session=self.ready.session, message=message))

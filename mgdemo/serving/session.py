@@ -1,0 +1,332 @@
+"""A visitor's run on the server, live or along a scenario, from the queue to its files."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import math
+import secrets
+import threading
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from PIL import Image
+
+from mgdemo import messages as m
+from mgdemo.actions import ActionTrack
+from mgdemo.serving.engines import Engine
+from mgdemo.serving.keeping import Keeper, Result
+from mgdemo.serving.limits import GRACE, Facts, Turn, duration, ending, queue_text
+from mgdemo.serving.outbox import Outbox, Wake
+from mgdemo.serving.phases import Ended, Loading, Phase, Queued, Saving
+from mgdemo.serving.player_link import PlayerLink
+from mgdemo.serving.playing import Playing
+from mgdemo.settings import Settings
+from mgdemo.tree import START
+from mgdemo.video.encode import thumbnail
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class SessionRequest:
+    """What to run: live, or along `track`.
+
+    image_name: how the recorded scenario refers to the image. visitor: the same text for all sessions of one
+    visitor, like Gradio's session hash, so that nobody is told to wait for himself; "" if it is not known.
+    """
+
+    checkpoint: str
+    image: Image.Image
+    seed: int = 0
+    track: ActionTrack | None = None
+    title: str = ""
+    image_name: str | None = None
+    visitor: str = ""
+
+
+class Host(Protocol):
+    """What a session needs of the service that it belongs to."""
+
+    settings: Settings
+    lock: threading.RLock  # guards all sessions; never held while something is computed or written
+    counts: Counter[str]
+
+    def on_session_ended(self, session: Session) -> None:
+        """It plays no more: with the lock held, once. A `Saving` one wants its files written."""
+
+
+class Session:
+    """Made by `SessionService.open`.
+
+    Methods may be called from any thread and any event loop; coroutines are woken in their own loop.
+    """
+
+    def __init__(self, host: Host, request: SessionRequest):
+        self.token = secrets.token_urlsafe(24)
+        self.request = request
+        self.live = request.track is None
+        self.opened = self.began = time.monotonic()  # began: when it got its place
+        self.phase: Phase = Queued(Turn(1))
+        self.engine: Engine | None = None  # from when it has a place
+        self.ends = math.inf  # the moment when others get its place
+        self.crowded = False  # whether others wait
+        self._link = PlayerLink(self.live, self.opened)
+        self._host, self._lock = host, host.lock
+        self._wake = Wake()
+
+    # For the page and other programs
+
+    async def statuses(self) -> AsyncIterator[m.Status]:
+        """How it stands: at every change and at least once a second; the last one is "ended" or "error"."""
+        with self._wake.listen() as changed:
+            while True:
+                changed.clear()
+                status = self.status()
+                yield status
+                if status.phase in ("ended", "error"):
+                    return
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(changed.wait(), 1.0)
+
+    async def ended(self) -> Ended:
+        """Wait for the end, and for its files."""
+        with self._wake.listen() as changed:
+            while not isinstance(self.phase, Ended):
+                await changed.wait()
+                changed.clear()
+            return self.phase
+
+    async def stop(self) -> Result | None:
+        """End it and wait for its recording; None if there is nothing to keep."""
+        self.end("ended", "Stopped.")
+        return (await self.ended()).recording
+
+    def status(self) -> m.Status:
+        with self._lock:
+            now = time.monotonic()
+            match self.phase:
+                case Queued(turn=turn):
+                    wait = None if math.isinf(turn.at) else max(0.0, turn.at - now)
+                    text = queue_text(turn, now)
+                    return m.Status(phase="queued", text=text, position=turn.position, seconds_left=wait)
+                case Loading(text=text, progress=progress):
+                    return m.Status(phase="loading", text=text, progress=progress)
+                case Saving() as phase:
+                    return m.Status(phase="saving", text="Writing the recording.", frames=phase.frames)
+                case Ended() as phase:
+                    return m.Status(phase=phase.outcome, text=phase.text, frames=phase.frames)
+                case Playing() as phase:
+                    return playing_status(phase, self.ends - now)
+
+    # For the live transport
+
+    def attach(self, outbox: Outbox, codec: str) -> None:
+        """A player is connected; what it is to see goes to `outbox`. An earlier one is let go."""
+        with self._lock:
+            self._link.attach(outbox, codec)
+            if isinstance(self.phase, Playing):
+                self._welcome(self.phase)
+        self._wake.set()
+
+    def detach(self, outbox: Outbox) -> None:
+        """The player is gone, unless another has taken its place."""
+        with self._lock:
+            if self._link.is_from(outbox):
+                self._detach()
+
+    def receive(self, outbox: Outbox, message: m.ClientMessage) -> None:
+        """Obey a player's message. Raises BadMessage."""
+        with self._lock:
+            if not self._link.is_from(outbox):
+                return
+            match message:
+                case m.Hello():
+                    raise m.BadMessage("hello comes first, and once")
+                case m.Stop():
+                    self.end("ended", "Stopped.")
+                case _:
+                    if isinstance(message, m.Input):
+                        self._link.input = message
+                    if isinstance(self.phase, Playing) and self.phase.receive(message):
+                        self._wake.set()
+
+    def making(self, node: int) -> bool:
+        """Whether a node is announced and its frames are on their way."""
+        with self._lock:
+            return isinstance(self.phase, Playing) and self.phase.making(node)
+
+    def thumbnail(self, node: int) -> bytes | None:
+        """A small JPEG of a node's last frame; that of the start is the start image."""
+        with self._lock:
+            if not isinstance(self.phase, Playing):
+                return None
+            pictures = self.phase.thumbnails
+            if node in pictures or node != START:
+                return pictures.get(node)
+        picture = pictures[START] = thumbnail(np.asarray(self.request.image.convert("RGB")))
+        return picture
+
+    # For the service; with the lock held
+
+    def wait(self, turn: Turn) -> None:
+        """Its turn in the queue."""
+        if isinstance(self.phase, Queued) and self.phase.turn != turn:
+            self.phase = Queued(turn)
+            self._wake.set()
+
+    def limit(self, ends: float | None, *, crowded: bool) -> None:
+        """The moment when others get its place, if there is one; crowded: whether anybody waits."""
+        self.ends, self.crowded = math.inf if ends is None else ends, crowded
+
+    def begin(self, engine: Engine) -> None:
+        """It gets a place."""
+        request = self.request
+        self.engine, self.began, self.phase = engine, time.monotonic(), Loading()
+        engine.send(
+            m.Open(
+                session=self.token,
+                checkpoint=request.checkpoint,
+                image=request.image,
+                seed=request.seed,
+                track=request.track,
+            )
+        )
+        self._wake.set()
+
+    def handle(self, event: m.Event) -> None:
+        """Take what its engine says."""
+        match self.phase, event:
+            case Loading(), m.Loading(checkpoint=self.request.checkpoint):
+                self.phase = Loading(event.text, event.progress)
+                self._wake.set()
+            case Loading(), m.Ready():
+                self._ready(event)
+            case ((Loading() | Playing()), m.Failed()):
+                self.end("error", event.text)
+            case Playing(), m.Finished():
+                self.end("ended", "The scenario is complete.")
+            case Playing() as phase, _:
+                if phase.handle(event):
+                    self._wake.set()
+
+    def tick(self, now: float) -> None:
+        """End what has lasted too long."""
+        settings = self._host.settings
+        if now - self._link.unanswered_since > settings.ack_seconds:
+            outbox = self._detach()
+            outbox.close(m.CONNECTION_LOST, "No answer for too long; connect again.")
+        if outcome := ending(self._facts(now), settings, now):
+            self.end(*outcome)
+
+    def end(self, outcome: m.Outcome, text: str) -> None:
+        """End it, once: give its place away and have its files written. Takes the lock itself."""
+        with self._lock:
+            match self.phase:
+                case Saving() | Ended():
+                    return
+                case Playing() as phase:
+                    self.phase = Saving(outcome, text, phase.recorder, phase.tree.head, phase.frames)
+                case _:
+                    self.phase = Ended(outcome, text)
+            if self.engine is not None:
+                self.engine.send(m.Close(session=self.token))
+            self._host.on_session_ended(self)
+        self._wake.set()
+
+    def settle(self, ended: Ended) -> None:
+        """Its files are written."""
+        with self._lock:
+            self.phase = ended
+        self._wake.set()
+
+    def _ready(self, event: m.Ready) -> None:
+        settings, name = self._host.settings, self.request.checkpoint
+        recorder = Keeper(settings.record_dir, name, event.width, event.height, event.fps)
+        length = None if self.request.track is None else len(self.request.track)
+        self.phase = Playing(event, self.engine.send, self._link, recorder, self._host.counts, length)
+        if self._link.connected:
+            self._welcome(self.phase)
+        self._wake.set()
+
+    def _welcome(self, phase: Playing) -> None:
+        phase.attached(
+            seed=self.request.seed,
+            checkpoint=self.request.checkpoint,
+            reconnect_seconds=self._host.settings.reconnect_seconds,
+        )
+
+    def _detach(self) -> Outbox:
+        outbox = self._link.detach(time.monotonic())
+        if isinstance(self.phase, Playing):
+            self.phase.detached()
+        self._wake.set()
+        return outbox
+
+    def _facts(self, now: float) -> Facts:
+        link, phase = self._link, self.phase
+        facts = {"live": self.live, "away_since": link.away_since, "met": link.met}
+        if not isinstance(phase, Playing):
+            return Facts(**facts)
+        if link.holding:
+            phase.active = now
+        return Facts(
+            **facts,
+            active=phase.active,
+            ends=self.ends,
+            resting=phase.paused or phase.standing,
+            crowded=self.crowded,
+            seconds_recorded=phase.seconds_recorded,
+        )
+
+
+def playing_status(phase: Playing, seconds_left: float) -> m.Status:
+    """The status of a session whose world is ready; seconds_left: until others get its place, or infinite."""
+    name, text = _playing_text(phase, seconds_left)
+    fps, progress, left = phase.rate.fps, phase.rewinding, None
+    if phase.length is not None:
+        progress = phase.frames / phase.length
+        left = (phase.length - phase.frames) / fps if fps else None
+    elif math.isfinite(seconds_left):
+        left = max(0.0, seconds_left)
+    warning = phase.warning
+    return m.Status(
+        phase=name,
+        text=text,
+        progress=progress,
+        frames=phase.frames,
+        fps=fps,
+        seconds_left=left,
+        warning=warning and warning.warning,
+        rewind_to=warning and warning.rewind_to,
+    )
+
+
+def _playing_text(phase: Playing, seconds_left: float) -> tuple[m.Phase, str]:
+    link, rate = phase.link, phase.rate
+    if phase.length is not None:
+        return "playing", f"Frame {phase.frames} of {phase.length}."
+    if phase.rewinding is not None:
+        return "rewinding", "Rewinding."
+    if phase.paused:
+        return "paused", "Paused."
+    if not link.connected and link.met:
+        return "buffering", "Lost the connection to your browser. Waiting for it to come back."
+    if not link.connected:
+        return "buffering", "Waiting for the player on your page."
+    if link.behind:
+        return "buffering", "Your connection is slow. Waiting for it to catch up."
+    if seconds_left <= GRACE:
+        return "standing" if phase.standing else "playing", (
+            f"Others are waiting: this session ends in {duration(max(1.0, seconds_left))}."
+        )
+    if phase.standing:
+        return "standing", "Standing still. Press any control to continue."
+    if rate.slow:
+        return "playing", f"Generating {rate.fps:.0f} of {phase.ready.fps} fps, so playback is slowed down."
+    return "playing", ""

@@ -1,0 +1,125 @@
+"""Who has to end for whom, when a turn comes, and what ends a session."""
+
+import math
+
+import pytest
+
+from mgdemo.serving.limits import Facts, Place, Turn, Waiter, duration, ending, full, plan, queue_text
+from mgdemo.settings import Settings
+
+SETTINGS = Settings(idle_seconds=300, reconnect_seconds=30, connect_seconds=10, record_seconds=600)
+
+
+def places(*began, live=True):
+    return [Place(f"p{i}", "", live, at) for i, at in enumerate(began)]
+
+
+def waiters(*since):
+    return [Waiter(f"w{i}", "", True, at) for i, at in enumerate(since)]
+
+
+def test_nobody_has_to_end_while_nobody_waits():
+    assert plan(places(0, 5), [], 300, 30).ends == {}
+
+
+def test_for_each_who_waits_the_session_that_began_first_has_to_end():
+    got = plan(places(50, 10, 30), waiters(60, 70), 300, 30)
+    assert got.ends == {"p1": 310, "p2": 330}
+    assert got.turns == {"w0": Turn(1, 310), "w1": Turn(2, 330)}
+
+
+def test_who_has_played_for_long_keeps_a_last_half_minute():
+    assert plan(places(0), waiters(1000), 300, 30).ends == {"p0": 1030}
+
+
+def test_every_position_has_a_wait_of_its_own():
+    got = plan(places(0, 100), waiters(150, 150, 150, 150, 150), 300, 30)
+    assert [got.turns[f"w{i}"].at for i in range(5)] == [300, 400, 600, 700, 900]
+    texts = [queue_text(got.turns[f"w{i}"], 200) for i in range(5)]
+    assert len(set(texts)) == 5
+    assert texts[0] == "You're next in the queue; your turn comes within 2 minutes."
+    assert texts[1] == "You're number 2 in the queue; your turn comes within 4 minutes."
+
+
+def test_scenarios_are_not_ended_and_their_end_is_not_known():
+    got = plan(places(0, live=False), waiters(10), 300, 30)
+    assert got.ends == {} and math.isinf(got.turns["w0"].at)
+    assert queue_text(got.turns["w0"], 20) == "You're next in the queue."
+    behind = [Waiter("w0", "", False, 10), Waiter("w1", "", True, 11)]
+    assert math.isinf(plan(places(0), behind, 300, 30).turns["w1"].at), "a scenario comes in between"
+
+
+def test_without_a_limit_nobody_ends():
+    got = plan(places(0), waiters(10), 0, 30)
+    assert got.ends == {} and math.isinf(got.turns["w0"].at)
+
+
+def test_nobody_is_told_to_wait_for_himself():
+    mine, yours = Waiter("w0", "me", True, 1), Waiter("w1", "you", True, 2)
+    got = plan([Place("p0", "me", True, 0)], [mine, yours], 300, 30)
+    assert "Your own session on the other tab" in queue_text(got.turns["w0"], 5)
+    assert "own" not in queue_text(got.turns["w1"], 5)
+    unknown = plan([Place("p0", "", True, 0)], [Waiter("w0", "", True, 1)], 300, 30)
+    assert "own" not in queue_text(unknown.turns["w0"], 5)
+
+
+@pytest.mark.parametrize(
+    ("places", "waiting", "words"),
+    [
+        (0, 0, None),
+        (2, 1, None),
+        (1, 2, None),
+        (2, 2, "2 visitors are already waiting: try again in a few minutes."),
+    ],
+)
+def test_a_full_queue(places, waiting, words):
+    assert full(places, waiting, Settings(sessions=2, queue=2)) == words
+
+
+def test_the_words_of_a_full_queue_fit_the_number():
+    assert full(1, 1, Settings(queue=1)).startswith("1 visitor is already waiting")
+    assert full(1, 0, Settings(queue=0)).startswith("All places are taken")
+
+
+def test_the_idle_clock_needs_a_world():
+    assert ending(Facts(live=True, met=True), SETTINGS, 10_000) is None
+    assert ending(Facts(live=True, met=True, active=9_701), SETTINGS, 10_000) is None
+    outcome, text = ending(Facts(live=True, met=True, active=9_699), SETTINGS, 10_000)
+    assert outcome == "ended" and text.startswith("Nothing was pressed for 5 minutes.")
+
+
+def test_who_rests_ends_only_when_others_wait():
+    resting = Facts(live=True, met=True, active=0, resting=True)
+    assert ending(resting, SETTINGS, 10_000) is None
+    crowded = Facts(live=True, met=True, active=0, resting=True, crowded=True)
+    assert "Nothing was pressed" in ending(crowded, SETTINGS, 10_000)[1]
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_a_page_that_was_there_is_waited_for(live):
+    gone = Facts(live=live, met=True, away_since=100)
+    assert ending(gone, SETTINGS, 129) is None
+    assert "connection to your page was lost" in ending(gone, SETTINGS, 131)[1]
+
+
+def test_a_page_that_never_came_is_waited_for_less_long_and_a_scenario_needs_none():
+    never = Facts(live=True, away_since=100)
+    assert ending(never, SETTINGS, 109) is None
+    assert ending(never, SETTINGS, 111)[0] == "error"
+    assert ending(Facts(live=False, away_since=100), SETTINGS, 10_000) is None
+
+
+def test_time_and_recording_have_an_end():
+    outcome, text = ending(Facts(live=True, met=True, ends=99), SETTINGS, 100)
+    assert outcome == "ended" and text.startswith("Your time is up, since others are waiting.")
+    assert ending(Facts(live=True, met=True, ends=101, seconds_recorded=599), SETTINGS, 100) is None
+    assert (
+        "its limit of 10 minutes" in ending(Facts(live=True, met=True, seconds_recorded=600), SETTINGS, 0)[1]
+    )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0.2, "1 second"), (59.5, "60 seconds"), (91, "2 minutes"), (300, "5 minutes")]
+)
+def test_durations_in_words(seconds, words):
+    assert duration(seconds) == words
