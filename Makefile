@@ -18,11 +18,13 @@ help:
 demo: $(VENV)/demo.stamp
 	$(BIN)/python -m mgdemo app
 
+# What computes runs on two cores at once; what is live has them for itself.
 test: lint browser
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not (browser or live)"
+	$(BIN)/python -m pytest -m "browser or live"
 
 check: lint
-	$(BIN)/python -m pytest -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not (browser or live or model)"
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .

@@ -1,16 +1,44 @@
-"""Fixtures for all tests."""
+"""Fixtures for all tests, and the marks by which `make check` and `make test` choose them."""
 
 import os
 from functools import cache
+from pathlib import Path
 
 import pytest
 
 os.environ["TRITON_INTERPRET"] = "1"  # read when a kernel is defined: it runs on the CPU
 
+HERE = Path(__file__).parent
+BROWSER_FIXTURES = {"browser", "visit"}
+LIVE = ("serving", "benchmarks/test_latency.py")
+MODEL = (
+    "benchmarks",
+    "devtools/test_parity.py",
+    "model/test_kernels.py",
+    "test_end_to_end.py",
+    "test_install.py",
+    "test_world.py",
+    "training",
+)
+
+
+def pytest_collection_modifyitems(items):
+    """browser: needs Chromium. live: starts workers and sockets. model: computes with whole models."""
+    for item in items:
+        if HERE not in item.path.parents:
+            continue
+        place = item.path.relative_to(HERE).as_posix()
+        if BROWSER_FIXTURES & set(item.fixturenames):
+            item.add_marker("browser")
+        elif place.startswith(LIVE):
+            item.add_marker("live")
+        elif place.startswith(MODEL):
+            item.add_marker("model")
+
 
 @pytest.fixture(scope="session")
 def tiny():
-    """tiny(mode) is a tiny WorldModel with random weights; one a mode, made when first asked for."""
+    """tiny(mode) is a tiny WorldModel with random weights; one per mode, made when first asked for."""
     from tiny import tiny_model
 
     return cache(tiny_model)
