@@ -1,0 +1,37 @@
+"""The drawing in docs/architecture.md, as imports."""
+
+import subprocess
+import sys
+
+import pytest
+
+from devtools.house import ROOT, imports
+
+WITHOUT_TORCH = ("ui", "serving", "messages", "settings", "scenario", "actions", "blocks", "checkpoints")
+# Top to bottom: what stands below imports nothing from above.
+LAYERS = (
+    {"cli", "__main__"},
+    {"ui"},
+    {"serving"},
+    {"worker"},
+    {"render", "walk", "replay"},
+    {"world", "loading"},
+    {"model", "weight_files", "video"},
+)
+
+
+@pytest.mark.parametrize("room", WITHOUT_TORCH)
+def test_the_web_side_does_not_load_torch(room):
+    code = f"import sys, mgdemo.{room}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+def test_imports_point_down():
+    level = {room: at for at, rooms in enumerate(LAYERS) for room in rooms}
+
+    def height(module: str) -> int:
+        return level.get([*module.split("."), ""][1], len(LAYERS))
+
+    arrows = {name: others for name, others in imports(ROOT).items() if name.startswith("mgdemo.")}
+    upward = [(name, other) for name in arrows for other in arrows[name] if height(other) < height(name)]
+    assert not upward
