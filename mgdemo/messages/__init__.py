@@ -75,6 +75,7 @@ from mgdemo.messages.engine import (
     Thumbnail,
     ToSession,
     Warm,
+    WorldMessage,
 )
 
 __all__ = [
@@ -127,6 +128,7 @@ __all__ = [
     "Warm",
     "Warned",
     "Welcome",
+    "WorldMessage",
     "decode",
     "encode",
     "parse",

@@ -12,7 +12,7 @@ import json
 import struct
 from functools import cache
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import IO, Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -23,8 +23,6 @@ MAX_HEADER, MAX_PARTS = 2**20, 2**28  # bytes; a start image of 25 megapixels ha
 
 _PREFIX = struct.Struct("<4sII")
 _adapter = cache(TypeAdapter)
-
-Kind = TypeVar("Kind")
 
 
 def encode(message: Message) -> bytes:
@@ -38,16 +36,16 @@ def encode(message: Message) -> bytes:
     return b"".join((_PREFIX.pack(MAGIC, len(header), size), header, *parts))
 
 
-def decode(data: bytes, kind: type[Kind]) -> Kind:
-    """The one message in `data`; kind: `Command` or `Event`. Raises BadMessage."""
+def decode(data: bytes, kind: Any) -> Any:
+    """The one message in `data`, a `kind`: `Command` or `Event`. Raises BadMessage."""
     header, size = _prefix(data[: _PREFIX.size])
     if len(data) != _PREFIX.size + header + size:
         raise BadMessage(f"a message of {_PREFIX.size + header + size} bytes came with {len(data)}")
     return _message(data[_PREFIX.size :], header, kind)
 
 
-def read(stream: BinaryIO, kind: type[Kind]) -> Kind | None:
-    """The next message of a blocking stream; None at its end. Raises BadMessage."""
+def read(stream: IO[bytes], kind: Any) -> Any:
+    """The next message of a blocking stream, a `kind`; None at its end. Raises BadMessage."""
     prefix = stream.read(_PREFIX.size)
     if not prefix:
         return None
@@ -69,7 +67,7 @@ def _prefix(data: bytes) -> tuple[int, int]:
     return header, size
 
 
-def _message(body: bytes, header: int, kind: type[Kind]) -> Kind:
+def _message(body: bytes, header: int, kind: Any) -> Any:
     try:
         fields = json.loads(body[:header])
         parts = _cut(body[header:], fields["parts"])

@@ -120,12 +120,15 @@ class Detach(Message):
     session: str
 
 
+WorldMessage = Input | Ack | KeyFrame | Pause | Step | Rewind
+
+
 class ToSession(Message):
     """Something that the visitor's page has sent, for the session's world."""
 
     type: Literal["to_session"] = "to_session"
     session: str
-    message: Annotated[Input | Ack | KeyFrame | Pause | Step | Rewind, Field(discriminator="type")]
+    message: Annotated[WorldMessage, Field(discriminator="type")]
 
 
 class Close(Message):

@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mgdemo.messages import Outcome
 from mgdemo.settings import Settings
 
 GRACE = 30.0  # seconds that a session has left, at least, when somebody begins to wait
@@ -105,7 +106,7 @@ class Facts:
     seconds_recorded: float = 0.0
 
 
-def ending(facts: Facts, settings: Settings, now: float) -> tuple[str, str] | None:
+def ending(facts: Facts, settings: Settings, now: float) -> tuple[Outcome, str] | None:
     """The outcome ("ended" or "error") and the sentence, if a session has to end now."""
     away = now - facts.away_since
     if facts.met and away > settings.reconnect_seconds:

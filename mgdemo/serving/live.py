@@ -85,7 +85,7 @@ async def _serve(service: SessionService, socket: WebSocket) -> None:
     try:
         while (item := await outbox.next()) is not None:
             await (socket.send_text(item) if isinstance(item, str) else socket.send_bytes(item))
-        code, reason = outbox.closed
+        code, reason = outbox.closed or (GONE, "")
         if code != GONE:
             await socket.close(code, reason.encode()[:123].decode(errors="ignore"))
     except (WebSocketDisconnect, RuntimeError, OSError):

@@ -22,6 +22,7 @@ class PlayerLink:
         self.met = False  # a player has been connected
         self.away_since = now
         self.unanswered_since = math.inf
+        self.active = math.inf  # when the visitor did something last, once there is a world to do it in
         self.codec = ""
         self.input: m.Input | None = None  # the latest of this connection
         self._outbox: Outbox | None = None
@@ -52,11 +53,12 @@ class PlayerLink:
         self._outbox, self.codec, self.input = outbox, codec, None
         self.met, self.away_since = True, math.inf
 
-    def detach(self, now: float) -> Outbox | None:
-        """The player is gone; its outbox."""
-        outbox, self._outbox = self._outbox, None
-        self.input, self.away_since, self.unanswered_since = None, now, math.inf
-        return outbox
+    def detach(self, now: float, code: int, reason: str) -> None:
+        """The player is gone, or is let go with a WebSocket close code and reason."""
+        if self._outbox is not None:
+            self._outbox.close(code, reason)
+        self._outbox = self.input = None
+        self.away_since, self.unanswered_since = now, math.inf
 
     def welcome(self, ready: m.Ready, tree: BlockTree, **fields) -> None:
         """Tell the player what comes; it starts with nothing to acknowledge."""

@@ -68,7 +68,7 @@ class Playing:
         self.paused = self.standing = False
         self.rewinding: float | None = None  # the share of the way that is done
         self.warning: m.BlockMessage | None = None  # the last block's, if it carried one
-        self.active = time.monotonic()  # when the visitor did something
+        link.active = time.monotonic()  # from now on
         self.frames = 0  # that are there, up to the head
         self.made = 0  # frames of all branches
 
@@ -82,7 +82,7 @@ class Playing:
 
     def attached(self, **fields) -> None:
         """A player is connected; `fields` are what `Welcome` says of the session."""
-        self.active = time.monotonic()
+        self.link.active = time.monotonic()
         self.rate.rest()
         self.link.welcome(self.ready, self.tree, frames=self.length, paused=self.paused, **fields)
         if self.link.connected:
@@ -109,18 +109,18 @@ class Playing:
             case _ if not live:
                 pass  # a scenario is steered by its track; its page pauses by itself
             case m.Input():
-                self.active = now
+                self.link.active = now
                 self._tell(message)
             case m.Pause(on=on):
-                self.paused, self.active = on, now
+                self.paused, self.link.active = on, now
                 self.rate.rest()
                 self._tell(message)
                 return True
             case m.Step() if self.paused or self.standing:
-                self.active = now
+                self.link.active = now
                 self._tell(message)
             case m.Rewind(node=node) if node in self.tree:
-                self.active, self.rewinding = now, 0.0
+                self.link.active, self.rewinding = now, 0.0
                 self._tell(message)
                 return True
         return False
@@ -168,5 +168,5 @@ class Playing:
         self.link.block(message, now)
         return self.link.behind or before != (self.standing, self.warning)
 
-    def _tell(self, message: m.ClientMessage) -> None:
+    def _tell(self, message: m.WorldMessage) -> None:
         self._send(m.ToSession(session=self.ready.session, message=message))

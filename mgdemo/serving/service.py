@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import logging
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Collection
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from mgdemo import __version__
@@ -17,6 +17,7 @@ from mgdemo import messages as m
 from mgdemo.errors import UserError
 from mgdemo.serving import limits
 from mgdemo.serving.archive import Archive
+from mgdemo.serving.devices import Devices
 from mgdemo.serving.engines import EngineFactory
 from mgdemo.serving.engines.process import ProcessEngine
 from mgdemo.serving.keeping import Result
@@ -47,10 +48,7 @@ class SessionService:
         self._sessions: dict[str, Session] = {}  # that have not ended, by token
         self._queue: deque[Session] = deque()
         self._places: dict[Session, int] = {}  # and the engine of each
-        self._engines = [
-            engine(self.settings, device.strip(), partial(self._event, index), partial(self._lost, index))
-            for index, device in enumerate(self.settings.device.split(","))
-        ]
+        self._devices = Devices(self.settings, engine, self._event, self._lost)
         self._archive = Archive(self.settings, self._folders)
         self._clock: threading.Thread | None = None
         self._closed = threading.Event()
@@ -81,6 +79,8 @@ class SessionService:
             self._queue.append(session)
             self._admit()
             if self._clock is None:
+                with contextlib.suppress(OSError):  # recorders tell what is wrong with it
+                    self.settings.record_dir.mkdir(0o700, parents=True, exist_ok=True)
                 self._clock = threading.Thread(target=self._tick, name="clock", daemon=True)
                 self._clock.start()
         return session
@@ -109,31 +109,19 @@ class SessionService:
 
     def warm(self, checkpoint: str) -> None:
         """Start the workers and load a checkpoint, so that the first visitor need not wait for it."""
-        for engine in self._engines:
-            engine.send(m.Warm(checkpoint=checkpoint))
+        self._devices.warm(checkpoint)
 
     def health(self) -> dict:
         """How the service stands, in JSON types."""
         with self.lock:
             playing, queued = len(self._places), len(self._queue)
-        engines = [engine.health() for engine in self._engines]
-        timeout = self.settings.worker_timeout_seconds
         return {
             "status": "closing" if self._closed.is_set() else "ok",
             "version": __version__,
             "sessions": self.settings.sessions,
             "playing": playing,
             "queued": queued,
-            "workers": [
-                {
-                    "device": engine.device,
-                    "running": engine.running,
-                    "silent_seconds": round(engine.silent_seconds, 1),
-                    "stuck_seconds": round(engine.stuck_seconds, 1),
-                    "trouble": engine.trouble(timeout),
-                }
-                for engine in engines
-            ],
+            "workers": self._devices.health(),
         }
 
     def metrics(self) -> dict[str, int]:
@@ -161,8 +149,7 @@ class SessionService:
             for session in list(self._sessions.values()):
                 session.end("ended", "The server was shut down; reload the page in a minute.")
         atexit.unregister(self.close)
-        for engine in self._engines:
-            engine.close()
+        self._devices.close()
         self._archive.close(SAVING_SECONDS)
 
     def on_session_ended(self, session: Session) -> None:
@@ -188,11 +175,9 @@ class SessionService:
         """Give free places to those who wait, and tell all what follows from it."""
         while self._queue and len(self._places) < self.settings.sessions and not self._closed.is_set():
             session = self._queue.popleft()
-            loads = Counter(self._places.values())
-            index = min(range(len(self._engines)), key=lambda index: loads[index])
-            self._places[session] = index
+            self._places[session] = index = self._devices.least_loaded(self._places.values())
             self.counts.update(sessions=1)
-            session.begin(self._engines[index])
+            session.begin(self._devices[index])
         self._plan()
 
     def _plan(self) -> None:
@@ -240,6 +225,4 @@ class SessionService:
                 now = time.monotonic()
                 for session in list(self._sessions.values()):
                     session.tick(now)
-            for engine in self._engines:
-                if trouble := engine.health().trouble(self.settings.worker_timeout_seconds):
-                    engine.kill(trouble)
+            self._devices.check()

@@ -11,7 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -21,11 +21,12 @@ from mgdemo import messages as m
 from mgdemo.actions import ActionTrack
 from mgdemo.serving.engines import Engine
 from mgdemo.serving.keeping import Keeper, Result
-from mgdemo.serving.limits import GRACE, Facts, Turn, duration, ending, queue_text
+from mgdemo.serving.limits import Facts, Turn, ending
 from mgdemo.serving.outbox import Outbox, Wake
 from mgdemo.serving.phases import Ended, Loading, Phase, Queued, Saving
 from mgdemo.serving.player_link import PlayerLink
 from mgdemo.serving.playing import Playing
+from mgdemo.serving.status import status_of
 from mgdemo.settings import Settings
 from mgdemo.tree import START
 from mgdemo.video.encode import thumbnail
@@ -48,6 +49,12 @@ class SessionRequest:
     title: str = ""
     image_name: str | None = None
     visitor: str = ""
+
+    def order(self, session: str) -> m.Open:
+        """What an engine is told."""
+        return m.Open(
+            session=session, checkpoint=self.checkpoint, image=self.image, seed=self.seed, track=self.track
+        )
 
 
 class Host(Protocol):
@@ -109,20 +116,7 @@ class Session:
 
     def status(self) -> m.Status:
         with self._lock:
-            now = time.monotonic()
-            match self.phase:
-                case Queued(turn=turn):
-                    wait = None if math.isinf(turn.at) else max(0.0, turn.at - now)
-                    text = queue_text(turn, now)
-                    return m.Status(phase="queued", text=text, position=turn.position, seconds_left=wait)
-                case Loading(text=text, progress=progress):
-                    return m.Status(phase="loading", text=text, progress=progress)
-                case Saving() as phase:
-                    return m.Status(phase="saving", text="Writing the recording.", frames=phase.frames)
-                case Ended() as phase:
-                    return m.Status(phase=phase.outcome, text=phase.text, frames=phase.frames)
-                case Playing() as phase:
-                    return playing_status(phase, self.ends - now)
+            return status_of(self.phase, self.ends, time.monotonic())
 
     # For the live transport
 
@@ -176,7 +170,7 @@ class Session:
 
     def wait(self, turn: Turn) -> None:
         """Its turn in the queue."""
-        if isinstance(self.phase, Queued) and self.phase.turn != turn:
+        if self.phase != Queued(turn):
             self.phase = Queued(turn)
             self._wake.set()
 
@@ -186,17 +180,8 @@ class Session:
 
     def begin(self, engine: Engine) -> None:
         """It gets a place."""
-        request = self.request
         self.engine, self.began, self.phase = engine, time.monotonic(), Loading()
-        engine.send(
-            m.Open(
-                session=self.token,
-                checkpoint=request.checkpoint,
-                image=request.image,
-                seed=request.seed,
-                track=request.track,
-            )
-        )
+        engine.send(self.request.order(self.token))
         self._wake.set()
 
     def handle(self, event: m.Event) -> None:
@@ -219,8 +204,7 @@ class Session:
         """End what has lasted too long."""
         settings = self._host.settings
         if now - self._link.unanswered_since > settings.ack_seconds:
-            outbox = self._detach()
-            outbox.close(m.CONNECTION_LOST, "No answer for too long; connect again.")
+            self._detach(m.CONNECTION_LOST, "No answer for too long; connect again.")
         if outcome := ending(self._facts(now), settings, now):
             self.end(*outcome)
 
@@ -246,10 +230,11 @@ class Session:
         self._wake.set()
 
     def _ready(self, event: m.Ready) -> None:
-        settings, name = self._host.settings, self.request.checkpoint
+        settings, name, engine = self._host.settings, self.request.checkpoint, self.engine
+        assert engine is not None
         recorder = Keeper(settings.record_dir, name, event.width, event.height, event.fps)
         length = None if self.request.track is None else len(self.request.track)
-        self.phase = Playing(event, self.engine.send, self._link, recorder, self._host.counts, length)
+        self.phase = Playing(event, engine.send, self._link, recorder, self._host.counts, length)
         if self._link.connected:
             self._welcome(self.phase)
         self._wake.set()
@@ -261,72 +246,24 @@ class Session:
             reconnect_seconds=self._host.settings.reconnect_seconds,
         )
 
-    def _detach(self) -> Outbox:
-        outbox = self._link.detach(time.monotonic())
+    def _detach(self, code: int = 1000, reason: str = "") -> None:
+        self._link.detach(time.monotonic(), code, reason)
         if isinstance(self.phase, Playing):
             self.phase.detached()
         self._wake.set()
-        return outbox
 
     def _facts(self, now: float) -> Facts:
         link, phase = self._link, self.phase
-        facts = {"live": self.live, "away_since": link.away_since, "met": link.met}
+        facts = Facts(self.live, link.away_since, link.met)
         if not isinstance(phase, Playing):
-            return Facts(**facts)
+            return facts
         if link.holding:
-            phase.active = now
-        return Facts(
-            **facts,
-            active=phase.active,
+            link.active = now
+        return replace(
+            facts,
+            active=link.active,
             ends=self.ends,
             resting=phase.paused or phase.standing,
             crowded=self.crowded,
             seconds_recorded=phase.seconds_recorded,
         )
-
-
-def playing_status(phase: Playing, seconds_left: float) -> m.Status:
-    """The status of a session whose world is ready; seconds_left: until others get its place, or infinite."""
-    name, text = _playing_text(phase, seconds_left)
-    fps, progress, left = phase.rate.fps, phase.rewinding, None
-    if phase.length is not None:
-        progress = phase.frames / phase.length
-        left = (phase.length - phase.frames) / fps if fps else None
-    elif math.isfinite(seconds_left):
-        left = max(0.0, seconds_left)
-    warning = phase.warning
-    return m.Status(
-        phase=name,
-        text=text,
-        progress=progress,
-        frames=phase.frames,
-        fps=fps,
-        seconds_left=left,
-        warning=warning and warning.warning,
-        rewind_to=warning and warning.rewind_to,
-    )
-
-
-def _playing_text(phase: Playing, seconds_left: float) -> tuple[m.Phase, str]:
-    link, rate = phase.link, phase.rate
-    if phase.length is not None:
-        return "playing", f"Frame {phase.frames} of {phase.length}."
-    if phase.rewinding is not None:
-        return "rewinding", "Rewinding."
-    if phase.paused:
-        return "paused", "Paused."
-    if not link.connected and link.met:
-        return "buffering", "Lost the connection to your browser. Waiting for it to come back."
-    if not link.connected:
-        return "buffering", "Waiting for the player on your page."
-    if link.behind:
-        return "buffering", "Your connection is slow. Waiting for it to catch up."
-    if seconds_left <= GRACE:
-        return "standing" if phase.standing else "playing", (
-            f"Others are waiting: this session ends in {duration(max(1.0, seconds_left))}."
-        )
-    if phase.standing:
-        return "standing", "Standing still. Press any control to continue."
-    if rate.slow:
-        return "playing", f"Generating {rate.fps:.0f} of {phase.ready.fps} fps, so playback is slowed down."
-    return "playing", ""

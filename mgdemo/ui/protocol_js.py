@@ -55,12 +55,11 @@ def generate() -> str:
     parts = [HEAD]
     parts += [f"export const {name} = {_literal(value)};\n" for name, value in CONSTANTS.items()]
     parts.append(f"/** @typedef {{{' | '.join(map(json.dumps, PHASES))}}} Phase */\n")
-    families = {
-        "ClientMessage": (m.ClientMessage, "validation"),
-        "ServerMessage": (m.ServerMessage, "serialization"),
-    }
-    for name, (family, mode) in families.items():
-        types = TypeAdapter(family).json_schema(mode=mode)["$defs"]
+    for name, schema in (
+        ("ClientMessage", TypeAdapter(m.ClientMessage).json_schema(mode="validation")),
+        ("ServerMessage", TypeAdapter(m.ServerMessage).json_schema(mode="serialization")),
+    ):
+        types = schema["$defs"]
         parts += [_typedef(each, types[each]) for each in types]
         parts.append(f"/** @typedef {{{' | '.join(types)}}} {name} */\n")
     return "\n".join(parts)

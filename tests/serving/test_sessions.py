@@ -434,6 +434,13 @@ async def test_a_folder_that_cannot_be_written_costs_only_the_recording(serve, t
     assert "stops at frame 0" in session.status().text
 
 
+async def test_recordings_are_private(serve, tmp_path):
+    server = serve(record_dir=tmp_path / "kept" / "here")
+    session = server.open(track=ActionTrack.hold("universal", [], None, 9))
+    folder = (await end_of(session)).recording.mp4.parent
+    assert [path.stat().st_mode & 0o777 for path in (folder, folder.parent)] == [0o700, 0o700]
+
+
 async def test_six_visitors_on_four_places(serve):
     server = serve(sessions=4)
 

@@ -76,6 +76,7 @@ class ProcessEngine:
         if (process := self._process) is not None:
             self._process = None  # on purpose: not a crash
             with contextlib.suppress(OSError):
+                assert process.stdin is not None
                 process.stdin.close()
             try:
                 process.wait(PATIENCE)  # the worker leaves when its input ends
@@ -104,6 +105,7 @@ class ProcessEngine:
         self._put(m.Configure(settings=self.settings, device=self.device))
 
     def _read(self, process: subprocess.Popen) -> None:
+        assert process.stdout is not None
         try:
             while (event := m.read(process.stdout, m.Event)) is not None:
                 self._heard = time.monotonic()

@@ -1,0 +1,73 @@
+"""The status of a session, in words: what each phase says."""
+
+from __future__ import annotations
+
+import math
+
+from mgdemo import messages as m
+from mgdemo.serving.limits import GRACE, duration, queue_text
+from mgdemo.serving.phases import Ended, Loading, Phase, Queued, Saving
+from mgdemo.serving.playing import Playing
+
+
+def status_of(phase: Phase, ends: float, now: float) -> m.Status:
+    """ends: the moment when others get its place, or infinite."""
+    match phase:
+        case Queued(turn=turn):
+            wait = None if math.isinf(turn.at) else max(0.0, turn.at - now)
+            text = queue_text(turn, now)
+            return m.Status(phase="queued", text=text, position=turn.position, seconds_left=wait)
+        case Loading(text=text, progress=progress):
+            return m.Status(phase="loading", text=text, progress=progress)
+        case Playing():
+            return _playing_status(phase, ends - now)
+        case Saving(frames=frames):
+            return m.Status(phase="saving", text="Writing the recording.", frames=frames)
+        case Ended():
+            return m.Status(phase=phase.outcome, text=phase.text, frames=phase.frames)
+
+
+def _playing_status(phase: Playing, seconds_left: float) -> m.Status:
+    name, text = _playing_text(phase, seconds_left)
+    fps, progress, left = phase.rate.fps, phase.rewinding, None
+    if phase.length is not None:
+        progress = phase.frames / phase.length
+        left = (phase.length - phase.frames) / fps if fps else None
+    elif math.isfinite(seconds_left):
+        left = max(0.0, seconds_left)
+    warning = phase.warning
+    return m.Status(
+        phase=name,
+        text=text,
+        progress=progress,
+        frames=phase.frames,
+        fps=fps,
+        seconds_left=left,
+        warning=warning and warning.warning,
+        rewind_to=warning and warning.rewind_to,
+    )
+
+
+def _playing_text(phase: Playing, seconds_left: float) -> tuple[m.Phase, str]:
+    link, rate = phase.link, phase.rate
+    if phase.length is not None:
+        return "playing", f"Frame {phase.frames} of {phase.length}."
+    if phase.rewinding is not None:
+        return "rewinding", "Rewinding."
+    if phase.paused:
+        return "paused", "Paused."
+    if not link.connected and link.met:
+        return "buffering", "Lost the connection to your browser. Waiting for it to come back."
+    if not link.connected:
+        return "buffering", "Waiting for the player on your page."
+    if link.behind:
+        return "buffering", "Your connection is slow. Waiting for it to catch up."
+    if seconds_left <= GRACE:
+        return "standing" if phase.standing else "playing", (
+            f"Others are waiting: this session ends in {duration(max(1.0, seconds_left))}."
+        )
+    if phase.standing:
+        return "standing", "Standing still. Press any control to continue."
+    if rate.slow:
+        return "playing", f"Generating {rate.fps:.0f} of {phase.ready.fps} fps, so playback is slowed down."
+    return "playing", ""
