@@ -25,7 +25,7 @@ EXAMPLES = """examples:
   python -m mgdemo replay scenarios/gta_drive/slalom.yaml
   python -m mgdemo generate --mode universal --image street.jpg --output-folder out --num-output-frames 150
   python -m mgdemo download --mode universal        fetch the published weights
-  python -m mgdemo check checkpoints                what are these files, and are they whole?
+  python -m mgdemo check --deep                     what weights are here, and are they whole?
 """
 
 
@@ -111,12 +111,16 @@ def _parser() -> argparse.ArgumentParser:
         )
 
     check = command(_check, "say what weight files are, and what is wrong with them")
-    check.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a file or a folder")
+    check.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="a file or a folder")
+    check.add_argument("--deep", action="store_true", help="look at every number; takes minutes")
 
     download = command(_download, "fetch the published weights from the Hugging Face Hub")
     download.add_argument("--mode", choices=MODES, action="append", help="only this one (can be repeated)")
     download.add_argument(
         "--to", type=Path, metavar="DIR", help="default: $MGDEMO_CHECKPOINTS, or checkpoints/ in this program"
+    )
+    download.add_argument(
+        "--revision", metavar="NAME", help="a commit, branch or tag on the Hub (default: the one in configs/)"
     )
 
     app = command(_app, "play in the browser")
@@ -321,42 +325,37 @@ def _status(text: str) -> None:
 
 def _check(args: argparse.Namespace) -> int:
     """Say of each weight file what it is and for which mode, or exactly what is wrong with it; exit code 1
-    if one is wrong. Only tables of contents are read, so this is quick for files of any size.
+    if one is wrong. Without PATH: the embedded worlds and the folder for published weights. Of large files
+    only tables of contents are read, unless --deep looks at every number and compares published files with
+    their known hashes.
 
-      python -m mgdemo check checkpoints
+      python -m mgdemo check
+      python -m mgdemo check --deep checkpoints
       python -m mgdemo check my_finetune.safetensors Wan2.1_VAE.pth
     """
-    from mgdemo.checkpoints import PARTS, configs
-    from mgdemo.weight_files.recognize import inspect
+    from mgdemo.weight_files.check import check
 
-    fine = True
-    for path in args.paths:
-        reports = inspect(path)
-        for report in reports:
-            print(f"{report.state:5}  {report.path}: {report.text}")
-        states = {report.state for report in reports}
-        fine &= "ok" in states and "wrong" not in states
-        if path.is_dir():
-            for config in configs():
-                parts = {report.part for report in reports if config.name in report.checkpoints}
-                lacking = [part.replace("_", " ") for part in PARTS if part not in parts]
-                if "transformer" in parts:
-                    said = f"lacks the {' and the '.join(lacking)}" if lacking else "complete"
-                    print(f"{config.name}: {said}")
-    return 0 if fine else 1
+    def progress(path: Path) -> None:
+        _status(f"looking at {path.name} …")
+
+    def say(text: str) -> None:
+        _status("")
+        print(text)
+
+    return 0 if check(args.paths, deep=args.deep, say=say, progress=progress) else 1
 
 
 def _download(args: argparse.Namespace) -> None:
-    """Fetch the files that the published checkpoints need, and only those. A download that broke off goes on
-    where it stopped when the command is repeated.
+    """Fetch the files that the published checkpoints need, and only those. A download that broke off
+    resumes where it stopped when the command is repeated.
 
       python -m mgdemo download --mode gta_drive --mode templerun
       MGDEMO_CHECKPOINTS=/data/worlds python -m mgdemo download
     """
     from mgdemo.download import download
 
-    folder = download(args.mode or list(MODES), args.to)
-    print(f"Complete in {folder}; `python -m mgdemo check {folder}` looks through the files.")
+    folder = download(args.mode or list(MODES), args.to, revision=args.revision)
+    print(f"Complete in {folder}; `python -m mgdemo check --deep {folder}` looks through the files.")
 
 
 def _app(args: argparse.Namespace) -> None:

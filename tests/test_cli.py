@@ -290,16 +290,23 @@ def test_check_succeeds_on_good_files(tmp_path, capsys):
 def test_download_fetches_all_modes_unless_told(monkeypatch, tmp_path, capsys):
     asked = []
     monkeypatch.setattr(
-        "mgdemo.download.download", lambda modes, to: asked.append((modes, to)) or Path("there")
+        "mgdemo.download.download",
+        lambda modes, to, revision: asked.append((modes, to, revision)) or Path("there"),
     )
     assert run("download") == 0
     assert run("download", "--mode", "templerun", "--mode", "universal", "--to", tmp_path) == 0
-    assert asked == [(list(MODES), None), (["templerun", "universal"], tmp_path)]
-    assert "mgdemo check there" in capsys.readouterr().out
+    assert run("download", "--revision", "main") == 0
+    everything = list(MODES)
+    assert asked == [
+        (everything, None, None),
+        (["templerun", "universal"], tmp_path, None),
+        (everything, None, "main"),
+    ]
+    assert "mgdemo check --deep there" in capsys.readouterr().out
 
 
 def test_an_interrupt_is_not_a_traceback(monkeypatch, capsys):
-    def interrupted(*args):
+    def interrupted(*args, **options):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("mgdemo.download.download", interrupted)

@@ -11,9 +11,10 @@ from huggingface_hub import constants
 
 from mgdemo import checkpoints
 from mgdemo import download as module
-from mgdemo.checkpoints import CheckpointError, resolve
-from mgdemo.config import CONFIGS
+from mgdemo.checkpoints import PARTS, CheckpointError, resolve
+from mgdemo.config import load_config
 from mgdemo.download import download
+from mgdemo.paths import CONFIGS
 
 REPO = "Skywork/Matrix-Game-2.0"
 VAE, CLIP = "Wan2.1_VAE.pth", "models_clip_open-clip-xlm-roberta-large-vit-huge-14.pth"
@@ -34,12 +35,14 @@ class Hub(BaseHTTPRequestHandler):
     `asked`: (path, first byte) of every file request; `cut_after`: bytes of a file until the line is cut.
     """
 
-    files, asked, status, cut_after = FILES, [], 200, None
+    files, asked, revisions, status, cut_after = FILES, [], [], 200, None
 
     def do_POST(self):
         length = int(self.headers["Content-Length"])
         body = self.rfile.read(length).decode()
-        assert self.path == f"/api/models/{REPO}/paths-info/main"
+        repo, _, revision = self.path.removeprefix("/api/models/").partition("/paths-info/")
+        assert repo == REPO
+        self.revisions.append(revision)
         if self.status != 200:
             self.answer(self.status, b"no", {"X-Error-Message": "Invalid credentials"})
             return
@@ -57,9 +60,11 @@ class Hub(BaseHTTPRequestHandler):
         return {"type": "file", "path": file, "size": len(content), "oid": digest[:40], "lfs": lfs}
 
     def do_GET(self):
-        resolve = f"/{REPO}/resolve/main/"
-        if self.path.startswith(resolve):  # as for all large files
-            self.answer(302, b"", {"Location": self.path.replace(resolve, "/store/")})
+        start = f"/{REPO}/resolve/"
+        if self.path.startswith(start):  # as for all large files
+            revision, _, file = self.path.removeprefix(start).partition("/")
+            self.revisions.append(revision)
+            self.answer(302, b"", {"Location": f"/store/{file}"})
             return
         file = self.path.removeprefix("/store/")
         start = int(re.match(r"bytes=(\d+)-", self.headers.get("Range", "bytes=0-"))[1])
@@ -83,7 +88,7 @@ class Hub(BaseHTTPRequestHandler):
 @pytest.fixture
 def hub(monkeypatch, tmp_path):
     class Mine(Hub):
-        files, asked = dict(FILES), []
+        files, asked, revisions = dict(FILES), [], []
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Mine)
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
@@ -92,6 +97,12 @@ def hub(monkeypatch, tmp_path):
     monkeypatch.setattr(
         constants, "HUGGINGFACE_CO_URL_TEMPLATE", url + "/{repo_id}/resolve/{revision}/{filename}"
     )
+    # The pinned hashes are those of the real files, which are not here.
+    pinned = [config for config in checkpoints.configs() if not config.embedded]
+    for config in pinned:
+        files = {part: getattr(config.files, part) for part in PARTS}
+        digests = {p: hashlib.sha256(FILES[f]).hexdigest() for p, f in files.items() if f in FILES}
+        monkeypatch.setattr(config.files, "sha256", digests)
     monkeypatch.setattr("time.sleep", lambda seconds: None)  # the client waits a second before each retry
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     yield Mine
@@ -121,7 +132,7 @@ def test_what_is_there_is_not_fetched_again(hub, tmp_path):
 def test_a_cut_line_is_told_and_the_next_attempt_goes_on(hub, tmp_path, monkeypatch):
     monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 500)
     hub.cut_after = 1200
-    with pytest.raises(CheckpointError, match=r"run the same command again to go on from here") as error:
+    with pytest.raises(CheckpointError, match=r"run the same command again to resume") as error:
         download(["universal"], tmp_path)
     assert "\n" not in str(error.value)
     assert not (tmp_path / UNIVERSAL).exists()
@@ -182,7 +193,7 @@ def test_a_file_that_the_repository_lost_is_named(hub, tmp_path):
 def test_without_a_line_the_sentence_says_what_else_to_do(tmp_path, monkeypatch):
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")  # nothing listens there
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with pytest.raises(CheckpointError, match=f"line to the Hub failed .* copy the files of .*{REPO}"):
+    with pytest.raises(CheckpointError, match=f"connection to the Hub failed .* copy the files of .*{REPO}"):
         download(["universal"], tmp_path)
 
 
@@ -223,4 +234,23 @@ def test_the_default_folder_is_where_checkpoints_are_looked_for(hub, tmp_path, m
     monkeypatch.setenv("MGDEMO_CHECKPOINTS", str(tmp_path / "here"))
     download(["universal"])
     assert resolve("universal").transformer == tmp_path / "here" / UNIVERSAL
-    assert checkpoints.CONFIGS == CONFIGS
+
+
+def test_the_pinned_revision_is_fetched_unless_another_is_asked_for(hub, tmp_path):
+    pinned = load_config(CONFIGS / "universal.yaml").files
+    assert re.fullmatch("[0-9a-f]{40}", pinned.revision) and set(pinned.sha256) == set(PARTS)
+    download(["universal"], tmp_path / "pinned")
+    assert set(hub.revisions) == {pinned.revision}
+    hub.revisions.clear()
+    download(["universal"], tmp_path / "newer", revision="main")
+    assert set(hub.revisions) == {"main"}
+
+
+def test_a_file_with_another_hash_than_the_pinned_one_is_refused(hub, tmp_path, monkeypatch):
+    config = checkpoints.config_named("universal")
+    monkeypatch.setitem(config.files.sha256, "vae", "0" * 64)
+    with pytest.raises(CheckpointError, match=rf"another {re.escape(VAE)} than .*`--revision main`"):
+        download(["universal"], tmp_path)
+    assert not hub.asked
+    download(["universal"], tmp_path, revision="main")
+    assert resolve(tmp_path, mode="universal").vae == tmp_path / VAE

@@ -15,20 +15,19 @@ from mgdemo.weight_files.tables import Stored, Table, some
 RUN = 1024  # so many zeros in a row are no weights: a part of the file was never written
 
 
-def examine(path: Path, table: Table) -> tuple[list[str], list[str]]:
-    """What is to be said of a file that fits, and what is wrong with it, each in words."""
+def examine(path: Path, table: Table) -> tuple[str, list[str]]:
+    """What is to be said of a file that fits, if nothing is wrong with it; and what is wrong, in words."""
+    faults = []
     if (known := published_hashes().get(path.name)) is not None:
-        repo, revision, wanted = known
-        if sha256(path) == wanted:
-            return [f"exactly the file that was published ({repo} at {revision[:8]})"], []
-        said = [
-            f"not the file that was published under this name ({repo} at {revision[:8]}): it is another "
-            "version, a model of your own, or damaged"
-        ]
-    else:
-        said = []
-    faults = damage(table.tensors)
-    return said if faults else [*said, "all numbers are finite, and no part is empty"], faults
+        repo, revision, digest = known
+        published = f"{repo} at {revision[:8]}"
+        if sha256(path) == digest:
+            return f"exactly the file that was published ({published})", []
+        faults.append(
+            f"not the file that was published under this name ({published}), by its SHA-256: it is damaged, "
+            "of another version, or a model of your own, which should have a name of its own"
+        )
+    return "all numbers are finite, and no part is empty", faults + damage(table.tensors)
 
 
 def published_hashes() -> dict[str, tuple[str, str, str]]:

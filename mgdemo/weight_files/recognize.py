@@ -77,7 +77,7 @@ def _judge(path: Path, deep: bool) -> Report:
     report = _recognize(path, table)
     if report.state == "ok" and (deep or weight_size(path) <= SMALL):
         said, faults = examine(path, table)
-        text = "; ".join((report.text, *faults, *said))
+        text = "; ".join((report.text, *(faults or [said])))
         return replace(report, state="wrong" if faults else "ok", text=text)
     return report
 
