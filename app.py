@@ -1,6 +1,10 @@
-"""The entry for Hugging Face Spaces and `python app.py`: the page over a play service."""
+"""The entry for Hugging Face Spaces and `python app.py`: the page over a session service."""
 
-from mgdemo import ui
+from mgdemo.folders import gradio_folder
+
+gradio_folder()  # before Gradio is imported
+
+from mgdemo import ui  # noqa: E402
 
 demo = ui.build()
 

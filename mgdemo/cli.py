@@ -124,8 +124,12 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     app = command(_app, "play in the browser")
-    app.add_argument("--host", default="127.0.0.1", help="0.0.0.0 to let other machines in")
-    app.add_argument("--port", type=int, help="default: the first free one from 7860 on")
+    app.add_argument(
+        "--host", help="0.0.0.0 lets other machines in (default: $GRADIO_SERVER_NAME, else this machine only)"
+    )
+    app.add_argument(
+        "--port", type=int, help="default: $GRADIO_SERVER_PORT, else the first free one from 7860 on"
+    )
     app.add_argument("--no-browser", action="store_true", help="do not open a browser")
     return parser
 
@@ -360,7 +364,12 @@ def _download(args: argparse.Namespace) -> None:
 
 def _app(args: argparse.Namespace) -> None:
     """Serve the page on this machine. The MGDEMO_* settings of README.md apply."""
+    from mgdemo.folders import gradio_folder
     from mgdemo.serving import SessionService, Settings
+    from mgdemo.serving.address import Address
+
+    Address.choose(args.host, args.port)  # Gradio's import would trip over a wrong port
+    gradio_folder()
     from mgdemo.ui import build, launch
 
     demo = build(SessionService(Settings.from_env()))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
 import os
-import tempfile
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -12,6 +10,7 @@ from pathlib import Path
 
 from mgdemo.config import ConfigError, Optimization
 from mgdemo.errors import UserError
+from mgdemo.folders import temporary_folder
 
 RENAMED = {  # earlier names of variables, which still work
     "MGDEMO_PLAYS": "MGDEMO_SESSIONS",
@@ -24,12 +23,6 @@ RENAMED = {  # earlier names of variables, which still work
 
 class SettingsError(UserError):
     """A setting that cannot be used; the message names the variable and the cure."""
-
-
-def _record_dir() -> Path:
-    """A folder for each user: people on one machine must not meet in it."""
-    user = os.getuid() if hasattr(os, "getuid") else getpass.getuser()
-    return Path(tempfile.gettempdir()) / f"mgdemo-sessions-{user}"
 
 
 @dataclass(frozen=True)
@@ -52,7 +45,7 @@ class Settings:
     regenerate: bool = True  # make the running block again when the input changes, if there is time
     rewind_megabytes: int = 512  # of snapshots per session; with more, rewinding is quicker
     record_seconds: float = 600.0  # of video, after which a live session ends: as long as a scenario may be
-    record_dir: Path = field(default_factory=_record_dir)
+    record_dir: Path = field(default_factory=lambda: temporary_folder("sessions"))
     keep_sessions: int = field(default=50, metadata={"min": 1})  # recordings kept, the newest ones
     keep_megabytes: int = field(default=2000, metadata={"min": 1})  # that they may take together
 

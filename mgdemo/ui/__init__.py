@@ -12,8 +12,9 @@ from mgdemo.ui.library import Library
 from mgdemo.ui.links import Links
 from mgdemo.ui.play import play_tab
 from mgdemo.ui.scenarios import scenarios_tab
-from mgdemo.ui.share import MAX_UPLOAD_BYTES
-from mgdemo.ui.theme import CSS, theme
+from mgdemo.ui.serve import launch
+
+__all__ = ["build", "launch"]
 
 TITLE = "Matrix-Game worlds"
 WORDS = "Walk, drive and run through worlds that a model makes while you go."
@@ -54,24 +55,4 @@ def build(service: SessionService | None = None, library: Library | None = None)
     demo.service = service
     loops = {entry.name: path for entry in library.catalogue() if (path := library.loop(entry.name))}
     demo.live_routes = [*live_routes(service), *player.routes(loops)]
-    return demo
-
-
-def launch(demo: gr.Blocks | None = None, *, open_browser: bool = False, **options) -> gr.Blocks:
-    """Serves the page (default: a new one) with its live routes until interrupted.
-
-    Host and port are those of GRADIO_SERVER_NAME and GRADIO_SERVER_PORT; `options` go to `Blocks.launch`.
-    """
-    demo = demo or build()
-    defaults = {
-        "theme": theme(),
-        "css_paths": CSS,
-        "ssr_mode": False,  # its front proxy cannot pass a WebSocket on
-        "app_kwargs": {"routes": demo.live_routes},
-        "allowed_paths": [str(demo.service.settings.record_dir.resolve())],
-        "max_file_size": MAX_UPLOAD_BYTES,
-        "inbrowser": open_browser,
-        "footer_links": [],
-    }
-    demo.launch(**defaults | options)
     return demo

@@ -1,0 +1,86 @@
+"""Where the page is served: host and port, and what to say when they cannot be had."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from mgdemo.errors import UserError
+
+EVERYWHERE = ("0.0.0.0", "::", "")
+
+
+class AddressError(UserError):
+    """An address that the page cannot be served at; the message names the cure."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """A host, and a port or None for the first free one from 7860 on."""
+
+    host: str
+    port: int | None
+
+    @classmethod
+    def choose(
+        cls,
+        host: str | None = None,
+        port: int | str | None = None,
+        environment: Mapping[str, str] = os.environ,
+    ) -> Self:
+        """What is given, else GRADIO_SERVER_NAME and GRADIO_SERVER_PORT, else this machine only.
+
+        Raises AddressError for a port that is not one.
+        """
+        host = host or environment.get("GRADIO_SERVER_NAME") or "127.0.0.1"
+        port = port if port is not None else environment.get("GRADIO_SERVER_PORT") or None
+        if port is None:
+            return cls(host, None)
+        if not str(port).isascii() or not str(port).isdigit() or not 1 <= int(port) <= 65535:
+            raise AddressError(
+                f"{port} is not a port: give one from 1 to 65535 (--port, GRADIO_SERVER_PORT)."
+            )
+        return cls(host, int(port))
+
+    @property
+    def url(self) -> str:
+        """What to type into a browser on this machine."""
+        host = "localhost" if self.host in EVERYWHERE else self.host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    def check(self) -> None:
+        """Raises AddressError where a program cannot listen there."""
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        with socket.socket(family) as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                trial.bind((self.host.strip("[]"), self.port or 0))
+            except OSError as error:
+                raise AddressError(self._sentence(error)) from error
+
+    def _sentence(self, error: OSError) -> str:
+        if isinstance(error, PermissionError):
+            return (
+                f"Port {self.port} is for administrators: choose one above 1023 (--port, GRADIO_SERVER_PORT)."
+            )
+        if isinstance(error, socket.gaierror) or not self.port or not _has(self.host):
+            return (
+                f"{self.host} is no address of this machine: give 127.0.0.1, or 0.0.0.0 to let others in "
+                "(--host, GRADIO_SERVER_NAME)."
+            )
+        return (
+            f"Port {self.port} is taken by another program, perhaps another mgdemo: end that one, or choose "
+            "another port (--port, GRADIO_SERVER_PORT)."
+        )
+
+
+def _has(host: str) -> bool:
+    """Whether this machine has an address, so that only its port can be the trouble."""
+    try:
+        Address(host, None).check()
+    except AddressError:
+        return False
+    return True

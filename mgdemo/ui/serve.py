@@ -1,0 +1,70 @@
+"""Serving the page: its address, its folders, and what is said at the start."""
+
+from __future__ import annotations
+
+import gradio as gr
+from httpx import HTTPError
+
+from mgdemo.errors import UserError
+from mgdemo.folders import private_folder
+from mgdemo.serving.address import EVERYWHERE, Address
+from mgdemo.ui.share import MAX_UPLOAD_BYTES
+from mgdemo.ui.theme import CSS, theme
+
+
+class ServeError(UserError):
+    """A page that cannot be served; the message names the cure."""
+
+
+def launch(
+    demo: gr.Blocks,
+    *,
+    server_name: str | None = None,
+    server_port: int | None = None,
+    open_browser: bool = False,
+    prevent_thread_lock: bool = False,
+    quiet: bool = False,
+    **options,
+) -> gr.Blocks:
+    """Serve a page that `build` made, with its live routes, until it is interrupted.
+
+    server_name, server_port: see `Address.choose`. prevent_thread_lock: return at once. `options` go to
+    `Blocks.launch`. Raises UserError with a cure.
+    """
+    address = Address.choose(server_name, server_port)
+    address.check()
+    private_folder(demo.service.settings.record_dir, "MGDEMO_RECORD_DIR")
+    defaults = {
+        "theme": theme(),
+        "css_paths": CSS,
+        "ssr_mode": False,  # its front proxy cannot pass a WebSocket on
+        "app_kwargs": {"routes": demo.live_routes},
+        "allowed_paths": [str(demo.service.settings.record_dir.resolve())],
+        "max_file_size": MAX_UPLOAD_BYTES,
+        "footer_links": [],
+        "quiet": True,
+        "prevent_thread_lock": True,
+        "inbrowser": open_browser,
+        "server_name": address.host,
+        "server_port": address.port,
+    }
+    try:
+        demo.launch(**defaults | options)
+    except OSError as error:
+        if "empty port" not in str(error):
+            raise
+        raise ServeError("No port from 7860 on is free: choose one (--port, GRADIO_SERVER_PORT).") from error
+    except (ValueError, HTTPError) as error:  # Gradio asks its own server
+        if isinstance(error, ValueError) and "localhost is not accessible" not in str(error):
+            raise
+        raise ServeError(
+            f"The page does not answer at {Address(address.host, demo.server_port).url}. If a proxy is set "
+            "(HTTP_PROXY), set NO_PROXY=localhost,127.0.0.1 too."
+        ) from error
+    if not quiet:
+        more = " and at this machine's other addresses" if address.host in EVERYWHERE else ""
+        url = Address(address.host, demo.server_port).url
+        print(f"The page is at {url}{more}. Ctrl-C ends it.", flush=True)
+    if not prevent_thread_lock:
+        demo.block_thread()
+    return demo
