@@ -248,6 +248,7 @@ def app(block_ms: int, root_path: str, settings: dict) -> Iterator[int]:
         service = SessionService(
             Settings(
                 loader="benchmarks.stub_world:load",
+                stand_seconds=0,
                 threads=1,
                 record_seconds=36_000,
                 record_dir=Path(name) / "plays",

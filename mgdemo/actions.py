@@ -167,6 +167,7 @@ MODES: dict[str, Mode] = {
             ),
             keyboard_dim=4,
             axes=("pitch", "yaw"),
+            stands=True,
         ),
         Mode(
             "gta_drive",
@@ -180,6 +181,7 @@ MODES: dict[str, Mode] = {
             ),
             keyboard_dim=2,
             axes=("yaw",),
+            stands=True,
         ),
         Mode(
             "templerun",

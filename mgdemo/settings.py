@@ -43,6 +43,7 @@ class Settings:
     ack_seconds: float = 10.0  # without an acknowledgement, after which a connection counts as lost
     worker_timeout_seconds: float = 180.0  # a busy worker that makes no progress is restarted; 0: never
     regenerate: bool = True  # make the running block again when the input changes, if there is time
+    stand_seconds: float = 1.0  # without an action, after which no blocks are made in some worlds; 0: never
     rewind_megabytes: int = 512  # of snapshots per session; with more, rewinding is quicker
     record_seconds: float = 600.0  # of video, after which a live session ends: as long as a scenario may be
     record_dir: Path = field(default_factory=lambda: temporary_folder("sessions"))

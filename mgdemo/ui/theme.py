@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import gradio as gr
+from gradio import themes
 
 CSS = Path(__file__).with_name("page.css")
 
@@ -13,14 +13,14 @@ _SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "
 _MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
 
 
-def theme() -> gr.themes.Base:
-    """Quiet greys with one green for what can be pressed or is held."""
-    return gr.themes.Base(
-        primary_hue=gr.themes.colors.emerald,
-        neutral_hue=gr.themes.colors.zinc,
-        radius_size=gr.themes.sizes.radius_md,
-        spacing_size=gr.themes.sizes.spacing_md,
-        text_size=gr.themes.sizes.text_md,
+def theme() -> themes.Base:
+    """Quiet grays with one green for what can be pressed or is held."""
+    return themes.Base(
+        primary_hue=themes.colors.emerald,
+        neutral_hue=themes.colors.zinc,
+        radius_size=themes.sizes.radius_md,
+        spacing_size=themes.sizes.spacing_md,
+        text_size=themes.sizes.text_md,
         font=_SANS,
         font_mono=_MONO,
     ).set(

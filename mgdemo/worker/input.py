@@ -22,6 +22,10 @@ class Input:
         self._pressed: dict[str, None] = {}  # since the last sample; ordered
         self._glance: tuple[float, float] | None = None  # the last camera movement since the last sample
         self._tapped: tuple[str, ...] = ()  # in the last sample, though released before it
+        self._fresh: tuple[int, tuple[str, ...]] = (
+            0,
+            (),
+        )  # frames of the last sample, and keys pressed in it
 
     def set(self, held: tuple[str, ...], camera: tuple[float, float], input_seq: int) -> None:
         for key in held:
@@ -34,7 +38,7 @@ class Input:
 
     def release(self) -> None:
         self.set((), (0.0, 0.0), self.input_seq)
-        self._pressed, self._glance, self._tapped = {}, None, ()
+        self._pressed, self._glance, self._tapped, self._fresh = {}, None, (), (0, ())
 
     def idle(self, mode: str) -> bool:
         """Whether the next sample would be without any action."""
@@ -42,7 +46,7 @@ class Input:
 
     def sample(self, mode: str, frames: int) -> ActionTrack:
         """The actions of the next block's frames."""
-        self._tapped = ()
+        self._tapped, self._fresh = (), (0, ())
         return self.resample(mode, frames)
 
     def differs(self, made: ActionTrack) -> bool:
@@ -57,8 +61,11 @@ class Input:
 
     def resample(self, mode: str, frames: int) -> ActionTrack:
         """The actions of the last frames of the block sampled last; what was tapped in it still counts."""
+        if frames == self._fresh[0]:  # not one frame of what was pressed then would be left
+            self._tapped += tuple(key for key in self._fresh[1] if key not in self._held)
         actions = self._actions(mode, frames, self._tapped)
         self._tapped += tuple(key for key in self._pressed if key not in self._held)
+        self._fresh = frames, (*self._pressed, *(self._fresh[1] if frames == self._fresh[0] else ()))
         self._pressed, self._glance = {}, None
         return actions
 

@@ -11,9 +11,10 @@ import numpy as np
 
 from mgdemo import messages as m
 from mgdemo.actions import MODES, ActionTrack
+from mgdemo.blocks import BLOCK_FRAMES
 from mgdemo.interfaces import Model
 from mgdemo.picture import prepare_image
-from mgdemo.tree import START
+from mgdemo.settings import Settings
 from mgdemo.video.encode import H264Encoder
 from mgdemo.worker.history import History
 from mgdemo.worker.input import Input, idle
@@ -21,7 +22,6 @@ from mgdemo.worker.pace import Pace
 from mgdemo.worker.schedule import Job, Turn
 
 AUDIENCE = 2.0  # seconds for which a scenario waits for its visitor's player, so that all of it is seen
-STAND_BLOCKS = 2  # about a second without any action, after which a picture that stands is left alone
 
 
 @dataclass(frozen=True)
@@ -69,12 +69,12 @@ class Pausing:
 class Playing:
     """A session with its world, its latest input, and what is known of its visitor's player."""
 
-    def __init__(self, order: m.Open, model: Model, encoder: H264Encoder, now: float, rewind_bytes: int):
+    def __init__(self, order: m.Open, model: Model, encoder: H264Encoder, settings: Settings, now: float):
         height, width = model.size
         world = model.start(order.image, order.seed)
         picture = np.asarray(prepare_image(order.image, height, width))
         self.order, self.model, self.world, self.encoder = order, model, world, encoder
-        self.history = History(world, picture, rewind_bytes)
+        self.history = History(world, picture, settings.rewind_megabytes * 10**6)
         self.input, self.pace, self.player = Input(), Pace(fps=model.fps), Player()
         self.pausing = Pausing()
         self.making: Making | None = None
@@ -82,7 +82,9 @@ class Playing:
         self.opens = now + AUDIENCE  # when a scenario begins without a player
         self.timings: dict[str, float] = {}  # of the last block's stages, in ms
         self._last: ActionTrack | None = None  # of the last block, as long as it can be regenerated
-        self._stood = False
+        self._stood, self._stand_blocks = False, 0  # after which a picture stands; 0: it never does
+        if self.live and MODES[model.mode].stands and settings.stand_seconds:
+            self._stand_blocks = max(1, round(settings.stand_seconds * model.fps / BLOCK_FRAMES))
 
     @property
     def session(self) -> str:
@@ -100,13 +102,13 @@ class Playing:
     @property
     def standing(self) -> bool:
         """Whether its picture stands still and is left alone: nothing is held, and nothing was of late."""
-        tree, mode = self.history.tree, MODES[self.model.mode]
-        if not (self.live and mode.stands) or self.pausing.on or self.pausing.steps or self.making:
+        if not self._stand_blocks or self.pausing.on or self.pausing.steps or self.making:
             return False
-        node, still = tree.head, 0
-        while node != START and still < STAND_BLOCKS and idle(tree[node].actions):
-            node, still = tree[node].parent, still + 1
-        return still == STAND_BLOCKS and self.input.idle(mode.name)
+        tree, still = self.history.tree, 0
+        node = tree[tree.head]
+        while still < self._stand_blocks and node.actions is not None and idle(node.actions):
+            node, still = tree[node.parent], still + 1
+        return still == self._stand_blocks and self.input.idle(self.model.mode)
 
     def begins_to_stand(self, now: float) -> bool:
         """Whether it stands, and did not when this was last asked."""

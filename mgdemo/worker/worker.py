@@ -164,6 +164,7 @@ class Worker:
         match command:
             case m.Attach():
                 play.input.release()
+                play.pausing.on |= play.standing
                 play.player.attached, play.player.jpeg, play.player.wants_key = True, command.jpeg, True
                 play.reset_to_head()
                 if play.pausing.on and play.rewinding is None:
@@ -212,8 +213,7 @@ class Worker:
                 f"{MODES[mode].title}: choose a checkpoint of the scenario's mode."
             )
         encoder = live_encoder(width, height, model.fps, gpu_index(self.device))
-        room = self.settings.rewind_megabytes * 10**6
-        self._sessions[order.session] = Playing(order, model, encoder, time.monotonic(), room)
+        self._sessions[order.session] = Playing(order, model, encoder, self.settings, time.monotonic())
         self.emit(m.Ready(session=order.session, mode=mode, width=width, height=height, fps=model.fps))
 
     # Blocks

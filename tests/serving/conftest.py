@@ -15,11 +15,12 @@ def anyio_backend():
 
 @pytest.fixture
 def serve(tmp_path):
-    """serve(**settings) -> Server; all of them are closed in the end. Blocks are made once, if not told."""
+    """serve(**settings) -> Server; all of them are closed in the end. Blocks are made once, idle or not."""
     with contextlib.ExitStack() as stack:
 
         def start(**settings):
-            settings = {"sessions": 1, "regenerate": False, "record_dir": tmp_path / "sessions"} | settings
+            defaults = {"sessions": 1, "regenerate": False, "stand_seconds": 0}
+            settings = defaults | {"record_dir": tmp_path / "sessions"} | settings
             server = Server(Settings(loader="benchmarks.stub_world:load_small", threads=1, **settings))
             stack.callback(server.close)
             return server

@@ -88,7 +88,7 @@ def serve(tmp_path_factory, stub_library):
             patch.syspath_prepend(str(folder))  # workers inherit it, and find the stubs there
 
         def start(library=stub_library, root_path="", **settings):
-            defaults = {"record_dir": tmp_path_factory.mktemp("plays"), "threads": 1}
+            defaults = {"record_dir": tmp_path_factory.mktemp("plays"), "threads": 1, "stand_seconds": 0}
             if library is stub_library:
                 defaults["loader"] = "benchmarks.stub_world:load_small"
             service = SessionService(Settings(**defaults | settings))

@@ -2,11 +2,13 @@
 
 import math
 
+import pytest
 from PIL import Image
 
 from benchmarks import stub_world
 from mgdemo import messages as m
 from mgdemo.actions import ActionTrack
+from mgdemo.settings import Settings
 from mgdemo.worker.pace import UNACKNOWLEDGED
 from mgdemo.worker.schedule import Job
 from mgdemo.worker.sessions import AUDIENCE, Playing
@@ -14,13 +16,14 @@ from mgdemo.worker.sessions import AUDIENCE, Playing
 IMAGE = Image.new("RGB", (60, 40))
 
 
-def started(mode="universal", track=None, now=0.0):
+def started(mode="universal", track=None, now=0.0, **settings):
     model = stub_world.load_small(f"{mode}-0", device="cpu")
-    return Playing(m.Open(session="a", checkpoint=mode, image=IMAGE, track=track), model, None, now, 10**8)
+    order = m.Open(session="a", checkpoint=mode, image=IMAGE, track=track)
+    return Playing(order, model, None, Settings(**settings), now)
 
 
 def make(play, blocks=1):
-    """Makes the next blocks, as a worker does; the player gets them at once."""
+    """Makes the next blocks, as a worker does; the player has shown them at once."""
     for _ in range(blocks):
         making = play.begin(0.0)
         list(making.pieces)
@@ -126,3 +129,99 @@ def test_a_regenerated_block_obeys_the_newer_input_from_the_splice_on():
     assert (tree.head, tree.blocks, tree.frames) == (head, 3, 33)
     forward, back = tree[head].actions.keyboard[:, 0], tree[head].actions.keyboard[:, 1]
     assert (list(forward), list(back)) == ([1] * 4 + [0] * 8, [0] * 4 + [1] * 8)
+
+
+# Standing: a picture that nobody moves is left alone
+
+
+def idling(blocks, mode="universal", **settings):
+    """A live session in which nothing was held for so many blocks."""
+    play = started(mode, **settings)
+    play.player.attached = True
+    make(play, blocks)
+    return play
+
+
+@pytest.mark.parametrize("mode", ["universal", "gta_drive"])
+def test_after_a_second_without_any_action_no_more_blocks_are_made(mode):
+    play = idling(1, mode)
+    assert play.turn(0, True) is not None and not play.begins_to_stand(0)
+    make(play)
+    assert play.turn(0, True) is None
+    assert (play.begins_to_stand(0), play.begins_to_stand(0)) == (True, False), "which is told once"
+
+
+@pytest.mark.parametrize(
+    "play", [idling(9, "templerun"), idling(9, stand_seconds=0), idling(5, stand_seconds=3)]
+)
+def test_some_pictures_never_stand_or_later(play):
+    assert play.turn(0, True) is not None and not play.begins_to_stand(0)
+
+
+def test_a_scenario_that_holds_nothing_does_what_it_says():
+    play = started(track=ActionTrack.hold("universal", [], None, 12 * 9 - 3))
+    play.player.attached = True
+    make(play, 8)
+    assert play.turn(0, True) is not None and not play.begins_to_stand(0)
+
+
+@pytest.mark.parametrize(
+    ("held", "camera"),
+    [(("KeyW",), (0, 0)), (("ArrowLeft",), (0, 0)), ((), (0.0, 0.01)), (("KeyI",), (0, 0))],
+)
+def test_the_first_control_wakes_it_also_a_tap_or_a_glance(held, camera):
+    for tap in (False, True):
+        play = idling(2)
+        assert play.begins_to_stand(0)
+        play.input.set(held, camera, 1)
+        if tap:
+            play.input.set((), (0, 0), 2)
+        assert play.turn(0, True) is not None and not play.begins_to_stand(0)
+        make(play)
+        assert play.turn(0, True) is not None, "the picture has moved"
+        play.input.set((), (0, 0), 3)
+        make(play, 2)
+        assert play.turn(0, True) is None and play.begins_to_stand(0), "and stands again"
+
+
+@pytest.mark.parametrize("held", [("F5",), ("KeyJ", "KeyL")])
+def test_what_is_no_action_does_not_wake_it(held):
+    play = idling(2)
+    play.input.set(held, (0, 0), 1)
+    assert play.turn(0, True) is None
+
+
+def test_a_step_makes_one_block_of_a_picture_that_stands():
+    play = idling(2)
+    assert play.begins_to_stand(0)
+    play.pausing.steps += 1
+    assert play.turn(0, True) is not None and not play.begins_to_stand(0)
+    make(play)
+    assert play.turn(0, True) is None and play.begins_to_stand(0), "told again, after its block"
+
+
+def test_a_pause_and_its_end_leave_it_standing():
+    play = idling(2)
+    assert play.begins_to_stand(0)
+    play.pausing.on = True
+    assert not play.begins_to_stand(0)
+    play.pausing.on = False
+    assert play.turn(0, True) is None and play.begins_to_stand(0)
+
+
+def test_a_key_that_comes_while_the_last_block_is_still_shown_regenerates_it():
+    play = idling(3, stand_seconds=1)
+    play.pace.dry = 10.0
+    assert play.begins_to_stand(9.0) and play.turn(9.4, True) is None
+    play.input.set(("KeyW",), (0, 0), 1)
+    assert not play.begins_to_stand(9.4)
+    assert play.turn(9.4, True).splice == 21
+
+
+def test_the_first_block_after_standing_is_not_late():
+    play = idling(2)
+    play.pace.dry = 10.0
+    assert play.begins_to_stand(9.0)
+    play.input.set(("KeyW",), (0, 0), 1)
+    assert not play.begins_to_stand(30.0)
+    assert play.turn(30.0, True).due == -math.inf and play.pace.late(30.1) == 0

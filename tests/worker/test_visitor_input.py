@@ -48,9 +48,9 @@ def test_a_press_and_a_release_make_a_difference_and_a_tap_goes_on():
     assert not visitor.differs(made)
     visitor.set(("KeyW",), (0, 0), 1)
     assert visitor.differs(made)
-    rest = visitor.resample("universal", 4)
-    assert names(rest) == [("forward",)] * 4
-    made = ActionTrack.concat([made.frames(0, 8), rest])
+    rest = visitor.resample("universal", 8)
+    assert names(rest) == [("forward",)] * 8
+    made = ActionTrack.concat([made.frames(0, 4), rest])
     assert not visitor.differs(made)
     visitor.set((), (0, 0), 2)
     assert visitor.differs(made)
@@ -60,6 +60,23 @@ def test_a_press_and_a_release_make_a_difference_and_a_tap_goes_on():
     assert names(made)[0] == ("left",)
     assert not visitor.differs(made)  # though nothing is held: the tap lasts to the block's end
     assert names(sample(visitor))[0] == ()
+
+
+def test_a_tap_counts_also_when_its_release_is_heard_before_a_frame_of_it_is_shown():
+    visitor = Input()
+    sample(visitor)
+    visitor.set(("KeyW",), (0, 0), 1)
+    visitor.resample("universal", 8)
+    visitor.set((), (0, 0), 2)
+    made = visitor.resample("universal", 8)  # from the same frame on
+    assert names(made) == [("forward",)] * 8
+    assert not visitor.differs(made)
+    assert names(visitor.resample("universal", 4)) == [("forward",)] * 4
+    assert names(sample(visitor))[0] == ()
+    visitor.set(("KeyA",), (0, 0), 3)
+    visitor.resample("universal", 8)
+    visitor.set((), (0, 0), 4)
+    assert names(visitor.resample("universal", 4))[0] == (), "it was seen for four frames"
 
 
 def test_slight_camera_movements_make_no_difference():
