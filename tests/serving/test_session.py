@@ -1,0 +1,267 @@
+"""A session between its player and its engine, whose events are given by hand."""
+
+import json
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mgdemo import messages as m
+from mgdemo.actions import ActionTrack
+from mgdemo.serving import SessionRequest, SessionService
+from mgdemo.serving.engines import EngineHealth
+from mgdemo.serving.outbox import Outbox
+from mgdemo.settings import Settings
+from mgdemo.video.encode import H264Encoder
+
+IDLE = ActionTrack.hold("universal", (), None, 12)
+
+
+class Engine:
+    """Keeps what it is told."""
+
+    def __init__(self, settings, device, on_event, on_lost):
+        self.device, self.event, self.lost, self.commands = device, on_event, on_lost, []
+
+    def send(self, command):
+        self.commands.append(command)
+
+    def told(self, session):
+        return [c.message for c in self.commands if isinstance(c, m.ToSession) and c.session == session.token]
+
+    def health(self):
+        return EngineHealth(self.device, True)
+
+    def kill(self, reason):
+        self.lost(reason)
+
+    def close(self):
+        pass
+
+
+class Stage:
+    """A service over such an engine, with one session and its player."""
+
+    def __init__(self, folder, attach=True, **settings):
+        self.engines = []
+        settings = {"record_dir": folder, "idle_seconds": 60} | settings
+        self.service = SessionService(Settings(**settings), self.engine)
+        self.session = self.open()
+        self.outbox = Outbox()
+        if attach:
+            self.session.attach(self.outbox, "h264")
+
+    def engine(self, *args):
+        self.engines.append(Engine(*args))
+        return self.engines[-1]
+
+    def open(self, **request):
+        return self.service.open(SessionRequest("universal", Image.new("RGB", (64, 48)), **request))
+
+    def event(self, kind, **fields):
+        self.engines[0].event(kind(session=self.session.token, **fields))
+
+    def ready(self):
+        self.event(m.Ready, mode="universal", width=64, height=48, fps=25)
+
+    def block(self, node, **fields):
+        message = m.BlockMessage(
+            node=node, parent=node - 1, block=node - 1, first_frame=12 * node, frames=12, **fields
+        )
+        self.event(m.Block, message=message, actions=IDLE)
+
+    def say(self, message):
+        self.session.receive(self.outbox, message)
+
+    @property
+    def shown(self):
+        """The messages that the player was sent."""
+        return [json.loads(item) for item in self.outbox._items if isinstance(item, str)]
+
+    def phase(self):
+        return self.session.status().phase
+
+
+@pytest.fixture
+def stage(tmp_path):
+    stages = []
+
+    def build(**settings):
+        stages.append(Stage(tmp_path, **settings))
+        return stages[-1]
+
+    yield build
+    for each in stages:
+        each.service.close()
+
+
+def test_loading_is_told_until_the_world_is_ready(stage):
+    it = stage()
+    assert it.phase() == "loading"
+    it.engines[0].event(m.Loading(checkpoint="universal", progress=0.25, text="Reading"))
+    assert (it.session.status().text, it.session.status().progress) == ("Reading", 0.25)
+    it.engines[0].event(m.Loading(checkpoint="another", progress=0.75, text="Writing"))
+    assert it.session.status().text == "Reading"
+    it.ready()
+    assert it.phase() == "playing"
+    assert [message["type"] for message in it.shown] == ["welcome"]
+    assert it.shown[0]["reconnect_seconds"] == 30
+
+
+def test_what_was_held_before_the_world_was_ready_is_told_then(stage):
+    it = stage()
+    it.say(m.Input(held=("KeyW",), input_seq=1))
+    it.say(m.Input(held=("KeyS",), input_seq=2))
+    assert it.engines[0].told(it.session) == []
+    it.ready()
+    assert it.engines[0].told(it.session) == [m.Input(held=("KeyS",), input_seq=2)]
+
+
+def test_the_idle_clock_starts_with_the_world(stage):
+    it = stage()
+    it.session.tick(time.monotonic() + 3600)
+    assert it.phase() == "loading"
+    it.ready()
+    it.session.tick(time.monotonic() + 59)
+    assert it.phase() == "playing"
+    it.session.tick(time.monotonic() + 61)
+    assert "Nothing was pressed for 60 seconds" in it.session.status().text or it.phase() == "saving"
+
+
+def test_a_held_key_keeps_a_session_alive_and_a_lost_one_does_not(stage):
+    it = stage()
+    it.ready()
+    it.say(m.Input(held=("KeyW",)))
+    it.session.tick(time.monotonic() + 3600)
+    assert it.phase() == "playing"
+    it.session.detach(it.outbox)
+    it.session.tick(time.monotonic() + 29)
+    assert it.phase() == "buffering"
+    it.session.tick(time.monotonic() + 31)
+    assert it.phase() in ("saving", "ended")
+
+
+def test_a_session_that_stands_says_so_until_its_next_block(stage):
+    it = stage()
+    it.ready()
+    it.block(1)
+    it.say(m.Step())
+    assert it.engines[0].told(it.session) == [], "it plays: there is nothing to step"
+    it.event(m.Standing)
+    assert it.phase() == "standing"
+    it.say(m.Step())
+    assert it.engines[0].told(it.session) == [m.Step()]
+    it.block(2)
+    assert it.phase() == "playing"
+    it.event(m.Standing)
+    it.say(m.Pause(on=True))
+    assert it.phase() == "paused"
+
+
+def test_a_collapsed_picture_is_told_with_the_node_to_rewind_to(stage):
+    it = stage()
+    it.ready()
+    it.block(1)
+    assert it.session.status().warning is None
+    it.block(2, warning="collapsed", rewind_to=1)
+    assert (it.session.status().warning, it.session.status().rewind_to) == ("collapsed", 1)
+    assert it.shown[-1]["warning"] == "collapsed"
+    it.say(m.Rewind(node=1))
+    assert it.phase() == "rewinding"
+    it.event(m.Rewinding, progress=0.5)
+    assert it.session.status().progress == 0.5
+    it.event(m.RewindDone, message=m.Rewound(node=1, block=0, frames=12), picture=b"jpeg")
+    assert (it.phase(), it.session.status().warning) == ("paused", None)
+
+
+def test_nodes_that_do_not_exist_are_not_rewound_to(stage):
+    it = stage()
+    it.ready()
+    it.block(1)
+    it.say(m.Rewind(node=2))
+    assert it.phase() == "playing" and it.engines[0].told(it.session) == []
+
+
+def test_a_player_that_is_behind_is_waited_for(stage):
+    it = stage()
+    it.ready()
+    for node in range(1, 5):
+        it.block(node)
+    assert it.phase() == "buffering" and "slow" in it.session.status().text
+    it.say(m.Ack(block=0, buffer_ms=100))
+    assert it.phase() == "playing"
+    assert it.engines[0].told(it.session) == [m.Ack(block=0, buffer_ms=100)]
+    it.session.tick(time.monotonic() + 9)
+    assert it.outbox.closed is None
+    it.session.tick(time.monotonic() + 11)
+    assert it.outbox.closed[0] == m.CONNECTION_LOST and it.phase() == "buffering"
+
+
+def test_a_track_is_not_steered_and_needs_no_player(stage):
+    it = stage(sessions=2, attach=False)
+    session = it.open(track=ActionTrack.hold("universal", ["forward"], None, 9))
+    it.engines[0].event(m.Ready(session=session.token, mode="universal", width=64, height=48, fps=25))
+    outbox = Outbox()
+    session.tick(time.monotonic() + 3600)
+    session.attach(outbox, "h264")
+    for message in (m.Input(held=("KeyW",)), m.Pause(on=True), m.Step(), m.Rewind(node=0)):
+        session.receive(outbox, message)
+    session.receive(outbox, m.KeyFrame())
+    assert it.engines[0].told(session) == [m.KeyFrame()]
+    assert session.status().phase == "playing"
+
+
+def test_only_hello_begins_a_connection(stage):
+    it = stage()
+    with pytest.raises(m.BadMessage, match="hello comes first"):
+        it.say(m.Hello(version=m.VERSION, codecs=("h264",)))
+
+
+def test_an_engine_that_is_lost_ends_its_sessions_and_no_others(stage):
+    it = stage(sessions=2, device="cpu,cpu")
+    other = it.open()
+    assert [len([c for c in e.commands if isinstance(c, m.Open)]) for e in it.engines] == [1, 1]
+    it.engines[1].lost("The engine stopped unexpectedly (fire).")
+    assert it.service.ended(other.token).text == "The engine stopped unexpectedly (fire)."
+    assert it.phase() == "loading"
+
+
+def test_events_that_crossed_the_end_change_nothing(stage):
+    it = stage()
+    it.ready()
+    it.session.end("ended", "Stopped.")
+    it.session.end("error", "Too late.")
+    it.block(1)
+    it.event(m.Failed, text="Too late.")
+    deadline = time.monotonic() + 20
+    while it.phase() == "saving" and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert it.session.status().text == "Stopped."
+    assert m.Close(session=it.session.token) in it.engines[0].commands
+
+
+def test_what_goes_wrong_in_a_session_ends_it_and_no_other(stage, monkeypatch):
+    it = stage(sessions=2)
+    other = it.open()
+    it.ready()
+
+    def fail(*_):
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(it.session.phase, "handle", fail)
+    it.block(1)
+    assert it.phase() in ("saving", "error")
+    assert other.status().phase == "loading"
+
+
+def test_frames_are_packets_with_their_numbers(stage):
+    it = stage()
+    it.ready()
+    it.block(1)
+    frame = np.zeros((48, 64, 3), np.uint8)
+    h264 = H264Encoder(64, 48, 25).encode(frame, key=True)
+    it.event(m.Frame, node=1, block=0, frame=0, h264=h264)
+    packet = it.outbox._items[-1]
+    assert m.PACKET_HEADER.unpack(packet[:16]) == (1, 1, 0, 0, 0, 1) and packet[16:] == h264
+    assert it.session.status().frames == 1
