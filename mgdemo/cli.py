@@ -278,7 +278,7 @@ def _finish(args, located, image, actions, seed, title, image_name, told) -> Non
         print("Nothing was made.")
     else:
         _status("")
-        print(f"{result.frames} frames: {result.mp4}, {result.icon_mp4}, {result.scenario}")
+        print(f"{result.frames} frames: {result.mp4}, {result.overlay_mp4}, {result.scenario}")
 
 
 def _locate(args: argparse.Namespace, mode: str):

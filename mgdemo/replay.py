@@ -45,7 +45,7 @@ def open_replay(path: str | Path) -> Replay:
         return Replay(load_scenario(path))
     from av import FFmpegError
 
-    from mgdemo.video.record import metadata
+    from mgdemo.video.mp4 import metadata
 
     try:
         tags = metadata(path)

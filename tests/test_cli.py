@@ -14,7 +14,7 @@ from mgdemo.checkpoints import Located
 from mgdemo.config import CONFIGS, load_config
 from mgdemo.random_actions import random_actions
 from mgdemo.scenario import load_scenario, parse_scenario, scenario_yaml
-from mgdemo.video.record import metadata, read_frames
+from mgdemo.video.mp4 import metadata, read_frames
 
 SIZE = (48, 64)
 
@@ -249,7 +249,7 @@ def test_what_cannot_be_done_is_one_sentence_and_exit_code_2(worlds, scenario, c
 
 
 def test_an_mp4_without_a_scenario_is_refused(worlds, photo, capsys):
-    from mgdemo.video.record import write_mp4
+    from mgdemo.video.mp4 import write_mp4
 
     write_mp4("film.mp4", [np.zeros((*SIZE, 3), np.uint8)], 25)
     assert run("replay", "film.mp4") == 2

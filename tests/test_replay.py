@@ -8,7 +8,7 @@ from PIL import Image
 from mgdemo.actions import ActionTrack
 from mgdemo.replay import film_tags, open_replay, open_tags
 from mgdemo.scenario import ScenarioError, scenario_yaml
-from mgdemo.video.record import write_mp4
+from mgdemo.video.mp4 import write_mp4
 
 TRACK = ActionTrack.concat(
     [ActionTrack.hold("universal", ["W"], (0, 0.15), 9), ActionTrack.hold("universal", ["A"], None, 12)]

@@ -17,7 +17,7 @@ from mgdemo.checkpoints import LOOP, config_named, start_images
 from mgdemo.paths import ROOT
 from mgdemo.picture import open_picture
 from mgdemo.scenario import parse_scenario
-from mgdemo.video.record import write_mp4
+from mgdemo.video.mp4 import write_mp4
 from mgdemo.world import load_world_model
 from training import command
 

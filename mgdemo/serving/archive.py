@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 
-from mgdemo.serving.keeping import prune
 from mgdemo.serving.phases import Ended, Saving
+from mgdemo.serving.recorder import prune
 from mgdemo.serving.session import Session
 from mgdemo.settings import Settings
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mgdemo import messages as m
-from mgdemo.serving.keeping import Keeper, Result
 from mgdemo.serving.limits import Turn
 from mgdemo.serving.playing import Playing
+from mgdemo.serving.recorder import Recorder
+from mgdemo.video.films import Recording
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Saving:
 
     outcome: m.Outcome
     text: str
-    recorder: Keeper
+    recorder: Recorder
     head: int
     frames: int
 
@@ -45,7 +46,7 @@ class Ended:
 
     outcome: m.Outcome
     text: str
-    recording: Result | None = None
+    recording: Recording | None = None
     frames: int = 0
 
     def message(self) -> m.End:

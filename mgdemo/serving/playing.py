@@ -7,9 +7,8 @@ from collections import Counter, deque
 from collections.abc import Callable
 
 from mgdemo import messages as m
-from mgdemo.serving.keeping import Keeper
 from mgdemo.serving.player_link import PlayerLink
-from mgdemo.tree import BlockTree
+from mgdemo.serving.recorder import Recorder
 
 SLOW = 0.95  # of the nominal frame rate
 
@@ -56,13 +55,13 @@ class Playing:
         ready: m.Ready,
         send: Callable[[m.Command], None],
         link: PlayerLink,
-        recorder: Keeper,
+        recorder: Recorder,
         counts: Counter[str],
         length: int | None,
     ):
         self.ready, self.link, self.recorder, self.length = ready, link, recorder, length
         self._send, self._counts = send, counts
-        self.tree = BlockTree()
+        self.tree = recorder.tree
         self.rate = Rate(ready.fps)
         self.thumbnails: dict[int, bytes] = {}
         self.paused = self.standing = False
@@ -156,7 +155,6 @@ class Playing:
         message, now = event.message, time.monotonic()
         late, again = event.late_ms > 0, message.splice is not None
         self.recorder.block(message.node, message.parent, event.actions)
-        self.tree.put(message.node, message.parent, event.actions)
         self.made += 0 if again else message.frames
         self._counts.update(
             blocks=not again, regenerated_blocks=again, frames=message.frames, late_blocks=late

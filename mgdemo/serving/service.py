@@ -20,10 +20,10 @@ from mgdemo.serving.archive import Archive
 from mgdemo.serving.devices import Devices
 from mgdemo.serving.engines import EngineFactory
 from mgdemo.serving.engines.process import ProcessEngine
-from mgdemo.serving.keeping import Result
 from mgdemo.serving.phases import Ended, Playing, Saving
 from mgdemo.serving.session import Session, SessionRequest
 from mgdemo.settings import Settings
+from mgdemo.video.films import Recording
 
 TICK = 0.25  # seconds between looks at the clock
 SAVING_SECONDS = 10  # that the end of the program waits for recordings
@@ -93,7 +93,7 @@ class SessionService:
         """How a session of before has ended."""
         return self._archive.get(token)
 
-    def recording_of(self, token: str) -> Result | None:
+    def recording_of(self, token: str) -> Recording | None:
         """What a session of before has left, as long as it is kept on disk."""
         ended = self._archive.get(token)
         return ended and ended.recording

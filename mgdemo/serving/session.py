@@ -20,16 +20,17 @@ from PIL import Image
 from mgdemo import messages as m
 from mgdemo.actions import ActionTrack
 from mgdemo.serving.engines import Engine
-from mgdemo.serving.keeping import Keeper, Result
 from mgdemo.serving.limits import Facts, Turn, ending
 from mgdemo.serving.outbox import Outbox, Wake
 from mgdemo.serving.phases import Ended, Loading, Phase, Queued, Saving
 from mgdemo.serving.player_link import PlayerLink
 from mgdemo.serving.playing import Playing
+from mgdemo.serving.recorder import Recorder
 from mgdemo.serving.status import status_of
 from mgdemo.settings import Settings
 from mgdemo.tree import START
 from mgdemo.video.encode import thumbnail
+from mgdemo.video.films import Recording
 
 log = logging.getLogger(__name__)
 
@@ -109,7 +110,7 @@ class Session:
                 changed.clear()
             return self.phase
 
-    async def stop(self) -> Result | None:
+    async def stop(self) -> Recording | None:
         """End it and wait for its recording; None if there is nothing to keep."""
         self.end("ended", "Stopped.")
         return (await self.ended()).recording
@@ -232,7 +233,7 @@ class Session:
     def _ready(self, event: m.Ready) -> None:
         settings, name, engine = self._host.settings, self.request.checkpoint, self.engine
         assert engine is not None
-        recorder = Keeper(settings.record_dir, name, event.width, event.height, event.fps)
+        recorder = Recorder(settings.record_dir, name, event.width, event.height, event.fps)
         length = None if self.request.track is None else len(self.request.track)
         self.phase = Playing(event, engine.send, self._link, recorder, self._host.counts, length)
         if self._link.connected:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gradio as gr
 
 from mgdemo.replay import open_replay
-from mgdemo.serving import Result
+from mgdemo.serving import Recording
 from mgdemo.ui.links import Links
 from mgdemo.ui.share import Shared
 
@@ -36,7 +36,7 @@ class Results:
         buttons = [self.plain, self.keys, self.scenario]
         return [self.box, self.words, self.video, *buttons, self.branches, self.film]
 
-    def show(self, result: Result | None) -> tuple:
+    def show(self, result: Recording | None) -> tuple:
         """Updates for `outputs`: the films of a result, or nothing."""
         if result is None:
             return gr.Column(visible=False), *(gr.skip(),) * (len(self.outputs) - 1)
@@ -49,7 +49,7 @@ class Results:
                 gr.DownloadButton(value=path and str(path), interactive=path is not None)
                 for path in (result.mp4, result.overlay_mp4, result.scenario)
             ),
-            gr.File([str(path) for path in result.branches], visible=bool(result.branches)),
+            gr.File([str(item.write().mp4) for item in result.branches], visible=bool(result.branches)),
             str(result.mp4),
         )
 

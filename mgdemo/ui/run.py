@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 import gradio as gr
 
 from mgdemo.errors import UserError
-from mgdemo.serving import Result, ServingError, Session, SessionRequest, SessionService
+from mgdemo.serving import Recording, ServingError, Session, SessionRequest, SessionService
 from mgdemo.ui.events import EVENT_OPTIONS
 from mgdemo.ui.results import Results
 
@@ -46,7 +46,7 @@ def connect(
     screen.stop(stop, **quiet)
 
 
-async def follow(session_of: Callable[[], Session | None]) -> AsyncIterator[tuple[dict, Result | None]]:
+async def follow(session_of: Callable[[], Session | None]) -> AsyncIterator[tuple[dict, Recording | None]]:
     """Yields what the player reads of the session that `session_of()` gives, and at last its results."""
     play = {"id": secrets.token_hex(8), "token": None, "path": None, "live": False, "beat": 0}
     try:

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from mgdemo.actions import CAMERA_STEP, MODES, ActionTrack, Mode
-from mgdemo.video.record import frame_rate, metadata, read_frames, write_mp4
+from mgdemo.video.mp4 import frame_rate, metadata, read_frames, write_mp4
 
 SMOOTH = 4  # everything is drawn this many times larger, then reduced
 STICK_STEPS = 12  # places of the stick from its centre to its edge

@@ -19,9 +19,11 @@ from benchmarks.stub_world import SMALL_WIDTH as WIDTH
 from benchmarks.stub_world import small_level as level
 from mgdemo.actions import ActionTrack
 from mgdemo.scenario import load_scenario
-from mgdemo.serving import ServingError, SessionRequest, keeping, limits
-from mgdemo.serving.keeping import prune
-from mgdemo.video.record import Recording, Reel, metadata, read_frames
+from mgdemo.serving import ServingError, SessionRequest, limits
+from mgdemo.serving.recorder import prune
+from mgdemo.video import films
+from mgdemo.video.films import PacketLog, RecordingGone
+from mgdemo.video.mp4 import metadata, read_frames
 
 pytestmark = pytest.mark.anyio
 
@@ -365,38 +367,28 @@ async def test_a_film_is_made_of_whole_blocks(serve, monkeypatch):
     assert len(load_scenario(ended.recording.scenario).track) == 21
 
 
-async def test_a_full_disk_stops_the_recording_and_not_the_play(serve, monkeypatch):
-    add, room = Reel.add, iter(range(20))
+async def test_a_full_disk_stops_the_recording_and_not_the_session(serve, monkeypatch):
+    add, room = PacketLog.add, 1500
 
-    def full(self, packet):
-        if next(room, None) is None:
+    def full(self, data):
+        if self.size + len(data) > room:
             raise OSError(28, "No space left on device")
-        return add(self, packet)
+        return add(self, data)
 
-    monkeypatch.setattr(keeping.Reel, "add", full)
+    monkeypatch.setattr(PacketLog, "add", full)
     server = serve()
     session = server.open()
     async with Player(server, session.token) as player:
-        await player.block(4)
+        await player.block(9)
+        packets = np.cumsum([len(frame[4]) for frame in player.frames])
         result = await session.stop()
-    assert "stops at frame 20" in session.status().text
-    assert len(list(read_frames(result.mp4))) == result.frames == 20
-    assert len(load_scenario(result.scenario).track) == 20
+    frames = int((packets <= room).sum())  # as many as fit, to the last one
+    assert 9 < frames < len(packets) and f"stops at frame {frames}:" in session.status().text
+    assert len(list(read_frames(result.mp4))) == result.frames == frames
+    assert len(load_scenario(result.scenario).track) == frames
 
 
 async def test_a_disk_that_fills_up_at_the_end_costs_only_what_is_not_written_yet(serve, monkeypatch):
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(keeping, "overlay_mp4", full)
-    add, started = Recording.add, []
-
-    def first_film_only(self, packet, key):
-        if self not in started:
-            started.append(self)
-        return add(self, packet, key) if self is started[0] else full()
-
-    monkeypatch.setattr(keeping.Recording, "add", first_film_only)
     server = serve()
     session = server.open()
     async with Player(server, session.token) as player:
@@ -405,10 +397,20 @@ async def test_a_disk_that_fills_up_at_the_end_costs_only_what_is_not_written_ye
         await player.until(lambda: player.of("rewound"))
         await player.send(type="step")
         await player.until(lambda: player.of("block")[-1]["parent"] == 1 and player.frames[-1][2] == 20)
+
+        def full(*_):
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(films, "overlay_mp4", full)
         result = await session.stop()
-    assert len(started) == 2
     assert len(list(read_frames(result.mp4))) == result.frames == 21
-    assert (result.overlay_mp4, result.branches) == (None, ())
+    assert result.overlay_mp4 is None
+    (branch,) = result.branches
+    with monkeypatch.context() as patch:
+        patch.setattr(films, "mux", full)
+        with pytest.raises(RecordingGone, match="disk is full"):
+            branch.write()
+    assert branch.write().frames >= 33, "once there is room"
 
 
 async def test_the_limit_counts_what_was_played_not_what_was_made_again(serve):

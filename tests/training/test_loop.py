@@ -3,7 +3,7 @@ import pytest
 
 from mgdemo import checkpoints
 from mgdemo.actions import MODES
-from mgdemo.video.record import read_frames
+from mgdemo.video.mp4 import read_frames
 from training import loop
 
 SHIPPED = [entry.name for entry in checkpoints.catalogue() if entry.embedded]

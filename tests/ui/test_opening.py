@@ -7,7 +7,7 @@ import pytest
 from page_player import HEIGHT, WIDTH
 from playwright.sync_api import expect
 
-from mgdemo.video.record import write_mp4
+from mgdemo.video.mp4 import write_mp4
 
 
 @pytest.fixture(scope="module")

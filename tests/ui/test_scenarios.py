@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from mgdemo.actions import ActionTrack
 from mgdemo.scenario import scenario_yaml
-from mgdemo.video.record import metadata
+from mgdemo.video.mp4 import metadata
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from mgdemo.actions import ActionTrack
 from mgdemo.replay import film_tags, open_replay
 from mgdemo.scenario import scenario_yaml
 from mgdemo.ui.share import Shared, fragment
-from mgdemo.video.record import read_frames, write_mp4
+from mgdemo.video.mp4 import read_frames, write_mp4
 
 TRACK = ActionTrack.concat(
     [ActionTrack.hold("templerun", ["jump"], None, 45), ActionTrack.hold("templerun", ["A"], None, 24)]

@@ -4,8 +4,8 @@ import pytest
 from mgdemo.actions import MODES, ActionTrack
 from mgdemo.random_actions import random_actions
 from mgdemo.video import overlay
+from mgdemo.video.mp4 import metadata, read_frames, write_mp4
 from mgdemo.video.overlay import draw, overlay_frames, overlay_mp4
-from mgdemo.video.record import metadata, read_frames, write_mp4
 
 SIZES = [(144, 256), (352, 640), (720, 1280)]
 
