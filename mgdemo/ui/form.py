@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from functools import lru_cache
 from html import escape
 from pathlib import Path
 
@@ -13,15 +14,17 @@ from PIL import Image
 from mgdemo.actions import MODES
 from mgdemo.checkpoints import Entry
 from mgdemo.errors import UserError
-from mgdemo.picture import PictureError, open_picture, prepare_image
+from mgdemo.picture import open_picture, prepare_image
 from mgdemo.scenario import MAX_SEED, Scenario
 from mgdemo.serving import SessionRequest
 from mgdemo.ui import player
 from mgdemo.ui.events import EVENT_OPTIONS
-from mgdemo.ui.library import Library
+from mgdemo.ui.files import PICTURES, file_button, sent
+from mgdemo.ui.library import Library, missing
 from mgdemo.ui.share import Shared
+from mgdemo.ui.start_images import start_images, update
 
-STRANGE = "Your picture moves with the keys, then turns into this world's own places: it knows no others."
+STRANGE = "Your picture will follow the keys at first, then turn into one of this world's own places."
 
 
 class FormError(UserError):
@@ -38,7 +41,16 @@ def whole(seed: float | None) -> int:
 
 def picture(path: str, entry: Entry) -> Image.Image:
     """The picture as the checkpoint's world will see it. Raises PictureError."""
-    return prepare_image(open_picture(path, Path(path).name), entry.config.height, entry.config.width)
+    try:
+        changed = Path(path).stat().st_mtime_ns
+    except OSError:
+        changed = 0
+    return _fitted(path, changed, entry.config.height, entry.config.width)
+
+
+@lru_cache(32)  # a choice is shown, and then played
+def _fitted(path: str, _changed: int, height: int, width: int) -> Image.Image:
+    return prepare_image(open_picture(path, Path(path).name), height, width)
 
 
 class SessionForm:
@@ -72,39 +84,25 @@ class SessionForm:
             self._titles(first.mode), value=first.name, label="Checkpoint", filterable=False
         )
         self.about = gr.HTML(_about(first), apply_default_css=False)
-        self.gallery = gr.Gallery(
-            images,
-            label="Start image",
-            show_label=False,
-            columns=3,
-            allow_preview=False,
-            selected_index=images.index(image) if images else None,
-            visible=bool(images),
-            object_fit="cover",
-            interactive=False,
-            buttons=[],
-            elem_classes="start-images",
-        )
+        self.images = start_images(images, image)
         self.hint = gr.HTML(visible=False, apply_default_css=False)
         with gr.Row(elem_classes="tight"):
-            self.upload = gr.UploadButton("Use your own picture", file_types=["image"], size="sm")
+            self.upload = file_button("Use your own picture", PICTURES)
             self.seed = gr.Number(0, label="Seed", min_width=90)
-        self.link = gr.Button("Copy link", size="sm", elem_classes="link")
+        self.link = gr.Button("Copy link to these settings", size="sm", elem_classes="link")
         self.own = gr.State(None)
         self.image = gr.State(image)
         self.first_setup = self.setup(first.name, self.image.value)
 
     def connect(self, screen: gr.HTML) -> None:
         """Shows what is chosen in the player `screen`. A new mode is left to `follow`."""
-        self.shown = [self.about, self.gallery, self.hint, self.image, screen]
+        self.shown = [self.about, self.images, self.hint, self.image, screen]
         self.all = [self.mode, self.seed, self.own, self.checkpoint, *self.shown]
         chosen = [self.checkpoint, self.image, self.own]
         self.checkpoint.input(self.choose_checkpoint, chosen, self.shown, **EVENT_OPTIONS)
         picked = [self.hint, self.image, screen]
-        self.gallery.select(self.choose_image, [self.checkpoint, self.own], picked, **EVENT_OPTIONS)
-        self.upload.upload(
-            self.choose_upload, [self.upload, self.checkpoint], [self.own, *self.shown], **EVENT_OPTIONS
-        )
+        self.images.chosen(self.choose_image, [self.checkpoint, self.own], picked, **EVENT_OPTIONS)
+        self.upload.chosen(self.choose_file, self.checkpoint, [self.own, *self.shown], **EVENT_OPTIONS)
 
     def follow(self, event: Callable) -> None:
         """Brings checkpoint and start image in line with the mode and the image set before `event`."""
@@ -123,15 +121,11 @@ class SessionForm:
         entry = self.library.entry(checkpoint)
         images = [str(path) for path in self.library.start_images(checkpoint)]
         paths = [*images, own] if own and Path(own).is_file() else images  # uploads are not kept for ever
-        if image not in paths:
+        if image not in paths and not missing(image):
             image = paths[0] if paths else None
         return (
             _about(entry),
-            gr.Gallery(
-                images + [picture(path, entry) for path in paths[len(images) :]],
-                selected_index=paths.index(image) if image else None,
-                visible=bool(paths),
-            ),
+            update(paths, image, picture(own, entry) if own in paths[len(images) :] else None),
             self._hint(entry, image),
             image,
             gr.HTML(setup=self.setup(checkpoint, image)),
@@ -148,17 +142,21 @@ class SessionForm:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "start image.png"
             picture.save(path)
-            return self.gallery.move_resource_to_block_cache(path)
+            return self.images.move_resource_to_block_cache(path)
 
-    def choose_image(self, checkpoint: str, own: str | None, event: gr.SelectData) -> tuple:
-        image = [*map(str, self.library.start_images(checkpoint)), own][event.index]
+    def choose_image(self, checkpoint: str, own: str | None, event: gr.EventData) -> tuple:
+        paths = [*map(str, self.library.start_images(checkpoint)), own]
+        index = event._data.get("index")
+        image = paths[index] if isinstance(index, int) and 0 <= index < len(paths) else None
         hint = self._hint(self.library.entry(checkpoint), image)
         return hint, image, gr.HTML(setup=self.setup(checkpoint, image))
 
-    def choose_upload(self, upload: str, checkpoint: str) -> tuple:
+    def choose_file(self, checkpoint: str, event: gr.EventData) -> tuple:
+        """A picture that the page has sent is the start image from here on."""
         try:
-            return upload, *self.choose_checkpoint(checkpoint, upload, upload)
-        except PictureError as error:
+            path = str(sent(event._data))
+            return path, *self.choose_checkpoint(checkpoint, path, path)
+        except UserError as error:
             gr.Warning(escape(str(error)))
             return (gr.skip(),) * (1 + len(self.shown))
 
@@ -166,6 +164,8 @@ class SessionForm:
         self, checkpoint: str, image: str, seed: float | None, scenario: Scenario | None = None
     ) -> SessionRequest:
         """What these choices ask for: live play, or the scenario. Raises FormError and PictureError."""
+        if not image or missing(image):
+            raise FormError(_choose(image))
         return SessionRequest(
             checkpoint,
             picture(image, self.library.entry(checkpoint)),
@@ -180,7 +180,7 @@ class SessionForm:
     ) -> Shared:
         """What a link to these choices holds. Raises FormError."""
         mode = self.library.entry(checkpoint).mode
-        reference = self.library.reference(image, checkpoint) if image else None
+        reference = self.library.reference(image, checkpoint) if image and not missing(image) else None
         return Shared(mode, checkpoint, reference, whole(seed), scenario)
 
     def setup(self, checkpoint: str, image: str | None) -> dict:
@@ -188,7 +188,8 @@ class SessionForm:
         entry = self.library.entry(checkpoint)
         shipped = self.library.start_images(checkpoint)
         opens = self.live and shipped and image == str(shipped[0])
-        blocked = "" if image else "Choose a start image first."
+        there = image and not missing(image)
+        blocked = "" if there else _choose(image)
         if not entry.available:
             blocked = (
                 f"{entry.title} is not on this machine. Fetch it there with "
@@ -197,7 +198,7 @@ class SessionForm:
         return player.setup(
             MODES[entry.mode],
             (entry.config.height, entry.config.width),
-            picture(image, entry) if image else None,
+            picture(image, entry) if there else None,
             live=self.live,
             start=self.start,
             blocked=blocked,
@@ -216,17 +217,35 @@ class SessionForm:
 
     def _hint(self, entry: Entry, image: str | None) -> gr.HTML:
         """What becomes of a picture that is none of an embedded world's own; else nothing."""
-        strange = entry.embedded and image and not self.library.reference(image, entry.name)
+        own = image and not missing(image) and not self.library.reference(image, entry.name)
         words = STRANGE
         if published := next((e for e in self.library.of_mode(entry.mode) if not e.embedded), None):
-            words += f" “{escape(published.title)}” can go on from any picture: "
+            words += f" “{escape(published.title)}” can continue from any picture: "
             if published.available:
                 words += "choose it above."
             else:
                 words += f"<code>python -m mgdemo download --mode {entry.mode}</code> fetches it."
-        return gr.HTML(f'<p class="about" role="status">{words}</p>', visible=bool(strange))
+        return gr.HTML(f'<p class="about" role="status">{words}</p>', visible=bool(entry.embedded and own))
+
+
+def _choose(image: str | None) -> str:
+    """Why it cannot start without a start image."""
+    if name := missing(image).removeprefix("embedded:")[:80]:
+        return f"This scenario starts from {name}: choose it with “Use your own picture”, or pick another."
+    return "Choose a start image first."
 
 
 def _about(entry: Entry) -> str:
     needs = f"Needs {entry.needs}." if entry.needs else ""
-    return f'<p class="about">{escape(" ".join(filter(None, (entry.config.note, needs))))}</p>'
+    size = f"Shown and recorded at {entry.config.width}×{entry.config.height} pixels."
+    return f'<p class="about">{escape(" ".join(filter(None, (entry.config.note, needs, size))))}</p>'
+
+
+def say_replaced(library: Library, what: str, mode: str, checkpoint: str | None) -> None:
+    """Says so if the checkpoint of a link or film is not here."""
+    if checkpoint and checkpoint not in [entry.name for entry in library.of_mode(mode)]:
+        best = library.entry(library.best(mode))
+        words = (
+            f"This {what}'s checkpoint, {checkpoint[:80]}, isn't available here. Using {best.title} instead."
+        )
+        gr.Info(escape(words))

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mgdemo.checkpoints import Entry
+from mgdemo.picture import PictureError, open_picture
 from mgdemo.scenario import Scenario
+
+MISSING = "missing:"  # before the name of a start image, in place of a path
+
+
+def missing(image: str | None) -> str:
+    """What a scenario calls the start image that cannot be had; "" for a path."""
+    return image.removeprefix(MISSING) if image and image.startswith(MISSING) else ""
 
 
 @dataclass(frozen=True)
@@ -43,10 +51,20 @@ class Library:
         paths = self.start_images(checkpoint)
         return next((str(path) for path in paths if f"embedded:{path.stem}" == reference), None)
 
-    def wanted(self, scenario: Scenario) -> str | None:
-        """The path of a scenario's own start image, if it is there."""
-        name = scenario.image or ""
+    def start_image(self, scenario: Scenario) -> str | None:
+        """The path of a scenario's own start image; one that `missing` knows if it cannot be had; None if the
+        scenario names none.
+        """
+        name = scenario.image
+        if not name:
+            return None
         if name.startswith("embedded:"):
-            return self.shipped(name, self.best(scenario.mode))
-        beside = scenario.path.with_name(name) if name and scenario.path else None
-        return str(beside) if beside and beside.is_file() else None
+            return self.shipped(name, self.best(scenario.mode)) or MISSING + name
+        try:
+            beside = scenario.path.with_name(name) if scenario.path else None
+            if beside and beside.is_file():
+                open_picture(beside)
+                return str(beside)
+        except (OSError, ValueError, PictureError):
+            pass  # no file name, or no picture
+        return MISSING + name

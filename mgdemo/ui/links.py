@@ -1,29 +1,21 @@
-"""What visitors bring to the page, links and dropped files, and the links that they take away."""
+"""Links to what is chosen or was played, and the cue for dropped files."""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
 from html import escape
-from pathlib import Path
 
 import gradio as gr
-from gradio.utils import get_upload_folder
 
-from mgdemo.scenario import ScenarioError
+from mgdemo.errors import UserError
 from mgdemo.ui import share
 from mgdemo.ui.events import EVENT_OPTIONS
-from mgdemo.ui.form import FormError
 from mgdemo.ui.player import on_load
-from mgdemo.ui.share import Shared, ShareError
+from mgdemo.ui.share import Shared
 
-OWN_PICTURE = "Your own picture cannot be in it: whoever opens it starts from one of ours."
-EVENTS = ("link", "replay_link", "film", "picture", "scene_picture", "refused")
-PROBLEMS = {
-    "kind": "cannot be opened here: drop a film or a scenario that was made here, or a picture.",
-    "size": "is larger than 40 MB: drop a smaller one.",
-    "line": "did not reach the server: try again.",
-}
+OWN_PICTURE = "Links can't include your own picture; whoever opens it starts from a built-in one."
+EVENTS = ("link", "replay_link", "replay", "picture", "scenario_picture", "refused")
 TEMPLATE = """
 <div class="drop-cue" hidden><p>Drop a film or a scenario made here, or a picture</p></div>
 <div class="toast" role="status" hidden>
@@ -53,7 +45,7 @@ class Links:
             try:
                 it = shared(*values)
                 link = {"fragment": share.fragment(it), "note": "" if it.image else OWN_PICTURE}
-            except (FormError, ScenarioError, ShareError) as error:
+            except UserError as error:
                 raise refusal(error) from error
             return gr.HTML(copy=link | {"id": secrets.token_hex(4)})  # the same link again is news, too
 
@@ -64,22 +56,3 @@ def refusal(why: object) -> gr.Error:
     """Tells the visitor why, gently, and gives what to raise so that nothing else changes."""
     gr.Warning(escape(str(why)))
     return gr.Error(visible=False, print_exception=False)
-
-
-def sent(event: gr.EventData) -> Path:
-    """The file that the page has sent."""
-    path = uploaded(event._data.get("path"))
-    if path is None:
-        raise refusal(f"{event._data.get('name')} {PROBLEMS['line']}")
-    return path
-
-
-def uploaded(path: object) -> Path | None:
-    """The file at a path that a page says it has sent; None if it is no such file."""
-    if not isinstance(path, str) or not path:
-        return None
-    try:
-        file = Path(path).resolve()
-    except ValueError:
-        return None
-    return file if file.is_relative_to(Path(get_upload_folder()).resolve()) and file.is_file() else None

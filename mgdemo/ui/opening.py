@@ -8,12 +8,13 @@ from html import escape
 
 import gradio as gr
 
-from mgdemo.replay import Replay, open_replay
-from mgdemo.scenario import ScenarioError
+from mgdemo.errors import UserError
+from mgdemo.replay import Replay
 from mgdemo.ui import share
 from mgdemo.ui.events import EVENT_OPTIONS
-from mgdemo.ui.form import SessionForm
-from mgdemo.ui.links import PROBLEMS, Links, refusal, sent
+from mgdemo.ui.files import PROBLEMS, name_of
+from mgdemo.ui.form import SessionForm, say_replaced
+from mgdemo.ui.links import Links, refusal
 from mgdemo.ui.scenarios import ScenarioTab
 from mgdemo.ui.share import Shared, ShareError
 
@@ -34,47 +35,57 @@ def connect(links: Links, tabs: gr.Tabs, play: SessionForm, scenarios: ScenarioT
             raise refusal(error) from error
         here = [entry.name for entry in play.library.of_mode(shared.mode)]
         if not here:
-            raise refusal("The world of this link is not here, so here is the page as always.")
-        if shared.checkpoint in here:
-            return shared, shared.checkpoint
-        best = play.library.entry(play.library.best(shared.mode))
-        gr.Info(escape(f"The link's own checkpoint is not here; this is {best.title} in its place."))
-        return shared, best.name
+            raise refusal("This link's world isn't available here, so the page opened with its defaults.")
+        say_replaced(play.library, "link", shared.mode, shared.checkpoint)
+        return shared, shared.checkpoint if shared.checkpoint in here else play.library.best(shared.mode)
 
     def open_link(own: str | None, event: gr.EventData) -> tuple:
         shared, checkpoint = read_link(event)
         image = play.library.shipped(shared.image, checkpoint)
+        if shared.image and not image:
+            gr.Info("This link's start image isn't available here. Using the first one instead.")
         return gr.Tabs(selected="play"), *play.put(shared.mode, checkpoint, shared.seed, image, own)
 
     def open_replay_link(event: gr.EventData) -> tuple:
         shared, checkpoint = read_link(event)
-        replay = Replay(dataclasses.replace(shared.scenario, image=shared.image), checkpoint)
-        return gr.Tabs(selected="scenarios"), *scenarios.open(replay, shared.seed, None, None)
+        scenario = dataclasses.replace(shared.scenario, image=shared.image, seed=shared.seed)
+        return gr.Tabs(selected="scenarios"), *scenarios.open(Replay(scenario, checkpoint))
 
-    def open_film(seed: float, image: str | None, own: str | None, event: gr.EventData) -> tuple:
+    def open_replay(event: gr.EventData) -> tuple:
         try:
-            replay = open_replay(sent(event))
-        except ScenarioError as error:
+            updates = scenarios.open_file(event._data)
+        except UserError as error:
             raise refusal(error) from error
-        return gr.Tabs(selected="scenarios"), *scenarios.open(replay, seed, image, own)
+        say_others(event._data)
+        return gr.Tabs(selected="scenarios"), *updates
 
     def picture_opener(form: SessionForm) -> Callable:
         def open_picture(checkpoint: str, event: gr.EventData) -> tuple:
-            path = str(sent(event))
-            updates = form.choose_upload(path, checkpoint)
-            if updates[0] == path:
+            updates = form.choose_file(checkpoint, event)
+            if isinstance(updates[0], str):
                 gr.Info("This picture is the start image now.")
+                say_others(event._data)
             return updates
 
         return open_picture
 
     def refuse(event: gr.EventData) -> None:
-        raise refusal(f"{event._data.get('name')} {PROBLEMS.get(event._data.get('problem'), '')}")
+        raise refusal(f"{name_of(event._data)} {PROBLEMS['kind']}")
 
     on = links.html
     on.link(open_link, play.own, [tabs, *play.all], **EVENT_OPTIONS)
     on.replay_link(open_replay_link, None, [tabs, *scenarios.outputs], **EVENT_OPTIONS)
-    on.film(open_film, [there.seed, there.image, there.own], [tabs, *scenarios.outputs], **EVENT_OPTIONS)
+    on.replay(open_replay, None, [tabs, *scenarios.outputs], **EVENT_OPTIONS)
     on.picture(picture_opener(play), play.checkpoint, [play.own, *play.shown], **EVENT_OPTIONS)
-    on.scene_picture(picture_opener(there), there.checkpoint, [there.own, *there.shown], **EVENT_OPTIONS)
+    on.scenario_picture(picture_opener(there), there.checkpoint, [there.own, *there.shown], **EVENT_OPTIONS)
     on.refused(refuse, **EVENT_OPTIONS)
+
+
+def say_others(data: dict) -> None:
+    """Names the files that were dropped with those that were opened, and were not taken."""
+    others = data.get("others")
+    names = [name for name in others if isinstance(name, str)][:5] if isinstance(others, list) else []
+    if names:
+        gr.Info(
+            escape(f"Not opened: {', '.join(names)}. Drop one scenario or film, or one picture, at a time.")
+        )

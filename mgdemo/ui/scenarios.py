@@ -1,4 +1,4 @@
-"""The Scenarios tab: choose a scripted play, see its timeline, watch it while it is made."""
+"""The Scenarios tab: choose a scripted session, see its timeline, watch it while it is generated."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ import gradio as gr
 
 from mgdemo.actions import MODES
 from mgdemo.blocks import FPS
-from mgdemo.replay import FILMS, SCENARIOS, Replay, open_replay
-from mgdemo.scenario import Scenario, ScenarioError
+from mgdemo.errors import UserError
+from mgdemo.picture import open_picture
+from mgdemo.replay import Replay
+from mgdemo.scenario import Scenario
 from mgdemo.serving import SessionRequest, SessionService
 from mgdemo.ui import run, track_chart
 from mgdemo.ui.events import EVENT_OPTIONS
-from mgdemo.ui.form import FormError, SessionForm
-from mgdemo.ui.library import Library
+from mgdemo.ui.files import REPLAYS, file_button, name_of, sent, sent_replay
+from mgdemo.ui.form import FormError, SessionForm, say_replaced
+from mgdemo.ui.library import Library, missing
 from mgdemo.ui.links import Links
 from mgdemo.ui.player import player
 from mgdemo.ui.results import Results
@@ -28,13 +31,14 @@ OWN = "own"  # the list's value for the uploaded scenario; the others are their 
 class ScenarioTab:
     """What others need of the tab.
 
-    `open` takes a Replay, and the seed, start image and own picture chosen before; it gives the updates of
-    `outputs`.
+    Both functions give the updates of `outputs`, or raise UserError: `open` of a Replay, `open_file` of what
+    the page says of a file that it has sent.
     """
 
     form: SessionForm
     outputs: list[gr.components.Component]
-    open: Callable[[Replay, float, str | None, str | None], tuple]
+    open: Callable[[Replay], tuple]
+    open_file: Callable[[dict], tuple]
 
 
 def scenarios_tab(service: SessionService, library: Library, links: Links) -> ScenarioTab:
@@ -48,80 +52,93 @@ def scenarios_tab(service: SessionService, library: Library, links: Links) -> Sc
     name = gr.Dropdown(
         titles(mode), value="0" if first else None, label="Scenario", filterable=False, render=False
     )
-    upload = gr.UploadButton("Use your own file", file_types=[*SCENARIOS, *FILMS], size="sm", render=False)
+    upload = file_button("Use your own file", REPLAYS, render=False)
     with gr.Row(elem_classes="halves"):
         with gr.Column(scale=7, min_width=480):
             stage = gr.Column()
         with gr.Column(scale=3, min_width=300):
             results = Results(links)
-            image = library.wanted(first) if first else None
+            image = library.start_image(first) if first else None
             form = SessionForm(library, live=False, start="Run", image=image, after_mode=(name, upload))
     with stage:
         screen = player(form.first_setup, "scenarios")
         words = gr.HTML(_words(first), apply_default_css=False, elem_classes="scenario")
     form.connect(screen)
-    chosen, own = gr.State(first), gr.State(None)
+    chosen, own = gr.State(first), gr.State(None)  # own: the visitor's scenario and its picture's path
     shown = [chosen, words, form.image, form.own, form.seed]
 
-    def show(scenario: Scenario | None, image: str | None, picture: str | None) -> tuple:
-        """Updates for `shown`: the scenario, and what it brings along."""
-        wanted = library.wanted(scenario) if scenario else None
-        if wanted and not library.reference(wanted, library.best(scenario.mode)):
-            picture = wanted  # to be offered beside those that ship
-        seed = gr.skip() if scenario is None or scenario.seed is None else scenario.seed
-        return scenario, _words(scenario), wanted or image, picture, seed
+    def show(scenario: Scenario | None, image: str | None = None, own_picture: str | None = None) -> tuple:
+        """Updates for `shown`. Seed and start image that the scenario does not name are those of a new page.
 
-    def choose(name: str, mode: str, own: Scenario | None, *pictures: str | None) -> tuple:
-        return show(own if name == OWN else library.scenarios()[mode][int(name)], *pictures)
+        image: the path of its start image, if known; own_picture: what is offered beside the built-in ones.
+        """
+        if scenario is None:
+            return None, _words(None), None, own_picture, gr.skip()
+        image = image or library.start_image(scenario)
+        if image and not missing(image) and not library.reference(image, library.best(scenario.mode)):
+            own_picture = image
+        return scenario, _words(scenario), image, own_picture, scenario.seed or 0
 
-    def choose_mode(mode: str, *pictures: str | None) -> tuple:
+    def choose(name: str, mode: str, own: tuple[Scenario, str | None], own_picture: str | None) -> tuple:
+        if name == OWN:
+            return show(*own, own_picture)
+        return show(library.scenarios()[mode][int(name)], None, own_picture)
+
+    def choose_mode(mode: str, own_picture: str | None) -> tuple:
         first = next(iter(library.scenarios()[mode]), None)
-        return gr.Dropdown(titles(mode), value="0" if first else None), *show(first, *pictures)
+        names = gr.Dropdown(titles(mode), value="0" if first else None)
+        return names, *show(first, None, own_picture)
 
-    def open_(replay: Replay, seed: float, image: str | None, picture: str | None) -> tuple:
+    def open_(replay: Replay, image: str | None = None) -> tuple:
         scenario = replay.scenario
-        names = gr.Dropdown([*titles(scenario.mode), (f"{scenario.title} (yours)", OWN)], value=OWN)
+        if not library.of_mode(scenario.mode):
+            raise FormError(
+                f"{scenario.title} is for {MODES[scenario.mode].title}, which isn't available here."
+            )
+        say_replaced(library, "film", scenario.mode, replay.checkpoint)
         if replay.image is not None:
-            image = picture = form.keep(replay.image)
-        _, words, image, picture, _ = show(scenario, image, picture)
-        seed = seed if scenario.seed is None else scenario.seed
-        return (
-            names,
-            scenario,
-            scenario,
-            words,
-            *form.put(scenario.mode, replay.checkpoint, seed, image, picture),
-        )
+            image = form.keep(replay.image)
+        _, words, start, picture, seed = show(scenario, image)
+        updates = form.put(scenario.mode, replay.checkpoint, seed, start, picture)
+        names = gr.Dropdown([*titles(scenario.mode), (f"{scenario.title} (yours)", OWN)], value=OWN)
+        return names, (scenario, image), scenario, words, *updates
 
-    def choose_upload(path: str, chosen: Scenario | None, *before) -> tuple:
+    def open_file(data: dict) -> tuple:
+        replay, picture = sent_replay(data), data.get("picture")
+        if not isinstance(picture, dict):
+            return open_(replay)
+        path = str(sent(picture))
+        open_picture(path, name_of(picture))
+        return open_(replay, path)
+
+    def choose_upload(chosen: Scenario | None, event: gr.EventData) -> tuple:
         try:
-            return open_(open_replay(path), *before)
-        except ScenarioError as error:
+            return open_file(event._data)
+        except UserError as error:
             words = _problem(str(error)) + (_words(chosen) if chosen else "")
             return *(gr.skip(),) * 3, words, *(gr.skip(),) * len(form.all)
 
-    pictures = [form.image, form.own]
-    by_name = name.input(choose, [name, form.mode, own, *pictures], shown, **EVENT_OPTIONS)
-    by_mode = form.mode.input(choose_mode, [form.mode, *pictures], [name, *shown], **EVENT_OPTIONS)
+    by_name = name.input(choose, [name, form.mode, own, form.own], shown, **EVENT_OPTIONS)
+    by_mode = form.mode.input(choose_mode, [form.mode, form.own], [name, *shown], **EVENT_OPTIONS)
     for event in (by_name, by_mode):
         form.follow(event.then)
     outputs = [name, own, chosen, words, *form.all]
-    upload.upload(choose_upload, [upload, chosen, form.seed, *pictures], outputs, **EVENT_OPTIONS)
+    upload.chosen(choose_upload, chosen, outputs, **EVENT_OPTIONS)
 
     def request(checkpoint: str, image: str, seed: float | None, scenario: Scenario | None) -> SessionRequest:
         if scenario is None:
-            raise FormError("There is no scenario to run: use a file of your own.")
+            raise FormError("There is no scenario to run. Use a file of your own.")
         return form.request(checkpoint, image, seed, scenario)
 
     inputs = [form.checkpoint, form.image, form.seed, chosen]
     links.offer(form.link, form.shared, inputs)
     run.connect(service, screen, results, request, inputs)
-    return ScenarioTab(form, outputs, open_)
+    return ScenarioTab(form, outputs, open_, open_file)
 
 
 def _words(scenario: Scenario | None) -> str:
     if scenario is None:
-        return _problem("No scenario ships for this mode yet; use a file of your own.")
+        return _problem("There are no built-in scenarios for this world yet. Use a file of your own.")
     seconds = len(scenario.track) / FPS
     return (
         f"<h2>{escape(scenario.title)}</h2><p>{escape(scenario.description)}</p>"

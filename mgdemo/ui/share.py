@@ -16,7 +16,7 @@ PLAY, REPLAY = "play=", "replay="  # what the fragment begins with: without a sc
 MAX_LINK = 16_000  # characters of a fragment: what chats and mails pass on
 MAX_UPLOAD_BYTES = 40 * 10**6  # of a file that is opened on the page
 SHIPPED = r"embedded:[^/\\]{1,120}"  # the name of a start image that ships
-DAMAGED = "This link is damaged, so here is the page as always. Copy the link again, whole."
+DAMAGED = "This link is incomplete, so the page opened with its defaults. Copy the whole link and try again."
 
 _RIGHT = {
     "mode": lambda value: isinstance(value, str) and value in MODES,
@@ -52,7 +52,7 @@ def fragment(shared: Shared) -> str:
     packed = zlib.compress(json.dumps(fields).encode(), 9)
     text = (REPLAY if scenario else PLAY) + base64.urlsafe_b64encode(packed).decode().rstrip("=")
     if len(text) > MAX_LINK:
-        raise ShareError("This play is too long for a link: save its film or its scenario and send the file.")
+        raise ShareError("This session is too long for a link. Save its film or scenario and share the file.")
     return text
 
 

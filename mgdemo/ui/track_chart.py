@@ -1,4 +1,4 @@
-"""Draws a track: one lane a control with bars over time, one a camera axis with its values as an area."""
+"""Draws a track: a lane of bars for each control, and one for each camera axis with its values as an area."""
 
 from __future__ import annotations
 
@@ -11,23 +11,24 @@ import numpy as np
 from mgdemo.actions import MODES, ActionTrack
 from mgdemo.blocks import FPS
 
-AXES = ("pitch", "yaw")  # columns of the mouse vector
+AXES = {"pitch": 1, "yaw": -1}  # columns of the mouse vector; the sign of what is drawn upwards: up, and left
 TICKS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600)  # seconds
 
 
 def draw(track: ActionTrack) -> str:
-    """The timeline of `track` as HTML; the colours come from the page's theme."""
+    """The timeline of `track` as HTML; the colors come from the page's theme."""
     mode, frames = MODES[track.mode], len(track)
     lanes = [
         _lane(control.hint, frames, _bars(track.keyboard[:, control.keyboard]))
         for control in mode.controls
         if control.keyboard is not None
     ]
-    for axis, name in enumerate(AXES):
+    for axis, (name, upwards) in enumerate(AXES.items()):
         if name in mode.axes:
-            ways = sorted((-c.mouse[axis], c.hint) for c in mode.controls if c.mouse and c.mouse[axis])
+            turning = [c for c in mode.controls if c.mouse and c.mouse[axis]]
+            ways = sorted((-upwards * c.mouse[axis], c.hint) for c in turning)
             label = "\n".join(hint for _, hint in ways)  # the way that goes up in the lane comes first
-            lanes.append(_lane(label, frames, _area(track.mouse[:, axis]), "camera"))
+            lanes.append(_lane(label, frames, _area(upwards * track.mouse[:, axis]), "camera"))
     seconds = frames / FPS
     step = next((tick for tick in TICKS if seconds / tick <= 10), TICKS[-1])
     ticks = "".join(
@@ -73,7 +74,7 @@ def _area(values: np.ndarray) -> str:
 
 
 def _words(track: ActionTrack) -> str:
-    """Who cannot see the lanes hears how long each control is held."""
+    """Text alternative for screen readers: how long each control is held."""
     mode = MODES[track.mode]
     held: dict[str, int] = {}
     for i in range(len(track)):

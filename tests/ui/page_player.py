@@ -47,6 +47,16 @@ class Player:
             self.panel.get_by_role("button", name=button).click()
         chooser.value.set_files(path)
 
+    def start_image(self, name):
+        """The radio button of a start image."""
+        return self.panel.get_by_role("radiogroup", name="Start image").get_by_role(
+            "radio", name=name, exact=True
+        )
+
+    def pick(self, name):
+        """Chooses a start image."""
+        self.panel.get_by_role("radiogroup", name="Start image").get_by_alt_text(name, exact=True).click()
+
     @property
     def frame(self):
         """The index of the frame that is shown."""

@@ -35,7 +35,7 @@ def test_an_embedded_world_says_what_becomes_of_a_strange_picture_and_offers_the
 
     away, here = choices(), choices(published_is_here=True)
     said = hint(away, f"{mode}-tiny", photo)
-    assert said.visible and "it knows no others" in said.value
+    assert said.visible and "turn into one of this world's own places" in said.value
     assert f"python -m mgdemo download --mode {mode}<" in said.value
     said = hint(here, f"{mode}-tiny", photo)
     assert said.visible and "choose it above" in said.value and "download" not in said.value
@@ -48,7 +48,7 @@ def test_the_image_to_begin_with_is_chosen_from_the_first_moment_on():
     shipped = [str(path) for path in REAL.start_images(f"{next(iter(MODES))}-tiny")]
     for image, index in ((shipped[2], 2), (None, 0), ("elsewhere.png", 0)):
         column = choices(image=image)
-        assert (column.image.value, column.gallery.selected_index) == (shipped[index], index)
+        assert (column.image.value, column.images.props["selected"]) == (shipped[index], index)
         assert column.first_setup == column.setup(column.checkpoint.value, shipped[index])
 
 
@@ -57,9 +57,9 @@ def test_choosing_a_world_brings_its_own_start_images_and_film(mode):
     column = choices()
     other = next(name for name in MODES if name != mode)
     foreign = str(REAL.start_images(f"{other}-tiny")[3])
-    dropdown, _, gallery, _, image, screen = column.choose_mode(mode, f"{other}-tiny", foreign, None)
+    dropdown, _, images, _, image, screen = column.choose_mode(mode, f"{other}-tiny", foreign, None)
     shipped = [str(path) for path in REAL.start_images(f"{mode}-tiny")]
     assert dropdown.value == f"{mode}-tiny" and image == shipped[0]
-    assert len(gallery.value) == len(shipped) and gallery.selected_index == 0
+    assert len(images.props["images"]) == len(shipped) and images.props["selected"] == 0
     setup = screen.props["setup"]
     assert setup["mode"]["name"] == mode and f"/{mode}-tiny.mp4" in setup["loop"] and setup["poster"]

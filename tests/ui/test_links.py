@@ -11,7 +11,7 @@ import pytest
 from mgdemo.actions import ActionTrack
 from mgdemo.random_actions import random_actions
 from mgdemo.scenario import Scenario
-from mgdemo.ui.links import uploaded
+from mgdemo.ui.files import uploaded
 from mgdemo.ui.share import MAX_LINK, Shared, ShareError, fragment, parse
 
 TRACK = ActionTrack.concat(
@@ -50,7 +50,7 @@ def test_a_play_too_long_for_a_link_says_what_to_do():
     numbers = random.Random(0)
     camera = [(numbers.uniform(-0.3, 0.3), numbers.uniform(-0.3, 0.3)) for _ in range(3000)]
     track = ActionTrack.concat([ActionTrack.hold("universal", [], each) for each in camera])
-    with pytest.raises(ShareError, match="save its film or its scenario"):
+    with pytest.raises(ShareError, match="Save its film or scenario"):
         fragment(Shared("universal", "universal", None, 0, scenario(track)))
 
 
@@ -90,7 +90,7 @@ def broken():
 
 @pytest.mark.parametrize("text", list(broken()))
 def test_a_broken_link_is_refused_in_one_gentle_sentence(text):
-    with pytest.raises(ShareError, match="This link is damaged"):
+    with pytest.raises(ShareError, match="This link is incomplete"):
         parse(text)
 
 

@@ -173,16 +173,15 @@ def test_a_picture_of_ones_own(address, visit, tmp_path):
     )
     assert size == [WIDTH, HEIGHT]
     assert all(pixel[2] > 200 > 50 > pixel[0] for pixel in middle), f"not cropped to the middle: {middle}"
-    chosen = player.panel.locator(".thumbnail-item.selected")
-    expect(chosen).to_have_attribute("aria-label", "Thumbnail 4 of 4")
-    hint = player.panel.get_by_text("Your picture moves with the keys")
+    expect(player.start_image("Your own picture")).to_be_checked()
+    hint = player.panel.get_by_text("Your picture will follow the keys at first")
     expect(hint).to_contain_text("python -m mgdemo download --mode universal")
 
     cropped = poster.get_attribute("src")
     player.upload("Use your own picture", broken)
     expect(player.page.get_by_text("broken.png cannot be used as a start image")).to_be_visible()
     assert poster.get_attribute("src") == cropped
-    player.panel.get_by_label("Thumbnail 1 of 4").click()
+    player.pick("Blue")
     expect(poster).not_to_have_attribute("src", cropped)
     expect(hint).to_be_hidden()
 

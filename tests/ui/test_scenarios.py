@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 
 from mgdemo.actions import ActionTrack
 from mgdemo.scenario import scenario_yaml
+from mgdemo.ui.start_images import name_of
 from mgdemo.video.mp4 import metadata
 
 
@@ -20,10 +21,8 @@ def test_a_scenario_from_the_library_to_its_films(world, serve, address, visit, 
     title, frames = ("There and round", 105) if world == "stub" else ("Circling a place", 309)
     scenarios = visit(address if world == "stub" else serve(REAL), "scenarios")
     if world != "stub":  # the first scenario's own start image is chosen with it
-        wanted = REAL.wanted(REAL.scenarios()["universal"][0])
-        number = [str(path) for path in REAL.start_images(world)].index(wanted) + 1
-        chosen = scenarios.panel.locator(".thumbnail-item.selected")
-        expect(chosen).to_have_attribute("aria-label", re.compile(f"Thumbnail {number} of"))
+        wanted = REAL.start_image(REAL.scenarios()["universal"][0])
+        expect(scenarios.start_image(name_of(wanted))).to_be_checked()
     scenarios.choose("Scenario", title)
     expect(scenarios.panel.get_by_role("heading", name=title)).to_be_visible()
     scenarios.start()
@@ -82,6 +81,26 @@ def test_a_file_of_ones_own(address, visit, tmp_path):
     expect(scenarios.panel.locator(".timeline")).to_have_attribute(
         "aria-label", re.compile("Timeline of 4.2 s")
     )
+
+
+def test_seed_and_picture_of_one_scenario_do_not_stick_to_the_next(address, visit, tmp_path):
+    scenarios = visit(address, "scenarios")
+    own, plain = tmp_path / "own.yaml", tmp_path / "plain.yaml"
+    track = ActionTrack.hold("universal", ["W"], None, 21)
+    own.write_text(scenario_yaml(track, title="Own", seed=42, image="embedded:red"))
+    plain.write_text(scenario_yaml(track, title="Plain"))
+    scenarios.upload("Use your own file", own)
+    expect(scenarios.panel.get_by_label("Seed")).to_have_value("42")
+    expect(scenarios.start_image("Red")).to_be_checked()
+    scenarios.upload("Use your own file", plain)
+    expect(scenarios.panel.get_by_role("heading", name="Plain")).to_be_visible()
+    expect(scenarios.panel.get_by_label("Seed")).to_have_value("0")
+    expect(scenarios.start_image("Blue")).to_be_checked()
+    scenarios.upload("Use your own file", own)
+    expect(scenarios.start_image("Red")).to_be_checked()
+    scenarios.choose("Scenario", "There and round")
+    expect(scenarios.panel.get_by_label("Seed")).to_have_value("0")
+    expect(scenarios.start_image("Blue")).to_be_checked()
 
 
 def test_stopping_a_scenario_keeps_what_was_made(address, visit, tmp_path):

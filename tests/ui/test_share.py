@@ -27,10 +27,12 @@ NO_CLIPBOARD = """
   Object.defineProperty(navigator, "clipboard", { value: { writeText } });
 """
 DROP = """
-  async ([name, url]) => {
-    const blob = await (await fetch(url)).blob();
+  async (files) => {
     const dataTransfer = new DataTransfer();
-    dataTransfer.items.add(new File([blob], name, { type: blob.type }));
+    for (const [name, url] of files) {
+      const blob = await (await fetch(url)).blob();
+      dataTransfer.items.add(new File([blob], name, { type: "" }));
+    }
     const tell = (type) => document.body.dispatchEvent(
       new DragEvent(type, { dataTransfer, bubbles: true, cancelable: true }));
     tell("dragenter");
@@ -47,11 +49,16 @@ def address(serve):
     return serve(sessions=1)
 
 
-def drop(player, path, name=None):
-    """Drops a file on the middle of the page."""
-    player.page.route("**/dropped", lambda route: route.fulfill(body=path.read_bytes()))
-    assert player.page.evaluate(DROP, [name or path.name, "/dropped"]), "no cue, or it stays"
-    player.page.unroute("**/dropped")
+def drop(player, path, name=None, others=()):
+    """Drops a file on the middle of the page, and others with it."""
+    files = [(name or path.name, path), *((other.name, other) for other in others)]
+    bodies = [path.read_bytes() for _, path in files]
+    player.page.route(
+        "**/dropped-*", lambda route: route.fulfill(body=bodies[int(route.request.url.rpartition("-")[2])])
+    )
+    given = [[name, f"/dropped-{i}"] for i, (name, _) in enumerate(files)]
+    assert player.page.evaluate(DROP, given), "no cue, or it stays"
+    player.page.unroute("**/dropped-*")
 
 
 def copied(player, button):
@@ -74,20 +81,20 @@ def said(player, text):
 
 
 def test_a_link_opens_the_same_choices_on_another_page(address, visit):
-    one = visit(address, script=CLIPBOARD)
+    one = visit(f"{address}?__theme=dark&__sign=secret", script=CLIPBOARD)
     one.choose("Checkpoint", "Slow world")
     expect(one.panel.get_by_text("Preview world: grey.")).to_be_hidden()
-    one.panel.get_by_label("Thumbnail 2 of 3").click()
+    one.pick("Green")
     one.panel.get_by_label("Seed").fill("77")
-    chosen = one.panel.locator(".thumbnail-item.selected")
-    expect(chosen).to_have_attribute("aria-label", "Thumbnail 2 of 3")
-    link = copied(one, one.panel.get_by_role("button", name="Copy link"))
+    expect(one.start_image("Green")).to_be_checked()
+    link = copied(one, one.panel.get_by_role("button", name="Copy link to these settings"))
     said(one, "Link copied.")
+    assert link.startswith(f"{address}#play=")  # the page's own query may hold a token
 
     two = visit(link)
     expect(two.panel.get_by_label("Checkpoint")).to_have_value("Slow world")
     expect(two.panel.get_by_label("Seed")).to_have_value("77")
-    expect(two.panel.locator(".thumbnail-item.selected")).to_have_attribute("aria-label", "Thumbnail 2 of 3")
+    expect(two.start_image("Green")).to_be_checked()
     expect(two.root.locator(".poster")).to_have_attribute(
         "src", one.root.locator(".poster").get_attribute("src")
     )
@@ -114,7 +121,7 @@ def test_a_link_to_a_play_replays_it(address, visit, tmp_path):
     expect(it.pad("turn_left")).to_be_visible()
     expect(it.panel.get_by_label("Seed")).to_have_value("5")
     expect(it.panel.get_by_label("Scenario")).to_have_value(re.compile("A play of .* \\(yours\\)"))
-    expect(it.panel.locator(".thumbnail-item")).to_have_count(3)  # its start image is one of those that ship
+    expect(it.panel.locator(".start-image")).to_have_count(3)  # its start image is one of those that ship
     it.start()
     it.expect("ended", 30_000)
     (tmp_path / "again").mkdir()
@@ -133,7 +140,7 @@ def test_a_link_with_a_path_prefix_and_no_clipboard(serve, visit):
 
     page = {"script": NO_CLIPBOARD, "route": ("**/demo/world/**", proxy)}
     player = visit(f"{address}demo/world/", "scenarios", **page)
-    player.panel.get_by_role("button", name="Copy link").click()
+    player.panel.get_by_role("button", name="Copy link to these settings").click()
     said(player, "Copy this link:")
     link = player.page.get_by_label("The link").input_value()
     assert link.startswith(f"{address}demo/world/#replay=")
@@ -144,9 +151,12 @@ def test_a_link_with_a_path_prefix_and_no_clipboard(serve, visit):
 @pytest.mark.parametrize(
     ("link", "text"),
     [
-        ("play=eNqrVkrOz0lRslIqLU4t", "This link is damaged, so here is the page as always."),
-        (fragment(Shared("gta_drive", "gta_drive", None, 1)), "The world of this link is not here"),
-        (fragment(Shared("universal", "gone", "embedded:gone", 1)), "The link's own checkpoint is not here"),
+        ("play=eNqrVkrOz0lRslIqLU4t", "This link is incomplete, so the page opened with its defaults."),
+        (fragment(Shared("gta_drive", "gta_drive", None, 1)), "This link's world isn't available here"),
+        (
+            fragment(Shared("universal", "gone", "embedded:gone", 1)),
+            "This link's checkpoint, gone, isn't available here. Using Grey world",
+        ),
     ],
 )
 def test_a_link_that_cannot_be_followed_says_so_gently(address, visit, link, text):
@@ -168,8 +178,7 @@ def test_a_dropped_film_opens_ready_to_replay_from_its_own_picture(address, visi
     expect(it.panel.get_by_role("heading", name="A <i>film</i>")).to_be_visible()
     expect(it.panel.get_by_label("Seed")).to_have_value("9")
     expect(it.panel.get_by_label("Checkpoint")).to_have_value("Grey run")
-    chosen = it.panel.locator(".thumbnail-item.selected")
-    expect(chosen).to_have_attribute("aria-label", "Thumbnail 4 of 4")
+    expect(it.start_image("Your own picture")).to_be_checked()
     it.start()
     it.expect("ended", 30_000)
     replay = open_replay(it.save("Save film", tmp_path))
@@ -187,13 +196,65 @@ def test_a_dropped_scenario_and_a_dropped_picture(address, visit, tmp_path):
     before = poster.get_attribute("src")
     drop(player, red)
     expect(poster).not_to_have_attribute("src", before)
-    chosen = player.panel.locator(".thumbnail-item.selected")
-    expect(chosen).to_have_attribute("aria-label", "Thumbnail 4 of 4")
+    expect(player.start_image("Your own picture")).to_be_checked()
     expect(it.root).to_be_hidden()  # a picture stays on the tab that is open
     drop(player, text)
     expect(it.panel.get_by_role("heading", name="Jump")).to_be_visible()
     drop(player, red)
-    expect(it.panel.locator(".thumbnail-item.selected")).to_have_attribute("aria-label", "Thumbnail 4 of 4")
+    expect(it.start_image("Your own picture")).to_be_checked()
+
+
+def test_a_scenario_without_its_picture_waits_for_it(address, visit, tmp_path):
+    player = visit(address)
+    it = Player(player.page, player.scope, "scenarios")
+    crossing, text, odd = (tmp_path / name for name in ("crossing.png", "walk.yaml", "odd.yaml"))
+    Image.new("RGB", (80, 60), (250, 0, 0)).save(crossing)
+    text.write_text(scenario_yaml(TRACK, title="Walk", image="crossing.png"))
+    odd.write_text(scenario_yaml(TRACK, title="Odd", image="odd.yaml"))
+    for path, name in ((text, "crossing.png"), (odd, "odd.yaml")):
+        drop(player, path)
+        expect(it.message).to_contain_text(f"This scenario starts from {name}: choose it with")
+        expect(it.root.locator(".start")).to_be_disabled()
+        expect(it.panel.get_by_role("radio", checked=True)).to_have_count(1)  # only the world
+    it.upload("Use your own picture", crossing)
+    expect(it.root.locator(".start")).to_be_enabled()
+    expect(it.start_image("Your own picture")).to_be_checked()
+
+    other = visit(address)
+    it = Player(other.page, other.scope, "scenarios")
+    drop(other, text, others=[crossing])  # both at once
+    expect(it.start_image("Your own picture")).to_be_checked()
+    expect(it.root.locator(".start")).to_be_enabled()
+
+
+def test_of_several_files_the_others_are_named(address, visit, tmp_path):
+    player = visit(address)
+    paths = [tmp_path / name for name in ("one.jfif", "two.png", "notes.txt")]
+    for path in paths[:2]:
+        Image.new("RGB", (80, 60), (250, 0, 0)).save(path, "JPEG")
+    paths[2].write_text("notes")
+    drop(player, paths[0], others=paths[1:])
+    expect(player.start_image("Your own picture")).to_be_checked()
+    said(player, "Not opened: two.png, notes.txt.")
+
+
+def test_a_film_larger_than_the_page_takes_opens_by_its_tags(address, visit, tmp_path):
+    film = tmp_path / "long.mp4"
+    tags = {"checkpoint": "my-finetune", "scenario": scenario_yaml(TRACK, title="Long", seed=4)}
+    write_mp4(film, [np.zeros((HEIGHT, WIDTH, 3), np.uint8)] * 3, 25, tags)
+    with film.open("ab") as file:
+        file.truncate(45_000_000)  # as a box of free space: its size is in front
+        file.seek(0, 2)
+    size = len(whole := film.read_bytes().rstrip(b"\0"))
+    film.write_bytes(whole + (45_000_000 - size).to_bytes(4) + b"free" + bytes(45_000_000 - size - 8))
+    player = visit(address)
+    it = Player(player.page, player.scope, "scenarios")
+    drop(player, film)
+    expect(it.panel.get_by_role("heading", name="Long")).to_be_visible()
+    expect(it.panel.get_by_label("Seed")).to_have_value("4")
+    said(player, "This film's checkpoint, my-finetune, isn't available here. Using Grey run instead.")
+    it.upload("Use your own file", film)
+    expect(it.panel.get_by_role("heading", name="Long")).to_be_visible()
 
 
 def test_what_opens_on_one_tab_leaves_the_other_as_it_was(address, visit, tmp_path):
@@ -212,7 +273,7 @@ def test_what_opens_on_one_tab_leaves_the_other_as_it_was(address, visit, tmp_pa
         it = Player(player.page, player.scope, "scenarios")
         expect(it.pad("forward")).to_be_visible()
         expect(it.panel.get_by_label("Scenario")).to_have_value("There and round")
-        expect(it.panel.locator(".thumbnail-item")).to_have_count(3)
+        expect(it.panel.locator(".start-image")).to_have_count(3)
 
 
 def test_files_of_no_use_say_what_would_be(address, visit, tmp_path):
@@ -224,7 +285,7 @@ def test_files_of_no_use_say_what_would_be(address, visit, tmp_path):
     wrong.write_text("title: x\nmode: universal\nactions:\n  - {hold: [Q], for: 1s}\n")
     for path, text in (
         (plain, "plain.mp4 has no scenario inside"),
-        (broken, "broken.mp4 cannot be read as a video"),
+        (broken, "broken.mp4 cannot be read as a video; give an mp4"),
         (other, "tax.pdf cannot be opened here: drop a film or a scenario"),
         (wrong, "wrong.yaml, line 4"),
     ):
@@ -255,8 +316,7 @@ def test_the_shown_picture_is_saved_and_begins_the_next_play(address, visit, tmp
     player.expect("playing")  # the play goes on
     player.root.get_by_role("button", name="Stop").click()
     player.expect("idle")  # ready for the new one
-    chosen = player.panel.locator(".thumbnail-item.selected")
-    expect(chosen).to_have_attribute("aria-label", "Thumbnail 4 of 4")
+    expect(player.start_image("Your own picture")).to_be_checked()
     expect(player.player).to_have_attribute("data-picture", "poster")
 
 

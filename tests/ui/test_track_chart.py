@@ -26,12 +26,12 @@ def test_lanes_show_who_is_held_when():
     )
     html = draw(track)
     drawn = lanes(html)
-    assert list(drawn) == ["Forward", "Back", "Left", "Right", "Look up\nLook down", "Look right\nLook left"]
+    assert list(drawn) == ["Forward", "Back", "Left", "Right", "Look up\nLook down", "Look left\nLook right"]
     assert drawn["Forward"] == [(0, 0, 20, 2)]
     assert drawn["Right"] == [(10, 0, 5, 2)]
     assert drawn["Back"] == drawn["Look up\nLook down"] == []
     # Up from the middle for the upper label, and half as far the other way for half the speed.
-    assert np.allclose(drawn["Look right\nLook left"], [(15, 0, 5, 1), (20, 1, 30, 0.5)])
+    assert np.allclose(drawn["Look left\nLook right"], [(15, 1, 5, 1), (20, 0.5, 30, 0.5)])
     assert "Timeline of 2.0 s: Forward 0.8 s, Right 0.2 s, Look right 0.2 s, Look left 1.2 s" in html
 
 

@@ -1,36 +1,34 @@
 /**
- * What a visitor brings along, a link or a file dropped anywhere on the page, and the link taken away.
+ * What a visitor brings along, a link or files dropped anywhere on the page, and the link taken away.
  *
- * Python hears "link" or "replay_link" with the fragment of the page's address; of a file, with its name and its
- * path on the server, "film", "picture" or (while the scenarios are open) "scene_picture"; or "refused" with its
- * name and the `problem`. It sets `copy`.
+ * Python hears "link" or "replay_link" with the fragment of the page's address; of a file, with what `send` gives,
+ * "replay", "picture" or (while the scenarios are open) "scenario_picture"; or "refused" with its name and the
+ * `problem`. It sets `copy`.
  *
  * @typedef {{fragment: string, note: string, id: string}} Copy  note: what the link leaves out
  */
 
-const MAX_BYTES = 40e6; // as the server takes
-const FILM = /\.(mp4|ya?ml)$/i;
-const PICTURE = /\.(png|jpe?g|webp|gif|bmp|avif|tiff?)$/i;
+import { send, sort } from "./files.js";
+import { uniteRadios } from "./radio_group.js";
+
 const SHOWN_MS = 6000;
 
 /** @type {{trigger: Function, upload: (file: File) => Promise<{path: string}>} | null} */
 let page = null;
 
-/** Opens a file as if it were dropped on the page. @param {File} file */
-export async function openFile(file) {
-  const { name } = file;
-  const refuse = (problem) => page.trigger("refused", { name, problem });
-  if (!FILM.test(name) && !PICTURE.test(name)) return refuse("kind");
-  if (file.size > MAX_BYTES) return refuse("size");
-  const scenes = document.querySelector("#scenarios .player")?.getClientRects().length;
-  try {
-    const { path } = await page.upload(file);
-    page.trigger(FILM.test(name) ? "film" : scenes ? "scene_picture" : "picture", { name, path });
-  } catch (error) {
-    console.warn("a file could not be sent:", error);
-    refuse("line");
-  }
+/** Opens files as if they were dropped on the page. @param {File[]} files */
+export async function openFiles(files) {
+  const { replay, picture, others, unknown } = sort([...files]);
+  if (unknown) return page.trigger("refused", { name: unknown.name, problem: "kind" });
+  const data = await send(replay ?? picture, page.upload);
+  if (replay && picture) data.picture = await send(picture, page.upload);
+  data.others = others.map(({ name }) => name);
+  const scenarios = document.querySelector("#scenarios .player")?.getClientRects().length;
+  page.trigger(replay ? "replay" : scenarios ? "scenario_picture" : "picture", data);
 }
+
+/** @param {File} file */
+export const openFile = (file) => openFiles([file]);
 
 function bindDrop(cue) {
   const files = (event) => event.dataTransfer?.types.includes("Files");
@@ -42,14 +40,22 @@ function bindDrop(cue) {
     show(false);
     if (!files(event)) return;
     event.preventDefault(); // the browser would leave the page for the file
-    if (event.dataTransfer.files.length) openFile(event.dataTransfer.files[0]);
+    openFiles(event.dataTransfer.files);
   });
+}
+
+/** The page's own query stays out: it may hold the token of a private Space. @param {string} fragment */
+function addressOf(fragment) {
+  const url = new URL(window.location.href);
+  url.search = "";
+  url.hash = fragment;
+  return url.href;
 }
 
 /** Copies the link, or shows it to be copied by hand. @param {HTMLElement} element @param {Copy} copy */
 async function take(element, { fragment, note }) {
   const [toast, message, field] = [".toast", ".message", "input"].map((part) => element.querySelector(part));
-  const url = new URL(`#${fragment}`, window.location.href).href;
+  const url = addressOf(fragment);
   let copied = true;
   try {
     await navigator.clipboard.writeText(url);
@@ -68,6 +74,7 @@ async function take(element, { fragment, note }) {
 /** Called by Gradio, once on a page. */
 export function mount(element, { trigger, props, watch, upload }) {
   page = { trigger, upload };
+  uniteRadios(".modes");
   bindDrop(element.querySelector(".drop-cue"));
   element.querySelector(".close").addEventListener("click", () => (element.querySelector(".toast").hidden = true));
   watch("copy", () => take(element, props.copy));

@@ -24,6 +24,7 @@ import { keyboard } from "./keyboard.js";
 import { Pads } from "./pads.js";
 import { Playout } from "./playout.js";
 import { openFile } from "./links.js";
+import { showMore } from "./overflow.js";
 import { settings } from "./settings.js";
 import { Timeline, Tree } from "./timeline.js";
 
@@ -94,6 +95,7 @@ class Player {
     this.hud = new Hud(this.parts.hud, () => this.meter && this.measured());
     this.switches = settings(this.parts.settings, () => this.onswitched());
     this.keyPanel = new KeyPanel(part("rebind"));
+    showMore(part("past").querySelector(".branches"));
     this.bindButtons();
     this.onswitched();
     this.update();
