@@ -5,16 +5,11 @@
 
 Each start is played along the mode's scripts (`SCRIPTS`), 6 blocks or 69 video frames each. Two judges look:
 
-**The flow judge** sees nothing but the motion. Pairs of frames of a block are compared by dense optical
-flow (OpenCV's DIS) on a grid of points: the part of it that is across the picture's edges, weighted by how
-much texture there is, since along a line nothing can be seen to move. The flow is explained as a small
-motion of the mode's camera over a plane, by iteratively re-weighted least squares (Cauchy weights, so that
-things that stand on the plane count as outliers), in the mode's `AXES`. Turning moves sky and ground alike,
-walking only the ground, more the nearer it is: that tells stepping aside from looking. Every number is
-divided by what the world's own motion would be: a perfect answer to "forward" reads ahead 1, and the rest
-0. What a block should read stands in `EXPECTED`: it is right if each of these numbers has the right sign
-and at least a quarter of its size, and no other axis reads more. A run is right if more than half of its
-judged blocks are; with no key held, if no axis reads more than 0.1.
+**The flow judge** sees nothing but the motion, read from pairs of frames of a block in the mode's axes
+(`mgdemo.measure.camera`): a perfect answer to "forward" reads ahead 1, and the rest 0. What a block should
+read stands in `EXPECTED`: it is right if each of these numbers has the right sign and at least a quarter of
+its size, and no other axis reads more. A run is right if more than half of its judged blocks are; with no key
+held, if no axis reads more than 0.1.
 
 **The strict judge** knows the world. From the true pose at the start of a block it draws what each of the
 mode's actions would show (at a quarter of the size), and asks which of these is nearest to the picture at
@@ -39,37 +34,13 @@ import torch
 from benchmarks.runs import SIZE, Run, Starts, command, draw, judge_modes, mean
 from mgdemo.actions import ActionTrack
 from mgdemo.blocks import block_frames, frames_in_blocks
-from training import motion, renderer
+from mgdemo.measure.camera import AXES, Geometry
+from mgdemo.measure.follows import LEAST, STILL
+from training import motion
 
 BLOCKS = 6
-LEAST = 0.25  # of the true motion
-STILL = 0.1
 Held = tuple[str, ...]
 Reading = dict[tuple[int, int], np.ndarray]  # of pairs of frames of a block
-
-# What one frame of the world's own motion is made of, axis by axis: (right, ahead, turn, tilt, rise) in units
-# of the world and radians.
-AXES = {
-    "universal": {
-        "right": (motion.SPEED, 0, 0, 0, 0),
-        "ahead": (0, motion.SPEED, 0, 0, 0),
-        "turn": (0, 0, 0.1 * motion.TURN, 0, 0),
-        "tilt": (0, 0, 0, 0.1 * motion.TURN, 0),
-    },
-    "gta_drive": {  # the camera swings behind the car
-        "ahead": (0, motion.TOP_SPEED, 0, 0, 0),
-        "turn": (-motion.LEVER * 0.1 * motion.TURN, 0, 0.1 * motion.TURN, 0, 0),
-    },
-    # What is higher looks further down, but not when one bobs in running: read as anything else, that would
-    # seem to slow one down.
-    "templerun": {
-        "right": (motion.STEP / motion.REACT, 0, 0, 0, 0),
-        "ahead": (0, motion.RUN_SPEED, 0, 0, 0),
-        "turn": (0, 0, np.pi / 2 / motion.ARC, 0, 0),
-        "rise": (0, 0, 0, -0.1 * motion.DUCK / motion.REACT, motion.DUCK / motion.REACT),
-        "bob": (0, 0, 0, 0, motion.BOB * 4 * np.pi / motion.ARC),
-    },
-}
 
 
 class Sign(NamedTuple):
@@ -143,50 +114,6 @@ SCRIPTS: dict[str, list[list[Held]]] = {
     + [_swing(side, held) for held in ((), ("accelerate",), ("brake",)) for side in ("left", "right")],
     "templerun": [[(), held, (), held, (), held] for held in EXPECTED["templerun"]],
 }
-
-
-class Geometry:
-    """How the picture of a mode's camera moves, at every second pixel each way."""
-
-    def __init__(self, mode: str, size: tuple[int, int] = SIZE):
-        height, width = size
-        focal = width / 2 / renderer.HALF_VIEW
-        y, x = np.mgrid[0:height:2, 0:width:2].reshape(2, -1) + 0.5
-        x, y = x - width / 2, y - height / 2
-        low = y - focal * np.tan(motion.PITCH[mode])  # below the horizon
-        near = np.maximum(low, 0) / (focal * motion.EYE[mode])  # one over the distance of the plane
-        none = np.zeros_like(x)
-        across = np.stack([-focal * near, x * near, -(focal + x * x / focal), none, none])
-        down = np.stack([none, low * near, -x * low / focal, none + focal, focal * near])
-        axes = np.array(list(AXES[mode].values())).T
-        self.basis = np.stack([across.T @ axes, down.T @ axes])  # [2, pixels, axes]
-        # A bob is small: what could as well be read in another way is no bob.
-        self.doubt = np.array([0.1 * (axis == "bob") for axis in AXES[mode]])
-        self.seen = np.ones(len(x))
-        if mode == "gta_drive":  # not the car itself
-            self.seen[(np.abs(x) < 0.55 * height / 2) & (y > 0.18 * height / 2)] = 0
-
-    def read(self, before: np.ndarray, after: np.ndarray, frames: int) -> np.ndarray:
-        """Motion between two pictures (uint8 [H, W, 3]) some frames apart, axis by axis."""
-        gray = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (before, after)]
-        dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-        flow = dis.calc(*gray, None)[::2, ::2].reshape(-1, 2)
-        smooth = cv2.GaussianBlur(gray[0].astype(np.float32), (0, 0), 1.0)
-        slope = np.stack([cv2.Sobel(smooth, -1, *way)[::2, ::2].ravel() for way in ((1, 0), (0, 1))], 1)
-        texture = np.linalg.norm(slope, axis=1)
-        weight = texture / (texture + 20) * self.seen
-        # Along a line nothing can be seen to move: only the flow across it counts.
-        slope /= texture[:, None] + 1e-6
-        basis = frames * np.einsum("pd,dpa->pa", slope, self.basis)
-        target = (slope * flow).sum(1)
-        trust, solution = weight, np.zeros(basis.shape[1])
-        for _ in range(12):
-            scaled = basis * trust[:, None]
-            ridge = np.diag(1e-3 + self.doubt * trust.sum())
-            solution = np.linalg.solve(scaled.T @ basis + ridge, scaled.T @ target)
-            miss = np.abs(basis @ solution - target)
-            trust = weight / (1 + (miss / max(0.3, 1.5 * np.median(miss))) ** 2)
-        return solution
 
 
 def right_block(mode: str, held: Held, reading: Reading) -> bool:
@@ -301,7 +228,7 @@ class Found(NamedTuple):
 def look(starts: Starts, run: Run, index: int) -> Found:
     """All scripts from one start."""
     mode = starts.mode
-    geometry = Geometry(mode)
+    geometry = Geometry(mode, SIZE)
     runs, blocks, strict = (defaultdict(list) for _ in range(3))
     for script in SCRIPTS[mode]:
         if not free(starts, index, script):

@@ -29,9 +29,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from benchmarks.runs import Run, Starts, command, draw, gradient, judge_modes, mean
+from benchmarks.runs import Run, Starts, command, draw, judge_modes, mean
 from mgdemo.actions import ActionTrack
 from mgdemo.blocks import FPS
+from mgdemo.measure.pixels import color_distance, gradient, histogram, psnr
 from training import motion
 
 FIRST = FPS  # video frames that surely move
@@ -58,23 +59,6 @@ def tracks(mode: str, count: int, seconds: float) -> list[ActionTrack]:
         )
         for i, walk in enumerate(walks)
     ]
-
-
-def psnr(a: np.ndarray, b: np.ndarray) -> float:
-    error = np.square(a.astype(np.float32) - b.astype(np.float32)).mean()
-    return float(10 * np.log10(255**2 / max(error, 1e-2)))
-
-
-def histogram(frames: np.ndarray) -> np.ndarray:
-    """Shares [3, 16] of the values of uint8 [..., 3]."""
-    return np.stack(
-        [np.bincount(frames[..., c].ravel() // 16, minlength=16) / frames[..., c].size for c in range(3)]
-    )
-
-
-def distance(a: np.ndarray, b: np.ndarray) -> float:
-    """Between two histograms, 0 to 1."""
-    return float(np.abs(a - b).sum(1).mean() / 2)
 
 
 def moments(frames: int) -> list[int]:
@@ -113,10 +97,10 @@ def sum_up(starts: Starts, found: list[Found], seconds: float = 60) -> dict:
     made, true = np.stack([each.energy for each in found], axis=1)  # [starts, moments]
     energy = made.sum(0) / true.sum(0)
     shares = made / true.mean()
-    colors = [distance(*each.colors) for each in found]
+    colors = [color_distance(*each.colors) for each in found]
     themes = starts.world.theme.tolist()
     twins = [
-        distance(found[a].colors[1], found[b].colors[1])
+        color_distance(found[a].colors[1], found[b].colors[1])
         for theme in set(themes)
         for a, b in pairwise(i for i, of in enumerate(themes) if of == theme)
     ]

@@ -99,12 +99,6 @@ def embedded(mode: str) -> str | None:
     return next((e.name for e in catalogue() if e.embedded and e.mode == mode and e.available), None)
 
 
-def gradient(frames: np.ndarray) -> float:
-    """Gradient energy: the mean absolute difference of neighboring pixels of uint8 [..., H, W, 3]."""
-    values = frames.astype(np.float32)
-    return float(np.abs(np.diff(values, axis=-3)).mean() + np.abs(np.diff(values, axis=-2)).mean())
-
-
 def command(name: str, description: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=f"python -m benchmarks.{name}",

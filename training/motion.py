@@ -20,6 +20,26 @@ import torch
 from torch import Tensor
 
 from mgdemo.actions import MODES, ActionTrack
+from mgdemo.measure.speeds import (
+    ARC,
+    BOB,
+    CREEP,
+    DUCK,
+    EYE,
+    JUMP,
+    LEVER,
+    PITCH,
+    PITCH_LIMIT,
+    REACT,
+    REVERSE,
+    RUN_SPEED,
+    SPEED,
+    STEP,
+    TO_LOCK,
+    TO_TOP,
+    TOP_SPEED,
+    TURN,
+)
 from training.places import CELL, HELD_OUT, World, make_world, objects_at, path_distance, value_of
 from training.themes import THEMES
 
@@ -35,26 +55,9 @@ POSE = {
         "old_x", "old_z", "old_yaw", "new_x", "new_z", "new_yaw", "count",
     ),
 }  # fmt: skip
-EYE = {"universal": 1.0, "gta_drive": 1.3, "templerun": 1.0}
-PITCH = {"universal": 0.0, "gta_drive": -0.09, "templerun": -0.10}  # of a start
-TURN = math.radians(15)  # radians a frame for a mouse value of 1, so 1.5 degrees for 0.1
-
 CLEARANCE = 0.8  # universal: the camera stays this far from what is solid
-SPEED = 0.10  # units a frame
-PITCH_LIMIT = math.radians(18)  # the horizon stays in the picture
-
-TOP_SPEED, REVERSE, CREEP = 0.20, 0.5, 0.35  # gta_drive: units a frame, and shares of that
-TO_TOP = 6  # frames
-TO_LOCK = 4
-LEVER = 3.4  # from the camera to the car's rear axle, about which it turns
-
-RUN_SPEED = 0.15  # templerun: units a frame
-ARC = 12  # frames of a jump or a turn: one block
-RADIUS = ARC * RUN_SPEED / (math.pi / 2)  # of a turn
-JUMP, DUCK, STEP = 0.85, 0.55, 0.75  # heights of a jump and a slide, width of a step to the side, in units
+RADIUS = ARC * RUN_SPEED / (math.pi / 2)  # templerun: of a turn
 LANE = 1.15  # gta_drive: from the middle of a road to that of its right lane
-BOB = 0.045  # templerun: how far the camera goes up and down in running
-REACT = 5  # frames to duck or to step aside
 
 
 def step(world: World, pose: Tensor, keyboard: Tensor, mouse: Tensor) -> Tensor:

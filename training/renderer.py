@@ -32,6 +32,7 @@ from PIL import Image
 from torch import Tensor
 
 from mgdemo.actions import MODES, ActionTrack
+from mgdemo.measure.speeds import HALF_VIEW
 from training import car, ground
 from training.ground import Grain, Rays, blend, cover
 from training.motion import (
@@ -82,7 +83,6 @@ __all__ = [
     "step",
 ]
 
-HALF_VIEW = math.tan(math.radians(75) / 2)  # tangent of half the horizontal field of view
 SAMPLES = 2  # a pixel, each way
 WINDOW = 0.32  # half a window's width and height, over the distance from one to the next
 BARS = 0.025  # half the width of its glazing bars, likewise

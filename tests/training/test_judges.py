@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from benchmarks import controllability, quality, runs
-from benchmarks.controllability import EXPECTED, Geometry, pairs_of, right_block
+from benchmarks.controllability import EXPECTED, pairs_of, right_block
 from mgdemo.actions import MODES, ActionTrack
 from mgdemo.blocks import frames_in_blocks
+from mgdemo.measure.camera import Geometry
 from training.themes import THEMES
 
 SOME = {
@@ -32,7 +33,7 @@ def readings(mode, starts, held, judged):
     script = [(), held if mode == "gta_drive" else (), held]
     made = runs.true_run(starts)(0, controllability.track_of(mode, script), frames)
     drawn = dict(zip(frames, made, strict=True))
-    geometry = Geometry(mode)
+    geometry = Geometry(mode, runs.SIZE)
     return {(i, j): geometry.read(drawn[first + i], drawn[first + j], j - i) for i, j in pairs}
 
 
@@ -56,7 +57,7 @@ def test_the_flow_judge_tells_the_true_motion_from_others(mode, held):
 @pytest.mark.parametrize("mode", MODES)
 def test_the_flow_judge_does_not_pass_a_frozen_picture(mode):
     still = np.asarray(runs.Starts.draw(mode, 1).image(0))
-    reading = Geometry(mode).read(still, still, 1)
+    reading = Geometry(mode, runs.SIZE).read(still, still, 1)
     assert np.abs(reading).max() < 0.01
     for held in EXPECTED[mode]:
         assert not right_block(mode, held, dict.fromkeys(pairs_of(mode, held), reading))
@@ -90,7 +91,9 @@ def test_a_car_that_turns_upon_a_crossing_is_read_by_its_bars():
         frames = sorted({first + f for pair in pairs for f in pair})
         made = runs.true_run(starts)(index, controllability.track_of(mode, script), frames)
         drawn = dict(zip(frames, made, strict=True))
-        reading = [Geometry(mode).read(drawn[first + i], drawn[first + j], j - i) for i, j in pairs]
+        reading = [
+            Geometry(mode, runs.SIZE).read(drawn[first + i], drawn[first + j], j - i) for i, j in pairs
+        ]
         assert np.median(reading, axis=0) == pytest.approx([1, -0.95], abs=0.25), index
 
 
@@ -141,7 +144,7 @@ def test_every_script_asks_for_what_can_be_judged(mode):
 
 def test_a_turn_is_read_off_the_picture():
     starts = runs.Starts.draw("templerun", 1)
-    ratio = controllability.turned(Geometry("templerun"), starts, runs.true_run(starts), 0, 1)
+    ratio = controllability.turned(Geometry("templerun", runs.SIZE), starts, runs.true_run(starts), 0, 1)
     assert ratio == pytest.approx(1, abs=0.1)
 
 
