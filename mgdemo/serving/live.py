@@ -35,7 +35,7 @@ def live_routes(service: SessionService) -> list[BaseRoute]:
         until = time.monotonic() + THUMBNAIL_SECONDS
         while session.making(node) and time.monotonic() < until:
             await asyncio.sleep(0.05)
-        picture = session.thumbnail(node)
+        picture = await asyncio.to_thread(session.thumbnail, node)
         if picture is None:
             return Response(status_code=404)
         return Response(picture, media_type="image/jpeg", headers={"Cache-Control": "no-cache"})
