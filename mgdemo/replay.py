@@ -14,6 +14,7 @@ from PIL import Image
 
 from mgdemo.picture import PictureError, open_picture
 from mgdemo.scenario import Scenario, ScenarioError, load_scenario, parse_scenario
+from mgdemo.scenario.grammar import printable
 
 SCENARIOS, FILMS = (".yaml", ".yml"), (".mp4",)
 MAX_IMAGE = 12 * 2**20  # characters of the start image's tag
@@ -49,9 +50,10 @@ def open_replay(path: str | Path) -> Replay:
 
     try:
         tags = metadata(path)
-    except (FFmpegError, OSError) as error:
+    except (FFmpegError, OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is damaged"
         raise ScenarioError(
-            f"{path.name} cannot be read as a video ({error.strerror}); give an mp4 that was made here."
+            f"{path.name} cannot be read as a video ({reason}); give an mp4 that was made here."
         ) from error
     replay = replay_from_tags(tags, path.name)
     return dataclasses.replace(replay, scenario=dataclasses.replace(replay.scenario, path=path))
@@ -76,8 +78,9 @@ def replay_from_tags(tags: Mapping[str, str], name: str) -> Replay:
     """What a film called `name` repeats, by its tags. Raises ScenarioError."""
     if not tags.get("scenario"):
         raise ScenarioError(f"{name} has no scenario inside; give the .yaml file of the session instead.")
-    scenario = parse_scenario(tags["scenario"], name)
-    return Replay(scenario, tags.get("checkpoint"), _start_image(tags.get("start_image", ""), name))
+    scenario = parse_scenario(tags["scenario"], f"the scenario in {name}")
+    checkpoint = printable(tags.get("checkpoint", "")) or None
+    return Replay(scenario, checkpoint, _start_image(tags.get("start_image", ""), name))
 
 
 def _start_image(text: str, name: str) -> Image.Image | None:

@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ from mgdemo.actions import MODES, ActionTrack
 from mgdemo.checkpoints import Located
 from mgdemo.config import CONFIGS, load_config
 from mgdemo.random_actions import random_actions
-from mgdemo.scenario import load_scenario, parse_scenario, scenario_yaml
+from mgdemo.scenario import OWN_PICTURE, load_scenario, parse_scenario, scenario_yaml
 from mgdemo.video.mp4 import metadata, read_frames
 
 SIZE = (48, 64)
@@ -234,14 +235,24 @@ def test_what_was_made_is_kept_when_it_is_interrupted_or_fails(worlds, photo, mo
         (("replay", "none.yaml"), "none.yaml cannot be read"),
         (("replay", "text.png"), "text.png"),
         (("replay", "text.mp4"), "text.mp4 cannot be read as a video"),
-        (("replay", "lost.yaml"), "gone.png cannot be used as a start image: No such file"),
+        (("replay", "lost.yaml"), "This scenario starts from gone.png: choose it with --image."),
+        (("generate", "--scenario", "lost.yaml"), "starts from gone.png: choose it with --image."),
+        (("replay", "typo.yaml"), "starts from meadw: choose it with --image."),
+        (("replay", "itself.yaml"), "starts from itself.yaml: choose it with --image."),
+        (("replay", "emoji.yaml"), ": choose it with --image."),
+        (
+            ("replay", "own.yaml"),
+            "its author's own picture, which is not in the file: choose",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence_and_exit_code_2(worlds, scenario, capsys, arguments, said):
     Path("text.png").write_text("not a picture")
     Image.new("RGB", (1, 9)).save("dot.png")
     Path("text.mp4").write_text("not a film")
-    Path("lost.yaml").write_text(scenario.read_text().replace("photo.png", "gone.png"))
+    images = {"lost": "gone.png", "typo": "embedded:meadw", "itself": "itself.yaml", "emoji": "🏔" * 120}
+    for name, image in (images | {"own": OWN_PICTURE}).items():
+        Path(f"{name}.yaml").write_text(scenario.read_text().replace("photo.png", image), encoding="utf-8")
     assert run(*arguments) == 2
     error = capsys.readouterr().err.strip()
     assert error.startswith("mgdemo: ") and said in error and "\n" not in error
@@ -261,7 +272,7 @@ def test_a_seed_is_a_number_that_a_scenario_can_hold(seed, capsys):
     with pytest.raises(SystemExit) as exit:
         run("generate", "--seed", seed)
     assert exit.value.code == 2
-    assert "is not a number from 0 to 4294967295" in capsys.readouterr().err
+    assert "cannot be a seed: give a whole number from 0 to 4294967295" in capsys.readouterr().err
 
 
 def test_check_prints_a_line_a_file_and_says_which_checkpoints_are_complete(tmp_path, capsys):
@@ -322,6 +333,36 @@ def test_every_command_explains_itself(command, capsys):
     assert exit.value.code == 0
     assert said.startswith(f"usage: python -m mgdemo {command} ")
     assert len(said.split("\n\n")[1]) > 60  # more than a usage line
+
+
+def test_help_tells_defaults_and_that_of_play_speaks_of_no_scenario(capsys):
+    for command in ("generate", "replay", "play"):
+        with pytest.raises(SystemExit):
+            run(command, "--help")
+        said = " ".join(capsys.readouterr().out.split())
+        assert ("scenario" in said) == (command != "play")
+        assert said.count("default: ") >= 5
+
+
+@pytest.mark.parametrize(
+    ("started_as", "name"), [("/usr/bin/mgdemo", "mgdemo"), ("mgdemo/__main__.py", "python -m mgdemo")]
+)
+def test_help_names_the_command_as_it_was_typed(monkeypatch, capsys, started_as, name):
+    monkeypatch.setattr(sys, "argv", [started_as])
+    with pytest.raises(SystemExit):
+        run("check", "--help")
+    said = capsys.readouterr().out
+    assert said.startswith(f"usage: {name} check ") and f"  {name} check " in said
+
+
+def test_a_film_of_a_checkpoint_that_is_not_here_says_which_one_is_used(worlds, photo, capsys):
+    run("generate", "--image", photo, "--num-output-frames", 3)
+    film = Path("outputs/demo.mp4")
+    film.write_bytes(re.sub(b"(?<!mode: )universal", b"my-tuning", film.read_bytes()))
+    assert run("replay", film, "--output-folder", "again") == 0
+    assert "was made with my-tuning, which is not here; using" in capsys.readouterr().err
+    assert run("replay", film, "--checkpoint", "universal", "--output-folder", "again") == 0
+    assert "was made with" not in capsys.readouterr().err
 
 
 def test_help_is_instant_because_nothing_heavy_is_loaded():

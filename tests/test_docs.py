@@ -11,7 +11,7 @@ import pytest
 
 from mgdemo import messages
 from mgdemo.checkpoints import configs
-from mgdemo.cli import _parser
+from mgdemo.cli import parser
 from mgdemo.scenario import parse_scenario
 from mgdemo.settings import Settings
 
@@ -49,7 +49,7 @@ def test_commands_are_understood_and_links_lead_somewhere(page):
     text = page.read_text("utf-8")
     for command in re.findall(r"^python -m mgdemo (.*?)\s*(?:#.*)?$", text, re.MULTILINE):
         if "PATH" not in command:
-            _parser().parse_args(shlex.split(command))
+            parser().parse_args(shlex.split(command))
     for module in re.findall(r"python -m ((?:mgdemo|benchmarks|training|devtools)\.\w+(?:\.\w+)*)", text):
         assert importlib.util.find_spec(module), module
     for link in re.findall(r"\]\((?!https?:)([^)#]+)", text):
@@ -58,7 +58,7 @@ def test_commands_are_understood_and_links_lead_somewhere(page):
 
 def test_the_readme_shows_every_command():
     commands = set(re.findall(r"^python -m mgdemo (\w+)", read("README.md"), re.MULTILINE))
-    assert commands == set(next(iter(_parser()._subparsers._group_actions)).choices)
+    assert commands == set(next(iter(parser()._subparsers._group_actions)).choices)
 
 
 def test_hosting_lists_the_settings_with_their_defaults():

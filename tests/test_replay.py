@@ -92,3 +92,12 @@ def test_tags_of_no_use_say_why(tmp_path, content, said):
         sent.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(ScenarioError, match=said):
         open_tags(sent, "holiday.mp4")
+
+
+def test_tags_that_are_not_utf_8_are_told_or_left_out(tmp_path):
+    path = film(tmp_path / "film.mp4", scenario=TEXT, checkpoint="worldXXXX", title="XXXX")
+    path.write_bytes(path.read_bytes().replace(b"XXXX", b"\xff\xc3(\xfe"))
+    assert open_replay(path).checkpoint == "world("
+    path.write_bytes(path.read_bytes().replace(b"title: A walk", b"title: A w\xfflk"))
+    with pytest.raises(ScenarioError, match=r"^the scenario in film.mp4 is not UTF-8 text"):
+        open_replay(path)

@@ -13,6 +13,7 @@ from mgdemo.paths import SCENARIOS
 from mgdemo.random_actions import random_actions
 from mgdemo.scenario import (
     MAX_BYTES,
+    OWN_PICTURE,
     ScenarioError,
     json_schema,
     library,
@@ -318,6 +319,12 @@ def test_recordings_read_well():
         "  - {hold: [W, D], camera: {pitch: 0.25}, for: 5 frames}",
         "  - {hold: [W, J], for: 2s}",
     ]
+
+
+def test_a_recording_from_an_own_picture_says_that_it_is_missing():
+    text = scenario_yaml(ActionTrack.hold("universal", [], None, 9), title="T", image=OWN_PICTURE)
+    assert text.startswith("# This began with a picture that is not in this file")
+    assert parse_scenario(text).image == OWN_PICTURE
 
 
 def test_what_no_control_can_make_is_refused():

@@ -23,14 +23,13 @@ from pathlib import Path
 
 from mgdemo.actions import MODES
 from mgdemo.paths import SCENARIOS
-from mgdemo.scenario.grammar import MAX_BYTES, MAX_SEED, ScenarioError, json_schema
+from mgdemo.scenario.grammar import MAX_BYTES, ScenarioError, json_schema
 from mgdemo.scenario.model import OWN_PICTURE, Scenario
 from mgdemo.scenario.read import load_scenario, parse_scenario
 from mgdemo.scenario.write import scenario_yaml
 
 __all__ = [
     "MAX_BYTES",
-    "MAX_SEED",
     "OWN_PICTURE",
     "Scenario",
     "ScenarioError",

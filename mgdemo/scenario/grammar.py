@@ -29,12 +29,12 @@ from mgdemo.actions import MODES, Mode
 from mgdemo.blocks import FPS
 from mgdemo.errors import UserError
 from mgdemo.scenario.times import TIME, Duration
+from mgdemo.seeds import MAX_SEED
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 20
 MAX_MINUTES = 10
 MAX_FRAMES = MAX_MINUTES * 60 * FPS
-MAX_SEED = 2**32 - 1
 MAX_LENGTH = {"title": 120, "description": 2000, "image": 120}
 
 # Patterns are also part of the JSON Schema, so they keep to what Rust, Python and ECMAScript share.

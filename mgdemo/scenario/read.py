@@ -10,9 +10,10 @@ from pydantic import ValidationError
 from mgdemo.actions import MODES
 from mgdemo.scenario import grammar
 from mgdemo.scenario.compiler import Compiler
-from mgdemo.scenario.grammar import MAX_BYTES, MAX_FRAMES, MAX_LENGTH, MAX_SEED, ScenarioError, either, quoted
+from mgdemo.scenario.grammar import MAX_BYTES, MAX_FRAMES, MAX_LENGTH, ScenarioError, either, quoted
 from mgdemo.scenario.model import Scenario
 from mgdemo.scenario.nodes import Node, Source
+from mgdemo.seeds import MAX_SEED
 
 TIMES = "write it like 2s, 18 frames or 4 blocks"
 LIST = 'actions must be a list of steps, such as "- {hold: [W], for: 2s}"'

@@ -10,6 +10,11 @@ import yaml
 from mgdemo.actions import MODES, ActionTrack, Mode
 from mgdemo.blocks import BLOCK_FRAMES, FIRST_BLOCK_FRAMES, FPS
 from mgdemo.scenario.grammar import MAX_LENGTH, printable
+from mgdemo.scenario.model import OWN_PICTURE
+
+ABOUT_OWN_PICTURE = (
+    f"# This began with a picture that is not in this file: put it beside it as {OWN_PICTURE}.\n"
+)
 
 
 def scenario_yaml(
@@ -34,13 +39,15 @@ def scenario_yaml(
         "image": image,
         "seed": seed,
     }
+    about = ABOUT_OWN_PICTURE if image == OWN_PICTURE else ""
     lines = ["actions:"]
     for start, stop in track.runs():
         mouse = None if track.mouse is None else track.mouse[start]
         action = _action(MODES[track.mode], track.keyboard[start], mouse)
         lines.append(f"  - {{{action}for: {_time(start, stop)}}}")
     head = {key: value for key, value in head.items() if value not in (None, "")}
-    return yaml.safe_dump(head, sort_keys=False, allow_unicode=True, width=math.inf) + "\n".join(lines) + "\n"
+    words = yaml.safe_dump(head, sort_keys=False, allow_unicode=True, width=math.inf)
+    return about + words + "\n".join(lines) + "\n"
 
 
 def _action(mode: Mode, keyboard: np.ndarray, mouse: np.ndarray | None) -> str:

@@ -15,7 +15,8 @@ from mgdemo.actions import MODES
 from mgdemo.checkpoints import Entry
 from mgdemo.errors import UserError
 from mgdemo.picture import open_picture, prepare_image
-from mgdemo.scenario import MAX_SEED, Scenario
+from mgdemo.scenario import Scenario
+from mgdemo.seeds import seed_of
 from mgdemo.serving import SessionRequest
 from mgdemo.ui import player
 from mgdemo.ui.events import EVENT_OPTIONS
@@ -29,14 +30,6 @@ STRANGE = "Your picture will follow the keys at first, then turn into one of thi
 
 class FormError(UserError):
     """What is chosen cannot be played; the message says why and what to do."""
-
-
-def whole(seed: float | None) -> int:
-    """The seed in the field as a number that a play can have. Raises FormError."""
-    seed = seed or 0
-    if seed != int(seed) or not 0 <= seed <= MAX_SEED:
-        raise FormError(f"{seed:.15g} cannot be a seed: give a whole number from 0 to {MAX_SEED}.")
-    return int(seed)
 
 
 def picture(path: str, entry: Entry) -> Image.Image:
@@ -163,13 +156,13 @@ class SessionForm:
     def request(
         self, checkpoint: str, image: str, seed: float | None, scenario: Scenario | None = None
     ) -> SessionRequest:
-        """What these choices ask for: live play, or the scenario. Raises FormError and PictureError."""
+        """What these choices ask for: live play, or the scenario. Raises UserError."""
         if not image or missing(image):
             raise FormError(_choose(image))
         return SessionRequest(
             checkpoint,
             picture(image, self.library.entry(checkpoint)),
-            whole(seed),
+            seed_of(seed),
             scenario.track if scenario else None,
             scenario.title if scenario else "",
             self.library.reference(image, checkpoint),
@@ -178,10 +171,10 @@ class SessionForm:
     def shared(
         self, checkpoint: str, image: str | None, seed: float | None, scenario: Scenario | None = None
     ) -> Shared:
-        """What a link to these choices holds. Raises FormError."""
+        """What a link to these choices holds. Raises UserError."""
         mode = self.library.entry(checkpoint).mode
         reference = self.library.reference(image, checkpoint) if image and not missing(image) else None
-        return Shared(mode, checkpoint, reference, whole(seed), scenario)
+        return Shared(mode, checkpoint, reference, seed_of(seed), scenario)
 
     def setup(self, checkpoint: str, image: str | None) -> dict:
         """What the player shows for these choices."""

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from mgdemo.actions import MODES
 from mgdemo.errors import UserError
-from mgdemo.scenario import MAX_BYTES, MAX_SEED, Scenario, ScenarioError, parse_scenario, scenario_yaml
+from mgdemo.scenario import MAX_BYTES, Scenario, ScenarioError, parse_scenario, scenario_yaml
+from mgdemo.seeds import MAX_SEED
 
 PLAY, REPLAY = "play=", "replay="  # what the fragment begins with: without a scenario, and with one
 MAX_LINK = 16_000  # characters of a fragment: what chats and mails pass on

@@ -16,7 +16,7 @@ from mgdemo import __version__
 from mgdemo.actions import ActionTrack
 from mgdemo.errors import UserError
 from mgdemo.replay import film_tags
-from mgdemo.scenario import scenario_yaml
+from mgdemo.scenario import OWN_PICTURE, scenario_yaml
 from mgdemo.video.mp4 import mux
 from mgdemo.video.overlay import overlay_mp4
 
@@ -72,8 +72,9 @@ class About:
 
     def scenario(self, track: ActionTrack) -> str:
         """The scenario that repeats the session; "" if it cannot be written."""
+        image = self.image_name or (OWN_PICTURE if self.image else None)
         try:
-            return scenario_yaml(track, title=self.title, image=self.image_name, seed=self.seed)
+            return scenario_yaml(track, title=self.title, image=image, seed=self.seed)
         except ValueError:
             log.exception("The scenario of a session could not be written.")
             return ""

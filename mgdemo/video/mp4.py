@@ -133,5 +133,6 @@ def frame_rate(path: str | Path) -> float:
 def metadata(path: str | Path) -> dict[str, str]:
     """The tags of an mp4 that were given to it."""
     # As nothing but mp4: in a stranger's file FFmpeg might find a format that has it read other files.
-    with av.open(str(path), format="mp4") as file:
+    # Bytes that are no UTF-8 become lone surrogates, which whoever reads a tag refuses or leaves out.
+    with av.open(str(path), format="mp4", metadata_errors="surrogateescape") as file:
         return {name: text for name, text in file.metadata.items() if name not in CONTAINER_TAGS}

@@ -1,0 +1,144 @@
+"""The command line: `mgdemo COMMAND`. Commands import what they need, so that --help is instant."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from inspect import cleandoc
+from pathlib import Path
+
+from mgdemo.actions import MODES
+from mgdemo.cli import record, tools
+from mgdemo.errors import UserError
+from mgdemo.seeds import SeedError, seed_of
+
+MODULE = "python -m mgdemo"  # what is typed where the command mgdemo is not installed
+EXAMPLES = """examples:
+  python -m mgdemo app                              play in the browser
+  python -m mgdemo play --mode gta_drive            play at this console, block by block
+  python -m mgdemo replay scenarios/gta_drive/slalom.yaml
+  python -m mgdemo generate --mode universal --image street.jpg --output-folder out --num-output-frames 150
+  python -m mgdemo download --mode universal        fetch the published weights
+  python -m mgdemo check --deep                     what weights are here, and are they whole?
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command. Returns the exit code: 0; 1 a check failed; 2 it cannot be done; 130 interrupted."""
+    args = parser().parse_args(arguments)
+    try:
+        return args.run(args) or 0
+    except KeyboardInterrupt:
+        print("mgdemo: interrupted.", file=sys.stderr)
+        return 130
+    except (UserError, OSError) as error:  # any other is a bug and shows where it is
+        print(f"mgdemo: {_sentence(error)}", file=sys.stderr)
+        return 2
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename} cannot be used: {error.strerror}."
+    return str(error)
+
+
+def parser() -> argparse.ArgumentParser:
+    program = "mgdemo" if Path(sys.argv[0]).stem == "mgdemo" else MODULE
+    whole = argparse.ArgumentParser(
+        prog=program,
+        description="Play, replay and check Matrix-Game 2.0 worlds. Each command has a --help of its own.",
+        epilog=EXAMPLES.replace(MODULE, program),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = whole.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(run: Callable, summary: str) -> argparse.ArgumentParser:
+        """A command whose long help is the docstring of its function."""
+        added = commands.add_parser(
+            run.__name__,
+            help=summary,
+            description=cleandoc(run.__doc__ or "").replace(MODULE, program),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        added.set_defaults(run=run)
+        return added
+
+    _recording(command)
+    check = command(tools.check, "say what weight files are, and what is wrong with them")
+    check.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="a file or a folder")
+    check.add_argument("--deep", action="store_true", help="look at every number; takes minutes")
+
+    download = command(tools.download, "fetch the published weights from the Hugging Face Hub")
+    download.add_argument("--mode", choices=MODES, action="append", help="only this one (can be repeated)")
+    download.add_argument(
+        "--to", type=Path, metavar="DIR", help="default: $MGDEMO_CHECKPOINTS, or checkpoints/ in this program"
+    )
+    download.add_argument(
+        "--revision", metavar="NAME", help="a commit, branch or tag on the Hub (default: the one in configs/)"
+    )
+
+    app = command(tools.app, "play in the browser")
+    app.add_argument(
+        "--host", help="0.0.0.0 lets other machines in (default: $GRADIO_SERVER_NAME, else this machine only)"
+    )
+    app.add_argument(
+        "--port", type=int, help="default: $GRADIO_SERVER_PORT, else the first free one from 7860 on"
+    )
+    app.add_argument("--no-browser", action="store_true", help="do not open a browser")
+    return whole
+
+
+def _recording(command: Callable[[Callable, str], argparse.ArgumentParser]) -> None:
+    """The commands that make videos."""
+    generate = command(record.generate, "make a video from an image and a sequence of actions")
+    replay = command(record.replay, "make the video of a scenario")
+    play = command(record.play, "play at the console, block by block")
+    generate.add_argument("--mode", choices=MODES, help="default: the scenario's, or universal")
+    generate.add_argument("--scenario", type=Path, metavar="FILE", help="take the actions from this file")
+    generate.add_argument(
+        "--num-output-frames",
+        type=int,
+        metavar="N",
+        help="latent frames, a multiple of 3 (default: 150, or as long as the scenario)",
+    )
+    replay.add_argument("scenario", type=Path, metavar="SCENARIO", help="a .yaml file, or a recorded .mp4")
+    play.add_argument("--mode", choices=MODES, default="universal", help="default: universal")
+    scripted = "the scenario's, or one that ships", "the scenario's, or 0"
+    for made, (image, seed) in (
+        (generate, scripted),
+        (replay, scripted),
+        (play, ("you are asked for it", "0")),
+    ):
+        made.add_argument(
+            "--image", type=Path, metavar="FILE", help=f"start image, of any size (default: {image})"
+        )
+        made.add_argument(
+            "--output-folder", type=Path, metavar="DIR", default=Path("outputs"), help="default: outputs"
+        )
+        made.add_argument("--seed", type=_seed, metavar="S", help=f"default: {seed}")
+        made.add_argument(
+            "--checkpoint",
+            metavar="PATH|NAME|embedded",
+            help="a folder, a transformer's file, or a name of the catalogue (default: the published weights "
+            "of the mode if they are here, else the embedded world)",
+        )
+        made.add_argument(
+            "--config", type=Path, metavar="FILE", help="like those in configs/, for other weights"
+        )
+        made.add_argument(
+            "--device", default="auto", help="cpu, cuda, cuda:1 … (default: a GPU if there is one)"
+        )
+        made.add_argument(
+            "--optimization",
+            metavar="WORDS",
+            default="",
+            help='change what makes a GPU fast, as in "fp8,no-kernels": kernels, graphs, fp8, low-vram',
+        )
+
+
+def _seed(text: str) -> int:
+    try:
+        return seed_of(text)
+    except SeedError as error:
+        raise argparse.ArgumentTypeError(str(error).rstrip(".")) from None

@@ -1,0 +1,58 @@
+"""The commands about weights, and the one that serves the page."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from mgdemo.actions import MODES
+from mgdemo.cli.terminal import status
+
+
+def check(args: argparse.Namespace) -> int:
+    """Say of each weight file what it is and for which mode, or exactly what is wrong with it; exit code 1
+    if one is wrong. Without PATH: the embedded worlds and the folder for published weights. Of large files
+    only tables of contents are read, unless --deep looks at every number and compares published files with
+    their known hashes.
+
+      python -m mgdemo check
+      python -m mgdemo check --deep checkpoints
+      python -m mgdemo check my_finetune.safetensors Wan2.1_VAE.pth
+    """
+    from mgdemo.weight_files.check import check as look
+
+    def progress(path: Path) -> None:
+        status(f"looking at {path.name} …")
+
+    def say(text: str) -> None:
+        status("")
+        print(text)
+
+    return 0 if look(args.paths, deep=args.deep, say=say, progress=progress) else 1
+
+
+def download(args: argparse.Namespace) -> None:
+    """Fetch the files that the published checkpoints need, and only those. A download that broke off
+    resumes where it stopped when the command is repeated.
+
+      python -m mgdemo download --mode gta_drive --mode templerun
+      MGDEMO_CHECKPOINTS=/data/worlds python -m mgdemo download
+    """
+    from mgdemo.download import download as fetch
+
+    folder = fetch(args.mode or list(MODES), args.to, revision=args.revision)
+    print(f"Complete in {folder}; `python -m mgdemo check --deep {folder}` looks through the files.")
+
+
+def app(args: argparse.Namespace) -> None:
+    """Serve the page on this machine. The MGDEMO_* settings apply; docs/hosting.md lists them."""
+    from mgdemo.folders import gradio_folder
+    from mgdemo.serving import SessionService, Settings
+    from mgdemo.serving.address import Address
+
+    Address.choose(args.host, args.port)  # Gradio's import would trip over a wrong port
+    gradio_folder()
+    from mgdemo.ui import build, launch
+
+    demo = build(SessionService(Settings.from_env()))
+    launch(demo, open_browser=not args.no_browser, server_name=args.host, server_port=args.port)
