@@ -51,7 +51,7 @@ def _playing_status(phase: Playing, seconds_left: float) -> m.Status:
 def _playing_text(phase: Playing, seconds_left: float) -> tuple[m.Phase, str]:
     link, rate = phase.link, phase.rate
     if phase.length is not None:
-        return "playing", f"Frame {phase.frames} of {phase.length}."
+        return "playing", f"Frame {phase.frames} of {phase.length}. {phase.recorder.trouble}".rstrip()
     if phase.rewinding is not None:
         return "rewinding", "Rewinding."
     if phase.paused:
@@ -68,6 +68,8 @@ def _playing_text(phase: Playing, seconds_left: float) -> tuple[m.Phase, str]:
         )
     if phase.standing:
         return "standing", "Standing still. Press any control to continue."
+    if phase.recorder.trouble:
+        return "playing", phase.recorder.trouble
     if rate.slow:
         return "playing", f"Generating {rate.fps:.0f} of {phase.ready.fps} fps, so playback is slowed down."
     return "playing", ""

@@ -255,6 +255,18 @@ def test_what_goes_wrong_in_a_session_ends_it_and_no_other(stage, monkeypatch):
     assert other.status().phase == "loading"
 
 
+def test_trouble_with_the_recording_is_said_while_it_plays(stage, tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    it = stage(record_dir=tmp_path / "file" / "sessions")
+    it.ready()
+    it.block(1)
+    it.event(m.Frame, node=1, block=0, frame=0, h264=b"\0\0\0\1\x65")
+    deadline = time.monotonic() + 20
+    while not it.session.status().text and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert it.session.status().text.startswith("The recording stops at frame 0: the server's disk is full")
+
+
 def test_frames_are_packets_with_their_numbers(stage):
     it = stage()
     it.ready()
