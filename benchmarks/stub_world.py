@@ -26,7 +26,7 @@ TICK = (slice(80, 272), slice(448, 576))  # and of the one whose level steps by 
 TICKS = 8
 
 SMALL_HEIGHT, SMALL_WIDTH = 48, 64
-TROUBLES = ("crash", "hang", "broken", "black")  # what happens in block 3
+TROUBLES = ("crash", "hang", "broken", "black", "blank")  # what happens in block 3; "blank": in all blocks
 TROUBLE_BLOCK = 3
 
 Painter = Callable[[ActionTrack, int, int], np.ndarray]  # from actions, their row, and the frame's index
@@ -109,7 +109,7 @@ class World:
             raise RuntimeError("the matrix is singular.\nlong traceback")
         first = frames_in_blocks(block)
         frames = np.stack([self.model.painter(actions, row, first + row) for row in range(len(actions))])
-        if self.model.trouble == "black" and block >= TROUBLE_BLOCK:
+        if self.model.trouble == "blank" or (self.model.trouble == "black" and block >= TROUBLE_BLOCK):
             frames[:] = 0
         time.sleep(max(0.0, self.model.seconds - (time.perf_counter() - begin)))
         self.timings = {"dit": 1e3 * (time.perf_counter() - begin), "vae": 0.0}

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from mgdemo.actions import ActionTrack
+from mgdemo.collapse import Soundness
 from mgdemo.interfaces import Model
 from mgdemo.picture import StartImage
 from mgdemo.video.encode import H264Encoder
@@ -42,7 +43,7 @@ def render(
     """Carry out a job and write demo.mp4, demo_icon.mp4 and demo.yaml into its folder.
 
     It ends with the job's actions or by an interrupt (Ctrl-C); what was made by then is kept, also if
-    something fails. Returns None if nothing was made.
+    something fails. Returns None if nothing was made. Raises BrokenModel if the first block is no picture.
     progress: called after every block with its frames, the number of all frames so far, and frames a second.
     """
     folder, (height, width) = job.folder, model.size
@@ -56,11 +57,13 @@ def render(
     try:
         with contextlib.suppress(KeyboardInterrupt):
             world, began = model.start(start.picture, job.seed), time.perf_counter()
+            soundness = Soundness(np.asarray(start.picture))
             for track in job.actions:
                 frames = world.step(track)
                 tracks.append(track)
                 for frame in frames:
                     places.append(packets.add(encoder.encode(frame)))
+                soundness.add(len(tracks), frames[-1])
                 progress(frames, len(places), len(places) / (time.perf_counter() - began))
     finally:
         if places:  # of the block that was interrupted, a part may be there

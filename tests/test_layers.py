@@ -14,9 +14,9 @@ LAYERS = (
     {"ui"},
     {"serving"},
     {"worker"},
-    {"render"},
+    {"render", "walk", "replay"},
     {"world", "loading"},
-    {"model", "weight_files", "video", "replay"},
+    {"model", "weight_files", "video"},
 )
 
 

@@ -38,6 +38,7 @@ class Delivery:
         head, node = tree.head, tree[tree.head]
         assert node.actions is not None
         held, camera = shown(node.actions, play.live)
+        rewind_to = play.soundness.rewind_to(tree, node.parent) if play.live else None
         message = m.BlockMessage(
             node=head,
             parent=node.parent,
@@ -50,6 +51,8 @@ class Delivery:
             camera=camera,
             made_ms=round(pace.cost.mean * 1000, 1),
             timings=play.timings,
+            warning=None if rewind_to is None else "collapsed",
+            rewind_to=rewind_to,
         )
         event = m.Block(session=play.session, message=message, actions=node.actions, late_ms=late * 1000)
         self._emit(event)
@@ -85,6 +88,7 @@ class Delivery:
                 play.player.wants_key = True
                 encode(frames[:seen], first, shown=False)
                 play.player.wants_key = True  # again, since the stream does not continue from here
+        play.soundness.add(head, play.history.picture)
         picture = thumbnail(play.history.picture)
         self._emit(m.Thumbnail(session=play.session, node=head, picture=picture))
         timings = play.world.timings | {"encode": encoding * 1000}

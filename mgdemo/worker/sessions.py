@@ -12,6 +12,7 @@ import numpy as np
 from mgdemo import messages as m
 from mgdemo.actions import MODES, ActionTrack
 from mgdemo.blocks import BLOCK_FRAMES
+from mgdemo.collapse import Soundness
 from mgdemo.interfaces import Model
 from mgdemo.picture import prepare_image
 from mgdemo.settings import Settings
@@ -35,6 +36,7 @@ class Waiting:
 class Player:
     """The visitor's player, as far as a worker knows it."""
 
+    awaited_until: float = -math.inf  # by a scenario
     attached: bool = False
     jpeg: bool = False  # it needs JPEG pictures
     wants_key: bool = True  # the next packet has to be a key frame
@@ -59,6 +61,14 @@ class Rewinding:
 
 
 @dataclass
+class Idling:
+    """After how many idle blocks a picture stands (0: never), and whether that has been told."""
+
+    blocks: int
+    told: bool = False
+
+
+@dataclass
 class Pausing:
     """A visitor's pause, in which blocks are only made step by step."""
 
@@ -75,16 +85,15 @@ class Playing:
         picture = np.asarray(prepare_image(order.image, height, width))
         self.order, self.model, self.world, self.encoder = order, model, world, encoder
         self.history = History(world, picture, settings.rewind_megabytes * 10**6)
-        self.input, self.pace, self.player = Input(), Pace(fps=model.fps), Player()
+        self.soundness = Soundness(picture)
+        self.input, self.pace, self.player = Input(), Pace(fps=model.fps), Player(now + AUDIENCE)
         self.pausing = Pausing()
         self.making: Making | None = None
         self.rewinding: Rewinding | None = None
-        self.opens = now + AUDIENCE  # when a scenario begins without a player
         self.timings: dict[str, float] = {}  # of the last block's stages, in ms
         self._last: ActionTrack | None = None  # of the last block, as long as it can be regenerated
-        self._stood, self._stand_blocks = False, 0  # after which a picture stands; 0: it never does
-        if self.live and MODES[model.mode].stands and settings.stand_seconds:
-            self._stand_blocks = max(1, round(settings.stand_seconds * model.fps / BLOCK_FRAMES))
+        blocks = settings.stand_seconds * model.fps / BLOCK_FRAMES
+        self._idling = Idling(max(1, round(blocks)) if MODES[model.mode].stands and blocks else 0)
 
     @property
     def session(self) -> str:
@@ -102,20 +111,21 @@ class Playing:
     @property
     def standing(self) -> bool:
         """Whether its picture stands still and is left alone: nothing is held, and nothing was of late."""
-        if not self._stand_blocks or self.pausing.on or self.pausing.steps or self.making:
+        blocks = self._idling.blocks if self.live else 0
+        if not blocks or self.pausing.on or self.pausing.steps or self.making:
             return False
         tree, still = self.history.tree, 0
         node = tree[tree.head]
-        while still < self._stand_blocks and node.actions is not None and idle(node.actions):
+        while still < blocks and node.actions is not None and idle(node.actions):
             node, still = tree[node.parent], still + 1
-        return still == self._stand_blocks and self.input.idle(self.model.mode)
+        return still == blocks and self.input.idle(self.model.mode)
 
     def begins_to_stand(self, now: float) -> bool:
         """Whether it stands, and did not when this was last asked."""
-        before, self._stood = self._stood, self.standing
-        if before and not self._stood and self.pace.dry < now:  # the player has nothing left, and waits
+        before, self._idling.told = self._idling.told, self.standing
+        if before and not self.standing and self.pace.dry < now:  # the player has nothing left, and waits
             self.reset_to_head()
-        return self._stood and not before
+        return self._idling.told and not before
 
     def turn(self, now: float, regenerates: bool) -> Turn | None:
         """What it could do next, if anything."""
@@ -125,7 +135,7 @@ class Playing:
         if self.rewinding is not None:
             return Turn(self.session, Job.REWIND, longest=pace.cost.high, served=pace.served)
         if not self.live:
-            opens = -math.inf if self.player.attached or pace.blocks else self.opens
+            opens = -math.inf if self.player.attached or pace.blocks else self.player.awaited_until
             return Turn(self.session, longest=pace.cost.high, served=pace.served, opens=opens)
         resting = self.pausing.on or self.standing
         if not self.player.attached or pace.behind or (resting and not self.pausing.steps):

@@ -9,6 +9,7 @@ from benchmarks import stub_world
 from mgdemo import messages as m
 from mgdemo.actions import ActionTrack
 from mgdemo.errors import UserError
+from mgdemo.paths import ROOT
 from mgdemo.settings import Settings
 from mgdemo.worker import worker as w
 from mgdemo.worker.failures import sentence
@@ -264,6 +265,31 @@ def test_a_player_that_comes_back_to_a_picture_that_stands_gets_it_paused():
     (done,) = bench.of(m.RewindDone)
     assert (done.message.node, done.message.block, done.message.frames) == (2, 1, 21)
     assert bench.log.count("a begin") == 2
+
+
+PLACE = Image.open(ROOT / "worlds" / "universal" / "start" / "meadow-1.png").convert("RGB")
+
+
+def test_a_picture_that_collapses_is_told_with_the_node_to_rewind_to():
+    bench = Bench("universal-0-black", regenerate=False, stand_seconds=0)
+    bench.open("a", image=PLACE)
+    bench.until(lambda: len(bench.of(m.Block)) == 7)
+    told = [(event.message.warning, event.message.rewind_to) for event in bench.of(m.Block)]
+    assert told == [(None, None)] * 5 + [("collapsed", 3)] * 2, "blocks 3 and 4 are black; 5 and 6 say so"
+    bench.worker.hear(m.ToSession(session="a", message=m.Rewind(node=3)))
+    bench.until(lambda: bench.of(m.RewindDone))
+    bench.worker.hear(m.ToSession(session="a", message=m.Step()))
+    bench.until(lambda: len(bench.of(m.Block)) == 8)
+    assert bench.of(m.Block)[-1].message.warning is None
+
+
+@pytest.mark.parametrize("track", [None, TRACK])
+def test_a_model_that_makes_no_picture_ends_its_session_at_once(track):
+    bench = Bench("universal-0-blank")
+    bench.open("a", image=PLACE, track=track)
+    bench.until(lambda: bench.of(m.Failed))
+    assert "`mgdemo check --deep`" in bench.of(m.Failed)[0].text
+    assert len(bench.of(m.Block)) == 1
 
 
 def test_a_scenario_of_another_mode_and_a_checkpoint_that_cannot_be_loaded_fail_with_a_sentence():
