@@ -38,10 +38,17 @@ types: $(VENV)/test.stamp
 browser:
 	@test -n "$$CHROMIUM" || command -v chromium >/dev/null || .ci/install-chromium
 
+# virtualenv does as well where Python has no venv of its own (Debian's package python3-venv).
 $(VENV)/venv.stamp:
+	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON): install Python 3.11 or newer, or name it \
+	with: make demo PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; \
-	choose one with: make PYTHON=python3.11 …")'
-	$(PYTHON) -m venv $(VENV)
+	choose one with: make demo PYTHON=python3.12")'
+	@mkdir -p $(VENV) 2>/dev/null && test -w $(VENV) || { echo "This folder cannot be written: name another place \
+	for the environment, without spaces, with: make demo VENV=/tmp/venv-mgdemo"; exit 1; }
+	@echo "Making $(VENV) …"; $(PYTHON) -m venv $(VENV) || $(PYTHON) -m virtualenv --quiet $(VENV) || { \
+	rm -rf $(VENV); echo "This Python cannot make an environment. On Debian and Ubuntu: sudo apt install \
+	python3-venv; elsewhere: $(PYTHON) -m pip install virtualenv"; exit 1; }
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	@touch $@
 

@@ -73,7 +73,7 @@ class Mode:
         return self._index.get(key.casefold())
 
     def frame(
-        self, held: Iterable[str], camera: Sequence[float] | None = None
+        self, held: Iterable[str], camera: Sequence[float] | np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """The action of one video frame: keyboard [K] and mouse [2] or None.
 
@@ -93,9 +93,11 @@ class Mode:
         mouse = np.zeros(2, np.float32)
         for control in controls:
             if control.mouse:
-                mouse += np.float32(control.mouse)
+                mouse += np.asarray(control.mouse, np.float32)
         if camera is not None:
-            mouse += np.where([axis in self.axes for axis in ("pitch", "yaw")], np.float32(camera), 0)
+            mouse += np.where(
+                [axis in self.axes for axis in ("pitch", "yaw")], np.asarray(camera, np.float32), 0
+            )
         return keyboard, np.clip(mouse, -1, 1)
 
     def held(self, keyboard: np.ndarray, mouse: np.ndarray | None = None) -> tuple[str, ...]:
@@ -202,6 +204,13 @@ MODES: dict[str, Mode] = {
 }
 
 
+def same_values(one: np.ndarray | None, other: np.ndarray | None) -> bool:
+    """Whether two arrays are equal; None equals only None."""
+    if one is None or other is None:
+        return one is other
+    return np.array_equal(one, other)
+
+
 @dataclass(frozen=True, eq=False)
 class ActionTrack:
     """A timeline of actions: one row a video frame, row 0 belonging to the start frame.
@@ -237,7 +246,7 @@ class ActionTrack:
             isinstance(other, ActionTrack)
             and self.mode == other.mode
             and np.array_equal(self.keyboard, other.keyboard)
-            and (self.mouse is None or np.array_equal(self.mouse, other.mouse))
+            and same_values(self.mouse, other.mouse)
         )
 
     @property
@@ -282,5 +291,5 @@ class ActionTrack:
         if any(track.mode != mode for track in tracks):
             raise ValueError(f"Only tracks of one mode can be joined; the first is {mode}.")
         keyboard = np.concatenate([track.keyboard for track in tracks])
-        mouse = np.concatenate([track.mouse for track in tracks]) if MODES[mode].has_mouse else None
-        return ActionTrack(mode, keyboard, mouse)
+        mice = [track.mouse for track in tracks if track.mouse is not None]
+        return ActionTrack(mode, keyboard, np.concatenate(mice) if mice else None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -190,7 +190,7 @@ def load_config(path: str | Path) -> CheckpointConfig:
     """Read a checkpoint's YAML. Only for files of the operator's own: OmegaConf resolves interpolations."""
     try:
         merged = OmegaConf.merge(OmegaConf.structured(CheckpointConfig), OmegaConf.load(path))
-        config = OmegaConf.to_object(merged)
+        config = cast(CheckpointConfig, OmegaConf.to_object(merged))
     except (OSError, YAMLError, OmegaConfBaseException, ValueError, TypeError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{path}: {reason}; compare it with the files in {CONFIGS.name}/.") from error

@@ -15,7 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from huggingface_hub import HfApi, RepoFile, hf_hub_url
-from huggingface_hub.errors import HfHubHTTPError, HTTPError, OfflineModeIsEnabled
+from huggingface_hub.errors import (
+    HfHubHTTPError,
+    HTTPError,  # pyright: ignore[reportPrivateImportUsage]
+    OfflineModeIsEnabled,
+)
 from huggingface_hub.file_download import http_get
 from huggingface_hub.utils import build_hf_headers
 

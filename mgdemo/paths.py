@@ -4,6 +4,8 @@ import os
 import sys
 from pathlib import Path
 
+from mgdemo.folders import temporary_folder
+
 _PACKAGE = Path(__file__).resolve().parent
 INSTALLED = (_PACKAGE / "data").is_dir()
 
@@ -23,4 +25,7 @@ def checkpoint_folder() -> Path:
 def _cache() -> Path:
     if sys.platform == "win32" and (local := os.environ.get("LOCALAPPDATA")):
         return Path(local) / "mgdemo"
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "mgdemo"
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "mgdemo"
+    except RuntimeError:  # a user without a home, as in some containers
+        return temporary_folder("cache")

@@ -117,7 +117,7 @@ def _identified(file: BinaryIO, name: str) -> Image.Image:
     """
     start = file.read(16)
     for factory, accept in _openers():
-        if accept(start) is True:
+        if accept and accept(start) is True:
             with contextlib.suppress(SyntaxError):  # another format with the same beginning
                 file.seek(0)
                 return factory(file, "")
@@ -130,7 +130,7 @@ def _identified(file: BinaryIO, name: str) -> Image.Image:
 
 
 @cache
-def _openers() -> list[tuple[Callable, Callable]]:
+def _openers() -> list[tuple[Callable, Callable | None]]:
     """Pillow's functions that read a picture's head and that recognize its first bytes."""
     formats = []
     for name, module in PLUGINS.items():
@@ -199,9 +199,8 @@ def _srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     alpha = image.getchannel("A") if image.mode in ("LA", "RGBA") else None
     colors = image.convert(image.mode[:-1]) if alpha else image
     if colors.mode == "LAB":
-        colors = ImageCms.profileToProfile(
-            colors, ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), outputMode="RGB"
-        )
+        lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+        colors = ImageCms.profileToProfile(colors, lab, srgb, outputMode="RGB") or colors
     elif profile:
         with contextlib.suppress(Exception):  # ImageCms and its reading of profiles raise various errors
             own = ImageCms.ImageCmsProfile(io.BytesIO(profile))

@@ -30,7 +30,8 @@ def _table(mode: str) -> tuple[np.ndarray, np.ndarray | None]:
     """The actions of all choices."""
     rows = [MODES[mode].frame(held) for held in _choices(mode)]
     keyboards = np.stack([keyboard for keyboard, _ in rows])
-    return keyboards, np.stack([mouse for _, mouse in rows]) if MODES[mode].has_mouse else None
+    mice = [mouse for _, mouse in rows if mouse is not None]
+    return keyboards, np.stack(mice) if mice else None
 
 
 def random_actions(mode: str, frames: int, seed: int) -> ActionTrack:

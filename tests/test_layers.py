@@ -14,9 +14,9 @@ LAYERS = (
     {"ui"},
     {"serving"},
     {"worker"},
-    {"render", "walk", "replay"},
+    {"render"},
     {"world", "loading"},
-    {"model", "weight_files", "video"},
+    {"model", "weight_files", "video", "replay"},
 )
 
 

@@ -239,6 +239,12 @@ def test_hostile_actions_are_refused(actions):
         m.decode(framed({"message": event, "parts": [16]}, [bytes(16)]), m.Event)
 
 
+@pytest.mark.parametrize("sizes", [(2**31, 0), (2, 2**32 - 1)])
+def test_sizes_are_looked_at_before_anything_is_read(sizes):
+    with pytest.raises(m.BadMessage, match="too large"):
+        m.read(io.BytesIO(struct.pack("<4sII", b"mgd3", *sizes)), m.Command)
+
+
 def test_messages_that_no_reader_would_take_are_not_sent():
     with pytest.raises(ValueError, match="too large"):
         m.encode(m.Failed(session="a", text="x" * 2**21))

@@ -78,7 +78,7 @@ def test_requirements_name_every_package_that_the_program_imports():
             elif isinstance(node, ast.ImportFrom):
                 imported.add(node.module.split(".")[0])
     foreign = imported - set(sys.stdlib_module_names) - {"mgdemo"}
-    with_gradio = {"starlette", "anyio", "uvicorn"}
+    with_gradio = {"anyio", "httpx", "starlette", "uvicorn"}
     names = {MODULES.get(module, module) for module in foreign} - {None} - with_gradio
     assert "gradio" in names and names <= set(listed("requirements.txt"))
 

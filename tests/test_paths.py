@@ -33,3 +33,13 @@ def test_a_checkout_keeps_weights_beside_the_program(monkeypatch):
     assert paths.checkpoint_folder() == Path(__file__).resolve().parent.parent / "checkpoints"
     monkeypatch.setenv("MGDEMO_CHECKPOINTS", "~/weights")
     assert paths.checkpoint_folder() == Path.home() / "weights"
+
+
+def test_a_user_without_a_home_has_a_cache_among_temporary_files(installed, monkeypatch):
+    def homeless(path):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "expanduser", homeless)
+    folder = installed.checkpoint_folder()
+    assert folder.name == "checkpoints" and folder.parent.name.startswith("mgdemo-cache-")

@@ -58,16 +58,16 @@ class Compiler:
         body = _Body()
         for step, at in zip(steps, node.parts, strict=True):
             if hasattr(step, "repeat"):
-                inner = self._body(step.actions, at.at("actions"), early)
+                inner = self._body(step.actions, at.part("actions"), early)
                 body.total += inner.total * step.repeat
-                place = at.at("repeat")
+                place = at.part("repeat")
             elif hasattr(step, "random"):
                 seed = step.random.seed or 0
-                place = at.at("random").at("for")
+                place = at.part("random").part("for")
                 inner = self._step(~self.seeds.setdefault(seed, len(self.seeds)), step.random.time, place)
                 body.total += inner.total
             else:
-                place = at.at("for")
+                place = at.part("for")
                 inner = self._step(self._row(step, at), step.time, place)
                 body.total += inner.total
             if body.total - early > MAX_FRAMES * UNIT:
@@ -88,7 +88,7 @@ class Compiler:
         held = (held,) if isinstance(held, str) else tuple(held)
         for i, name in enumerate(held):
             if name in held[:i]:
-                key = at.at("hold").at(i)
+                key = at.part("hold").part(i)
                 raise self.source.error(key, f"{quoted(key.text)} is held already; keep one of the two")
         camera = getattr(step, "camera", None)
         axes = camera and (getattr(camera, "pitch", 0.0), getattr(camera, "yaw", 0.0))
@@ -98,7 +98,8 @@ class Compiler:
         """The track of actions, each for a number of frames."""
         tables = [self.mode.frame(held, camera) for held, camera in self.rows]
         keyboards = [np.stack([keyboard for keyboard, _ in tables])] if tables else []
-        mice = [np.stack([mouse for _, mouse in tables])] if tables and self.mode.has_mouse else []
+        moves = [mouse for _, mouse in tables if mouse is not None]
+        mice = [np.stack(moves)] if moves else []
         starts, end = actions.copy(), len(tables)
         for seed, i in self.seeds.items():
             walk = random_actions(self.mode.name, int(counts[actions == ~i].max()), seed)

@@ -34,7 +34,7 @@ class Node:
 
     line: int
     column: int
-    parts: list | None = None
+    parts: Any = None  # a list, or None for a scalar
     mapping: bool = False
     text: str = ""
     value: Any = None  # of a scalar, as YAML 1.2 understands it
@@ -44,6 +44,13 @@ class Node:
         if self.mapping:
             return next((value for name, value in self.parts if name.text == key), None)
         return self.parts[key] if self.parts is not None and isinstance(key, int) else None
+
+    def part(self, key: Any) -> Node:
+        """The node of a key, or at an index, which is there."""
+        node = self.at(key)
+        if node is None:
+            raise KeyError(key)
+        return node
 
     def key(self, name: str) -> Node | None:
         """The node of a key itself."""

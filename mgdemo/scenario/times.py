@@ -46,6 +46,6 @@ class Duration:
             if match := re.fullmatch(f"({_NUMBER}) *(?:{_spelled(*words)})", text):
                 number = Fraction(match[1] + "0" if match[1].endswith(".") else match[1])
                 return Duration(int(number * seconds * FPS * UNIT))
-        count = int(re.match("[0-9]+", text)[0])
+        count = int(re.findall("[0-9]+", text)[0])
         blocks = bool(re.search("[bB]", text))
         return Duration(count * (BLOCK_FRAMES if blocks else 1) * UNIT, blocks)

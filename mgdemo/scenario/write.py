@@ -7,7 +7,7 @@ import math
 import numpy as np
 import yaml
 
-from mgdemo.actions import MODES, ActionTrack, Mode
+from mgdemo.actions import MODES, ActionTrack, Mode, same_values
 from mgdemo.blocks import BLOCK_FRAMES, FIRST_BLOCK_FRAMES, FPS
 from mgdemo.scenario.grammar import MAX_LENGTH, printable
 from mgdemo.scenario.model import OWN_PICTURE
@@ -51,13 +51,13 @@ def scenario_yaml(
 
 
 def _action(mode: Mode, keyboard: np.ndarray, mouse: np.ndarray | None) -> str:
-    held = [mode.control(name) for name in mode.held(keyboard, mouse)]
+    held = [control for name in mode.held(keyboard, mouse) if (control := mode.control(name))]
     camera = None
-    if mouse is not None and not np.array_equal(mode.frame([c.name for c in held])[1], mouse):
+    if not same_values(mode.frame([c.name for c in held])[1], mouse):
         held = [control for control in held if control.mouse is None]
         camera = mouse
     made = mode.frame([control.name for control in held], camera)
-    if not np.array_equal(made[0], keyboard) or (mouse is not None and not np.array_equal(made[1], mouse)):
+    if not (same_values(made[0], keyboard) and same_values(made[1], mouse)):
         raise ValueError(f"No controls of mode {mode.name} make the values {keyboard} {mouse}.")
     text = f"hold: [{', '.join(control.label for control in held)}], " if held else ""
     if camera is not None:

@@ -67,7 +67,6 @@ class Playing:
         self.paused = self.standing = False
         self.rewinding: float | None = None  # the share of the way that is done
         self.warning: m.BlockMessage | None = None  # the last block's, if it carried one
-        link.active = time.monotonic()  # from now on
         self.frames = 0  # that are there, up to the head
         self.made = 0  # frames of all branches
 

@@ -17,7 +17,7 @@ from mgdemo.ui.serve import launch
 __all__ = ["build", "launch"]
 
 TITLE = "Matrix-Game worlds"
-WORDS = "Walk, drive and run through worlds that a model makes while you go."
+WORDS = "Walk, drive and run through worlds that a model generates as you play."
 HOUR, DAY = 3600, 86400
 
 
@@ -37,7 +37,7 @@ def build(service: SessionService | None = None, library: Library | None = None)
         if first.embedded and not any(worker["running"] for worker in service.health()["workers"]):
             service.warm(first.name)
 
-    # Gradio copies what it shows into its cache; what is a day old goes.
+    # Gradio copies what it shows into its cache; cached files older than a day are deleted.
     with gr.Blocks(title=TITLE, fill_width=True, analytics_enabled=False, delete_cache=(HOUR, DAY)) as demo:
         gr.HTML(
             f"<header><h1>{TITLE}</h1><p>{WORDS}</p></header>",

@@ -15,6 +15,7 @@ from mgdemo.actions import MODES
 from mgdemo.checkpoints import Entry
 from mgdemo.errors import UserError
 from mgdemo.picture import open_picture, prepare_image
+from mgdemo.references import ImageMissing
 from mgdemo.scenario import Scenario
 from mgdemo.seeds import seed_of
 from mgdemo.serving import SessionRequest
@@ -113,7 +114,7 @@ class SessionForm:
     def choose_checkpoint(self, checkpoint: str, image: str | None, own: str | None) -> tuple:
         entry = self.library.entry(checkpoint)
         images = [str(path) for path in self.library.start_images(checkpoint)]
-        paths = [*images, own] if own and Path(own).is_file() else images  # uploads are not kept for ever
+        paths = [*images, own] if own and Path(own).is_file() else images  # uploads are deleted after a day
         if image not in paths and not missing(image):
             image = paths[0] if paths else None
         return (
@@ -154,7 +155,7 @@ class SessionForm:
             return (gr.skip(),) * (1 + len(self.shown))
 
     def request(
-        self, checkpoint: str, image: str, seed: float | None, scenario: Scenario | None = None
+        self, checkpoint: str, image: str, seed: object, scenario: Scenario | None = None
     ) -> SessionRequest:
         """What these choices ask for: live play, or the scenario. Raises UserError."""
         if not image or missing(image):
@@ -169,7 +170,7 @@ class SessionForm:
         )
 
     def shared(
-        self, checkpoint: str, image: str | None, seed: float | None, scenario: Scenario | None = None
+        self, checkpoint: str, image: str | None, seed: object, scenario: Scenario | None = None
     ) -> Shared:
         """What a link to these choices holds. Raises UserError."""
         mode = self.library.entry(checkpoint).mode
@@ -185,7 +186,7 @@ class SessionForm:
         blocked = "" if there else _choose(image)
         if not entry.available:
             blocked = (
-                f"{entry.title} is not on this machine. Fetch it there with "
+                f"{entry.title} is not on this machine. Download it there with "
                 f"“python -m mgdemo download --mode {entry.mode}”, then choose it again."
             )
         return player.setup(
@@ -204,7 +205,7 @@ class SessionForm:
 
     def _titles(self, mode: str) -> list[tuple[str, str]]:
         return [
-            (entry.title + ("" if entry.available else " (not here yet)"), entry.name)
+            (entry.title + ("" if entry.available else " (not downloaded)"), entry.name)
             for entry in self.library.of_mode(mode)
         ]
 
@@ -217,14 +218,14 @@ class SessionForm:
             if published.available:
                 words += "choose it above."
             else:
-                words += f"<code>python -m mgdemo download --mode {entry.mode}</code> fetches it."
+                words += f"<code>python -m mgdemo download --mode {entry.mode}</code> downloads it."
         return gr.HTML(f'<p class="about" role="status">{words}</p>', visible=bool(entry.embedded and own))
 
 
 def _choose(image: str | None) -> str:
     """Why it cannot start without a start image."""
-    if name := missing(image).removeprefix("embedded:")[:80]:
-        return f"This scenario starts from {name}: choose it with “Use your own picture”, or pick another."
+    if name := missing(image):
+        return f"{ImageMissing(name)} Any other start image will do, too."
     return "Choose a start image first."
 
 

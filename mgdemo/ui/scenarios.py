@@ -125,7 +125,7 @@ def scenarios_tab(service: SessionService, library: Library, links: Links) -> Sc
     outputs = [name, own, chosen, words, *form.all]
     upload.chosen(choose_upload, chosen, outputs, **EVENT_OPTIONS)
 
-    def request(checkpoint: str, image: str, seed: float | None, scenario: Scenario | None) -> SessionRequest:
+    def request(checkpoint: str, image: str, seed: object, scenario: Scenario | None) -> SessionRequest:
         if scenario is None:
             raise FormError("There is no scenario to run. Use a file of your own.")
         return form.request(checkpoint, image, seed, scenario)

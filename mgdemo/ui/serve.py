@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gradio as gr
-from httpx import HTTPError
 
 from mgdemo.errors import UserError
 from mgdemo.folders import private_folder
@@ -54,8 +53,8 @@ def launch(
         if "empty port" not in str(error):
             raise
         raise ServeError("No port from 7860 on is free: choose one (--port, GRADIO_SERVER_PORT).") from error
-    except (ValueError, HTTPError) as error:  # Gradio asks its own server
-        if isinstance(error, ValueError) and "localhost is not accessible" not in str(error):
+    except Exception as error:
+        if not _unreachable(error):
             raise
         raise ServeError(
             f"The page does not answer at {Address(address.host, demo.server_port).url}. If a proxy is set "
@@ -68,3 +67,8 @@ def launch(
     if not prevent_thread_lock:
         demo.block_thread()
     return demo
+
+
+def _unreachable(error: Exception) -> bool:
+    """Whether Gradio failed to reach its own server."""
+    return type(error).__module__.startswith("httpx") or "localhost is not accessible" in str(error)

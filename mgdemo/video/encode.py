@@ -6,10 +6,13 @@ import contextlib
 import io
 from fractions import Fraction
 from functools import cache
+from typing import cast
 
 import av
 import numpy as np
 from av.codec.context import Flags
+from av.error import FFmpegError
+from av.video.frame import PictureType
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from PIL import Image
 
@@ -24,7 +27,7 @@ X264 = {
     "forced-idr": "1",
     "x264-params": "repeat-headers=1:scenecut=0",
 }
-# On a GPU that has an encoder. The quantiser is the one that takes x264 as many bits as its rate factor.
+# On a GPU that has an encoder. The quantizer is the one that takes x264 as many bits as its rate factor.
 NVENC = {
     "preset": "p1",
     "tune": "ull",
@@ -49,7 +52,7 @@ def to_yuv(frame: np.ndarray, reformatter: VideoReformatter) -> av.VideoFrame:
     )
 
 
-def tag_colours(context: av.CodecContext) -> None:
+def tag_colors(context: av.VideoCodecContext) -> None:
     """Write BT.709 into the stream: left untagged, players guess by the picture's size."""
     context.colorspace = context.color_primaries = context.color_trc = Colorspace.ITU709
     context.color_range = ColorRange.MPEG
@@ -66,9 +69,10 @@ def check_size(width: int, height: int) -> None:
 
 def _live_context(
     width: int, height: int, fps: int, gpu: int | None = None, *, global_header: bool = False
-) -> av.CodecContext:
+) -> av.VideoCodecContext:
     check_size(width, height)
-    context = av.CodecContext.create("libx264" if gpu is None else "h264_nvenc", "w")
+    codec = "libx264" if gpu is None else "h264_nvenc"
+    context = cast(av.VideoCodecContext, av.CodecContext.create(codec, "w"))
     context.width, context.height, context.pix_fmt = width, height, "yuv420p"
     context.time_base, context.framerate = Fraction(1, fps), Fraction(fps)
     context.gop_size = KEY_SECONDS * fps
@@ -79,7 +83,7 @@ def _live_context(
         context.options = NVENC | {"gpu": str(gpu), "level": str(int(level, 16))}
     if global_header:
         context.flags |= Flags.global_header
-    tag_colours(context)
+    tag_colors(context)
     context.open()
     return context
 
@@ -87,7 +91,7 @@ def _live_context(
 @cache
 def codec_string(width: int, height: int, fps: int) -> str:
     """The WebCodecs name of `H264Encoder`'s stream, like "avc1.42C00C": profile and level of its SPS."""
-    header = bytes(_live_context(width, height, fps, global_header=True).extradata)
+    header = _live_context(width, height, fps, global_header=True).extradata or b""
     sps = header.index(b"\x00\x00\x01\x67") + 4
     return "avc1." + header[sps : sps + 3].hex().upper()
 
@@ -115,7 +119,7 @@ class H264Encoder:
         picture = to_yuv(frame, self._reformatter)
         picture.pts, picture.time_base = self._count, self._context.time_base
         if key:
-            picture.pict_type = av.video.frame.PictureType.I
+            picture.pict_type = PictureType.I
         self._count += 1
         (packet,) = self._context.encode(picture)
         return bytes(packet)
@@ -124,7 +128,7 @@ class H264Encoder:
 def live_encoder(width: int, height: int, fps: int, gpu: int | None) -> H264Encoder:
     """An encoder on that GPU if there is a good one, else on the CPU."""
     if gpu is not None and gpu_encodes(width, height, fps, gpu):
-        with contextlib.suppress(av.FFmpegError):  # many GPUs encode only a few streams at once
+        with contextlib.suppress(FFmpegError):  # many GPUs encode only a few streams at once
             return H264Encoder(width, height, fps, gpu)
     return H264Encoder(width, height, fps)
 
@@ -133,14 +137,14 @@ def live_encoder(width: int, height: int, fps: int, gpu: int | None) -> H264Enco
 def gpu_encodes(width: int, height: int, fps: int, gpu: int) -> bool:
     """Whether a GPU makes a stream like the CPU's. Found by trying, once: A100 and H100, for instance, have
     no encoder, and others take no small pictures."""
-    decoder = av.CodecContext.create("h264", "r")
+    decoder = cast(av.VideoCodecContext, av.CodecContext.create("h264", "r"))
     decoder.options = {"strict": "strict"}  # as in hardware: frames wait, unless the SPS says they need not
     try:
         encoder = H264Encoder(width, height, fps, gpu)
         frames = np.random.default_rng(0).integers(0, 256, (4, height, width, 3), dtype=np.uint8)
         packets = [encoder.encode(frame, key=i == 2) for i, frame in enumerate(frames)]
         shown = [len(decoder.decode(av.Packet(packet))) for packet in packets]
-    except (av.FFmpegError, ValueError):  # no such codec, or not one packet a frame
+    except (FFmpegError, ValueError):  # no such codec, or not one packet a frame
         return False
     profile, _, level = bytes.fromhex(codec_string(width, height, fps).removeprefix("avc1."))
     return (

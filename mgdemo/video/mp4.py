@@ -10,6 +10,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.error import FFmpegError
 from av.video.reformatter import ColorRange, VideoReformatter
 
 from mgdemo.video.encode import check_size, is_key
@@ -29,7 +30,7 @@ def _replacing(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         temporary.replace(path)
-    except av.FFmpegError as error:
+    except FFmpegError as error:
         raise OSError(f"{path.name} cannot be written: {error.strerror}") from error
     finally:
         temporary.unlink(missing_ok=True)
@@ -127,7 +128,7 @@ def read_frames(path: str | Path) -> Iterator[np.ndarray]:
 def frame_rate(path: str | Path) -> float:
     """Frames per second of a video file."""
     with av.open(str(path)) as file:
-        return float(file.streams.video[0].average_rate)
+        return float(file.streams.video[0].average_rate or 0)
 
 
 def metadata(path: str | Path) -> dict[str, str]:

@@ -36,7 +36,7 @@ def draw(frame: np.ndarray, mode: Mode, keyboard: np.ndarray, mouse: np.ndarray 
     held = mode.held(keyboard, mouse)
     groups = dict.fromkeys(control.group for control in mode.controls)
     first, *others = [_pad(mode, group, held, key) for group in groups]
-    if mode.has_mouse:
+    if mouse is not None:
         pitch, yaw = np.rint(np.clip(mouse / CAMERA_STEP, -1, 1) * STICK_STEPS).astype(int).tolist()
         others.insert(0, _stick(mode.axes, pitch, yaw, key))
 
@@ -69,7 +69,7 @@ def _pad(mode: Mode, group: str, held: tuple[str, ...], key: int) -> np.ndarray:
 def _caps(caps: tuple[tuple[int, int, str, bool], ...], key: int) -> np.ndarray:
     """Key caps (row, column, label, lit) as premultiplied RGBA; `key` is their pitch in pixels."""
     unit = key * SMOOTH
-    rows, columns = (1 + max(cap[axis] for cap in caps) for axis in (0, 1))
+    rows, columns = 1 + max(cap[0] for cap in caps), 1 + max(cap[1] for cap in caps)
     picture = Image.new("RGBA", (columns * unit, rows * unit))
     pen = ImageDraw.Draw(picture)
     font, bold = ImageFont.load_default(0.52 * unit), round(0.012 * unit)

@@ -121,8 +121,8 @@ def _read_safetensors(path: Path, size: int) -> dict[str, Stored]:
             table = {}
             for name in file.offset_keys():
                 part = file.get_slice(name)
-                dtype = TYPES.get(part.get_dtype(), part.get_dtype())
-                table[name] = Stored(dtype, tuple(part.get_shape()), reader(name))
+                dtype = str(part.get_dtype())
+                table[name] = Stored(TYPES.get(dtype, dtype), tuple(part.get_shape()), reader(name))
             return table
     except (SafetensorError, OSError) as error:
         reason = str(error).removeprefix("Error while deserializing header: ")

@@ -89,7 +89,8 @@ class CheckpointCache:
                     checkpoint, device=self._device, progress=progress, optimization=settings.optimization
                 )
                 # The first encoder finds out whether the GPU can encode, which takes a while.
-                live_encoder(*model.size[::-1], model.fps, gpu_index(self._device))
+                height, width = model.size
+                live_encoder(width, height, model.fps, gpu_index(self._device))
             self._loaded(Loaded(checkpoint, model))
         except Exception as error:
             log.exception("%s could not be loaded.", checkpoint)

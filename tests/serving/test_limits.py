@@ -59,6 +59,8 @@ def test_nobody_is_told_to_wait_for_himself():
     got = plan([Place("p0", "me", True, 0)], [mine, yours], 300, 30)
     assert "Your own session on the other tab" in queue_text(got.turns["w0"], 5)
     assert "own" not in queue_text(got.turns["w1"], 5)
+    behind = plan([Place("p0", "me", True, 0)], [yours, mine], 300, 30)
+    assert "own" not in queue_text(behind.turns["w0"], 5), "it waits for another first"
     unknown = plan([Place("p0", "", True, 0)], [Waiter("w0", "", True, 1)], 300, 30)
     assert "own" not in queue_text(unknown.turns["w0"], 5)
 

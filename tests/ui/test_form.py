@@ -8,7 +8,8 @@ from page_player import REAL
 from PIL import Image
 
 from mgdemo.actions import MODES
-from mgdemo.ui.form import SessionForm
+from mgdemo.errors import UserError
+from mgdemo.ui.form import FormError, SessionForm
 
 
 def choices(published_is_here=False, **more):
@@ -50,6 +51,18 @@ def test_the_image_to_begin_with_is_chosen_from_the_first_moment_on():
         column = choices(image=image)
         assert (column.image.value, column.images.props["selected"]) == (shipped[index], index)
         assert column.first_setup == column.setup(column.checkpoint.value, shipped[index])
+
+
+def test_what_is_not_offered_is_refused(photo):
+    column = choices()
+    with pytest.raises(UserError, match="no checkpoint called nonsense here"):
+        column.request("nonsense", photo, 0)
+    for image, said in (
+        (None, "Choose a start image first"),
+        ("missing:crossing.png", "starts from crossing.png"),
+    ):
+        with pytest.raises(FormError, match=said):
+            column.request(column.checkpoint.value, image, 0)
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -189,7 +189,7 @@ def test_a_picture_of_ones_own(address, visit, tmp_path):
 def test_what_cannot_be_played_says_what_to_do(address, visit):
     player = visit(address)
     expect(player.panel.get_by_text("Preview world: grey.")).to_be_visible()
-    player.choose("Checkpoint", "Big world (not here yet)")
+    player.choose("Checkpoint", "Big world (not downloaded)")
     expect(player.message).to_contain_text("python -m mgdemo download --mode universal")
     expect(player.root.locator(".start")).to_be_disabled()
     player.choose("Checkpoint", "Broken world")

@@ -213,7 +213,7 @@ def test_a_scenario_without_its_picture_waits_for_it(address, visit, tmp_path):
     odd.write_text(scenario_yaml(TRACK, title="Odd", image="odd.yaml"))
     for path, name in ((text, "crossing.png"), (odd, "odd.yaml")):
         drop(player, path)
-        expect(it.message).to_contain_text(f"This scenario starts from {name}: choose it with")
+        expect(it.message).to_contain_text(f"This scenario starts from {name}: choose it.")
         expect(it.root.locator(".start")).to_be_disabled()
         expect(it.panel.get_by_role("radio", checked=True)).to_have_count(1)  # only the world
     it.upload("Use your own picture", crossing)
