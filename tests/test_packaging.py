@@ -12,6 +12,7 @@ COLOURS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
 MODULES = {
     "av": "av",
     "PIL": "pillow",
+    "cv2": "opencv-python-headless",
     "pydantic_core": "pydantic",
     "yaml": "PyYAML",
     "flash_attn": None,
