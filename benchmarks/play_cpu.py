@@ -45,6 +45,7 @@ from mgdemo.actions import MODES, ActionTrack
 from mgdemo.blocks import block_frames, frames_in_blocks
 from mgdemo.checkpoints import config_named, start_images
 from mgdemo.devices import fast_bfloat16
+from mgdemo.picture import StartImage
 from mgdemo.random_actions import random_actions
 from mgdemo.serving import SessionRequest, Settings
 from mgdemo.video.encode import H264Encoder
@@ -124,7 +125,7 @@ async def served(row: Row, checkpoint: str, image: Image.Image, track: ActionTra
         server = live_player.Server(
             Settings(device="cpu", threads=threads, loader=loader, record_dir=Path(folder))
         )
-        session = server.service.open(SessionRequest(checkpoint, image, seed=1))
+        session = server.service.open(SessionRequest(checkpoint, StartImage(None, image), seed=1))
         async with live_player.Player(server, session.token) as player:
             await player.until(lambda: player.of("welcome"))
             row.ready.append(time.perf_counter() - begin)

@@ -49,9 +49,8 @@ def render(
     folder, (height, width) = job.folder, model.size
     folder.mkdir(parents=True, exist_ok=True)
     start = job.start.fitted(height, width)
-    own = None if start.reference else start.picture
-    if own:
-        own.save(folder / IMAGE)
+    if not start.reference:
+        start.picture.save(folder / IMAGE)
     encoder, tracks, places = H264Encoder(width, height, model.fps), [], []
     packets, recording = PacketLog(folder / "demo.h264"), None
     try:
@@ -68,7 +67,7 @@ def render(
     finally:
         if places:  # of the block that was interrupted, a part may be there
             cut = Cut(places, ActionTrack.concat(tracks).frames(0, len(places)))
-            about = About(job.title, model.name, job.seed, start.reference or IMAGE, own)
+            about = About(job.title, model.name, job.seed, start, IMAGE)
             film, drawn = folder / "demo.mp4", folder / "demo_icon.mp4"
             recording = write_recording(packets, cut, film, (width, height), model.fps, about, overlay=drawn)
         packets.remove()

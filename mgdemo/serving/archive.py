@@ -14,6 +14,7 @@ from mgdemo.serving.phases import Ended, Saving
 from mgdemo.serving.recorder import prune
 from mgdemo.serving.session import Session
 from mgdemo.settings import Settings
+from mgdemo.video.films import About
 
 REMEMBERED = 1000  # ended sessions; files are kept by number and size
 
@@ -83,15 +84,11 @@ class Archive:
     def _write(self, session: Session) -> Ended:
         request, phase = session.request, session.phase
         assert isinstance(phase, Saving)
-        words = (
-            request.title or f"A session of {request.checkpoint}",
-            request.checkpoint,
-            request.image_name,
-            request.seed,
-        )
+        title = request.title or f"A session of {request.checkpoint}"
+        about = About(title, request.checkpoint, request.seed, request.start)
         try:
             # Drawing the keys takes long, and nobody would see them.
-            recording = phase.recorder.finish(phase.head, *words, not self._hurry, request.image)
+            recording = phase.recorder.finish(phase.head, about, not self._hurry)
             trouble = phase.recorder.trouble
         except Exception:
             log.exception("The files of a session could not be written.")

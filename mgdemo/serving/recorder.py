@@ -13,8 +13,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
-from PIL import Image
-
 from mgdemo.actions import ActionTrack
 from mgdemo.tree import BlockTree
 from mgdemo.video.films import About, Branch, Cut, PacketLog, Place, Recording, write_recording
@@ -90,20 +88,10 @@ class Recorder:
             self._waiting.append((index, packet))
             self._changed.notify()
 
-    def finish(
-        self,
-        head: int,
-        title: str,
-        checkpoint: str,
-        image: str | None,
-        seed: int,
-        overlay: bool,
-        picture: Image.Image | None = None,
-    ) -> Recording | None:
+    def finish(self, head: int, about: About, overlay: bool) -> Recording | None:
         """Write the film of the branch to `head`, and prepare those of the other branches.
 
-        None if nothing was recorded. `image` and `seed` go into the scenarios; `picture` is the start image,
-        kept in the films' tags if it has no name. Raises OSError; then the log stays.
+        None if nothing was recorded. Raises OSError; then the log stays.
         """
         with self._changed:
             self._closing = True
@@ -111,7 +99,7 @@ class Recorder:
         self._thread.join(PATIENCE)
         if self._thread.is_alive():
             raise OSError(f"{self.folder} does not take what is written")
-        about, ends = About(title, checkpoint, seed, image, None if image else picture), self.tree.ends
+        ends = self.tree.ends
         paths = {end: path for end in (head, *reversed(ends)) if (path := self._recorded(end))}
         if self._log is None or not paths:
             self._remove()

@@ -61,10 +61,6 @@ class SessionService:
         `connect_seconds`, or is away for `reconnect_seconds`, loses it. (A scenario that no page has ever
         followed comes to its end.)
         """
-        try:
-            request.image.load()  # files are read late
-        except (OSError, ValueError, SyntaxError) as error:
-            raise ServingError(f"The start image cannot be read ({error}): choose another one.") from error
         if request.track is not None:
             if not len(request.track):
                 raise ServingError("The scenario is empty: give it an action.")

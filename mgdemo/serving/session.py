@@ -15,10 +15,10 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
-from PIL import Image
 
 from mgdemo import messages as m
 from mgdemo.actions import ActionTrack
+from mgdemo.picture import StartImage
 from mgdemo.serving.engines import Engine
 from mgdemo.serving.limits import Facts, Turn, ending
 from mgdemo.serving.outbox import Outbox, Wake
@@ -39,22 +39,22 @@ log = logging.getLogger(__name__)
 class SessionRequest:
     """What to run: live, or along `track`.
 
-    image_name: how the recorded scenario refers to the image. visitor: the same text for all sessions of one
-    visitor, like Gradio's session hash, so that nobody is told to wait for himself; "" if it is not known.
+    visitor: the same text for all sessions of one visitor, like Gradio's session hash, so that nobody is told
+    to wait for himself; "" if it is not known.
     """
 
     checkpoint: str
-    image: Image.Image
+    start: StartImage
     seed: int = 0
     track: ActionTrack | None = None
     title: str = ""
-    image_name: str | None = None
     visitor: str = ""
 
     def order(self, session: str) -> m.Open:
         """What an engine is told."""
+        image = self.start.picture
         return m.Open(
-            session=session, checkpoint=self.checkpoint, image=self.image, seed=self.seed, track=self.track
+            session=session, checkpoint=self.checkpoint, image=image, seed=self.seed, track=self.track
         )
 
 
@@ -164,7 +164,7 @@ class Session:
             pictures = self.phase.thumbnails
             if node in pictures or node != START:
                 return pictures.get(node)
-        picture = pictures[START] = thumbnail(np.asarray(self.request.image.convert("RGB")))
+        picture = pictures[START] = thumbnail(np.asarray(self.request.start.picture))
         return picture
 
     # For the service; with the lock held

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
-from functools import lru_cache
 from html import escape
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from PIL import Image
 from mgdemo.actions import MODES
 from mgdemo.checkpoints import Entry
 from mgdemo.errors import UserError
-from mgdemo.picture import open_picture, prepare_image
 from mgdemo.references import ImageMissing
 from mgdemo.scenario import Scenario
 from mgdemo.seeds import seed_of
@@ -31,20 +29,6 @@ STRANGE = "Your picture will follow the keys at first, then turn into one of thi
 
 class FormError(UserError):
     """What is chosen cannot be played; the message says why and what to do."""
-
-
-def picture(path: str, entry: Entry) -> Image.Image:
-    """The picture as the checkpoint's world will see it. Raises PictureError."""
-    try:
-        changed = Path(path).stat().st_mtime_ns
-    except OSError:
-        changed = 0
-    return _fitted(path, changed, entry.config.height, entry.config.width)
-
-
-@lru_cache(32)  # a choice is shown, and then played
-def _fitted(path: str, _changed: int, height: int, width: int) -> Image.Image:
-    return prepare_image(open_picture(path, Path(path).name), height, width)
 
 
 class SessionForm:
@@ -119,7 +103,7 @@ class SessionForm:
             image = paths[0] if paths else None
         return (
             _about(entry),
-            update(paths, image, picture(own, entry) if own in paths[len(images) :] else None),
+            update(paths, image, self._shown(own, checkpoint) if own in paths[len(images) :] else None),
             self._hint(entry, image),
             image,
             gr.HTML(setup=self.setup(checkpoint, image)),
@@ -162,11 +146,10 @@ class SessionForm:
             raise FormError(_choose(image))
         return SessionRequest(
             checkpoint,
-            picture(image, self.library.entry(checkpoint)),
+            self.library.picture(image, checkpoint),
             seed_of(seed),
             scenario.track if scenario else None,
             scenario.title if scenario else "",
-            self.library.reference(image, checkpoint),
         )
 
     def shared(
@@ -192,12 +175,15 @@ class SessionForm:
         return player.setup(
             MODES[entry.mode],
             (entry.config.height, entry.config.width),
-            picture(image, entry) if there else None,
+            self._shown(image, checkpoint) if there else None,
             live=self.live,
             start=self.start,
             blocked=blocked,
             loop=self._loop(checkpoint) if opens else None,
         )
+
+    def _shown(self, path: str, checkpoint: str) -> Image.Image:
+        return self.library.picture(path, checkpoint).picture
 
     def _loop(self, checkpoint: str) -> str | None:
         path = self.library.loop(checkpoint)

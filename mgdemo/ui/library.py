@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from mgdemo.checkpoints import Entry
 from mgdemo.errors import UserError
-from mgdemo.picture import PictureError, open_picture
+from mgdemo.picture import PictureError, StartImage, open_picture
 from mgdemo.references import ImageMissing, reference_of, shipped_image, wanted_image
 from mgdemo.scenario import Scenario
 
@@ -71,3 +72,17 @@ class Library:
             return path and str(path)
         except (ImageMissing, PictureError):
             return MISSING + str(scenario.image)
+
+    def picture(self, path: str, checkpoint: str) -> StartImage:
+        """The start image at a path as the checkpoint's world will see it. Raises PictureError."""
+        try:
+            changed = Path(path).stat().st_mtime_ns
+        except OSError:
+            changed = 0
+        config = self.entry(checkpoint).config
+        return _fitted(path, changed, self.reference(path, checkpoint), config.height, config.width)
+
+
+@lru_cache(32)  # a choice is shown, and then played
+def _fitted(path: str, _changed: int, reference: str | None, height: int, width: int) -> StartImage:
+    return StartImage(reference, open_picture(path, Path(path).name)).fitted(height, width)

@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from PIL import Image
-
 from mgdemo import __version__
 from mgdemo.actions import ActionTrack
 from mgdemo.errors import UserError
+from mgdemo.picture import StartImage
 from mgdemo.replay import film_tags
 from mgdemo.scenario import OWN_PICTURE, scenario_yaml
 from mgdemo.video.mp4 import mux
@@ -60,19 +59,18 @@ class PacketLog:
 class About:
     """What a session was, for the tags of its films and for its scenarios.
 
-    image_name: how scenarios refer to the start image
-    image: the picture, for the tags, if it is none that ships
+    beside: what its scenarios call a start image that does not ship, which would lie beside them
     """
 
     title: str
     checkpoint: str
     seed: int
-    image_name: str | None = None
-    image: Image.Image | None = None
+    start: StartImage
+    beside: str = OWN_PICTURE
 
     def scenario(self, track: ActionTrack) -> str:
         """The scenario that repeats the session; "" if it cannot be written."""
-        image = self.image_name or (OWN_PICTURE if self.image else None)
+        image = self.start.reference or self.beside
         try:
             return scenario_yaml(track, title=self.title, image=image, seed=self.seed)
         except ValueError:
@@ -82,7 +80,7 @@ class About:
     def tags(self, scenario: str) -> dict[str, str]:
         made = f"Made with mgdemo {__version__}, checkpoint {self.checkpoint}."
         tags = {"title": self.title, "comment": made}
-        tags |= film_tags(self.checkpoint, self.image)
+        tags |= film_tags(self.checkpoint, None if self.start.reference else self.start.picture)
         return tags | {"scenario": scenario} if scenario else tags
 
 

@@ -81,8 +81,8 @@ class Playing:
 
     def __init__(self, order: m.Open, model: Model, encoder: H264Encoder, settings: Settings, now: float):
         height, width = model.size
-        world = model.start(order.image, order.seed)
-        picture = np.asarray(prepare_image(order.image, height, width))
+        start = prepare_image(order.image, height, width)
+        world, picture = model.start(start, order.seed), np.asarray(start)
         self.order, self.model, self.world, self.encoder = order, model, world, encoder
         self.history = History(world, picture, settings.rewind_megabytes * 10**6)
         self.soundness = Soundness(picture)

@@ -13,6 +13,7 @@ from PIL import Image
 from starlette.applications import Starlette
 
 from mgdemo.messages import VERSION
+from mgdemo.picture import StartImage
 from mgdemo.serving import SessionRequest, SessionService, live_routes
 
 PATIENCE = 20  # seconds; only reached when something is broken
@@ -31,9 +32,9 @@ class Server:
             time.sleep(0.01)
         self.port = self._uvicorn.servers[0].sockets[0].getsockname()[1]
 
-    def open(self, checkpoint="universal", **request):
-        image = Image.new("RGB", (90, 60), (30, 60, 90))
-        return self.service.open(SessionRequest(checkpoint, image, **request))
+    def open(self, checkpoint="universal", reference=None, **request):
+        start = StartImage(reference, Image.new("RGB", (90, 60), (30, 60, 90)))
+        return self.service.open(SessionRequest(checkpoint, start, **request))
 
     def url(self, path, scheme="ws"):
         return f"{scheme}://127.0.0.1:{self.port}/gradio_api/{path}"

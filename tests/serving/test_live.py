@@ -50,7 +50,7 @@ def left_level(picture):
 
 async def test_a_play_from_hello_to_its_files(serve):
     server = serve()
-    session = server.open(seed=7, image_name="embedded:meadow")
+    session = server.open(seed=7, reference="embedded:meadow")
     async with Player(server, session.token) as player:
         await player.until(lambda: player.of("welcome"))
         await player.press("KeyW", "ArrowLeft")

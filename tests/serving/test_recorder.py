@@ -5,17 +5,21 @@ import time
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mgdemo.actions import ActionTrack
 from mgdemo.blocks import block_frames, frames_in_blocks
+from mgdemo.picture import StartImage
 from mgdemo.scenario import load_scenario
 from mgdemo.serving import recorder as r
 from mgdemo.serving.recorder import Recorder
 from mgdemo.video.encode import H264Encoder
-from mgdemo.video.films import PacketLog, RecordingGone
+from mgdemo.video.films import About, PacketLog, RecordingGone
 from mgdemo.video.mp4 import metadata, read_frames
 
 WIDTH, HEIGHT = 64, 48
+
+ABOUT = About("A walk", "universal-tiny", 7, StartImage("embedded:start", Image.new("RGB", (64, 48))))
 
 
 class Session:
@@ -43,7 +47,7 @@ class Session:
         self.key = True
 
     def finish(self, head, overlay=False):
-        return self.recorder.finish(head, "A walk", "universal-tiny", "embedded:start", 7, overlay)
+        return self.recorder.finish(head, ABOUT, overlay)
 
 
 def levels(path):

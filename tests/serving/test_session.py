@@ -9,6 +9,7 @@ from PIL import Image
 
 from mgdemo import messages as m
 from mgdemo.actions import ActionTrack
+from mgdemo.picture import StartImage
 from mgdemo.serving import SessionRequest, SessionService
 from mgdemo.serving.engines import EngineHealth
 from mgdemo.serving.outbox import Outbox
@@ -16,6 +17,8 @@ from mgdemo.settings import Settings
 from mgdemo.video.encode import H264Encoder
 
 IDLE = ActionTrack.hold("universal", (), None, 12)
+
+START_IMAGE = StartImage(None, Image.new("RGB", (64, 48)))
 
 
 class Engine:
@@ -57,7 +60,7 @@ class Stage:
         return self.engines[-1]
 
     def open(self, **request):
-        return self.service.open(SessionRequest("universal", Image.new("RGB", (64, 48)), **request))
+        return self.service.open(SessionRequest("universal", START_IMAGE, **request))
 
     def event(self, kind, **fields):
         self.engines[0].event(kind(session=self.session.token, **fields))
