@@ -1,4 +1,4 @@
-"""Plays over a real WebSocket: what a player sends, and what it gets to see."""
+"""Sessions over a real WebSocket: what a player sends, and what it gets to see."""
 
 import asyncio
 import io
@@ -48,7 +48,7 @@ def left_level(picture):
     return int(np.median(picture[8:, : WIDTH // 2 - 4]))
 
 
-async def test_a_play_from_hello_to_its_files(serve):
+async def test_a_session_from_hello_to_its_files(serve):
     server = serve()
     session = server.open(seed=7, reference="embedded:meadow")
     async with Player(server, session.token) as player:
@@ -207,7 +207,7 @@ async def test_in_a_mode_of_single_actions_the_last_tap_wins_over_what_is_held(s
     assert player.of("block")[-1]["camera"] is None
 
 
-async def test_a_block_is_made_again_with_newer_input_and_that_is_what_is_kept(serve):
+async def test_a_block_is_regenerated_with_newer_input_and_that_is_what_is_kept(serve):
     server = serve(regenerate=True)
     session = server.open()
     async with Player(server, session.token, buffer_ms=480) as player:
@@ -248,7 +248,7 @@ async def test_a_block_is_made_again_with_newer_input_and_that_is_what_is_kept(s
     assert any(run % 12 for run in runs[1:-1])  # actions changed within a block
 
 
-async def test_the_replay_of_a_play_with_blocks_made_again_is_its_recording(serve):
+async def test_the_replay_of_a_session_with_regenerated_blocks_is_its_recording(serve):
     server = serve(regenerate=True)
     session = server.open()
     async with Player(server, session.token, buffer_ms=480) as player:
@@ -305,7 +305,7 @@ async def test_pause_and_single_blocks(serve):
         assert [b["block"] for b in player.of("block")][:3] == [count + 1, count + 2, count + 3]
 
 
-async def test_going_back_makes_a_branch_and_all_branches_are_kept(serve):
+async def test_rewinding_makes_a_branch_and_all_branches_are_kept(serve):
     server = serve()
     session = server.open()
     async with Player(server, session.token) as player:
@@ -359,7 +359,7 @@ async def test_going_back_makes_a_branch_and_all_branches_are_kept(serve):
     ]  # in the order of their numbers: forward, then back
 
 
-async def test_who_goes_back_and_stops_keeps_what_was_played(serve):
+async def test_stop_after_a_rewind_keeps_what_was_played(serve):
     server = serve()
     session = server.open()
     async with Player(server, session.token) as player:
@@ -370,7 +370,7 @@ async def test_who_goes_back_and_stops_keeps_what_was_played(serve):
     assert result.frames >= 45
 
 
-async def test_going_back_far_makes_the_blocks_between_again(serve):
+async def test_rewinding_far_makes_the_blocks_between_again(serve):
     server = serve(rewind_megabytes=1)
     session = server.open("universal-slow")
     async with Player(server, session.token) as player:
@@ -383,7 +383,7 @@ async def test_going_back_far_makes_the_blocks_between_again(serve):
         await player.until(lambda: player.of("block")[-1]["parent"] == 2)
 
 
-async def test_paused_plays_end_only_when_others_wait(serve):
+async def test_paused_sessions_end_only_when_others_wait(serve):
     server = serve(idle_seconds=3)
     session = server.open()
     async with Player(server, session.token) as player:
@@ -420,13 +420,13 @@ async def test_jpeg_for_players_that_want_it(serve):
     assert len(list(read_frames(result.mp4))) == result.frames >= 45
 
 
-async def test_a_broken_line_is_taken_up_again_with_a_key_frame(serve):
+async def test_a_lost_connection_is_resumed_with_a_key_frame(serve):
     server = serve()
     session = server.open()
     async with Player(server, session.token) as player:
         await player.press("KeyW")
         await player.block(1)
-        player.socket.transport.abort()  # no close frame: as if the line had been cut
+        player.socket.transport.abort()  # no close frame: as if the connection had been cut
         await player.until(lambda: player.closed)
         first = player.frames
     await wait_for(session, lambda status: status.phase == "buffering")
@@ -437,7 +437,7 @@ async def test_a_broken_line_is_taken_up_again_with_a_key_frame(serve):
     assert player.frames[0][1] == 1
     assert first[-1][2] < player.frames[0][2] <= first[-1][2] + 1 + 4 * 12
     assert len(pictures(player.frames[:12])) == 12
-    assert block["held"] == []  # nothing stays held when the line breaks
+    assert block["held"] == []  # nothing stays held when the connection breaks
     assert len(list(read_frames(result.mp4))) == result.frames > player.frames[-1][2]
 
 
@@ -464,7 +464,7 @@ async def test_what_is_not_a_hello_is_refused(serve, first):
     assert socket.close_reason
 
 
-async def test_bad_messages_end_the_connection_and_not_the_play(serve):
+async def test_bad_messages_end_the_connection_and_not_the_session(serve):
     server = serve()
     session = server.open()
     for message in ({"type": "jump"}, {"type": "hello", "version": 1, "codecs": ["h264"]}, {"type": "ack"}):
@@ -481,7 +481,7 @@ async def test_bad_messages_end_the_connection_and_not_the_play(serve):
         await player.until(lambda: [b for b in player.of("block") if b["held"] == ["forward"]])
 
 
-async def test_without_acknowledgements_the_server_stops_and_then_lets_go(serve):
+async def test_without_acknowledgments_the_server_stops_and_then_lets_go(serve):
     server = serve(ack_seconds=2.5)
     session = server.open()
     async with Player(server, session.token, acknowledge=False) as player:
@@ -495,7 +495,7 @@ async def test_without_acknowledgements_the_server_stops_and_then_lets_go(serve)
         await player.block(6)
 
 
-async def test_blocks_made_again_need_no_acknowledgement(serve):
+async def test_regenerated_blocks_need_no_acknowledgment(serve):
     server = serve(regenerate=True, ack_seconds=1)
     session = server.open()
     async with Player(server, session.token, buffer_ms=480) as player:

@@ -277,7 +277,7 @@ async def test_a_scenario_without_a_page_comes_to_its_end(serve):
     assert (await end_of(session)).text == "The scenario is complete."
 
 
-async def test_a_worker_that_hangs_is_ended_and_the_next_play_begins(serve):
+async def test_a_worker_that_hangs_is_ended_and_the_next_session_begins(serve):
     server = serve(worker_timeout_seconds=4)
     session = server.open("universal-hang")
     async with Player(server, session.token):
@@ -328,7 +328,7 @@ async def test_a_worker_that_does_not_even_read_does_not_hold_up_the_end(serve):
     assert not Path(f"/proc/{pid}").exists()
 
 
-async def test_a_model_that_fails_ends_its_own_play_only(serve):
+async def test_a_model_that_fails_ends_its_own_session_only(serve):
     server = serve(sessions=2)
     session, other = server.open("universal-broken"), server.open()
     async with Player(server, session.token), Player(server, other.token) as bystander:
@@ -414,7 +414,7 @@ async def test_a_disk_that_fills_up_at_the_end_costs_only_what_is_not_written_ye
     assert branch.write().frames >= 33, "once there is room"
 
 
-async def test_the_limit_counts_what_was_played_not_what_was_made_again(serve):
+async def test_the_limit_counts_what_was_played_not_what_was_regenerated(serve):
     server = serve(regenerate=True, record_seconds=3)
     session = server.open()
     async with Player(server, session.token, buffer_ms=480) as player:
@@ -466,7 +466,7 @@ async def test_six_visitors_on_four_places(serve):
     assert server.service.health()["playing"] == server.service.health()["queued"] == 0
 
 
-async def test_each_device_has_a_worker_and_plays_are_spread(serve):
+async def test_each_device_has_a_worker_and_sessions_are_spread(serve):
     server = serve(sessions=3, device="cpu, cpu")
     sessions = [server.open() for _ in range(2)]
     for session in sessions:
@@ -535,7 +535,7 @@ def running(pid):
         return False
 
 
-def test_old_plays_are_pruned_and_nothing_else(tmp_path):
+def test_old_recordings_are_pruned_and_nothing_else(tmp_path):
     names = [f"20260101-00000{i}-0123456789abcdef" for i in range(5)]
     for name in [*names, "my holiday pictures"]:
         (tmp_path / name).mkdir()
