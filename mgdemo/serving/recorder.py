@@ -124,6 +124,7 @@ class Recorder:
         branches: tuple[Branch, ...] = (),
     ) -> Recording:
         drawn = path.with_stem(f"{path.stem}-keys") if overlay else None
+        assert self._log is not None
         return write_recording(
             self._log,
             self._cut(end),

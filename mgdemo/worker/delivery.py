@@ -22,7 +22,7 @@ class Delivery:
 
     def send(
         self,
-        play: Playing,
+        session: Playing,
         pieces: Iterable[np.ndarray],
         began: float,
         *,
@@ -34,11 +34,11 @@ class Delivery:
 
         With `splice` it was regenerated, and players have seen its frames before that one.
         """
-        tree, pace = play.history.tree, play.pace
+        tree, pace = session.history.tree, session.pace
         head, node = tree.head, tree[tree.head]
         assert node.actions is not None
-        held, camera = shown(node.actions, play.live)
-        rewind_to = play.soundness.rewind_to(tree, node.parent) if play.live else None
+        held, camera = shown(node.actions, session.live)
+        rewind_to = session.soundness.rewind_to(tree, node.parent) if session.live else None
         message = m.BlockMessage(
             node=head,
             parent=node.parent,
@@ -50,11 +50,11 @@ class Delivery:
             held=held,
             camera=camera,
             made_ms=round(pace.cost.mean * 1000, 1),
-            timings=play.timings,
+            timings=session.timings,
             warning=None if rewind_to is None else "collapsed",
             rewind_to=rewind_to,
         )
-        event = m.Block(session=play.session, message=message, actions=node.actions, late_ms=late * 1000)
+        event = m.Block(session=session.session, message=message, actions=node.actions, late_ms=late * 1000)
         self._emit(event)
         first, encoding = node.first_frame, 0.0
 
@@ -62,12 +62,12 @@ class Delivery:
             nonlocal encoding
             begin = time.monotonic()
             for index, frame in enumerate(frames, start):
-                packet = play.encoder.encode(frame, key=play.player.wants_key)
-                play.player.wants_key = False
-                picture = jpeg(frame) if play.player.jpeg and play.player.attached and shown else None
+                packet = session.encoder.encode(frame, key=session.player.wants_key)
+                session.player.wants_key = False
+                picture = jpeg(frame) if session.player.jpeg and session.player.attached and shown else None
                 self._emit(
                     m.Frame(
-                        session=play.session,
+                        session=session.session,
                         node=head,
                         block=node.block,
                         frame=index,
@@ -83,16 +83,16 @@ class Delivery:
         for frames in pieces:
             encode(frames[seen:], index + seen)
             index += len(frames)
-            play.history.picture = frames[-1]
+            session.history.picture = frames[-1]
             if seen:  # for the recording: what the player has shown already, as it would have been
-                play.player.wants_key = True
+                session.player.wants_key = True
                 encode(frames[:seen], first, shown=False)
-                play.player.wants_key = True  # again, since the stream does not continue from here
-        play.soundness.add(head, play.history.picture)
-        picture = thumbnail(play.history.picture)
-        self._emit(m.Thumbnail(session=play.session, node=head, picture=picture))
-        timings = play.world.timings | {"encode": encoding * 1000}
-        play.timings = {name: round(float(ms), 1) for name, ms in timings.items()}
+                session.player.wants_key = True  # again, since the stream does not continue from here
+        session.soundness.add(head, session.history.picture)
+        picture = thumbnail(session.history.picture)
+        self._emit(m.Thumbnail(session=session.session, node=head, picture=picture))
+        timings = session.world.timings | {"encode": encoding * 1000}
+        session.timings = {name: round(float(ms), 1) for name, ms in timings.items()}
         now = time.monotonic()
         pace.cost.add(now - max(began, self._done))  # before that, the device was busy with other sessions
         self._done = now

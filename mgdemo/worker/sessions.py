@@ -17,6 +17,7 @@ from mgdemo.interfaces import Model
 from mgdemo.picture import prepare_image
 from mgdemo.settings import Settings
 from mgdemo.video.encode import H264Encoder
+from mgdemo.worker.failures import SessionError
 from mgdemo.worker.history import History
 from mgdemo.worker.input import Input, idle
 from mgdemo.worker.pace import Pace
@@ -77,9 +78,17 @@ class Pausing:
 
 
 class Playing:
-    """A session with its world, its latest input, and what is known of its visitor's player."""
+    """A session with its world, its latest input, and what is known of its visitor's player.
+
+    Raises SessionError for a scenario of another mode.
+    """
 
     def __init__(self, order: m.Open, model: Model, encoder: H264Encoder, settings: Settings, now: float):
+        if order.track is not None and order.track.mode != model.mode:
+            raise SessionError(
+                f"This scenario is for {MODES[order.track.mode].title}, but {order.checkpoint} plays "
+                f"{MODES[model.mode].title}: choose a checkpoint of the scenario's mode."
+            )
         height, width = model.size
         start = prepare_image(order.image, height, width)
         world, picture = model.start(start, order.seed), np.asarray(start)
@@ -119,6 +128,13 @@ class Playing:
         while still < blocks and node.actions is not None and idle(node.actions):
             node, still = tree[node.parent], still + 1
         return still == blocks and self.input.idle(self.model.mode)
+
+    def attach(self, jpeg: bool) -> None:
+        """A player is there, and has nothing to show yet: a picture that stands comes to it paused."""
+        self.input.release()
+        self.pausing.on |= self.standing
+        self.player.attached, self.player.jpeg, self.player.wants_key = True, jpeg, True
+        self.reset_to_head()
 
     def begins_to_stand(self, now: float) -> bool:
         """Whether it stands, and did not when this was last asked."""

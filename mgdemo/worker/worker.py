@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import math
-import queue
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -17,14 +16,15 @@ from itertools import chain
 import numpy as np
 
 from mgdemo import messages as m
-from mgdemo.actions import MODES
 from mgdemo.settings import Settings
-from mgdemo.video.encode import jpeg, live_encoder
+from mgdemo.video.encode import live_encoder
 from mgdemo.worker.checkpoint_cache import CheckpointCache, Loaded, gpu_index
 from mgdemo.worker.delivery import Delivery
-from mgdemo.worker.failures import SessionError, sentence
+from mgdemo.worker.failures import sentence
+from mgdemo.worker.inbox import Inbox, Order
+from mgdemo.worker.rewind import arrive, repeat_block, rewind
 from mgdemo.worker.schedule import Decision, Job, decide
-from mgdemo.worker.sessions import Making, Playing, Rewinding, Waiting
+from mgdemo.worker.sessions import Making, Playing, Waiting
 from mgdemo.worker.watch import Watch
 
 BLOCK = "block"  # the work of making one, to be watched
@@ -41,11 +41,9 @@ class Worker:
 
     def __init__(self, settings: Settings, device: str, emit: Callable[[m.Event], None]):
         self.settings, self.device, self.emit = settings, device, emit
-        self._commands: queue.SimpleQueue[tuple[float, m.Command | Loaded | None]] = queue.SimpleQueue()
-        self._kept: tuple[float, m.Command | Loaded | None] | None = None  # until nothing is in the making
-        self._making: deque[Playing] = deque()
+        self._inbox, self._watch = Inbox(), Watch()
         self._sessions: dict[str, Waiting | Playing] = {}
-        self._watch = Watch()
+        self._making: deque[Playing] = deque()
         self._checkpoints = CheckpointCache(settings, device, self.hear, emit, self._watch)
         self._delivery = Delivery(emit)
         self._stopping = False
@@ -54,9 +52,9 @@ class Worker:
         """Make `run` return. May be called from any thread."""
         self.hear(None)
 
-    def hear(self, command: m.Command | Loaded | None) -> None:
+    def hear(self, command: Order) -> None:
         """Take a command, to be obeyed before the next block. May be called from any thread."""
-        self._commands.put((time.monotonic(), command))
+        self._inbox.put(command)
 
     @property
     def stuck_seconds(self) -> float:
@@ -72,76 +70,55 @@ class Worker:
         """Obey the commands that are there, waiting for one until a job is due, at most `patience` seconds;
         then do the job that is due, if any. False when stopped."""
         start = self._decide().start
-        self._obey(min(patience, max(0.0, start - time.monotonic())))
+        for came, command in self._inbox.all(min(patience, max(0.0, start - time.monotonic()))):
+            self._obey(command, came)
         # Commands may have changed what is next; and they must be heard just before a block begins.
         decision = self._decide()
-        play = self._sessions.get(decision.session or "")
-        if isinstance(play, Playing) and decision.start <= time.monotonic() and not self._stopping:
+        session = self._sessions.get(decision.session or "")
+        if isinstance(session, Playing) and decision.start <= time.monotonic() and not self._stopping:
             self._watch.progress(BLOCK)
-            self._guard(play, partial(self._do, decision=decision))
+            self._guard(session, partial(self._do, decision=decision))
             self._watch.done(BLOCK)
         return not self._stopping
 
     def _decide(self) -> Decision:
         now, turns = time.monotonic(), []
-        for play in self._playing():
-            if play.begins_to_stand(now):
-                self.emit(m.Standing(session=play.session))
-            if turn := play.turn(now, self.settings.regenerates):
+        for session in self._sessions.values():
+            if not isinstance(session, Playing):
+                continue
+            if session.begins_to_stand(now):
+                self.emit(m.Standing(session=session.session))
+            if turn := session.turn(now, self.settings.regenerates):
                 turns.append(turn)
         return decide(turns, now)
 
-    def _do(self, play: Playing, decision: Decision) -> None:
+    def _do(self, session: Playing, decision: Decision) -> None:
         match decision:
             case Decision(job=Job.BLOCK):
-                self._make(play)
+                self._make(session)
             case Decision(job=Job.REGENERATE, splice=int(splice)):
                 began = time.monotonic()
-                frames = play.regenerate(splice)
-                play.player.wants_key = True  # it does not follow what was encoded last
-                self._delivery.send(play, [frames], began, input_seq=play.input.input_seq, splice=splice)
+                frames, input_seq = session.regenerate(splice), session.input.input_seq
+                session.player.wants_key = True  # it does not follow what was encoded last
+                self._delivery.send(session, [frames], began, input_seq=input_seq, splice=splice)
             case Decision(job=Job.REWIND):
-                self._repeat(play)
+                repeat_block(session, self.emit)
 
-    def _playing(self, checkpoint: str | None = None) -> list[Playing]:
-        return [play for play in self._sessions.values() if isinstance(play, Playing)]
-
-    def _guard(self, play: Waiting | Playing, step: Callable[..., None]) -> None:
+    def _guard(self, session: Waiting | Playing, step: Callable[..., None]) -> None:
         """Do something for a session; if it fails, the session ends and the others continue."""
+        name = session.order.session
         try:
-            step(play)
+            step(session)
         except Exception as error:
-            log.exception("A session of %s failed.", play.order.checkpoint)
-            self._sessions.pop(play.order.session, None)
-            self.emit(m.Failed(session=play.order.session, text=sentence(error)))
+            log.exception("A session of %s failed.", session.order.checkpoint)
+            self._sessions.pop(name, None)
+            self.emit(m.Failed(session=name, text=sentence(error)))
             if "CUDA error" in str(error):
                 raise  # nothing works on this device any more: a new process is needed
 
     # Commands
 
-    def _obey(self, seconds: float) -> None:
-        """Obey the commands that wait; if there are none, wait for one, but not longer than this."""
-        try:
-            command = self._kept or self._commands.get(timeout=None if math.isinf(seconds) else seconds)
-            self._kept = None
-            while True:
-                self._command(*command)
-                command = self._commands.get_nowait()
-        except queue.Empty:
-            pass
-
-    def _listen(self) -> bool:
-        """Obey commands that don't disturb blocks in the making; whether there were no others."""
-        while self._kept is None and not self._commands.empty():
-            came, command = self._commands.get()
-            message = command.message if isinstance(command, m.ToSession) else None
-            if isinstance(message, m.Input | m.Ack | m.KeyFrame):
-                self._command(came, command)
-            else:
-                self._kept = came, command
-        return self._kept is None
-
-    def _command(self, came: float, command: m.Command | Loaded | None) -> None:
+    def _obey(self, command: Order, came: float) -> None:
         match command:
             case None:
                 self._stopping = True
@@ -156,43 +133,41 @@ class Worker:
             case m.Close():
                 self._sessions.pop(command.session, None)
             case m.Attach() | m.Detach() | m.ToSession():
-                play = self._sessions.get(command.session)
-                if isinstance(play, Playing):  # else it crossed the session's end
-                    self._guard(play, partial(self._tell, command=command, came=came))
+                session = self._sessions.get(command.session)
+                if isinstance(session, Playing):  # else the command crossed the session's end
+                    self._guard(session, partial(self._tell, command=command, came=came))
 
-    def _tell(self, play: Playing, command: m.Attach | m.Detach | m.ToSession, came: float) -> None:
+    def _tell(self, session: Playing, command: m.Attach | m.Detach | m.ToSession, came: float) -> None:
         match command:
-            case m.Attach():
-                play.input.release()
-                play.pausing.on |= play.standing
-                play.player.attached, play.player.jpeg, play.player.wants_key = True, command.jpeg, True
-                play.reset_to_head()
-                if play.pausing.on and play.rewinding is None:
-                    self._arrive(play)  # or the player would have nothing to show
+            case m.Attach(jpeg=jpeg):
+                session.attach(jpeg)
+                if session.pausing.on and session.rewinding is None:
+                    arrive(session, self.emit)  # or the player would have nothing to show
             case m.Detach():
-                play.input.release()
-                play.player.attached = False
+                session.input.release()
+                session.player.attached = False
             case m.ToSession(message=m.Input() as message):
-                play.input.set(message.held, message.camera, message.input_seq)
+                session.input.set(message.held, message.camera, message.input_seq)
             case m.ToSession(message=m.Ack() as message):
-                play.pace.acknowledge(message.block, message.buffer_ms / 1000, came)
+                session.pace.acknowledge(message.block, message.buffer_ms / 1000, came)
             case m.ToSession(message=m.KeyFrame()):
-                play.player.wants_key = True
+                session.player.wants_key = True
             case m.ToSession(message=m.Pause() as message):
-                play.pausing.on, play.pausing.steps = message.on, 0
+                session.pausing.on, session.pausing.steps = message.on, 0
             case m.ToSession(message=m.Step()):
-                play.pausing.steps += play.pausing.on or play.standing
+                session.pausing.steps += session.pausing.on or session.standing
             case m.ToSession(message=m.Rewind() as message):
-                self._rewind(play, message.node)
+                rewind(session, message.node, self.emit)
 
     # Sessions
 
     def _load(self, checkpoint: str) -> None:
-        self._checkpoints.load(checkpoint, {play.order.checkpoint for play in self._sessions.values()})
+        in_use = {session.order.checkpoint for session in self._sessions.values()}
+        self._checkpoints.load(checkpoint, in_use)
 
     def _loaded(self, loaded: Loaded) -> None:
         self._checkpoints.add(loaded)
-        for waiting in [p for p in self._sessions.values() if isinstance(p, Waiting)]:
+        for waiting in [s for s in self._sessions.values() if isinstance(s, Waiting)]:
             if waiting.order.checkpoint != loaded.checkpoint:
                 continue
             if isinstance(loaded.result, Exception):
@@ -206,52 +181,50 @@ class Worker:
         order, model = waiting.order, self._checkpoints.get(waiting.order.checkpoint)
         if model is None:
             return
-        mode, (height, width) = model.mode, model.size
-        if order.track is not None and order.track.mode != mode:
-            raise SessionError(
-                f"This scenario is for {MODES[order.track.mode].title}, but {order.checkpoint} plays "
-                f"{MODES[mode].title}: choose a checkpoint of the scenario's mode."
-            )
-        encoder = live_encoder(width, height, model.fps, gpu_index(self.device))
+        (height, width), fps = model.size, model.fps
+        encoder = live_encoder(width, height, fps, gpu_index(self.device))
         self._sessions[order.session] = Playing(order, model, encoder, self.settings, time.monotonic())
-        self.emit(m.Ready(session=order.session, mode=mode, width=width, height=height, fps=model.fps))
+        self.emit(m.Ready(session=order.session, mode=model.mode, width=width, height=height, fps=fps))
 
     # Blocks
 
-    def _make(self, play: Playing) -> None:
+    def _make(self, session: Playing) -> None:
         """Make and send the next block, and those of other sessions that are begun meanwhile."""
-        self._begin(play)
+        self._begin(session)
         while self._making:
             self._guard(self._making[0], self._deliver)
             self._making.popleft().making = None
 
-    def _begin(self, play: Playing) -> None:
-        play.begin(time.monotonic())
-        self._making.append(play)
+    def _begin(self, session: Playing) -> None:
+        session.begin(time.monotonic())
+        self._making.append(session)
 
     def _begin_another(self) -> None:
         """Begin the block that is due next, if its model makes it beside those in the making."""
-        if len(self._making) < AHEAD and self._making[0].model.pipelined and self._listen():
-            decision = self._decide()
-            play = self._sessions.get(decision.session or "")
-            due = decision.job is Job.BLOCK and decision.start <= time.monotonic()
-            if due and isinstance(play, Playing):
-                self._guard(play, self._begin)
+        if len(self._making) >= AHEAD or not self._making[0].model.pipelined:
+            return
+        for came, command in self._inbox.harmless():
+            self._obey(command, came)
+        decision = self._decide()
+        session = self._sessions.get(decision.session or "")
+        due = decision.job is Job.BLOCK and decision.start <= time.monotonic() and not self._inbox.held_up
+        if due and isinstance(session, Playing):
+            self._guard(session, self._begin)
 
-    def _deliver(self, play: Playing) -> None:
+    def _deliver(self, session: Playing) -> None:
         """Encode and send the block that a session has begun."""
-        making, pace = play.making, play.pace
+        making, pace = session.making, session.pace
         assert making is not None
         pieces = self._taken(making)
         pieces = chain([next(pieces)], pieces)
         made = time.monotonic()
-        play.history.tree.add(making.actions)
-        late = pace.late(made) if play.live else 0.0
-        self._delivery.send(play, pieces, making.began, input_seq=making.input_seq, late=late)
+        session.history.tree.add(making.actions)
+        late = pace.late(made) if session.live else 0.0
+        self._delivery.send(session, pieces, making.began, input_seq=making.input_seq, late=late)
         pace.delivered(len(making.actions), made, time.monotonic())
-        if play.finished:
-            del self._sessions[play.session]
-            self.emit(m.Finished(session=play.session))
+        if session.finished:
+            del self._sessions[session.session]
+            self.emit(m.Finished(session=session.session))
 
     def _taken(self, making: Making) -> Iterator[np.ndarray]:
         """A block's pieces as they are there; another block may begin before each is waited for."""
@@ -260,37 +233,3 @@ class Worker:
             self._watch.progress(BLOCK)
             yield piece
             self._begin_another()
-
-    # Rewinding
-
-    def _rewind(self, play: Playing, node: int) -> None:
-        """Rewind to a node: to the nearest snapshot at once, from there block by block."""
-        if not play.live or node not in play.history.tree:
-            return
-        play.history.mark()
-        way = play.history.rewind(node)
-        play.pausing.on, play.player.wants_key = True, True
-        play.rewinding = Rewinding(deque(way), len(way))
-        play.input.release()
-        if not way:
-            self._arrive(play)
-
-    def _repeat(self, play: Playing) -> None:
-        """Make one block of the way again."""
-        began, rewinding = time.monotonic(), play.rewinding
-        assert rewinding is not None
-        play.history.repeat(rewinding.way.popleft())
-        play.pace.served = time.monotonic()
-        play.pace.cost.add(play.pace.served - began)
-        progress = 1 - len(rewinding.way) / rewinding.length
-        self.emit(m.Rewinding(session=play.session, progress=progress))
-        if not rewinding.way:
-            self._arrive(play)
-
-    def _arrive(self, play: Playing) -> None:
-        play.rewinding = None
-        play.reset_to_head()
-        tree = play.history.tree
-        message = m.Rewound(node=tree.head, block=tree.blocks - 1, frames=tree.frames)
-        picture = jpeg(play.history.picture)
-        self.emit(m.RewindDone(session=play.session, message=message, picture=picture))

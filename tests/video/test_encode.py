@@ -6,7 +6,7 @@ import re
 import av
 import numpy as np
 import pytest
-from colour_bars import bars
+from color_bars import bars
 from PIL import Image
 
 from mgdemo.video import encode
@@ -19,7 +19,7 @@ def decode(packets):
     return [decoder.decode(av.Packet(packet)) for packet in packets]
 
 
-def test_one_packet_a_frame_shown_at_once_in_the_right_colours():
+def test_one_packet_a_frame_shown_at_once_in_the_right_colors():
     encoder = H264Encoder(256, 144, 25)
     decoded = decode([encoder.encode(bars(4 * i)) for i in range(5)])
     assert [len(frames) for frames in decoded] == [1] * 5

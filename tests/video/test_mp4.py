@@ -3,7 +3,7 @@
 import av
 import numpy as np
 import pytest
-from colour_bars import bars
+from color_bars import bars
 
 from mgdemo.video.encode import H264Encoder
 from mgdemo.video.mp4 import frame_rate, metadata, mux, read_frames, write_mp4

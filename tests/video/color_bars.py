@@ -1,4 +1,4 @@
-"""A picture for video tests: four saturated bars, which show wrong colours, sizes and positions at once."""
+"""A picture for video tests: four saturated bars, which show wrong colors, sizes and positions at once."""
 
 import numpy as np
 
