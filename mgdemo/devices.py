@@ -65,11 +65,20 @@ def choose_device(wanted: str, title: str, parameters: int) -> torch.device:
         )
     if device.type == "cuda" and (problem := _gpu_problem(device)):
         raise DeviceError(f"{wanted} cannot be used. {problem} Without it: MGDEMO_DEVICE=cpu (--device cpu).")
+    if device.type == "cpu" and parameters > LARGE:
+        log.warning(
+            "%s on a CPU: each half second of video takes minutes. A server needs "
+            "MGDEMO_WORKER_TIMEOUT_SECONDS=0 for it.",
+            title,
+        )
     return device
 
 
 def precision(device: torch.device) -> torch.dtype:
-    """What a device computes in: bfloat16 where it does so natively, else float32."""
+    """What a device computes in: bfloat16 where it does so natively, else float32.
+
+    Not float16: the worlds leave its range, and the picture turns black within a few blocks.
+    """
     import torch
 
     if device.type == "cuda":
@@ -77,8 +86,8 @@ def precision(device: torch.device) -> torch.dtype:
         if capability >= BFLOAT16:
             return torch.bfloat16
         log.warning(
-            "%s (compute capability %d.%d) has no bfloat16, so it computes in float32: right, but slow, and "
-            "in twice the memory. GPUs from the RTX 30 series and A100 on have bfloat16.",
+            "%s (compute capability %d.%d) has no bfloat16; in float32 it computes right, but slowly and in "
+            "twice the memory (published worlds: 23 GB, 15 with MGDEMO_OPTIMIZATION=low-vram,no-graphs).",
             torch.cuda.get_device_name(device),
             *capability,
         )

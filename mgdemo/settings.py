@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -55,6 +56,12 @@ class Settings:
             value, least = getattr(self, item.name), item.metadata.get("min", 0)
             if isinstance(value, int | float) and not value >= least:
                 raise SettingsError(f"{_variable(item.name)} is {value}: give a number from {least} on.")
+        for device in self.device.split(","):
+            if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device.strip()):
+                raise SettingsError(
+                    f"{_variable('device')} is {self.device!r}: give auto, cpu, cuda, or several "
+                    "GPUs like cuda:0,cuda:1."
+                )
         try:
             Optimization.of(self.optimization)
         except ConfigError as error:

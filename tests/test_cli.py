@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from mgdemo import checkpoints, cli
@@ -314,6 +315,16 @@ def test_download_fetches_all_modes_unless_told(monkeypatch, tmp_path, capsys):
         (everything, None, "main"),
     ]
     assert "mgdemo check --deep there" in capsys.readouterr().out
+
+
+def test_memory_that_ran_out_is_a_sentence_with_the_cure(monkeypatch, capsys):
+    def full(*args, **options):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr("mgdemo.download.download", full)
+    assert run("download") == 2
+    said = capsys.readouterr().err
+    assert said.startswith("mgdemo: The GPU ran out of memory") and "low-vram" in said and "fp8" in said
 
 
 def test_an_interrupt_is_not_a_traceback(monkeypatch, capsys):

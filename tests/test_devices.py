@@ -69,12 +69,13 @@ def test_a_full_gpu_and_one_that_is_not_there_are_told(machine):
         choose_device("cuda", TITLE, 1)
 
 
-def test_a_large_model_runs_on_a_cpu_only_when_asked(machine):
+def test_a_large_model_runs_on_a_cpu_only_when_asked(machine, caplog):
     machine.problem, machine.hardware = RuntimeError("Found no NVIDIA driver on your system."), False
     said = rf"{TITLE} needs an NVIDIA GPU.* no NVIDIA GPU here\. Choose an embedded .*MGDEMO_DEVICE=cpu"
     with pytest.raises(DeviceError, match=said):
         choose_device("auto", TITLE, LARGE + 1)
     assert choose_device("cpu", TITLE, LARGE + 1).type == "cpu"
+    assert "takes minutes" in caplog.text and "MGDEMO_WORKER_TIMEOUT_SECONDS=0" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -73,3 +73,14 @@ def test_users_of_one_machine_have_folders_of_their_own(monkeypatch):
     mine = Settings().record_dir
     monkeypatch.setattr("os.getuid", lambda: 12345, raising=False)
     assert Settings().record_dir.name == "mgdemo-sessions-12345" and Settings().record_dir != mine
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:", "cuda0", "mps", "cpu,,cpu", ""])
+def test_a_device_that_is_none_is_named_at_the_start(device):
+    with pytest.raises(SettingsError, match=r"MGDEMO_DEVICE is '.*': give auto, cpu, cuda"):
+        Settings(device=device)
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu", "cuda", "cuda:1", "cuda:0, cuda:1"])
+def test_devices_are_one_or_several(device):
+    assert Settings(device=device).device == device

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mgdemo.actions import MODES
 from mgdemo.cli import record, tools
+from mgdemo.devices import out_of_memory
 from mgdemo.errors import UserError
 from mgdemo.seeds import SeedError, seed_of
 
@@ -34,6 +35,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except (UserError, OSError) as error:  # any other is a bug and shows where it is
         print(f"mgdemo: {_sentence(error)}", file=sys.stderr)
+        return 2
+    except Exception as error:
+        if not (memory := out_of_memory(error)):
+            raise
+        print(f"mgdemo: {memory}", file=sys.stderr)
         return 2
 
 
