@@ -174,9 +174,10 @@ def _without_transformer(folder: Path, pool: list[CheckpointConfig]) -> str:
 
 def _located(config: CheckpointConfig, given: Path | None = None) -> Located:
     found = _find(config, given)
-    missing = [getattr(config.files, part) for part, path in found.items() if path is None]
-    if not missing:
-        return Located(config, **found)
+    present = {part: path for part, path in found.items() if path is not None}
+    if len(present) == len(PARTS):
+        return Located(config, **present)
+    missing = [getattr(config.files, part) for part in PARTS if part not in present]
     if config.embedded:
         where, cure = config.files.folder, "restore it with `git checkout worlds`"
     else:

@@ -12,7 +12,7 @@ from mgdemo.ui.library import Library
 from mgdemo.ui.links import Links
 from mgdemo.ui.play import play_tab
 from mgdemo.ui.scenarios import scenarios_tab
-from mgdemo.ui.serve import launch
+from mgdemo.ui.serve import Page, launch
 
 __all__ = ["build", "launch"]
 
@@ -21,7 +21,7 @@ WORDS = "Walk, drive and run through worlds that a model generates as you play."
 HOUR, DAY = 3600, 86400
 
 
-def build(service: SessionService | None = None, library: Library | None = None) -> gr.Blocks:
+def build(service: SessionService | None = None, library: Library | None = None) -> Page:
     """The page over a service (default: one with the settings of the environment).
 
     library: what there is to choose from (default: what ships and what is installed).
@@ -38,7 +38,7 @@ def build(service: SessionService | None = None, library: Library | None = None)
             service.warm(first.name)
 
     # Gradio copies what it shows into its cache; cached files older than a day are deleted.
-    with gr.Blocks(title=TITLE, fill_width=True, analytics_enabled=False, delete_cache=(HOUR, DAY)) as demo:
+    with Page(title=TITLE, fill_width=True, analytics_enabled=False, delete_cache=(HOUR, DAY)) as demo:
         gr.HTML(
             f"<header><h1>{TITLE}</h1><p>{WORDS}</p></header>",
             apply_default_css=False,

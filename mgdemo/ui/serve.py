@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import gradio as gr
+from starlette.routing import BaseRoute
 
 from mgdemo.errors import UserError
 from mgdemo.folders import private_folder
+from mgdemo.serving import SessionService
 from mgdemo.serving.address import EVERYWHERE, Address
 from mgdemo.ui.share import MAX_UPLOAD_BYTES
 from mgdemo.ui.theme import CSS, theme
+
+
+class Page(gr.Blocks):
+    """The page with the service behind it, and the routes to serve beside Gradio's own."""
+
+    service: SessionService
+    live_routes: list[BaseRoute]
 
 
 class ServeError(UserError):
@@ -16,7 +25,7 @@ class ServeError(UserError):
 
 
 def launch(
-    demo: gr.Blocks,
+    demo: Page,
     *,
     server_name: str | None = None,
     server_port: int | None = None,
@@ -24,7 +33,7 @@ def launch(
     prevent_thread_lock: bool = False,
     quiet: bool = False,
     **options,
-) -> gr.Blocks:
+) -> Page:
     """Serve a page that `build` made, with its live routes, until it is interrupted.
 
     server_name, server_port: see `Address.choose`. prevent_thread_lock: return at once. `options` go to
