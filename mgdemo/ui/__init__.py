@@ -6,7 +6,7 @@ import gradio as gr
 
 from mgdemo import checkpoints, scenario
 from mgdemo.serving import SessionService, live_routes
-from mgdemo.ui import opening, player
+from mgdemo.ui import opening, player, restore
 from mgdemo.ui.events import EVENT_OPTIONS
 from mgdemo.ui.library import Library
 from mgdemo.ui.links import Links
@@ -50,6 +50,7 @@ def build(service: SessionService | None = None, library: Library | None = None)
             with gr.Tab("Scenarios", id="scenarios"):
                 scenarios = scenarios_tab(service, library, links)
         opening.connect(links, tabs, form, scenarios)
+        restore.connect(tabs, form, scenarios)
         demo.load(warm, **EVENT_OPTIONS)
     demo.queue(default_concurrency_limit=16)
     demo.service = service

@@ -66,7 +66,7 @@ class SessionForm:
         self.hint = gr.HTML(visible=False, apply_default_css=False)
         with gr.Row(elem_classes="tight"):
             self.upload = file_button("Use your own picture", PICTURES)
-            self.seed = gr.Number(0, label="Seed", min_width=90)
+            self.seed = gr.Number(0, label="Seed", min_width=90, elem_classes="seed")
         self.link = gr.Button("Copy link to these settings", size="sm", elem_classes="link")
         self.own = gr.State(None)
         self.image = gr.State(image)
@@ -74,6 +74,7 @@ class SessionForm:
 
     def connect(self, screen: gr.HTML) -> None:
         """Shows what is chosen in the player `screen`. A new mode is left to `follow`."""
+        self.screen = screen
         self.shown = [self.about, self.images, self.hint, self.image, screen]
         self.all = [self.mode, self.seed, self.own, self.checkpoint, *self.shown]
         chosen = [self.checkpoint, self.image, self.own]
@@ -176,10 +177,12 @@ class SessionForm:
             MODES[entry.mode],
             (entry.config.height, entry.config.width),
             self._shown(image, checkpoint) if there else None,
+            checkpoint=checkpoint,
             live=self.live,
             start=self.start,
             blocked=blocked,
             loop=self._loop(checkpoint) if opens else None,
+            image=self.library.reference(image, checkpoint) or image if there else None,
         )
 
     def _shown(self, path: str, checkpoint: str) -> Image.Image:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gradio as gr
 
 from mgdemo.serving import SessionService
-from mgdemo.ui import run
+from mgdemo.ui import sessions_ui
 from mgdemo.ui.form import SessionForm
 from mgdemo.ui.library import Library
 from mgdemo.ui.links import Links
@@ -22,10 +22,10 @@ def play_tab(service: SessionService, library: Library, links: Links) -> Session
             results = Results(links)
             form = SessionForm(library, live=True, start="Start")
     with stage:
-        screen = player(form.first_setup, "play")
+        screen = player(form.first_setup, "play", "Play")
     form.connect(screen)
     form.follow(form.mode.input)
     chosen = [form.checkpoint, form.image, form.seed]
     links.offer(form.link, form.shared, chosen)
-    run.connect(service, screen, results, form.request, chosen)
+    sessions_ui.connect(service, screen, results, form.request, chosen)
     return form

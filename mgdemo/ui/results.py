@@ -1,57 +1,97 @@
-"""The panel with what a session leaves: its films, its scenario and a link."""
+"""The panel with the films of a visit: that of the last session, its branches, and earlier ones."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
 
 import gradio as gr
 
 from mgdemo.replay import open_replay
 from mgdemo.serving import Recording
+from mgdemo.ui.events import EVENT_OPTIONS
 from mgdemo.ui.links import Links
 from mgdemo.ui.share import Shared
+from mgdemo.video.films import Branch, RecordingGone
+
+
+@dataclass(frozen=True)
+class Left:
+    """What a session left."""
+
+    token: str
+    recording: Recording
+
+    def films(self, number: int) -> dict[str, tuple[str, Recording | Branch]]:
+        """Each film by a key, with its label; number: how many sessions have ended after this one."""
+        recording = self.recording
+        name = f"Earlier film ({recording.mp4.stem})" if number else "Your film"
+        branch = f", branch {recording.number}" if recording.number else ""
+        films = {"": (f"{name}{branch}: {recording.seconds:.1f} s", recording)}
+        films |= {str(each.number): (each.label, each) for each in recording.branches}
+        return {f"{self.token} {key}": film for key, film in films.items()}
 
 
 class Results:
-    """What a play leaves: its films, its scenario and a link to it all, which `links` copies.
-
-    Laid out in the Gradio context where this is made.
-    """
+    """Laid out in the Gradio context where this is made. `films` (list[Left]) has the newest first."""
 
     def __init__(self, links: Links):
         with gr.Column(visible=False, elem_classes="results") as self.box:
             self.words = gr.HTML(apply_default_css=False)
+            self.choice = gr.Dropdown([], label="Film", filterable=False, visible=False)
             self.video = gr.Video(show_label=False, interactive=False, buttons=[])
             with gr.Row(elem_classes="tight"):
                 self.plain = gr.DownloadButton("Save film", size="sm", min_width=80)
                 self.keys = gr.DownloadButton("Save with keys", size="sm", min_width=80)
                 self.scenario = gr.DownloadButton("Save scenario", size="sm", min_width=80)
-                self.link = gr.Button("Copy link", size="sm", min_width=80)
-            self.branches = gr.File(
-                label="Results of the other branches", file_count="multiple", interactive=False
-            )
+                self.link = gr.Button("Copy link to film", size="sm", min_width=80)
+        self.films = gr.State([])
         self.film = gr.State(None)
         links.offer(self.link, _shared, [self.film])
+        self.choice.input(self.choose, [self.films, self.choice], self.panel, **EVENT_OPTIONS)
+
+    @property
+    def panel(self) -> list[gr.components.Component]:
+        """What shows one film."""
+        return [self.words, self.video, self.plain, self.keys, self.scenario, self.film]
 
     @property
     def outputs(self) -> list[gr.components.Component]:
-        buttons = [self.plain, self.keys, self.scenario]
-        return [self.box, self.words, self.video, *buttons, self.branches, self.film]
+        return [self.films, self.box, self.choice, *self.panel]
 
-    def show(self, result: Recording | None) -> tuple:
-        """Updates for `outputs`: the films of a result, or nothing."""
-        if result is None:
-            return gr.Column(visible=False), *(gr.skip(),) * (len(self.outputs) - 1)
-        seconds = result.frames / result.fps
-        return (
-            gr.Column(visible=True),
-            f"<h2>Your film</h2><p>{seconds:.1f} s, {result.frames} frames</p>",
-            str(result.overlay_mp4 or result.mp4),
-            *(
-                gr.DownloadButton(value=path and str(path), interactive=path is not None)
-                for path in (result.mp4, result.overlay_mp4, result.scenario)
-            ),
-            gr.File([str(item.write().mp4) for item in result.branches], visible=bool(result.branches)),
-            str(result.mp4),
+    def show(self, films: list[Left]) -> tuple:
+        """Updates for `outputs`: all films, the newest of them in view."""
+        offered = _offered(films)
+        if not offered:
+            return films, *(gr.skip(),) * (len(self.outputs) - 1)
+        choice = gr.Dropdown(
+            [(label, key) for key, (label, _) in offered.items()],
+            value=next(iter(offered)),
+            visible=len(offered) > 1,
         )
+        return films, gr.Column(visible=True), choice, *self.choose(films, next(iter(offered)))
+
+    def choose(self, films: list[Left], key: str) -> tuple:
+        """Updates for `panel`. The files of a branch are made when it is chosen."""
+        label, film = _offered(films)[key]
+        try:
+            recording = film.write() if isinstance(film, Branch) else film
+        except RecordingGone as error:
+            gr.Warning(escape(str(error)))
+            return (gr.skip(),) * len(self.panel)
+        files = [recording.mp4, recording.overlay_mp4, recording.scenario]
+        return (
+            f"<h2>{escape(label.partition(':')[0])}</h2>"
+            f"<p>{recording.seconds:.1f} s, {recording.frames} frames</p>",
+            str(recording.overlay_mp4 or recording.mp4),
+            *(gr.DownloadButton(value=path and str(path), interactive=path is not None) for path in files),
+            str(recording.mp4),
+        )
+
+
+def _offered(films: list[Left]) -> dict[str, tuple[str, Recording | Branch]]:
+    """Every film of the page by a key, with its label."""
+    return {key: film for number, left in enumerate(films) for key, film in left.films(number).items()}
 
 
 def _shared(film: str) -> Shared:

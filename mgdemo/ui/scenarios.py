@@ -15,13 +15,13 @@ from mgdemo.picture import open_picture
 from mgdemo.replay import Replay
 from mgdemo.scenario import Scenario
 from mgdemo.serving import SessionRequest, SessionService
-from mgdemo.ui import run, track_chart
+from mgdemo.ui import sessions_ui, track_chart
 from mgdemo.ui.events import EVENT_OPTIONS
 from mgdemo.ui.files import REPLAYS, file_button, name_of, sent, sent_replay
 from mgdemo.ui.form import FormError, SessionForm, say_replaced
 from mgdemo.ui.library import Library, missing
 from mgdemo.ui.links import Links
-from mgdemo.ui.player import player
+from mgdemo.ui.player import player, track_key
 from mgdemo.ui.results import Results
 
 OWN = "own"  # the list's value for the uploaded scenario; the others are their numbers in the library
@@ -31,14 +31,16 @@ OWN = "own"  # the list's value for the uploaded scenario; the others are their 
 class ScenarioTab:
     """What others need of the tab.
 
-    Both functions give the updates of `outputs`, or raise UserError: `open` of a Replay, `open_file` of what
-    the page says of a file that it has sent.
+    The functions give the updates of `outputs`, or raise UserError: `open` of a Replay, `open_file` of what
+    the page says of a file that it has sent, `restore` of the key of a listed scenario's track, and of
+    checkpoint, seed, start image and own picture.
     """
 
     form: SessionForm
     outputs: list[gr.components.Component]
     open: Callable[[Replay], tuple]
     open_file: Callable[[dict], tuple]
+    restore: Callable[..., tuple]
 
 
 def scenarios_tab(service: SessionService, library: Library, links: Links) -> ScenarioTab:
@@ -61,8 +63,9 @@ def scenarios_tab(service: SessionService, library: Library, links: Links) -> Sc
             image = library.start_image(first) if first else None
             form = SessionForm(library, live=False, start="Run", image=image, after_mode=(name, upload))
     with stage:
-        screen = player(form.first_setup, "scenarios")
-        words = gr.HTML(_words(first), apply_default_css=False, elem_classes="scenario")
+        screen = player(form.first_setup, "scenarios", "Scenarios")
+        words = gr.HTML(_words(first), apply_default_css=False, elem_classes="scenario chosen")
+        running = gr.HTML("", apply_default_css=False, elem_classes="scenario running")
     form.connect(screen)
     chosen, own = gr.State(first), gr.State(None)  # own: the visitor's scenario and its picture's path
     shown = [chosen, words, form.image, form.own, form.seed]
@@ -122,6 +125,15 @@ def scenarios_tab(service: SessionService, library: Library, links: Links) -> Sc
     by_mode = form.mode.input(choose_mode, [form.mode, form.own], [name, *shown], **EVENT_OPTIONS)
     for event in (by_name, by_mode):
         form.follow(event.then)
+
+    def restore(track: str, checkpoint: str, *choices) -> tuple:
+        mode = library.entry(checkpoint).mode
+        listed = library.scenarios()[mode]
+        index = next((i for i, each in enumerate(listed) if track_key(each.track) == track), 0)
+        scenario = listed[index] if listed else None
+        names = gr.Dropdown(titles(mode), value=str(index) if listed else None)
+        return names, None, scenario, _words(scenario), *form.put(mode, checkpoint, *choices)
+
     outputs = [name, own, chosen, words, *form.all]
     upload.chosen(choose_upload, chosen, outputs, **EVENT_OPTIONS)
 
@@ -130,10 +142,14 @@ def scenarios_tab(service: SessionService, library: Library, links: Links) -> Sc
             raise FormError("There is no scenario to run. Use a file of your own.")
         return form.request(checkpoint, image, seed, scenario)
 
+    def describe(request: SessionRequest, _checkpoint=None, _image=None, _seed=None, scenario=None) -> str:
+        """What runs. Of a session that a page takes up, the description is not known."""
+        return _words(scenario or Scenario(request.title, request.track.mode, request.track))
+
     inputs = [form.checkpoint, form.image, form.seed, chosen]
     links.offer(form.link, form.shared, inputs)
-    run.connect(service, screen, results, request, inputs)
-    return ScenarioTab(form, outputs, open_, open_file)
+    sessions_ui.connect(service, screen, results, request, inputs, running, describe)
+    return ScenarioTab(form, outputs, open_, open_file, restore)
 
 
 def _words(scenario: Scenario | None) -> str:
@@ -143,7 +159,7 @@ def _words(scenario: Scenario | None) -> str:
     return (
         f"<h2>{escape(scenario.title)}</h2><p>{escape(scenario.description)}</p>"
         f"<p class=quiet>{MODES[scenario.mode].title}, {seconds:.1f} s, {len(scenario.track)} frames</p>"
-        f"{track_chart.draw(scenario.track)}"
+        f'<div data-track="{track_key(scenario.track)}">{track_chart.draw(scenario.track)}</div>'
     )
 
 

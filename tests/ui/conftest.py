@@ -60,6 +60,8 @@ def stub_library(tmp_path_factory):
         stub_entry("universal-slow", "Slow world"),
         stub_entry("missing", "Broken world"),
         stub_entry("universal-big", "Big world", available=False, needs="9 GB and a GPU"),
+        stub_entry("universal-hang", "Hanging world"),
+        stub_entry("universal-black", "Black world"),
         stub_entry("templerun", "Grey run"),
     ]
     return Library(
@@ -88,7 +90,9 @@ def serve(tmp_path_factory, stub_library):
             patch.syspath_prepend(str(folder))  # workers inherit it, and find the stubs there
 
         def start(library=stub_library, root_path="", **settings):
-            defaults = {"record_dir": tmp_path_factory.mktemp("plays"), "threads": 1, "stand_seconds": 0}
+            # Many sessions: that of a page which is gone keeps its place for a while.
+            defaults = {"record_dir": tmp_path_factory.mktemp("sessions"), "threads": 1, "stand_seconds": 0}
+            defaults |= {"sessions": 30}
             if library is stub_library:
                 defaults["loader"] = "benchmarks.stub_world:load_small"
             service = SessionService(Settings(**defaults | settings))

@@ -42,6 +42,9 @@ class Player:
         self.panel.get_by_label(label).click()
         self.page.get_by_role("option", name=option).click()
 
+    def world(self, title):
+        self.panel.get_by_text(title, exact=True).click()
+
     def upload(self, button, path):
         with self.page.expect_file_chooser() as chooser:
             self.panel.get_by_role("button", name=button).click()

@@ -26,7 +26,7 @@ GAMEPAD = """
 
 @pytest.fixture(scope="module")
 def address(serve):
-    return serve(sessions=1)
+    return serve()
 
 
 def playing(player):

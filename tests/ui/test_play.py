@@ -10,7 +10,7 @@ from mgdemo.scenario import load_scenario
 
 @pytest.fixture(scope="module")
 def address(serve):
-    return serve(sessions=1)
+    return serve()
 
 
 @pytest.fixture(scope="module")
@@ -124,8 +124,8 @@ def test_two_thumbs_on_a_phone(address, visit):
     player.stop()
 
 
-def test_places_in_line_and_leaving(serve, visit):
-    address = serve(sessions=2, reconnect_seconds=3)
+def test_the_queue_and_a_reload_while_others_wait(serve, visit):
+    address = serve(sessions=2)
     one, two, three, four = (visit(address) for _ in range(4))
     for player in (one, two):
         player.start()
@@ -138,10 +138,12 @@ def test_places_in_line_and_leaving(serve, visit):
     one.page.keyboard.down("w")
     one.expect_lit("forward", "used")
     assert one.pixels()[0] > two.pixels()[0] + 5, "two visitors share a world"
-    two.page.reload()  # which keeps the session, though others wait
-    two.expect("playing")
+    two.page.reload()
+    two.expect("playing")  # its own session, which keeps its place
+    three.page.reload()
     expect(three.message).to_contain_text("next in the queue")
-    two.page.close()
+    expect(four.message).to_contain_text("number 2 in the queue")
+    two.stop()
     three.expect("playing")
     expect(four.message).to_contain_text("next in the queue")
     one.stop()
@@ -252,11 +254,13 @@ def test_a_page_that_is_loaded_anew_takes_up_its_play(address, visit, tmp_path):
     frames = frames_of(player.save("Save film", tmp_path))
     assert [int(frame[1, :, 1].argmax()) for frame in frames] == [i % WIDTH for i in range(len(frames))]
     player.page.reload()
-    player.expect("idle")  # what is over is not taken up
+    player.expect("ended")  # what is over is not taken up, but its film is there
+    expect(player.results.locator("video")).to_be_visible()
+    expect(player.root.locator(".start")).to_be_enabled()
 
 
 def test_behind_a_proxy_with_a_path_prefix(serve, visit):
-    address = serve(root_path="/demo/world", sessions=1)
+    address = serve(root_path="/demo/world")
     # What such a proxy does: it takes the prefix off.
     script = "window.WebSocket = class extends WebSocket { constructor(url) { super(unprefix(url)); } };"
     unprefix = """
@@ -329,5 +333,5 @@ def test_a_slow_machine_slows_evenly_and_says_so(address, visit):
     player.choose("Checkpoint", "Slow world")
     player.start()
     player.expect("playing")
-    expect(player.status).to_contain_text("playback is slowed evenly", timeout=20_000)
+    expect(player.status).to_contain_text("playback is slowed down", timeout=20_000)
     player.stop()

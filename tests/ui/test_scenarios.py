@@ -13,7 +13,7 @@ from mgdemo.video.mp4 import metadata
 
 @pytest.fixture(scope="module")
 def address(serve):
-    return serve(sessions=1)
+    return serve()
 
 
 @pytest.mark.parametrize("world", ["stub", *(entry.name for entry in EMBEDDED[:1])])

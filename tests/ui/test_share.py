@@ -46,7 +46,7 @@ DROP = """
 
 @pytest.fixture(scope="module")
 def address(serve):
-    return serve(sessions=1)
+    return serve()
 
 
 def drop(player, path, name=None, others=()):
@@ -133,7 +133,7 @@ def test_a_link_to_a_play_replays_it(address, visit, tmp_path):
 
 
 def test_a_link_with_a_path_prefix_and_no_clipboard(serve, visit):
-    address = serve(root_path="/demo/world", sessions=1)
+    address = serve(root_path="/demo/world")
 
     def proxy(route):
         route.continue_(url=route.request.url.replace("/demo/world", "", 1))
@@ -318,23 +318,3 @@ def test_the_shown_picture_is_saved_and_begins_the_next_play(address, visit, tmp
     player.expect("idle")  # ready for the new one
     expect(player.start_image("Your own picture")).to_be_checked()
     expect(player.player).to_have_attribute("data-picture", "poster")
-
-
-def test_what_one_went_back_from_is_kept_as_a_film_too(address, visit, tmp_path):
-    player = visit(address)
-    player.start()
-    player.expect("playing")
-    player.wait_for_frame(60)
-    player.page.keyboard.press("Backspace")
-    player.expect("paused")
-    player.page.keyboard.down("s")
-    player.expect_lit("back", "used")
-    player.page.keyboard.up("s")
-    player.stop()
-    others = player.results.get_by_role("link", name=re.compile(r"\.mp4|KB"))
-    expect(others).to_have_count(1)
-    with player.page.expect_download() as download:
-        others.click()
-    path = tmp_path / "branch.mp4"
-    download.value.save_as(path)
-    assert len(open_replay(path).scenario.track) > 60

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from mgdemo.actions import Mode
+from mgdemo.actions import MODES, ActionTrack, Mode
 
 HERE = Path(__file__).parent
 LOOPS = "gradio_api/loops"
@@ -73,20 +73,26 @@ def on_load(script: str, *events: str) -> str:
     )
 
 
-def player(setup: dict, elem_id: str) -> gr.HTML:
-    """A player showing `setup` (see the function of that name). It has the events `start`, `stop` and
-    `resume`: the page was loaded anew (Gradio does that after a lost line) and its play may still be there.
+def player(setup: dict, name: str, title: str) -> gr.HTML:
+    """A player showing `setup` (see the function of that name), on the tab `title`.
 
-    Change it by `gr.HTML(setup=…)` and `gr.HTML(play=…)`; the two don't disturb each other. `stop` and
-    `resume` carry the token of the play in their data.
+    Its events: `start`; `resume`, of a session or film that the page had before it was loaded again (Gradio
+    does that after a lost connection); `stop`, where the socket is down; `finished`: there is a film. These
+    three carry the session's token in their data; `restore` carries what was chosen on a page that is loaded
+    again.
+    Change it by `gr.HTML(setup=…)` and by `gr.HTML(session=…)`, the answer to an event; the two don't disturb
+    each other. What is written with a `track_key` as `data-track` in the same tab is the chosen scenario.
     """
     return gr.HTML(
+        name=name,
+        title=title,
+        modes={mode.name: mode.to_json() for mode in MODES.values()},
         setup=setup,
-        play=None,
-        elem_id=elem_id,
+        session=None,
+        elem_id=name,
         html_template=(HERE / "player.html").read_text("utf-8"),
         css_template=(HERE / "player.css").read_text("utf-8"),
-        js_on_load=on_load("player.js", "start", "stop", "resume"),
+        js_on_load=on_load("player.js", "start", "resume", "stop", "finished", "restore"),
         apply_default_css=False,
     )
 
@@ -96,17 +102,19 @@ def setup(
     size: tuple[int, int],
     picture: Image.Image | None,
     *,
+    checkpoint: str,
     live: bool,
     start: str,
     blocked: str = "",
     loop: str | None = None,
+    image: str | None = None,
 ) -> dict:
-    """What the player shows before a play.
+    """What the player shows before a session.
 
     size: (height, width) of the world's pictures; picture: the start image, cropped as the world sees it.
     live: the visitor steers (else the pads only show what a scenario does); start: the words on the button;
     blocked: why it cannot be pressed, a sentence with a cure; loop: where a film is that moves the start
-    image.
+    image; checkpoint and image: what to say to `restore` when the page is loaded again.
     """
     height, width = size
     poster = None
@@ -115,7 +123,7 @@ def setup(
         picture.save(data, "JPEG", quality=90)
         poster = "data:image/jpeg;base64," + base64.b64encode(data.getvalue()).decode()
     return {
-        "mode": mode.to_json(),
+        "mode": mode.name,
         "poster": poster,
         "width": width,
         "height": height,
@@ -123,4 +131,21 @@ def setup(
         "start": start,
         "blocked": blocked,
         "loop": loop,
+        "checkpoint": checkpoint,
+        "image": image,
+        "choice": choice_key(checkpoint, picture) if picture else "",
     }
+
+
+def choice_key(checkpoint: str, picture: Image.Image) -> str:
+    """A short text that is the same for the same world from the same picture."""
+    return hashlib.sha256(checkpoint.encode() + picture.tobytes()).hexdigest()[:16]
+
+
+def track_key(track: ActionTrack | None) -> str:
+    """The same for the same actions; "" for live sessions."""
+    if track is None or not len(track):
+        return ""
+    track = track.padded()
+    mouse = b"" if track.mouse is None else track.mouse.tobytes()
+    return hashlib.sha256(track.keyboard.tobytes() + mouse).hexdigest()[:16]

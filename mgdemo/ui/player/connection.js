@@ -1,13 +1,11 @@
 /**
- * The line to the server: one WebSocket a play, opened again with the same token when it drops.
+ * The connection to the server: one WebSocket per session, opened again with the same token whenever it drops.
  */
 
-import { VERSION } from "./protocol.js";
+import { CLOSE, RECONNECT_SECONDS, VERSION } from "./protocol.js";
 
-const RETRY_MS = 30_000; // the server keeps a play this long without its visitor
-const SILENCE_MS = 8_000; // the server says something at least once a second; a line this silent is dead
-const ELSEWHERE = 4409; // a duplicated tab has taken up the play
-const FINAL = new Set([4400, 4404, ELSEWHERE]); // refused; unknown play: no use trying again either
+const SILENCE_MS = 8_000; // the server says something at least once a second; a connection this silent is dead
+const FINAL = new Set([CLOSE.BAD_MESSAGE, CLOSE.UNKNOWN_SESSION, CLOSE.REPLACED]); // no use in trying again
 
 /**
  * The address of a path of the app: behind a path prefix, in an iframe, by https or not.
@@ -22,6 +20,9 @@ export function appUrl(path, config, page) {
   return url;
 }
 
+/** The address of a path of the app, on this page. @param {string} path */
+export const addressOf = (path) => appUrl(path, /** @type {any} */ (window).gradio_config, document.baseURI);
+
 /** The same address for a WebSocket. @param {URL} url */
 export function socketUrl(url) {
   const out = new URL(url);
@@ -31,22 +32,29 @@ export function socketUrl(url) {
 
 /** Milliseconds to wait before attempt n (from 0). */
 export function backoff(attempt) {
-  return Math.min(4000, 250 * 2 ** attempt);
+  return Math.min(5000, 250 * 2 ** attempt);
 }
 
 export class Connection {
   /**
    * @param {URL} url
    * @param {string[]} codecs
-   * @param {{onmessage: (message: object) => void, onpacket: (data: ArrayBuffer) => void,
-   *   onlost: () => void, ongone: (reason: string, elsewhere?: boolean) => void}} handlers
-   *   onlost: the line dropped and is being tried again; ongone: it will not come back, and why.
+   * @param {object} handlers
+   * @param {(message: import("./protocol.js").ServerMessage) => void} handlers.onmessage
+   * @param {(data: ArrayBuffer) => void} handlers.onpacket
+   * @param {(long: boolean) => void} handlers.onlost it dropped and is being tried again; long: for longer than the
+   *   server keeps a session
+   * @param {(reason: string) => void} handlers.ongone the server does not take it, and why
+   * @param {() => void} handlers.onreplaced another window has taken the session up
    * @param {{WebSocket: typeof WebSocket, now: () => number}} [world]
    */
   constructor(url, codecs, handlers, world = { WebSocket: globalThis.WebSocket, now: () => performance.now() }) {
-    Object.assign(this, { url, codecs, handlers, world });
+    this.url = url;
+    this.codecs = codecs;
+    this.handlers = handlers;
+    this.world = world;
     this.attempt = 0;
-    /** Since when there is no line, or null. */
+    /** Since when there is no connection, or null. @type {number | null} */
     this.lostSince = world.now();
     this.closed = false;
     this.open();
@@ -71,10 +79,6 @@ export class Connection {
     socket.onclose = ({ code, reason }) => socket === this.socket && this.dropped(code, reason);
   }
 
-  get up() {
-    return this.lostSince === null;
-  }
-
   heard() {
     clearTimeout(this.silence);
     this.silence = setTimeout(() => this.dropped(0, ""), SILENCE_MS);
@@ -83,11 +87,11 @@ export class Connection {
   dropped(code, reason) {
     if (this.closed) return;
     this.cut();
-    if (FINAL.has(code)) return this.handlers.ongone(reason || "This play is over", code === ELSEWHERE);
+    if (FINAL.has(code)) this.closed = true;
+    if (code === CLOSE.REPLACED) return this.handlers.onreplaced();
+    if (this.closed) return this.handlers.ongone(reason || "This session is over.");
     this.lostSince ??= this.world.now();
-    if (this.world.now() - this.lostSince > RETRY_MS)
-      return this.handlers.ongone("The connection did not come back");
-    this.handlers.onlost();
+    this.handlers.onlost(this.world.now() - this.lostSince > RECONNECT_SECONDS * 1000);
     this.retry = setTimeout(() => this.open(), backoff(this.attempt++));
   }
 
@@ -98,7 +102,7 @@ export class Connection {
     socket?.close();
   }
 
-  /** Sends a message if the line is up; says whether it was. @param {object} message */
+  /** Sends a message if the connection is up; says whether it was. @param {object} message */
   send(message) {
     if (this.socket?.readyState !== 1) return false;
     this.socket.send(JSON.stringify(message));

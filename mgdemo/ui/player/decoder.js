@@ -4,9 +4,14 @@
  * @typedef {import("./playout.js").Packet} Packet
  */
 
-export const H264 = 1;
-export const JPEG = 2;
-const HEADER = 16;
+import { CODECS, PACKET_HEADER_BYTES } from "./protocol.js";
+import { remember, remembered } from "./storage.js";
+
+const FAILURES = 3; // without a picture in between: this browser says that it can show H.264, and cannot
+const SILENT_MS = 2000; // and so many frames without a picture mean the same
+const SILENT_FRAMES = 10;
+const DISTRUST_MS = 7 * 86_400_000; // for which H.264 is not tried again
+const KEY = "mgdemo.h264-failed";
 const SMALL = 512; // pixels; narrower pictures are drawn doubled
 
 /**
@@ -14,7 +19,7 @@ const SMALL = 512; // pixels; narrower pictures are drawn doubled
  * @param {ArrayBuffer} buffer @returns {Packet}
  */
 export function parsePacket(buffer) {
-  if (buffer.byteLength <= HEADER) throw new RangeError(`a packet of ${buffer.byteLength} bytes`);
+  if (buffer.byteLength <= PACKET_HEADER_BYTES) throw new RangeError(`a packet of ${buffer.byteLength} bytes`);
   const view = new DataView(buffer);
   return {
     kind: view.getUint8(0),
@@ -22,12 +27,13 @@ export function parsePacket(buffer) {
     index: view.getUint32(4, true),
     block: view.getUint32(8, true),
     node: view.getUint32(12, true),
-    data: new Uint8Array(buffer, HEADER),
+    data: new Uint8Array(buffer, PACKET_HEADER_BYTES),
   };
 }
 
 /** The codecs this browser can show, best first. @returns {Promise<string[]>} */
 export async function supportedCodecs() {
+  if (h264Failed()) return ["jpeg"];
   try {
     const { supported } = await VideoDecoder.isConfigSupported({
       codec: "avc1.42E01F",
@@ -39,18 +45,35 @@ export async function supportedCodecs() {
   }
 }
 
+/** Whether H.264 failed here not long ago, against what the browser says. */
+export function h264Failed() {
+  const { at = 0 } = remembered(KEY);
+  return Date.now() - Math.max(at, failedAt) < DISTRUST_MS;
+}
+
+let failedAt = 0; // where the browser may not remember it
+
+function distrustH264() {
+  failedAt = Date.now();
+  remember(KEY, { at: failedAt });
+}
+
 /** Decodes packets in order onto a canvas. */
 export class Screen {
   /**
    * @param {HTMLCanvasElement} canvas
-   * @param {{onshown: (packet: Packet) => void, onneedkey: () => void}} handlers
+   * @param {{onshown: (packet: Packet) => void, onneedkey: () => void, onbroken: () => void}} handlers
+   *   onneedkey: the decoder starts again; onbroken: it never will work, ask for JPEG
    */
-  constructor(canvas, { onshown, onneedkey }) {
+  constructor(canvas, { onshown, onneedkey, onbroken }) {
     this.canvas = canvas;
     this.context = canvas.getContext("2d", { alpha: false });
     this.onshown = onshown;
     this.onneedkey = onneedkey;
+    this.onbroken = onbroken;
     this.decoder = null;
+    this.failures = 0;
+    this.waitingSince = 0; // for a picture from the decoder
     this.waitsForKey = true;
     /** @type {Map<number, Packet>} those being decoded, by their ordinal */
     this.pending = new Map();
@@ -77,7 +100,7 @@ export class Screen {
 
   /** Decodes a packet and shows it, unless it is a silent one. @param {Packet} packet */
   show(packet) {
-    if (packet.kind === JPEG) this.showJpeg(packet);
+    if (packet.kind === CODECS.jpeg) this.showJpeg(packet);
     else this.showH264(packet);
   }
 
@@ -86,6 +109,8 @@ export class Screen {
     this.waitsForKey = false;
     try {
       this.decoder ??= this.newDecoder();
+      if (this.pending.size >= SILENT_FRAMES && performance.now() - this.waitingSince > SILENT_MS)
+        return this.giveUp("no picture for too long");
       this.decoder.decode(
         new EncodedVideoChunk({
           type: packet.key ? "key" : "delta",
@@ -101,7 +126,11 @@ export class Screen {
   newDecoder() {
     const decoder = new VideoDecoder({
       output: (frame) => {
-        if (decoder === this.decoder) this.finish(frame.timestamp, frame);
+        if (decoder === this.decoder) {
+          this.failures = 0;
+          this.waitingSince = performance.now();
+          this.finish(frame.timestamp, frame);
+        }
         frame.close();
       },
       error: (error) => decoder === this.decoder && this.fail(error),
@@ -123,6 +152,7 @@ export class Screen {
   }
 
   begin(packet) {
+    if (!this.pending.size) this.waitingSince = performance.now();
     this.pending.set(++this.ordinal, packet);
     return this.ordinal;
   }
@@ -149,9 +179,18 @@ export class Screen {
   }
 
   fail(error) {
+    if (++this.failures >= FAILURES) return this.giveUp(error);
     console.warn("the video decoder stopped and starts again:", error);
     this.close();
     this.onneedkey();
+  }
+
+  giveUp(why) {
+    console.warn("the video decoder does not work; JPEG takes its place:", why);
+    this.close();
+    this.failures = 0;
+    distrustH264();
+    this.onbroken();
   }
 
   /** Forgets what is being decoded and goes on with the next key frame. */

@@ -6,58 +6,21 @@
  *                                                        └─► saving ─► ended | error
  *   lost: the connection is away, and what went on before goes on when it is back; replaced: in another window
  *
- * @typedef {"idle" | "starting" | "queued" | "loading" | "playing" | "buffering" | "standing" | "paused" |
- *   "rewinding" | "lost" | "saving" | "ended" | "error" | "replaced"} Phase
- * @typedef {"hand" | "idle" | "rewound" | "hidden"} PauseReason  after all but "hand", any control resumes
- * @typedef {{id: string, token: string, path: string, live: boolean}} Session
- * @typedef {{phase: string, text: string, progress: number | null, warning?: string | null,
- *   warning_node?: number | null}} Status  as the server sends it
- * @typedef {{phase: "ended" | "error", text: string, recording: boolean}} End
- * @typedef {object} State
- * @property {Phase} phase
- * @property {Session | null} session
- * @property {string} text  the words of the phase, where it has no fixed ones
- * @property {Status | null} server  how the server said that the session stands
- * @property {boolean} pictures  whether a picture of the session has been shown
- * @property {PauseReason | null} pause
- * @property {boolean} stepping  whether one block is being made and shown during the pause
- * @property {{to: number, resume: boolean} | null} rewind  resume: a control was pressed meanwhile
- * @property {string | null} preview  the moment to which the slider would go, while it is moved
- * @property {boolean} hidden  whether the page is hidden, and that counts
- * @property {End | null} end  of a scenario whose last pictures are still to be shown
+ * @typedef {import("./phases.js").State} State
+ * @typedef {import("./phases.js").Phase} Phase
+ * @typedef {import("./phases.js").Session} Session
+ * @typedef {import("./phases.js").PauseReason} PauseReason
+ * @typedef {import("./phases.js").Status} Status
+ * @typedef {import("./phases.js").End} End
  * @typedef {{type: string} & Record<string, any>} Event
  * @typedef {{type: string} & Record<string, any>} Effect
  * @typedef {{state: State, effects: Effect[]}} Step
  */
 
-/** @type {State} */
-export const INITIAL = {
-  phase: "idle",
-  session: null,
-  text: "",
-  server: null,
-  pictures: false,
-  pause: null,
-  stepping: false,
-  rewind: null,
-  preview: null,
-  hidden: false,
-  end: null,
-};
+import { INITIAL, beginning, rewindable, running, showing, startable } from "./phases.js";
 
-const SHOWING = new Set(["playing", "buffering", "standing"]);
-const RUNNING = new Set(["starting", "queued", "loading", "paused", "rewinding", "lost", ...SHOWING]);
-const BEFORE = new Set(["starting", "queued", "loading"]); // the first picture
-
-/** Whether pictures are shown as they come. @param {State} state */
-export const showing = ({ phase }) => SHOWING.has(phase);
-/** Whether there is something that can be stopped. @param {State} state */
-export const running = ({ phase }) => RUNNING.has(phase);
-/** Whether a session can be started, or (replaced) taken back. @param {State} state */
-export const startable = (state) => !running(state) && state.phase !== "saving";
-/** Whether the visitor can go to another moment now. @param {State} state */
-export const rewindable = (state) =>
-  Boolean(state.session?.live) && (showing(state) || state.phase === "paused" || state.phase === "rewinding");
+const READY = "Your film is ready.";
+const UNSAVED = "The connection was lost. Your film will be here when you reload this page.";
 
 /** @param {State} state @param {Partial<State>} changes @param {...Effect} effects @returns {Step} */
 const to = (state, changes, ...effects) => ({ state: { ...state, ...changes }, effects });
@@ -88,9 +51,9 @@ const HANDLERS = {
   },
 
   /** Asks for a session of before: the page was loaded again, or it went to another window. */
-  restore(state, { token }) {
+  restore(state, { token, earlier = [] }) {
     if (!startable(state)) return stay(state);
-    return to(fresh(state), { phase: "starting" }, ask("resume", { token }));
+    return to(fresh(state), { phase: "starting" }, ask("resume", { token, earlier }));
   },
 
   stop(state) {
@@ -98,6 +61,7 @@ const HANDLERS = {
     const clear = { type: "clear" };
     if (state.end) return conclude(state, state.end, clear);
     if (!state.session) return to(state, { phase: "saving" }); // it is not there yet: stopped when it is
+    /** @type {Partial<State>} */
     const stopping = { phase: "saving", pause: null, stepping: false, rewind: null, preview: null };
     return to(state, stopping, clear, { type: "stop", token: state.session.token });
   },
@@ -122,14 +86,15 @@ const HANDLERS = {
     if (!rewindable(state)) return stay(state);
     const rewind = { to: node, resume: false };
     if (state.rewind) return to(state, { rewind }); // it arrives at the earlier one first
+    /** @type {Partial<State>} */
     const rewinding = { phase: "rewinding", rewind, pause: "rewound", stepping: false, preview: null };
     return to(state, rewinding, HOLD, send("rewind", { node }));
   },
 
   /** The slider is moved to a moment; null: it was let go. */
   preview(state, { at }) {
-    const paused = at === null ? stay(state) : pause(state, "rewound");
-    return to(paused.state, { preview: at }, ...paused.effects);
+    const { state: paused, effects } = at === null ? stay(state) : pause(state, "rewound");
+    return to(paused, { preview: at }, ...effects);
   },
 
   /** A control was pressed, or the camera turned. */
@@ -146,7 +111,7 @@ const HANDLERS = {
     return to(paused.state, { hidden }, ...paused.effects);
   },
 
-  /** Something else was chosen, or what was asked for cannot be. */
+  /** Something else was chosen, or what is wanted cannot be. */
   say: (state, { text }) => (startable(state) ? to(fresh(state), { text }) : stay(state)),
 
   // What Gradio's events answer
@@ -156,7 +121,8 @@ const HANDLERS = {
     const { error, ended, text = "", ...session } = answer;
     const waits = state.phase === "starting" || (state.phase === "saving" && !state.session);
     if (error) return waits ? conclude(state, { phase: "error", text: error }) : stay(state);
-    if (ended) return waits || state.phase === "saving" ? conclude(state, { phase: "ended", text }) : stay(state);
+    if (ended && (waits || state.phase === "saving")) return conclude(state, { phase: text ? "ended" : "idle", text });
+    if (ended) return stay(state);
     if (!waits) return to(state, {}, { type: "stop", token: session.token }); // it was given up
     const begin = [{ type: "remember", token: session.token }, { type: "open" }, { type: "connect", session }];
     if (state.phase === "saving") begin.push({ type: "stop", token: session.token });
@@ -164,8 +130,8 @@ const HANDLERS = {
   },
 
   timeout(state) {
-    if (state.session || !["starting", "saving"].includes(state.phase)) return stay(state);
-    const text = "The server does not answer. Check the connection and press Start again.";
+    if (!["starting", "saving"].includes(state.phase)) return stay(state);
+    const text = "The server isn't responding. Check your connection, then press Start to try again.";
     return conclude(state, { phase: "error", text });
   },
 
@@ -178,7 +144,7 @@ const HANDLERS = {
     if (status.phase === "saving") return draining ? stay(now) : to(now, { phase: "saving" });
     if (status.phase === "standing") return stand(now);
     if (now.phase === "standing") return to(now, { phase: "playing" });
-    if (!BEFORE.has(now.phase)) return stay(now);
+    if (!beginning(now)) return stay(now);
     const begun = !["queued", "loading"].includes(status.phase); // and its pictures are on their way
     return to(now, begun ? { phase: "loading", text: "" } : { phase: status.phase, text: status.text });
   },
@@ -194,8 +160,10 @@ const HANDLERS = {
     return to(now, {}, ...(on === paused ? [] : [send("pause", { on })]));
   },
 
-  block(state) {
-    const now = state.phase === "standing" ? { ...state, phase: "playing" } : state;
+  /** @param {State} state @param {{news: Partial<Status>}} event news: sooner than the status of every second */
+  block(state, { news }) {
+    const phase = state.phase === "standing" ? "playing" : state.phase;
+    const now = { ...state, phase, server: { ...state.server, ...news } };
     return now.hidden && now.session.live && !now.pause ? pause(now, "hidden") : stay(now);
   },
 
@@ -205,8 +173,8 @@ const HANDLERS = {
     if (rewind && rewind.to !== node)
       return to(state, { rewind: { ...rewind, resume: false } }, HOLD, send("rewind", { node: rewind.to }));
     const pause = state.pause ?? "rewound";
-    const there = { phase: "paused", pause, rewind: null, stepping: false, pictures: true };
-    const arrived = to(state, /** @type {Partial<State>} */ (there), HOLD);
+    const server = { ...state.server, warning: null };
+    const arrived = to(state, { phase: "paused", pause, server, rewind: null, stepping: false, pictures: true }, HOLD);
     if (!rewind?.resume) return arrived;
     const resumed = HANDLERS.resume(arrived.state, { waiting: 0 });
     return to(resumed.state, {}, ...arrived.effects, ...resumed.effects);
@@ -216,14 +184,16 @@ const HANDLERS = {
   end(state, { end, draining }) {
     if (!running(state) && state.phase !== "saving") return stay(state);
     if (!draining) return conclude(state, end, ...finished(state, end));
-    return to(state, { end }, { type: "disconnect" }, ...finished(state, end));
+    return to(back(state), { end }, { type: "disconnect" }, ...finished(state, end));
   },
 
   /** The connection dropped and is being tried again; long: for longer than the server waits. */
   lost(state, { long }) {
-    if (!running(state) || state.end) return stay(state);
+    if (state.end) return stay(state);
+    if (state.phase === "saving" && long) return conclude(state, { phase: "error", text: UNSAVED });
+    if (!running(state)) return stay(state);
     const text = long
-      ? "Still trying to reconnect. Your session has ended meanwhile; its film appears here afterwards."
+      ? "Still trying to reconnect. Your session has ended by now; its film will appear here."
       : "Lost the connection. Reconnecting.";
     return to(state, { phase: "lost", text }, { type: "rest" });
   },
@@ -248,9 +218,8 @@ const HANDLERS = {
   // What the clock of the pictures sees
 
   shown(state) {
-    const { phase } = state;
-    const begins = BEFORE.has(phase) || phase === "buffering";
-    return to(state, { pictures: true, phase: begins ? "playing" : phase });
+    const begins = beginning(state) || state.phase === "buffering";
+    return begins ? to(state, { pictures: true, phase: "playing" }) : stay(state);
   },
 
   /** The next picture is late. */
@@ -276,9 +245,10 @@ function pause(state, why) {
 
 /** The server makes no blocks until a control is pressed. @param {State} state */
 function stand(state) {
-  if (showing(state)) return to(state, { phase: "standing" }, { type: "rest" });
+  if (state.phase === "standing") return stay(state);
+  if (showing(state)) return to(state, { phase: "standing" }, { type: "stand" });
   // A page that has just come has nothing to show yet: one block, please.
-  return BEFORE.has(state.phase) ? to(state, { phase: "loading", text: "" }, send("step")) : stay(state);
+  return beginning(state) ? to(state, { phase: "loading", text: "" }, send("step")) : stay(state);
 }
 
 /** The connection is there again: what went on before goes on. @param {State} state @returns {State} */
@@ -288,9 +258,9 @@ function back(state) {
   return { ...state, phase, text: "" };
 }
 
-/** It is over. @param {State} state @param {{phase: Phase, text: string}} end @param {...Effect} effects */
-function conclude(state, { phase, text }, ...effects) {
-  const over = { session: state.session, phase, text };
+/** @param {State} state @param {{phase: Phase, text: string, recording?: boolean}} end @param {...Effect} effects */
+function conclude(state, { phase, text, recording }, ...effects) {
+  const over = { session: state.session, phase, text: recording ? `${text} ${READY}` : text };
   return to(fresh(state), over, { type: "disconnect" }, { type: "close" }, ...effects);
 }
 

@@ -8,6 +8,7 @@
  * @typedef {{fragment: string, note: string, id: string}} Copy  note: what the link leaves out
  */
 
+import { newLink } from "./events.js";
 import { send, sort } from "./files.js";
 import { uniteRadios } from "./radio_group.js";
 
@@ -84,5 +85,6 @@ export function mount(element, { trigger, props, watch, upload }) {
     if (fragment.startsWith("replay=")) trigger("replay_link", { fragment });
   };
   window.addEventListener("hashchange", look);
-  look();
+  // When the page is loaded again, what was chosen after the link is restored instead (see events.js).
+  if (newLink() || window.location.hash.startsWith("#replay=")) look();
 }

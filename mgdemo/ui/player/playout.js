@@ -11,11 +11,11 @@
  *
  * @typedef {{block: number, node: number, first_frame: number, frames: number, made_ms: number,
  *   splice: number | null, input_seq: number, held: string[], timings: Record<string, number>}} Block  an announcement
- * @typedef {{index: number, node: number, key: boolean, kind: number, data: Uint8Array, of?: Block,
+ * @typedef {{index: number, block: number, node: number, key: boolean, kind: number, data: Uint8Array, of?: Block,
  *   silent?: boolean}} Packet  of: its block, if it was announced; silent: to be decoded, not to be shown
  */
 
-import { JPEG } from "./decoder.js";
+import { CODECS } from "./protocol.js";
 
 const LOW_MARKS = 4; // blocks over which the low-water mark is taken
 const RESERVE_LIMIT = 150; // ms
@@ -57,7 +57,7 @@ export class Playout {
 
   /** How many frames wait to be shown. */
   get waiting() {
-    return this.queue.reduce((count, packet) => count + !packet.silent, 0);
+    return this.queue.reduce((count, packet) => count + Number(!packet.silent), 0);
   }
 
   /** Milliseconds until a frame is due that is not there. @param {number} now */
@@ -113,7 +113,7 @@ export class Playout {
     // H.264 starts anew at the splice, so the decoder needs those before `from` too.
     for (const each of packets)
       if (each.index >= from) this.queue.push(each);
-      else if (each.kind !== JPEG) this.queue.push({ ...each, silent: true });
+      else if (each.kind !== CODECS.jpeg) this.queue.push({ ...each, silent: true });
     if (packets.at(-1).index >= from) this.wake(now);
   }
 

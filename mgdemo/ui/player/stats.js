@@ -128,12 +128,13 @@ export class Meter {
   }
 }
 
+const FAILS = ", since H.264 fails in this browser";
 const whole = (value, unit) => (value === null ? "–" : `${Math.round(value)} ${unit}`);
 
 /**
  * The statistics in words, in the order in which they are shown.
  * @param {ReturnType<Meter["summary"]> & {buffer_ms: number, speed: number, slow: boolean, seed: number,
- *   checkpoint: string, codec: string}} statistics  slow: the machine is slower than real time
+ *   checkpoint: string, codec: string, h264_failed?: boolean}} statistics  slow: the machine is slower than real time
  * @returns {[string, string][]}
  */
 export function words(statistics) {
@@ -148,7 +149,7 @@ export function words(statistics) {
     ["Stalled", `${(statistics.frozen_ms / 1000).toFixed(1)} s (${(100 * statistics.frozen).toFixed(1)} %)`],
     ["Speed", `${speed.toFixed(2)}×${statistics.slow ? ", slower than real time" : ""}`],
     ["World", `${statistics.checkpoint}, seed ${statistics.seed}`],
-    ["Codec", statistics.codec === "h264" ? "H.264" : "JPEG"],
+    ["Codec", statistics.codec === "h264" ? "H.264" : `JPEG${statistics.h264_failed ? FAILS : ""}`],
   ];
 }
 

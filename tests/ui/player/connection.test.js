@@ -45,8 +45,9 @@ function stage() {
   const handlers = {
     onmessage: (message) => seen.push(message.type),
     onpacket: (data) => seen.push(data.byteLength),
-    onlost: () => seen.push("lost"),
-    ongone: (reason, elsewhere) => seen.push(`${elsewhere ? "elsewhere" : "gone"}: ${reason}`),
+    onlost: (long) => seen.push(long ? "lost for long" : "lost"),
+    ongone: (reason) => seen.push(`gone: ${reason}`),
+    onreplaced: () => seen.push("replaced"),
   };
   const connection = new Connection("ws://h/t", ["h264"], handlers, { WebSocket: Socket, now: () => now });
   const wait = (ms) => {
@@ -74,7 +75,7 @@ test("hello comes first, and again on the next socket after a drop", (t) => {
   assert.deepEqual(seen, ["welcome", 20, "lost"]);
 });
 
-test("a line that has gone silent counts as dropped", (t) => {
+test("a connection that has gone silent counts as dropped", (t) => {
   t.after(() => mock.timers.reset());
   const { sockets, seen, wait } = stage();
   sockets[0].accept();
@@ -83,25 +84,34 @@ test("a line that has gone silent counts as dropped", (t) => {
   assert.equal(sockets[0].readyState, 3);
 });
 
-test("after half a minute of trying, or when the server does not know the play, it is over", (t) => {
+test("it is tried again for as long as the page is there", (t) => {
   t.after(() => mock.timers.reset());
-  const first = stage();
-  for (let i = 0; i < 60 && !String(first.seen.at(-1)).startsWith("gone"); i++) {
-    first.sockets.at(-1).onclose({ code: 1006 });
-    first.wait(1000);
-    if (first.sockets.at(-1).readyState === 3) first.wait(4000);
+  const { sockets, seen, wait } = stage();
+  for (let i = 0; i < 40; i++) {
+    sockets.at(-1).onclose({ code: 1006 });
+    wait(6000);
   }
-  assert.match(first.seen.at(-1), /^gone: .*did not come back/);
+  assert.equal(sockets.length, 41);
+  assert.deepEqual([seen[0], seen[4], seen.at(-1)], ["lost", "lost", "lost for long"]);
+  sockets.at(-1).accept();
+  sockets.at(-1).onmessage({ data: '{"type":"end"}' });
+  assert.equal(seen.at(-1), "end");
+  sockets.at(-1).onclose({ code: 1006 });
+  assert.equal(seen.at(-1), "lost"); // counted from then
+});
+
+test("when the server does not know the session, or another window has it, it is over", (t) => {
+  t.after(() => mock.timers.reset());
+  const unknown = stage();
+  unknown.sockets[0].onclose({ code: 4404, reason: "This session is not known here." });
+  assert.deepEqual(unknown.seen, ["gone: This session is not known here."]);
+  unknown.wait(60_000);
+  assert.equal(unknown.sockets.length, 1);
   mock.timers.reset();
-  const second = stage();
-  second.sockets[0].onclose({ code: 4404, reason: "This play is not known here." });
-  assert.deepEqual(second.seen, ["gone: This play is not known here."]);
-  second.wait(60_000);
-  assert.equal(second.sockets.length, 1);
-  mock.timers.reset();
-  const third = stage();
-  third.sockets[0].onclose({ code: 4409, reason: "The play goes on in another connection." });
-  assert.deepEqual(third.seen, ["elsewhere: The play goes on in another connection."]);
+  const taken = stage();
+  taken.sockets[0].onclose({ code: 4409, reason: "It continues elsewhere." });
+  taken.wait(60_000);
+  assert.deepEqual([taken.seen, taken.sockets.length], [["replaced"], 1]);
 });
 
 test("closing is quiet and final", (t) => {

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { INITIAL, reduce, rewindable, running, startable } from "../../../mgdemo/ui/player/lifecycle.js";
+import { reduce } from "../../../mgdemo/ui/player/lifecycle.js";
+import { INITIAL, rewindable, running, startable } from "../../../mgdemo/ui/player/phases.js";
 
-const SESSION = { id: "1", token: "t", path: "gradio_api/live/t", live: true };
+const SESSION = { id: "1", token: "t", path: "gradio_api/live/t", live: true, choice: "c" };
 const SCENARIO = { ...SESSION, live: false };
 
 /** A page on which things happen one after the other; `done` are the effects of the last event, in words. */
@@ -39,7 +40,7 @@ class Page {
 
 const started = (session = SESSION) => new Page().on("start").on("answered", { answer: session });
 const playing = (session = SESSION) =>
-  started(session).status("playing").on("welcome", { paused: false, again: false }).on("block").on("shown");
+  started(session).status("playing").on("welcome", { paused: false, again: false }).on("block", { news: {} }).on("shown");
 const rewound = (page, node = 3) => page.on("rewind", { node }).on("rewound", { node });
 
 test("from Start by the queue and the loading to the first picture", () => {
@@ -53,7 +54,7 @@ test("from Start by the queue and the loading to the first picture", () => {
   page.status("playing").is("loading"); // its pictures are on their way
   assert.equal(page.state.text, "");
   page.on("welcome", { paused: false, again: false }).is("loading");
-  page.on("block").on("shown").is("playing");
+  page.on("block", { news: {} }).on("shown").is("playing");
 });
 
 test("an error at Start is said, and Start works again", () => {
@@ -65,7 +66,7 @@ test("an error at Start is said, and Start works again", () => {
 
 test("a server that does not answer is given up; a session that it gives later is stopped", () => {
   const page = new Page().on("start").on("timeout").is("error", "disconnect", "close");
-  assert.match(page.state.text, /does not answer/);
+  assert.match(page.state.text, /isn't responding/);
   page.on("answered", { answer: SESSION }).is("error", "stop");
   assert.equal(playing().on("timeout").phase, "playing");
 });
@@ -124,7 +125,7 @@ test("a scenario is paused on the page only, and has no steps and no way back", 
 test("rewinding stands still there until a control is pressed", () => {
   const page = playing().on("rewind", { node: 3 }).is("rewinding", "hold", "send rewind 3");
   page.status("rewinding").is("rewinding");
-  page.on("block").is("rewinding"); // of what was left
+  page.on("block", { news: {} }).is("rewinding"); // of what was left
   page.on("rewound", { node: 3 }).is("paused", "hold");
   assert.equal(page.state.pause, "rewound");
   page.on("input", { waiting: 0 }).is("buffering", "release", "acknowledge", "send pause false");
@@ -155,13 +156,13 @@ test("late pictures are a stall, until the next one", () => {
 });
 
 test("a world that stands is no stall, and moves on with its next block", () => {
-  const page = playing().status("standing").is("standing", "rest");
+  const page = playing().status("standing").is("standing", "stand");
   page.on("shown").is("standing"); // what was still to be shown
   page.on("dry").is("standing");
   page.on("idle").is("standing");
-  page.status("standing").is("standing", "rest");
+  page.status("standing").is("standing");
   page.on("input", { waiting: 0 }).is("standing"); // the server hears of it by itself
-  page.on("block").is("playing");
+  page.on("block", { news: {} }).is("playing");
   page.status("standing").status("playing").is("playing");
   page.status("standing").on("toggle", { waiting: 0 }).is("paused", "hold", "send pause true");
 });
@@ -169,14 +170,14 @@ test("a world that stands is no stall, and moves on with its next block", () => 
 test("a page that comes to a standing world asks for one block to show", () => {
   const page = started().on("welcome", { paused: false, again: false });
   page.status("standing").is("loading", "send step");
-  page.on("block").on("shown").is("playing");
+  page.on("block", { news: {} }).on("shown").is("playing");
 });
 
 test("a lost connection comes back to what went on", () => {
   const page = playing().on("lost", { long: false }).is("lost", "rest");
   page.on("toggle", { waiting: 2 }).is("lost");
   page.on("lost", { long: true });
-  assert.match(page.state.text, /its film appears here/);
+  assert.match(page.state.text, /its film will appear here/);
   page.on("welcome", { paused: false, again: true }).is("buffering").on("shown").is("playing");
   page.on("lost", { long: false }).status("playing").is("buffering");
 });
@@ -210,6 +211,24 @@ test("a session that ended meanwhile gives its film", () => {
   long.is("ended", "disconnect", "close", "ask finished t");
 });
 
+test("a token that nothing is known of leaves the page as it is", () => {
+  const page = new Page().on("restore", { token: "t" }).on("answered", { answer: { id: "2", ended: true, text: "" } });
+  page.is("idle", "disconnect", "close");
+});
+
+test("when the connection goes while the film is saved, the page says where to find it", () => {
+  const page = playing().on("stop").on("lost", { long: false }).is("saving").on("lost", { long: true });
+  page.is("error", "disconnect", "close");
+  assert.match(page.state.text, /reload this page/);
+});
+
+test("a block's news come before the status of every second; a rewind ends the warning", () => {
+  const page = playing().status("playing").on("block", { news: { frames: 33, warning: "collapsed", rewind_to: 2 } });
+  assert.deepEqual([page.state.server.frames, page.state.server.rewind_to], [33, 2]);
+  rewound(page, 2);
+  assert.equal(page.state.server.warning, null);
+});
+
 test("a session that the server does not know any more is over", () => {
   const page = playing().on("gone", { reason: "This session is unknown." });
   page.is("error", "disconnect", "close", "ask finished t").on("start").is("starting", "focus", "ask start");
@@ -227,13 +246,13 @@ test("a hidden page pauses its live session, and says so when it is back", () =>
   assert.equal(page.state.pause, "hidden");
   page.on("input", { waiting: 4 }).is("playing", "release", "acknowledge", "send pause false");
   const scenario = playing(SCENARIO).on("visibility", { hidden: true }).is("playing");
-  scenario.on("block").is("playing");
+  scenario.on("block", { news: {} }).is("playing");
 });
 
 test("a session that begins while the page is hidden pauses at its first block", () => {
   const page = started().on("visibility", { hidden: true }).is("starting").status("loading", "Reading");
   page.status("playing").on("welcome", { paused: false, again: false }).is("loading");
-  page.on("block").is("paused", "hold", "send pause true");
+  page.on("block", { news: {} }).is("paused", "hold", "send pause true");
   page.on("visibility", { hidden: false }).on("input", { waiting: 9 });
   page.is("playing", "release", "acknowledge", "send pause false");
 });
@@ -245,7 +264,7 @@ test("a scenario is seen to its end while its films are there already", () => {
   page.on("toggle", { waiting: 30 }).on("toggle", { waiting: 30 }).is("playing", "release");
   page.on("lost", { long: false }).is("playing");
   page.on("drained").is("ended", "disconnect", "close");
-  assert.equal(page.state.text, "Complete.");
+  assert.equal(page.state.text, "Complete. Your film is ready.");
 });
 
 test("a scenario that has been seen before its films are written waits for them", () => {

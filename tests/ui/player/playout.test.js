@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { H264, JPEG } from "../../../mgdemo/ui/player/decoder.js";
+import { CODECS } from "../../../mgdemo/ui/player/protocol.js";
 import { Playout } from "../../../mgdemo/ui/player/playout.js";
 
 const FPS = 25;
@@ -25,7 +25,7 @@ function play({ cost, blocks, live = true, ahead = false }) {
       lows.push(playout.buffered(now));
       playout.announce({ node: made, frames: BLOCK, made_ms: cost(made), splice: null });
       for (let i = 0; i < BLOCK; i++)
-        playout.push({ index: made * BLOCK + i, node: made, key: i === 0, kind: H264, data: null }, now);
+        playout.push({ index: made * BLOCK + i, node: made, key: i === 0, kind: CODECS.h264, data: null }, now);
       made++;
       const start = ahead ? now : Math.max(now, now + playout.reported(now) - cost(made - 1) - 30);
       ready = start + cost(made);
@@ -129,7 +129,7 @@ test("clear forgets the pictures; the next ones start at once", () => {
 // Blocks made again
 
 /** A player at frame `shown` of block 1 (frames 12 to 23) of which all is received, and how to make it again. */
-function midBlock(shown, kind = H264) {
+function midBlock(shown, kind = CODECS.h264) {
   const playout = new Playout({ fps: FPS, live: true });
   let now = 0;
   const send = (node, splice, count = BLOCK) => {
@@ -170,7 +170,7 @@ test("until it is whole, the first making goes on", () => {
   const { playout, send, until } = midBlock(15);
   send(1, 18, BLOCK - 1);
   assert.deepEqual(told(until(19)), ["16", "17", "18", "19"]);
-  playout.push({ index: 23, node: 1, kind: H264, data: 18 }, 2000);
+  playout.push({ index: 23, node: 1, kind: CODECS.h264, data: 18 }, 2000);
   assert.deepEqual(
     told(playout.queue.filter(({ silent }) => !silent)),
     ["20'", "21'", "22'", "23'"],
@@ -188,7 +188,7 @@ test("when all of it has been shown, it is still decoded: the next block builds 
 });
 
 test("JPEG pictures stand alone: those that come too late are dropped", () => {
-  const { send, until } = midBlock(17, JPEG);
+  const { send, until } = midBlock(17, CODECS.jpeg);
   send(1, 15);
   assert.deepEqual(told(until(19)), ["18'", "19'"]);
 });
@@ -269,7 +269,7 @@ test("after a rewind frames are counted from there", () => {
   assert.equal(playout.waiting, 0);
   playout.resume(2000);
   playout.announce({ node: 5, frames: BLOCK, first_frame: 9, made_ms: 100, splice: null });
-  for (let i = 0; i < BLOCK; i++) playout.push({ index: 9 + i, node: 5, kind: H264, key: i === 0 }, 2100);
+  for (let i = 0; i < BLOCK; i++) playout.push({ index: 9 + i, node: 5, kind: CODECS.h264, key: i === 0 }, 2100);
   assert.deepEqual(
     playout.due(2100).map(({ index }) => index),
     [9],

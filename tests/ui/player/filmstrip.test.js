@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Tree, framesUpTo, strideFor } from "../../../mgdemo/ui/player/timeline.js";
+import { strideFor } from "../../../mgdemo/ui/player/filmstrip.js";
+import { Tree, framesUpTo } from "../../../mgdemo/ui/player/tree.js";
 
-/** A tree of `blocks` blocks in a line: nodes 1, 2, … */
+/** A tree of `blocks` blocks one after the other: nodes 1, 2, … */
 function played(blocks) {
   const tree = new Tree();
   for (let i = 0; i < blocks; i++) tree.add(i + 1, i, i);
@@ -15,43 +16,43 @@ test("the first block has 9 video frames, each later one 12", () => {
   assert.equal(played(3).frames(3), 33);
 });
 
-test("going back along the line keeps what comes after in sight; going on from there is a branch", () => {
+test("a rewind along the branch keeps what comes after in sight; what is made from there on is a new branch", () => {
   const tree = played(4);
   tree.go(2);
   assert.equal(tree.head, 2);
-  assert.deepEqual(tree.line(), [0, 1, 2, 3, 4]);
+  assert.deepEqual(tree.branch(), [0, 1, 2, 3, 4]);
   assert.deepEqual(tree.ends, [4]);
   tree.add(5, 2, 2);
-  assert.deepEqual(tree.line(), [0, 1, 2, 5]);
+  assert.deepEqual(tree.branch(), [0, 1, 2, 5]);
   assert.deepEqual(tree.ends, [4, 5]);
   tree.go(4);
-  assert.deepEqual(tree.line(), [0, 1, 2, 3, 4]);
-  tree.go(1); // lies on both lines: the one that is shown stays
-  assert.deepEqual(tree.line(), [0, 1, 2, 3, 4]);
+  assert.deepEqual(tree.branch(), [0, 1, 2, 3, 4]);
+  tree.go(1); // lies on both branches: the one that is shown stays
+  assert.deepEqual(tree.branch(), [0, 1, 2, 3, 4]);
 });
 
-test("the start can be an end of its own line, and have several branches", () => {
+test("the start can be an end of its own branch, and have several branches", () => {
   const tree = new Tree();
-  assert.deepEqual([tree.line(), tree.ends], [[0], [0]]);
+  assert.deepEqual([tree.branch(), tree.ends], [[0], [0]]);
   tree.add(1, 0, 0);
   tree.go(0);
   tree.add(2, 0, 0);
-  assert.deepEqual([tree.line(), tree.ends], [[0, 2], [1, 2]]);
+  assert.deepEqual([tree.branch(), tree.ends], [[0, 2], [1, 2]]);
 });
 
 test("a block made again is the same node", () => {
   const tree = played(2);
   tree.add(2, 1, 1);
-  assert.deepEqual([tree.line(), tree.ends], [[0, 1, 2], [2]]);
+  assert.deepEqual([tree.branch(), tree.ends], [[0, 1, 2], [2]]);
 });
 
-test("what the server tells after a lost line does not move the play", () => {
+test("what the server tells after a lost connection does not move the session", () => {
   const tree = played(2);
   tree.know(1, 0, 0);
   tree.know(3, 2, 2);
   assert.equal(tree.head, 2);
   tree.go(3);
-  assert.deepEqual(tree.line(), [0, 1, 2, 3]);
+  assert.deepEqual(tree.branch(), [0, 1, 2, 3]);
 });
 
 test("back goes by time, at least one block and not before the start", () => {

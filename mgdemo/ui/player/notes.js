@@ -1,0 +1,21 @@
+/**
+ * What else there is to say about the session that runs: that its picture has collapsed, and that what was chosen
+ * meanwhile is not for it. Pure.
+ */
+
+import { running } from "./phases.js";
+
+const NEXT = "What you chose now applies at the next start. This session keeps its own world and picture.";
+const COLLAPSED = "The picture has collapsed: the model lost the world.";
+
+/**
+ * @param {import("./phases.js").State} state
+ * @param {string} choice what would be started now
+ * @returns {{note: string, cure: string}} cure: the button beside it; it rewinds to `server.rewind_to`
+ */
+export function noteOf(state, choice) {
+  const { session, server, phase } = state;
+  if (!running(state) || !session || phase === "rewinding") return { note: "", cure: "" };
+  if (server?.warning === "collapsed") return { note: COLLAPSED, cure: "Rewind to before it" };
+  return { note: session.choice === choice ? "" : NEXT, cure: "" };
+}

@@ -1,0 +1,53 @@
+/**
+ * The state of a session as its page sees it, and what follows from it.
+ *
+ * @typedef {"idle" | "starting" | "queued" | "loading" | "playing" | "buffering" | "standing" | "paused" |
+ *   "rewinding" | "lost" | "saving" | "ended" | "error" | "replaced"} Phase
+ * @typedef {"hand" | "idle" | "rewound" | "hidden"} PauseReason  after all but "hand", any control resumes
+ * @typedef {{id: string, token: string, path: string, live: boolean, choice: string}} Session  choice: what was started
+ * @typedef {import("./protocol.js").Status} Status
+ * @typedef {Pick<import("./protocol.js").End, "phase" | "text" | "recording">} End
+ * @typedef {object} State
+ * @property {Phase} phase
+ * @property {Session | null} session
+ * @property {string} text  the words of the phase, where it has no fixed ones
+ * @property {Status | null} server  how the server said that the session stands
+ * @property {boolean} pictures  whether a picture of the session has been shown
+ * @property {PauseReason | null} pause
+ * @property {boolean} stepping  whether one block is being made and shown during the pause
+ * @property {{to: number, resume: boolean} | null} rewind  resume: a control was pressed meanwhile
+ * @property {string | null} preview  the moment to which the slider would go, while it is moved
+ * @property {boolean} hidden  whether the page is hidden, and that counts
+ * @property {End | null} end  of a scenario whose last pictures are still to be shown
+ */
+
+/** @type {State} */
+export const INITIAL = {
+  phase: "idle",
+  session: null,
+  text: "",
+  server: null,
+  pictures: false,
+  pause: null,
+  stepping: false,
+  rewind: null,
+  preview: null,
+  hidden: false,
+  end: null,
+};
+
+const SHOWING = new Set(["playing", "buffering", "standing"]);
+const RUNNING = new Set(["starting", "queued", "loading", "paused", "rewinding", "lost", ...SHOWING]);
+const BEGINNING = new Set(["starting", "queued", "loading"]);
+
+/** Whether pictures are shown as they come. @param {State} state */
+export const showing = ({ phase }) => SHOWING.has(phase);
+/** Whether there is something that can be stopped. @param {State} state */
+export const running = ({ phase }) => RUNNING.has(phase);
+/** Whether a session can be started, or (replaced) taken back. @param {State} state */
+export const startable = (state) => !running(state) && state.phase !== "saving";
+/** Whether the visitor can go to another moment now. @param {State} state */
+export const rewindable = (state) =>
+  Boolean(state.session?.live) && (showing(state) || state.phase === "paused" || state.phase === "rewinding");
+/** Whether no picture of the session has been shown yet. @param {State} state */
+export const beginning = ({ phase }) => BEGINNING.has(phase);

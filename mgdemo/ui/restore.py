@@ -1,0 +1,46 @@
+"""What was chosen on a page comes back when the page is loaded again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from mgdemo.seeds import MAX_SEED
+from mgdemo.ui.events import EVENT_OPTIONS
+from mgdemo.ui.files import uploaded
+from mgdemo.ui.form import SessionForm
+from mgdemo.ui.scenarios import ScenarioTab
+
+
+def connect(tabs: gr.Tabs, play: SessionForm, scenarios: ScenarioTab) -> None:
+    """Lets the players' event `restore` bring back what they say was chosen.
+
+    Its data are those of `setup` (checkpoint, image), the seed, the key of the scenario's track, and whether
+    the tab was open. Each event has the outputs of one tab, and changes them all or raises.
+    """
+
+    def restore_play(event: gr.EventData) -> tuple:
+        checkpoint, *rest = _chosen(play, event._data)
+        mode = play.library.entry(checkpoint).mode
+        return gr.Tabs(selected="play"), *play.put(mode, checkpoint, *rest)
+
+    def restore_scenarios(event: gr.EventData) -> tuple:
+        chosen = _chosen(scenarios.form, event._data)
+        tab = gr.Tabs(selected="scenarios") if event._data.get("open") is True else gr.skip()
+        return tab, *scenarios.restore(str(event._data.get("track")), *chosen)
+
+    play.screen.restore(restore_play, None, [tabs, *play.all], **EVENT_OPTIONS)
+    scenarios.form.screen.restore(restore_scenarios, None, [tabs, *scenarios.outputs], **EVENT_OPTIONS)
+
+
+def _chosen(form: SessionForm, data: dict[str, Any]) -> tuple[str, int, str | None, str | None]:
+    """Checkpoint, seed, start image and own picture; what is not here any more gives way."""
+    checkpoint, image, seed = data.get("checkpoint"), data.get("image"), data.get("seed")
+    if checkpoint not in [entry.name for entry in form.library.catalogue()]:
+        raise gr.Error(visible=False, print_exception=False)  # then the page stays as it is
+    if not isinstance(seed, int) or not 0 <= seed <= MAX_SEED:
+        seed = 0
+    built_in = form.library.shipped(image, checkpoint) if isinstance(image, str) else None
+    own = None if built_in else uploaded(image)
+    return checkpoint, seed, built_in or (own and str(own)), own and str(own)

@@ -1,0 +1,131 @@
+"""Start, resume, stop and the films of sessions: short Gradio events. The rest travels by WebSocket."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+
+import gradio as gr
+
+from mgdemo.errors import UserError
+from mgdemo.serving import Session, SessionRequest, SessionService
+from mgdemo.ui import player
+from mgdemo.ui.events import EVENT_OPTIONS
+from mgdemo.ui.results import Left, Results
+
+LIVE = "gradio_api/live"  # where the service's WebSocket is
+READY = "Your film is ready."
+FAILED = "Something went wrong on the server (see its log). Press Start to try again."
+log = logging.getLogger(__name__)
+
+
+def connect(
+    service: SessionService,
+    screen: gr.HTML,
+    results: Results,
+    request: Callable[..., SessionRequest],
+    inputs: list[gr.components.Component],
+    running: gr.HTML | None = None,
+    describe: Callable[..., str] | None = None,
+) -> None:
+    """Lets the player `screen` start sessions and show what they leave.
+
+    `request` makes one from the `inputs`. While a session runs, `running` shows what `describe` says of its
+    request (and of the inputs, if there are any), whatever else is chosen meanwhile.
+    """
+    about = [] if running is None else [running]
+
+    def described(session: Session, *values) -> tuple:
+        return () if describe is None else (describe(session.request, *values),)
+
+    async def start(visitor: gr.Request, *values) -> tuple | gr.HTML:
+        def opened() -> Session:
+            return service.open(dataclasses.replace(request(*values), visitor=visitor.session_hash or ""))
+
+        async def answer() -> tuple:
+            session = await asyncio.to_thread(opened)
+            return _live(session), *described(session, *values)
+
+        updates = await _guarded(answer, len(about))
+        return updates if about else updates[0]
+
+    async def resume(visitor: gr.Request, films: list[Left], event: gr.EventData) -> tuple:
+        """A page that was loaded again takes up its session, and shows the films that it had."""
+
+        async def answer() -> tuple:
+            token = str(event._data.get("token"))
+            seen = films
+            for each in reversed([token, *map(str, event._data.get("earlier") or [])]):
+                seen = with_film(seen, each)
+            session = service.resume(token, visitor.session_hash or "")
+            if session is None:
+                return over(token), *(gr.skip() for _ in about), *results.show(seen)
+            return _live(session), *described(session), *results.show(seen)
+
+        return await _guarded(answer, len(about) + len(results.outputs))
+
+    async def stop(films: list[Left], event: gr.EventData) -> tuple:
+        """Ends a session whose socket is down, and waits for its film."""
+
+        async def answer() -> tuple:
+            token = str(event._data.get("token"))
+            session = service.get(token)
+            if session is not None:
+                await session.stop()
+            return over(token), *results.show(with_film(films, token))
+
+        return await _guarded(answer, len(results.outputs))
+
+    def finished(films: list[Left], event: gr.EventData) -> tuple:
+        """A session has ended: shows its film."""
+        return results.show(with_film(films, str(event._data.get("token"))))
+
+    def with_film(films: list[Left], token: str) -> list[Left]:
+        """The films of a page, newest first, with what a session has left."""
+        recording = service.recording_of(token)
+        if recording is None:
+            return films
+        return [Left(token, recording), *(left for left in films if left.token != token)]
+
+    def over(token: str) -> gr.HTML:
+        """The answer for a session that has ended; of one that is not known there is nothing to say."""
+        ended = service.ended(token)
+        text = ended.text if ended else ""
+        return _answer(ended=True, text=f"{text} {READY}" if ended and ended.recording else text)
+
+    options = EVENT_OPTIONS | {"concurrency_limit": None}  # the service decides who may play
+    shown = [screen, *results.outputs]
+    screen.start(start, inputs, [screen, *about], trigger_mode="once", **options)
+    screen.resume(resume, results.films, [screen, *about, *results.outputs], trigger_mode="once", **options)
+    screen.stop(stop, results.films, shown, **options)
+    screen.finished(finished, results.films, results.outputs, **options)
+
+
+async def _guarded(answer: Callable[[], Awaitable[tuple]], others: int) -> tuple:
+    """What `answer` gives; if it fails, an error for the player, and nothing for the `others`."""
+    try:
+        return await answer()
+    except UserError as error:
+        text = str(error)
+    except Exception:
+        log.exception("An event of a session failed.")
+        text = FAILED
+    return _answer(error=text), *(gr.skip(),) * others
+
+
+def _live(session: Session) -> gr.HTML:
+    request = session.request
+    key = f"{player.choice_key(request.checkpoint, request.start.picture)} {player.track_key(request.track)}"
+    return _answer(
+        token=session.token,
+        path=f"{LIVE}/{session.token}",
+        live=session.live,
+        choice=key,
+    )
+
+
+def _answer(**fields) -> gr.HTML:
+    return gr.HTML(session={"id": secrets.token_hex(8), **fields})

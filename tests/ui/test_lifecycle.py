@@ -1,0 +1,287 @@
+"""A session stands, stalls, is hidden, reloaded, lost, or cannot be decoded; and what it leaves."""
+
+import pytest
+from page_player import Player
+from playwright.sync_api import expect
+from test_play import SOCKETS
+
+from mgdemo.replay import open_replay
+
+HIDE = """(hidden) => {
+  Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
+
+
+@pytest.fixture(scope="module")
+def address(serve):
+    return serve()
+
+
+@pytest.fixture(scope="module")
+def standing_address(serve):
+    return serve(stand_seconds=1)
+
+
+def playing(player):
+    player.start()
+    player.expect("playing")
+    return player
+
+
+def test_a_world_without_input_stands_and_moves_on_with_the_first_key(standing_address, visit):
+    player = visit(standing_address)
+    player.player.evaluate("(player) => (player.dataset.idleSeconds = 1)")  # is for modes that don't stand
+    player.start()
+    player.expect("standing")
+    expect(player.message).to_have_text("The world stands still. Press any control to move.")
+    expect(player.root.locator(".spinner")).to_be_hidden()
+    frame = player.frame
+    player.page.wait_for_timeout(1500)
+    assert player.frame == frame  # nothing is made
+    player.page.keyboard.press("h")
+    player.page.keyboard.down("w")
+    player.expect("playing")
+    player.expect_lit("forward", "used")
+    player.wait_for_frame(frame + 24)
+    player.page.keyboard.up("w")
+    player.expect("standing")
+    expect(player.root.locator(".hud")).to_contain_text("Stalled0.0 s")
+    player.page.reload()
+    player.expect("standing")  # with one more block, to show something
+    expect(player.player).to_have_attribute("data-picture", "live")
+    player.stop()
+
+
+def test_a_mode_that_does_not_stand_is_paused_when_idle(standing_address, visit):
+    player = visit(standing_address)
+    player.world("Temple Run")
+    player.player.evaluate("(player) => (player.dataset.idleSeconds = 1)")
+    player.start()
+    player.expect("paused")
+    expect(player.message).to_contain_text("the picture degrades when idle")
+
+
+def test_a_reload_brings_back_what_was_chosen_and_the_session(address, visit):
+    player = visit(address)
+    player.world("Temple Run")
+    player.panel.get_by_label("Seed").fill("42")
+    expect(player.pad("turn_left")).to_be_visible()
+    player.page.reload()
+    expect(player.pad("turn_left")).to_be_visible()
+    expect(player.panel.get_by_label("Seed")).to_have_value("42")
+    expect(player.panel.get_by_label("Checkpoint")).to_have_value("Grey run")
+    player.start()
+    player.expect("playing")
+    player.page.reload()
+    player.expect("playing")
+    player.page.keyboard.down("z")
+    player.expect_lit("turn_left", "used")
+    player.page.keyboard.up("z")
+    expect(player.panel.get_by_label("Checkpoint")).to_have_value("Grey run")
+    expect(player.root.locator(".note")).to_be_hidden()
+    player.world("Universal")  # for the next session: this one keeps its own controls, also over a reload
+    expect(player.root.locator(".note")).to_contain_text("applies at the next start")
+    player.page.reload()
+    player.expect("playing")
+    expect(player.panel.get_by_label("Checkpoint")).to_have_value("Grey world")
+    expect(player.pad("turn_left")).to_be_visible()
+    player.stop()
+    expect(player.pad("look_up")).to_be_visible()
+
+
+def test_a_reload_opens_the_tab_that_was_open(address, visit):
+    scenarios = visit(address, "scenarios")
+    scenarios.world("Temple Run")
+    expect(scenarios.panel.get_by_role("heading", name="A run")).to_be_visible()
+    scenarios.page.reload()
+    expect(scenarios.panel.get_by_role("heading", name="A run")).to_be_visible()
+    expect(scenarios.pad("turn_left")).to_be_visible()
+
+
+CUT = """
+  window.cut = false;
+  window.WebSocket = class extends WebSocket {
+    constructor(url) {
+      super(window.cut ? "ws://127.0.0.1:9/" : url);
+      (window.sockets ??= []).push(this);
+    }
+  };
+"""
+
+
+def test_a_connection_that_is_away_for_long_comes_back_to_the_film(serve, visit):
+    player = playing(visit(serve(reconnect_seconds=1), script=CUT))
+    player.wait_for_frame(20)
+    player.page.evaluate("cut = true; sockets.at(-1).close(4000)")
+    player.expect("lost")
+    player.page.wait_for_timeout(4000)
+    player.page.evaluate("cut = false")
+    player.expect("ended", 30_000)
+    expect(player.results.locator("video")).to_be_visible()
+    player.page.reload()
+    expect(player.results.locator("video")).to_be_visible()
+
+
+def test_what_is_chosen_meanwhile_is_not_for_the_session_that_runs(address, visit):
+    scenarios = visit(address, "scenarios")
+    scenarios.choose("Checkpoint", "Slow world")
+    scenarios.start()
+    scenarios.expect("playing")
+    note = scenarios.root.locator(".note")
+    expect(note).to_be_hidden()
+    scenarios.world("Temple Run")
+    expect(note).to_contain_text("applies at the next start")
+    expect(scenarios.panel.get_by_role("heading", name="There and round")).to_be_visible()
+    expect(scenarios.panel.get_by_role("heading", name="A run")).to_be_hidden()
+    expect(scenarios.pad("look_up")).to_be_visible()
+    scenarios.stop()
+    expect(note).to_be_hidden()
+    expect(scenarios.panel.get_by_role("heading", name="A run")).to_be_visible()
+    expect(scenarios.pad("turn_left")).to_be_visible()
+
+
+def test_ones_own_session_on_the_other_tab(serve, visit):
+    player = playing(visit(serve(sessions=1)))
+    player.page.get_by_role("tab", name="Scenarios").click()
+    scenarios = Player(player.page, player.scope, "scenarios")
+    scenarios.start()
+    expect(scenarios.message).to_contain_text("Your session on the Play tab is still running: stop it first")
+    expect(player.player).to_have_attribute("data-state", "paused")  # nobody sees it
+    scenarios.start()
+    scenarios.expect("playing")
+    player.page.get_by_role("tab", name="Play").click()
+    expect(player.results.locator("video")).to_be_visible()
+
+
+def test_a_stall_says_so(address, visit):
+    player = visit(address)
+    player.choose("Checkpoint", "Hanging world")
+    playing(player)
+    player.expect("buffering")
+    expect(player.status).to_have_text("Stalled")
+    player.stop()
+
+
+@pytest.mark.parametrize("failure", ["raises", "says nothing"])
+def test_a_browser_that_cannot_decode_is_sent_jpeg(failure, address, visit):
+    script = """
+      window.VideoDecoder = class {
+        static async isConfigSupported() { return { supported: true }; }
+        state = "unconfigured";
+        constructor({ error }) { this.error = error; }
+        configure() { this.state = "configured"; }
+        decode() { if ("FAILURE" === "raises") setTimeout(() => this.error(new Error("no"))); }
+        close() { this.state = "closed"; }
+      };
+    """
+    player = playing(visit(address, script=script.replace("FAILURE", failure)))
+    player.wait_for_frame(30)
+    player.page.keyboard.press("h")
+    expect(player.root.locator(".hud")).to_contain_text("CodecJPEG, since H.264 fails in this browser")
+    player.stop()
+    player.page.reload()
+    player.start()
+    player.expect("playing")
+    expect(player.root.locator(".hud")).to_contain_text("CodecJPEG, since H.264 fails in this browser")
+    player.stop()
+
+
+def test_a_hidden_page_pauses_its_session(address, visit):
+    player = playing(visit(address))
+    player.wait_for_frame(30)
+    player.page.evaluate(HIDE, True)
+    player.expect("paused")
+    frame, picture = player.frame, player.root.locator("canvas").screenshot()
+    player.page.wait_for_timeout(1000)
+    player.page.evaluate(HIDE, False)
+    expect(player.message).to_contain_text("Paused while this page was hidden")
+    assert player.frame == frame and player.root.locator("canvas").screenshot() == picture
+    player.page.keyboard.press("w")
+    player.expect("playing")
+    player.wait_for_frame(frame + 20)
+    player.root.locator(".settings > summary").click()
+    player.root.get_by_label("Pause when this page is hidden").uncheck()
+    player.page.evaluate(HIDE, True)
+    player.wait_for_frame(player.frame + 20)
+    player.expect("playing")
+    player.page.evaluate(HIDE, False)
+    player.stop()
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "delete Element.prototype.requestFullscreen;",
+        "Element.prototype.requestFullscreen = async () => { throw new TypeError('not allowed'); };",
+    ],
+)
+def test_without_full_screen_the_window_is_filled(script, address, visit):
+    player = visit(address, script=script, viewport={"width": 844, "height": 390})
+    player.root.get_by_role("button", name="Full screen").click()
+    box = player.player.bounding_box()
+    assert (box["x"], box["y"], box["width"], box["height"]) == (0, 0, 844, 390)
+    assert player.root.locator(".stage").bounding_box()["height"] > 0.8 * 390
+    player.page.keyboard.press("Escape")
+    expect(player.player).not_to_contain_class("filled")
+    player.page.keyboard.press("f")
+    expect(player.player).to_contain_class("filled")
+    player.page.keyboard.press("f")
+    expect(player.player).not_to_contain_class("filled")
+
+
+def test_a_collapsed_picture_is_said_and_left_by_one_press(address, visit):
+    player = visit(address)
+    player.choose("Checkpoint", "Black world")
+    playing(player)
+    note = player.root.locator(".note")
+    expect(note).to_contain_text("The picture has collapsed")
+    note.get_by_role("button", name="Rewind to before it").click()
+    player.expect("paused")
+    expect(note).to_be_hidden()
+    assert player.pixels()[0] > 30
+    player.stop()
+
+
+def test_earlier_films_and_branches_stay_within_reach(address, visit, tmp_path):
+    player = playing(visit(address))
+    player.wait_for_frame(60)
+    player.page.keyboard.press("Backspace")
+    player.expect("paused")
+    player.page.keyboard.down("s")
+    player.expect_lit("back", "used")
+    player.page.keyboard.up("s")
+    player.stop()
+    first = open_replay(player.save("Save film", tmp_path)).scenario.track
+    player.choose("Film", "Branch 1: ")
+    expect(player.results.get_by_role("heading", name="Branch 1")).to_be_visible()
+    branch = open_replay(player.save("Save film", tmp_path)).scenario.track
+    assert len(branch) > 60 and branch != first
+    playing(player)
+    player.wait_for_frame(20)
+    expect(player.results).to_be_visible()
+    player.stop()
+    expect(player.results.get_by_role("heading", name="Your film")).to_be_visible()
+    for reload in (False, True):
+        if reload:
+            player.page.reload()
+            expect(player.results).to_be_visible()
+        player.choose("Film", "Earlier film")
+        expect(player.results.get_by_role("heading", name="Earlier film")).to_be_visible()
+        assert open_replay(player.save("Save film", tmp_path)).scenario.track == first
+
+
+def test_quick_presses_on_the_filmstrip_all_count(address, visit):
+    player = playing(visit(address, script=SOCKETS))
+    player.wait_for_frame(90)
+    player.page.keyboard.press("p")
+    player.expect("paused")
+    slider = player.root.get_by_role("slider", name="Rewind to")
+    slider.focus()
+    before = int(slider.input_value())
+    for _ in range(4):
+        player.page.keyboard.press("ArrowLeft")
+    player.expect("paused")
+    expect(player.player).to_have_attribute("data-frame", str(8 + 12 * (before - 5)))
+    assert int(slider.input_value()) == before - 4
+    player.stop()
