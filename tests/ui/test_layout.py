@@ -47,6 +47,13 @@ def assert_apart(found):
         assert apart(one, two), f"{one} lies over {two}"
 
 
+def assert_words_whole(player):
+    """No word of a pad is broken over two lines."""
+    for part in player.root.locator(".pad small").all():
+        lines = part.evaluate("(e) => e.scrollHeight / parseFloat(getComputedStyle(e).lineHeight)")
+        assert lines < len(part.text_content().split()) + 0.5, part.text_content()
+
+
 def assert_words_fit(player, selector):
     for part in player.root.locator(selector).all():
         room = part.evaluate("(e) => [e.scrollHeight - e.clientHeight, e.scrollWidth - e.clientWidth]")
@@ -76,8 +83,9 @@ def test_a_narrow_phone(width, mode, address, visit):
     assert_apart(pads)
     for box in [*pads, *boxes(player, BUTTONS)]:
         assert box["x"] >= 0 and box["x"] + box["width"] <= width
-    assert min(box["width"] for box in pads) >= 40
+    assert min(box["width"] for box in pads) >= 43
     assert_words_fit(player, ".pad, .pad small")
+    assert_words_whole(player)
     assert player.page.evaluate("document.documentElement.scrollWidth") <= width
 
 
@@ -94,6 +102,7 @@ def test_a_phone_on_its_side_has_its_buttons_in_sight(width, height, address, vi
         assert inside(box, width, height)
     assert_apart(found)
     assert boxes(player, ".stage")[0]["height"] > 0.5 * height
+    assert_words_whole(player)
     say(player)
     assert_words_fit(player, ".status")
     assert_apart([*boxes(player, ".status"), *boxes(player, ".pad"), *boxes(player, BUTTONS)])

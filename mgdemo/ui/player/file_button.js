@@ -5,13 +5,16 @@ import { send } from "./files.js";
 /** Called by Gradio. Python hears "chosen" with what `send` gives. */
 export function mount(element, { trigger, upload }) {
   const [button, input] = [element.querySelector("button"), element.querySelector("input")];
-  button.addEventListener("click", () => input.click());
+  let busy = false; // not `disabled`, which would take the focus away
+  button.addEventListener("click", () => busy || input.click());
   input.addEventListener("change", async () => {
     const [file] = input.files;
     if (!file) return;
-    button.disabled = true;
+    busy = true;
+    button.ariaBusy = "true";
     const sent = await send(file, upload);
-    button.disabled = false;
+    busy = false;
+    button.ariaBusy = "false";
     input.value = ""; // or the same file again would be no change
     trigger("chosen", sent);
   });
