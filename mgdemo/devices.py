@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 LARGE = 500_000_000  # parameters of a transformer that only a GPU runs at a bearable speed
 BFLOAT16 = (8, 0)  # the first compute capability with bfloat16
 OUT_OF_MEMORY = (
-    "The GPU ran out of memory. End other programs or sessions on it, choose a smaller checkpoint, or set "
+    "The GPU ran out of memory. Close other programs or sessions on it, choose a smaller checkpoint, or set "
     "MGDEMO_OPTIMIZATION=low-vram (--optimization low-vram), which needs the least; fp8 needs less, too."
 )
 
@@ -60,8 +60,8 @@ def choose_device(wanted: str, title: str, parameters: int) -> torch.device:
         raise DeviceError(f"There is no device {wanted}: give auto, cpu, cuda, or cuda:1 for the second GPU.")
     if device.type == "mps":
         raise DeviceError(
-            "Apple's GPUs (mps) are not supported: nobody has made sure yet that they give the frames of "
-            "other devices. The embedded worlds play on the CPU: MGDEMO_DEVICE=cpu (--device cpu)."
+            "Apple's GPUs (mps) are not supported yet: nobody has verified that they make the "
+            "same frames as other devices. Embedded worlds run on the CPU: MGDEMO_DEVICE=cpu (--device cpu)."
         )
     if device.type == "cuda" and (problem := _gpu_problem(device)):
         raise DeviceError(f"{wanted} cannot be used. {problem} Without it: MGDEMO_DEVICE=cpu (--device cpu).")
@@ -86,7 +86,7 @@ def precision(device: torch.device) -> torch.dtype:
         if capability >= BFLOAT16:
             return torch.bfloat16
         log.warning(
-            "%s (compute capability %d.%d) has no bfloat16; in float32 it computes right, but slowly and in "
+            "%s (compute capability %d.%d) has no bfloat16, so it runs in float32: correct, but slow, in "
             "twice the memory (published worlds: 23 GB, 15 with MGDEMO_OPTIMIZATION=low-vram,no-graphs).",
             torch.cuda.get_device_name(device),
             *capability,
@@ -108,9 +108,7 @@ def out_of_memory(error: BaseException) -> str | None:
     if type(error).__name__ == "OutOfMemoryError":  # PyTorch's, for a GPU
         return OUT_OF_MEMORY
     if isinstance(error, MemoryError):
-        return (
-            "This machine ran out of memory. End other programs or sessions, or choose a smaller checkpoint."
-        )
+        return "This machine ran out of memory. Close other programs, or choose a smaller checkpoint."
     return None
 
 
@@ -123,7 +121,8 @@ def _gpu_problem(device: torch.device) -> str | None:
             warnings.simplefilter("ignore")  # the exceptions say the same
             torch.cuda.init()
             if (device.index or 0) >= torch.cuda.device_count():
-                return f"There are {torch.cuda.device_count()} GPUs, counted from cuda:0."
+                last = torch.cuda.device_count() - 1
+                return f"The last GPU here is cuda:{last}."
             torch.ones(1, device=device).add_(1).item()
         return None
     except torch.OutOfMemoryError:

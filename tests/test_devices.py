@@ -62,7 +62,7 @@ def test_a_pytorch_without_cuda_is_told_where_there_is_a_gpu(machine, monkeypatc
 
 
 def test_a_full_gpu_and_one_that_is_not_there_are_told(machine):
-    with pytest.raises(DeviceError, match="There are 1 GPUs, counted from cuda:0"):
+    with pytest.raises(DeviceError, match=r"cuda:1 cannot be used\. The last GPU here is cuda:0\."):
         choose_device("cuda:1", TITLE, 1)
     machine.problem = torch.OutOfMemoryError("full")
     with pytest.raises(DeviceError, match=r"have taken all of the GPU's memory.*nvidia-smi"):

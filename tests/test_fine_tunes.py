@@ -112,7 +112,7 @@ def test_a_dictionary_of_several_models_names_the_line_that_saves_one(tmp_path, 
 def test_one_tensor_by_two_names_is_refused(tmp_path):
     name, tensor = next(iter(weights().items()))
     save_file({name: tensor, f"model.{name}": tensor + 1}, tmp_path / "mine.safetensors")
-    with pytest.raises(CheckpointError, match="twice, by two names"):
+    with pytest.raises(CheckpointError, match="twice, under two names"):
         read_table(tmp_path / "mine.safetensors")
 
 
@@ -154,7 +154,7 @@ def test_a_shard_without_the_others_is_named_for_what_it_is(tmp_path):
     assert "in 2 shards, and 1 of them are not beside it (diffusion_pytorch_model-00001-of-0" in report.text
     index.write_text('{"weight_map": 3}')
     assert {r.text.partition(",")[0] for r in inspect(index.parent)} == {
-        "is no list of shards",
+        "is not a list of shards",
         "is part of a model in 2 shards",
     }
     index.write_text(json.dumps({"weight_map": {"a": "diffusion_pytorch_model-00002-of-00002.safetensors"}}))

@@ -55,7 +55,8 @@ class Address:
         """Raises AddressError where a program cannot listen there."""
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
         with socket.socket(family) as trial:
-            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if os.name == "posix":  # on Windows it would let two programs share a port
+                trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 trial.bind((self.host.strip("[]"), self.port or 0))
             except OSError as error:
@@ -64,11 +65,11 @@ class Address:
     def _sentence(self, error: OSError) -> str:
         if isinstance(error, PermissionError):
             return (
-                f"Port {self.port} is for administrators: choose one above 1023 (--port, GRADIO_SERVER_PORT)."
+                f"Port {self.port} needs administrator rights: give --port (GRADIO_SERVER_PORT) above 1023."
             )
         if isinstance(error, socket.gaierror) or not self.port or not _has(self.host):
             return (
-                f"{self.host} is no address of this machine: give 127.0.0.1, or 0.0.0.0 to let others in "
+                f"{self.host} is not an address of this machine: give 127.0.0.1, or 0.0.0.0 to let others in "
                 "(--host, GRADIO_SERVER_NAME)."
             )
         return (

@@ -25,7 +25,7 @@ def examine(path: Path, table: Table) -> tuple[str, list[str]]:
             return f"exactly the file that was published ({published})", []
         faults.append(
             f"not the file that was published under this name ({published}), by its SHA-256: it is damaged, "
-            "of another version, or a model of your own, which should have a name of its own"
+            "another version, or a model of your own (then give it another name)"
         )
     return "all numbers are finite, and no part is empty", faults + damage(table.tensors)
 

@@ -28,7 +28,7 @@ AVERAGED = ("generator_ema", "model_ema", "ema_model", "ema")  # weights average
 AVERAGING = ", averaged over training,"
 ENTRIES = (*AVERAGED, "generator", "state_dict", "model_state_dict", "model", "module")  # best first
 WITHIN = ("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")  # torch.compile, FSDP
-AGAIN = "fetch it again with `python -m mgdemo download`"
+AGAIN = "get it again (published files: `python -m mgdemo download`)"
 ZIP, PICKLE = b"PK\x03\x04", b"\x80"
 TYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}  # others keep their names
 
@@ -189,7 +189,7 @@ def _weight_map(index: Path) -> dict[str, Path]:
     except OSError as error:
         raise CheckpointError(f"{index} cannot be read: {error.strerror}.") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"{index} is no list of shards, or a damaged one; {AGAIN}.") from error
+        raise CheckpointError(f"{index} is not a list of shards, or is damaged; {AGAIN}.") from error
 
 
 def _indexed(index: Path) -> dict[str, Stored]:
@@ -222,7 +222,7 @@ def _named(path: Path, tensors: dict[str, Stored], note: str = "") -> Table:
     for name, stored in tensors.items():
         short = ".".join(_unwrapped(name))
         if short in bare:
-            raise CheckpointError(f"{path} holds {short} twice, by two names; save one model by itself.")
+            raise CheckpointError(f"{path} holds {short} twice, under two names; save one model by itself.")
         bare[short] = stored
     return Table(bare, note)
 

@@ -37,7 +37,7 @@ def test_a_port_that_is_taken_is_named_with_the_cure():
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "nowhere.invalid"])
 def test_an_address_of_another_machine_is_named(host):
-    with pytest.raises(AddressError, match=f"{host} is no address of this machine.*--host"):
+    with pytest.raises(AddressError, match=f"{host} is not an address of this machine.*--host"):
         Address(host, 8080).check()
 
 
@@ -46,5 +46,5 @@ def test_a_port_of_administrators_is_named(monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(socket.socket, "bind", refused)
-    with pytest.raises(AddressError, match="Port 80 is for administrators"):
+    with pytest.raises(AddressError, match="Port 80 needs administrator rights"):
         Address("127.0.0.1", 80).check()
