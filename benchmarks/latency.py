@@ -8,7 +8,8 @@ The app is the real one, with its service, worker process, H.264 and player; onl
 
 - direct: over loopback.
 - nginx: through a real nginx with a path prefix, as behind a hosting proxy.
-- rtt40: through a line that takes 20 ms each way.
+- rtt40: through a connection that takes 20 ms each way.
+- disk: over loopback, with a disk that takes 0.3 s a write.
 - slow (--slow): over loopback, with 600 ms a block, which is 25 % slower than real time.
 
 Keys are pressed by the browser's own input events, at random moments, and held until the picture obeys; then
@@ -20,7 +21,7 @@ from there to the block that obeys, and from there to the screen (medians). buff
 player had in store when a block was there. frozen is the share of the time for which the picture stood still
 longer than it should, counting stalls of more than 100 ms; longest is the longest time between two frames; cv
 is the deviation of these times over their mean (frames of 40 ms on a screen of 60 Hz come every 33 or 50 ms,
-which alone is 0.20). All times are in ms.
+which alone is 0.20). health is the longest that the health route took to answer. All times are in ms.
 
 With --no-regenerate each case is also measured with MGDEMO_REGENERATE=0 (in JSON "direct whole" and so on):
 then a press changes only blocks that are not yet begun.
@@ -32,6 +33,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import math
 import os
 import queue
 import random
@@ -42,6 +44,7 @@ import subprocess
 import tempfile
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -59,17 +62,30 @@ from mgdemo.checkpoints import Entry
 from mgdemo.config import CheckpointConfig
 from mgdemo.serving import SessionService, Settings
 from mgdemo.ui.library import Library
+from mgdemo.video.films import PacketLog
 
 MODE = MODES["universal"]
 KEYS = ("KeyW", "KeyS", "KeyA", "KeyD")
 BLOCK_MS, SLOW_MS = 120, 600
 ONE_WAY = 0.02  # seconds, in the case rtt40
+DISK_SECONDS = 0.3  # a write, in the case disk
 PREFIX = "/worlds"  # in the case nginx
 STALL = 100  # ms
 SETTLE = 6  # seconds in which player and server find their pace
 PATIENCE = 60  # seconds; only reached when something is broken
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-COLUMNS = ("median_ms", "p95_ms", "send_ms", "wait_ms", "play_ms", "buffer_ms", "frozen", "longest_ms", "cv")
+COLUMNS = (
+    "median_ms",
+    "p95_ms",
+    "send_ms",
+    "wait_ms",
+    "play_ms",
+    "buffer_ms",
+    "frozen",
+    "longest_ms",
+    "cv",
+    "health_ms",
+)
 
 
 # Figures
@@ -226,6 +242,45 @@ def slow_line(upstream: int, one_way: float) -> Iterator[str]:
         thread.join()
 
 
+@contextlib.contextmanager
+def slow_disk(seconds: float) -> Iterator[None]:
+    """Every write of a recording takes so long."""
+    add = PacketLog.add
+
+    def late(packets: PacketLog, data: bytes) -> tuple[int, int]:
+        time.sleep(seconds)
+        return add(packets, data)
+
+    PacketLog.add = late
+    try:
+        yield
+    finally:
+        PacketLog.add = add
+
+
+@contextlib.contextmanager
+def health(port: int) -> Iterator[list[float]]:
+    """How long the health route takes to answer, in ms; asked five times a second meanwhile."""
+    over, answers = threading.Event(), []
+
+    def ask() -> None:
+        while not over.wait(0.2):
+            began = time.perf_counter()
+            with urllib.request.urlopen(
+                f"http://127.0.0.1:{port}/gradio_api/live-health", timeout=60
+            ) as answer:
+                answer.read()
+            answers.append(1000 * (time.perf_counter() - began))
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        yield answers
+    finally:
+        over.set()
+        thread.join()
+
+
 # The app and its visitor
 
 
@@ -326,7 +381,11 @@ def measure(case: str, browser: Browser, presses: int, seed: int, settings: dict
             address = stack.enter_context(nginx(program, port))
         elif case == "rtt40":
             address = stack.enter_context(slow_line(port, ONE_WAY))
-        return visit(browser, address, presses, seed, frame_ms)
+        elif case == "disk":
+            stack.enter_context(slow_disk(DISK_SECONDS))
+        answers = stack.enter_context(health(port))
+        found = visit(browser, address, presses, seed, frame_ms)
+        return found | {"health_ms": _round(max(answers, default=math.nan))}
 
 
 def table(rows: dict[str, dict | str]) -> str:
@@ -351,7 +410,7 @@ def main() -> None:
     parser.add_argument(
         "--presses", type=int, default=200, help="in each case (default 200, about 5 minutes)"
     )
-    parser.add_argument("--cases", default="direct,nginx,rtt40", help="some of direct,nginx,rtt40")
+    parser.add_argument("--cases", default="direct,nginx,rtt40", help="some of direct,nginx,rtt40,disk")
     parser.add_argument("--slow", action="store_true", help="also a world slower than real time")
     parser.add_argument(
         "--no-regenerate", action="store_true", help="each case also without regenerated blocks"

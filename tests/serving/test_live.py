@@ -383,6 +383,33 @@ async def test_rewinding_far_makes_the_blocks_between_again(serve):
         await player.until(lambda: player.of("block")[-1]["parent"] == 2)
 
 
+async def test_a_picture_that_stands_is_left_alone_until_a_key_is_pressed(serve):
+    server = serve(stand_seconds=1)
+    session = server.open()
+    async with Player(server, session.token) as player:
+
+        def stands():
+            return player.of("status")[-1:] and player.of("status")[-1]["phase"] == "standing"
+
+        await player.until(stands)
+        await asyncio.sleep(1.5)
+        assert stands() and len(player.of("block")) == 2
+        await player.press("KeyW")
+        assert (await player.block(2))["held"] == ["forward"]
+        await player.press()
+        await player.until(stands)
+        blocks = len(player.of("block"))
+        await player.send(type="rewind", node=2)
+        await player.until(lambda: player.of("rewound"))
+        assert player.of("rewound")[-1]["frames"] == 21
+        await player.send(type="step")
+        await player.until(lambda: len(player.of("block")) > blocks and player.frames[-1][2] == 32)
+        result = await session.stop()
+    assert len(list(read_frames(result.mp4))) == result.frames == 33, "what was made, and nothing else"
+    (branch,) = result.branches
+    assert branch.left_at == 21
+
+
 async def test_paused_sessions_end_only_when_others_wait(serve):
     server = serve(idle_seconds=3)
     session = server.open()
