@@ -279,10 +279,13 @@ class ActionTrack:
         mode: str, held: Iterable[str], camera: Sequence[float] | None = None, frames: int = 1
     ) -> ActionTrack:
         """The same action for a number of video frames; see `Mode.frame`."""
-        keyboard, mouse = MODES[mode].frame(held, camera)
-        return ActionTrack(
-            mode, np.tile(keyboard, (frames, 1)), None if mouse is None else np.tile(mouse, (frames, 1))
-        )
+        return ActionTrack.still(mode, *MODES[mode].frame(held, camera), frames)
+
+    @staticmethod
+    def still(mode: str, keyboard: np.ndarray, mouse: np.ndarray | None, frames: int) -> ActionTrack:
+        """The action of one frame for a number of them."""
+        mice = None if mouse is None else np.tile(mouse, (frames, 1))
+        return ActionTrack(mode, np.tile(keyboard, (frames, 1)), mice)
 
     @staticmethod
     def concat(tracks: Sequence[ActionTrack]) -> ActionTrack:

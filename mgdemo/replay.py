@@ -44,7 +44,7 @@ def open_replay(path: str | Path) -> Replay:
     path = Path(path)
     if path.suffix.lower() not in FILMS:
         return Replay(load_scenario(path))
-    from av import FFmpegError
+    from av.error import FFmpegError
 
     from mgdemo.video.mp4 import metadata
 

@@ -214,5 +214,5 @@ def _typed(mode: Mode) -> Iterator[ActionTrack]:
             print(error)
             continue
         last, frames = word or last, block_frames(block)
-        yield ActionTrack(mode.name, [keyboard] * frames, None if mouse is None else [mouse] * frames)
+        yield ActionTrack.still(mode.name, keyboard, mouse, frames)
         block += 1

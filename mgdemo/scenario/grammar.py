@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
-from functools import cache
+from collections.abc import Callable, Iterable
+from functools import cache, reduce
+from operator import or_
+from types import GenericAlias
 from typing import Annotated, Any
 
 from pydantic import (
@@ -24,6 +26,7 @@ from pydantic import (
     WithJsonSchema,
     create_model,
 )
+from pydantic.config import JsonDict
 
 from mgdemo.actions import MODES, Mode
 from mgdemo.blocks import FPS
@@ -60,14 +63,9 @@ def _string(value: Any) -> Any:
 
 
 def _text(name: str) -> Any:
-    """A line of text; `title: 2024` needs no quotes."""
-    types = {"type": ["string", "number", "boolean"]}
-    field = Field(min_length=1, max_length=MAX_LENGTH[name], pattern=SHOWN, json_schema_extra=types)
-    return Annotated[str, field, BeforeValidator(_string)]
-
-
-def _whole(low: int, high: int) -> Any:
-    return Annotated[int, Field(ge=low, le=high), BeforeValidator(_number)]
+    """What a line of text may be; `title: 2024` needs no quotes."""
+    types: JsonDict = {"type": ["string", "number", "boolean"]}
+    return Field(min_length=1, max_length=MAX_LENGTH[name], pattern=SHOWN, json_schema_extra=types)
 
 
 def _any_case(words: Iterable[str]) -> str:
@@ -121,7 +119,10 @@ def _mode(word: str) -> str:
 
 
 ModeName = Annotated[str, AfterValidator(_mode), WithJsonSchema(_words(mode_names()))]
-Title, Description, Seed = _text("title"), _text("description"), _whole(0, MAX_SEED)
+Title = Annotated[str, _text("title"), BeforeValidator(_string)]
+Description = Annotated[str, _text("description"), BeforeValidator(_string)]
+Seed = Annotated[int, Field(ge=0, le=MAX_SEED), BeforeValidator(_number)]
+Times = Annotated[int, Field(ge=1, le=MAX_FRAMES), BeforeValidator(_number)]
 ImageName = Annotated[
     str,
     Field(
@@ -183,20 +184,24 @@ def steps(mode_name: str) -> TypeAdapter[list]:
         about = "Analog camera, per frame; a held key is worth 0.1, up and right are positive."
         axes: dict[str, Any] = dict.fromkeys(mode.axes, (Axis, 0.0))
         camera = create_model("Camera", __base__=_Fields, **axes)
-        fields["camera"] = (Annotated[camera, Field(description=about)] | None, None)
-    hold = create_model("Step", __base__=_Fields, **fields)
-    repeat = create_model(
-        "Repeat",
-        __base__=_Fields,
-        repeat=(_whole(1, MAX_FRAMES), ...),
-        actions=("list[AnyStep]", Field(min_length=1)),
-    )
-    step = Annotated[
-        Annotated[hold, Tag(STEP)] | Annotated[repeat, Tag(REPEAT)] | Annotated[RandomStep, Tag(RANDOM_STEP)],
-        Discriminator(_kind),
-    ]
+        fields["camera"] = (_with(camera, Field(description=about)) | None, None)
+    repeated: dict[str, Any] = {"repeat": (Times, ...), "actions": ("list[AnyStep]", Field(min_length=1))}
+    repeat = create_model("Repeat", __base__=_Fields, **repeated)
+    kinds = {STEP: create_model("Step", __base__=_Fields, **fields), REPEAT: repeat, RANDOM_STEP: RandomStep}
+    step = _one_of(kinds, _kind)
     repeat.model_rebuild(_types_namespace={"AnyStep": step})
-    return TypeAdapter(Annotated[list[step], Field(min_length=1)])
+    return TypeAdapter(_with(GenericAlias(list, (step,)), Field(min_length=1)))
+
+
+def _with(kind: Any, *more: Any) -> Any:
+    """An annotated type that is put together at run time."""
+    annotated: Any = Annotated
+    return annotated[(kind, *more)]
+
+
+def _one_of(kinds: dict[str, Any], judge: Callable[[Any], str]) -> Any:
+    """One of several types, told apart by a function that names it."""
+    return _with(reduce(or_, (_with(kind, Tag(tag)) for tag, kind in kinds.items())), Discriminator(judge))
 
 
 def _held(mode: Mode) -> Any:
@@ -213,15 +218,16 @@ def _held(mode: Mode) -> Any:
 
     hints = "; ".join(f"{control.label}: {control.hint.lower()}" for control in mode.controls)
     about = f"Controls held together. {hints}."
-    key = Annotated[str, AfterValidator(known), WithJsonSchema(_words(everything))]
-    once = [
-        {"contains": {"pattern": _any_case(several)}, "minContains": 0, "maxContains": 1}
-        for several in names.values()
-    ]
-    length = Field(max_length=1 if mode.one_hot else len(names), json_schema_extra={"allOf": once})
-    keys = Annotated[list[key], length]
-    either_way = Annotated[key, Tag(ONE)] | Annotated[keys, Tag(SEVERAL)]
-    return Annotated[either_way, Discriminator(_amount), Field(description=about)]
+    key = _with(str, AfterValidator(known), WithJsonSchema(_words(everything)))
+    once: JsonDict = {
+        "allOf": [
+            {"contains": {"pattern": _any_case(several)}, "minContains": 0, "maxContains": 1}
+            for several in names.values()
+        ]
+    }
+    most = Field(max_length=1 if mode.one_hot else len(names), json_schema_extra=once)
+    keys = _with(GenericAlias(list, (key,)), most)
+    return _with(_one_of({ONE: key, SEVERAL: keys}, _amount), Field(description=about))
 
 
 def json_schema() -> dict:

@@ -57,15 +57,15 @@ def _read(text: str | bytes, name: str, path: Path | None) -> Scenario:
         file = grammar.File.model_validate(root.plain())
     except ValidationError as error:
         raise _told(source, root, "a scenario", error) from None
-    actions, mode = root.at("actions"), MODES[file.mode]
+    actions, mode = root.part("actions"), MODES[file.mode]
     try:
         steps = grammar.steps(mode.name).validate_python(file.actions)
     except ValidationError as error:
         raise _told(source, actions, LIST, error, mode.name) from None
     track = Compiler(source, mode).track(steps, actions)
     return Scenario(
-        title=grammar.printable(root.at("title").text),
-        description=grammar.printable(root.at("description").text) if file.description else "",
+        title=grammar.printable(root.part("title").text),
+        description=grammar.printable(root.part("description").text) if file.description else "",
         mode=mode.name,
         image=file.image,
         seed=file.seed,
@@ -74,9 +74,7 @@ def _read(text: str | bytes, name: str, path: Path | None) -> Scenario:
     )
 
 
-def _told(
-    source: Source, node: Node, what: str, errors: ValidationError, mode: str | None = None
-) -> ScenarioError:
+def _told(source: Source, node: Node, what: str, errors: ValidationError, mode: str = "") -> ScenarioError:
     """One of the errors in our words, if possible a field that there is not. what: the thing in `node`."""
     listed = errors.errors(include_url=False)
     error = next((error for error in listed if error["type"] == "extra_forbidden"), listed[0])
@@ -91,7 +89,7 @@ def _told(
         elif isinstance(key, str):
             what = key
     if kind == "value_error":
-        return source.error(node, str(error["ctx"]["error"]))
+        return source.error(node, str(error.get("ctx", {}).get("error")))
     names = MODES[mode].axes if mode and what.startswith("the camera") else FIELDS.get(what, ())
     if kind == "missing":
         return source.error(node, f'{what} needs "{name}"; add it')
@@ -102,13 +100,13 @@ def _told(
     return source.error(node, _problem(node, field, kind, error.get("ctx", {}), mode))
 
 
-def _unknown(name: str, what: str, names: Any, mode: str | None) -> str:
+def _unknown(name: str, what: str, names: Any, mode: str) -> str:
     if name == "camera" and mode and not MODES[mode].axes:
         return f"mode {mode} has no camera; leave it out"
     return f"unknown field {quoted(name)} for {what}{grammar.meant(name, names)}; use {either(names)}"
 
 
-def _problem(node: Node, field: str, kind: str, context: dict, mode: str | None) -> str:
+def _problem(node: Node, field: str, kind: str, context: dict, mode: str) -> str:
     if field == "hold" and kind == "too_long":
         if MODES[mode].one_hot:
             return f"mode {mode} does one thing at a time; hold one control only"

@@ -120,7 +120,7 @@ def test_a_link_to_a_play_replays_it(address, visit, tmp_path):
     it = follow(one, link)
     expect(it.pad("turn_left")).to_be_visible()
     expect(it.panel.get_by_label("Seed")).to_have_value("5")
-    expect(it.panel.get_by_label("Scenario")).to_have_value(re.compile("A play of .* \\(yours\\)"))
+    expect(it.panel.get_by_label("Scenario")).to_have_value(re.compile("A session of .* \\(yours\\)"))
     expect(it.panel.locator(".start-image")).to_have_count(3)  # its start image is one of those that ship
     it.start()
     it.expect("ended", 30_000)
