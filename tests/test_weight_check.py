@@ -57,6 +57,18 @@ def test_a_single_broken_number_is_found(tmp_path):
     assert report.state == "wrong" and "1 of 238 tensors hold NaN or infinity (blocks.3" in report.text
 
 
+def test_what_lies_beside_the_image_encoder_may_have_any_type(tmp_path):
+    state = load_file(ROOT / "worlds" / "universal" / "image_encoder.safetensors")
+    beside = {
+        "textual.a": torch.ones(2000, 2).to(torch.float8_e4m3fn),
+        "textual.b": torch.ones(3, dtype=torch.int64),
+        "textual.c": torch.ones(2, dtype=torch.bool),
+    }
+    save_file(state | beside, tmp_path / "clip.safetensors")
+    (report,) = inspect(tmp_path / "clip.safetensors", deep=True)
+    assert report.state == "ok" and report.part == "image_encoder"
+
+
 def test_biases_of_zero_are_no_damage():
     for report in inspect(ROOT / "worlds"):
         assert report.state == "ok" and "all numbers are finite" in report.text

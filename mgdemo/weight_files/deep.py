@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mgdemo.checkpoints import PARTS, configs
-from mgdemo.weight_files.tables import Stored, Table, some
+from mgdemo.weight_files.tables import USABLE, Stored, Table, some
 
 RUN = 1024  # so many zeros in a row are no weights: a part of the file was never written
 
@@ -50,6 +50,8 @@ def damage(tensors: Mapping[str, Stored]) -> list[str]:
     total, nonfinite, empty = 0, {}, {}
     for name, stored in tensors.items():
         values = stored.read().flatten()
+        if stored.dtype not in USABLE:
+            values = values.float()  # not every operation knows every type
         total += values.numel()
         if bad := int((~torch.isfinite(values)).sum()):
             nonfinite[name] = bad

@@ -14,9 +14,18 @@ from torch import Tensor, nn
 from mgdemo.checkpoints import PARTS, CheckpointError, configs
 from mgdemo.config import CheckpointConfig
 from mgdemo.weight_files.deep import examine
-from mgdemo.weight_files.tables import INDEX, SUFFIXES, Stored, Table, read_table, shards, some, weight_size
+from mgdemo.weight_files.tables import (
+    INDEX,
+    SUFFIXES,
+    USABLE,
+    Stored,
+    Table,
+    read_table,
+    shards,
+    some,
+    weight_size,
+)
 
-USABLE = ("float32", "float16", "bfloat16")
 SMALL = 100_000_000  # bytes up to which a file is read whole anyway
 PREFIX = {"transformer": "", "vae": "", "image_encoder": "visual."}  # before a network's names in its file
 WORDS = {"transformer": "transformer", "vae": "VAE", "image_encoder": "CLIP image encoder"}

@@ -30,6 +30,7 @@ ENTRIES = (*AVERAGED, "generator", "state_dict", "model_state_dict", "model", "m
 WITHIN = ("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")  # torch.compile, FSDP
 AGAIN = "get it again (published files: `python -m mgdemo download`)"
 ZIP, PICKLE = b"PK\x03\x04", b"\x80"
+USABLE = ("float32", "float16", "bfloat16")
 TYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}  # others keep their names
 
 
