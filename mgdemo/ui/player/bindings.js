@@ -1,7 +1,8 @@
 /**
  * Which key holds which control. Every mode has its own; the visitor may change them. Pure.
  *
- * @typedef {{name: string, code: string, aliases: string[], hint: string}} Control
+ * @typedef {{name: string, code: string, aliases: string[], hint: string, group: string, row: number,
+ *   column: number}} Control
  * @typedef {{name: string, controls: Control[]}} Mode
  */
 

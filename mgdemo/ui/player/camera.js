@@ -76,7 +76,7 @@ export class Camera {
       return Math.round(Math.max(-LIMIT, Math.min(LIMIT, speed)) * STEPS) / STEPS || 0; // not -0
     });
     const changed = value.some((v, i) => v !== this.value[i]);
-    this.value = value;
+    this.value = /** @type {[number, number]} */ (value);
     if (changed || this.dragged.some(Boolean))
       this.timer = this.clock.setTimeout(() => {
         this.timer = null;
@@ -95,7 +95,7 @@ export function bindDrag(stage, camera, active) {
   let at = [0, 0];
   stage.addEventListener("pointerdown", (event) => {
     if (pointer !== null || event.button > 0 || !camera.turns || !active()) return;
-    if (event.target.closest("button, input, label, a")) return;
+    if (/** @type {Element} */ (event.target).closest("button, input, label, a")) return;
     pointer = event.pointerId;
     at = [event.clientX, event.clientY];
     stage.setPointerCapture(pointer);
@@ -108,7 +108,7 @@ export function bindDrag(stage, camera, active) {
     if (active()) camera.drag((at[0] - x) / stage.clientWidth, (y - at[1]) / stage.clientWidth);
   });
   for (const type of ["pointerup", "pointercancel", "lostpointercapture"])
-    stage.addEventListener(type, (event) => {
+    stage.addEventListener(type, (/** @type {PointerEvent} */ event) => {
       if (event.pointerId !== pointer) return;
       pointer = null;
       stage.classList.remove("dragged");

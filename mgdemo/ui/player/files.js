@@ -30,8 +30,9 @@ export function sort(files) {
 
 /**
  * Sends a file; of a film its tags, as a JSON file.
+ * @typedef {{name: string, path?: string, problem?: "size" | "connection"}} Sent
  * @param {File} file @param {(file: File) => Promise<{path: string}>} upload
- * @returns {Promise<{name: string, path?: string, problem?: "size" | "connection"}>}
+ * @returns {Promise<Sent>}
  */
 export async function send(file, upload) {
   const { name } = file;

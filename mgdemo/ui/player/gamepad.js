@@ -9,7 +9,7 @@
  *   left and right trigger        down and up of the first group (brake and accelerate)
  *   Start                         pause and go on
  *
- * @typedef {{code: string, group: string, row: number, column: number}} Control
+ * @typedef {Pick<import("./bindings.js").Control, "code" | "group" | "row" | "column">} Control
  */
 
 const DEAD = 0.25; // a stick at rest stands not quite in the middle
@@ -21,7 +21,7 @@ const FACE = { up: 3, down: 0, left: 2, right: 1 };
 const SIDES = { turnLeft: 4, turnRight: 5, down: 6, up: 7 };
 const PLACES = { turnLeft: [0, 0], up: [0, 1], turnRight: [0, 2], left: [1, 0], down: [1, 1], right: [1, 2] };
 
-/** A stick's way: [right, up] from -1 to 1, zero near the middle and even from there on. */
+/** A stick's way: [right, up] from -1 to 1, zero near the middle and even from there on. @returns {[number, number]} */
 export function stick(x = 0, y = 0) {
   const length = Math.hypot(x, y);
   if (length <= DEAD) return [0, 0];
@@ -72,7 +72,9 @@ export class Gamepads {
    * @param {{active: () => boolean, shown: () => boolean, onmenu: () => void}} hooks see `Input`
    */
   constructor(held, camera, hooks) {
-    Object.assign(this, { held, camera, hooks });
+    this.held = held;
+    this.camera = camera;
+    this.hooks = hooks;
     /** @type {Control[]} */
     this.controls = [];
     this.codes = [];

@@ -65,7 +65,8 @@ const PRESSED_BY_KEY = "button, summary, a[href], [role=tab], [role=option], inp
 /**
  * Whether a key is text, or is meant for the form or the button that has the focus. While a session runs, a number
  * field only keeps what belongs to a number, and a closed list or a field that cannot be changed keeps nothing.
- * @param {KeyboardEvent} event @param {boolean} playing whether a session runs
+ * @param {{target: any, code: string, key?: string}} event @param {boolean} playing whether a session runs
+ * @returns {boolean}
  */
 export function isTyping({ target, code, key }, playing) {
   const tag = target?.tagName;
@@ -120,7 +121,8 @@ export class Input {
     window.addEventListener("contextmenu", (event) => event.defaultPrevented || release());
     document.addEventListener("visibilitychange", () => document.hidden && release());
     document.addEventListener("freeze", release);
-    document.addEventListener("click", ({ target }) => target.type === "file" && release(), { capture: true });
+    const choosesFile = ({ target }) => target.type === "file" && release();
+    document.addEventListener("click", choosesFile, { capture: true });
     document.addEventListener("focusin", ({ target }) => isTyping({ target, code: "KeyW", key: "w" }, true) && release());
   }
 

@@ -10,7 +10,7 @@ export class KeyPanel {
     this.root = root;
     this.list = root.querySelector(".bindings");
     this.told = root.querySelector(".told");
-    this.resetButton = root.querySelector(".reset");
+    this.resetButton = /** @type {HTMLButtonElement} */ (root.querySelector(".reset"));
     /** @type {import("./bindings.js").Mode | null} */
     this.mode = null;
     /** @type {Map<string, HTMLButtonElement>} control's name → its button */
@@ -62,7 +62,7 @@ export class KeyPanel {
 
   /** Names the keys of the player's own buttons, and in the list of them. @param {HTMLElement} player */
   static nameCommands(player) {
-    for (const element of player.querySelectorAll("[data-key]")) {
+    for (const element of /** @type {NodeListOf<HTMLElement>} */ (player.querySelectorAll("[data-key]"))) {
       const name = keyboard.names.name(element.dataset.key);
       if (element.tagName === "KBD") element.textContent = name;
       else {

@@ -14,7 +14,7 @@ class Keyboard {
     /** @type {(() => void)[]} */
     this.listeners = [];
     // Not every browser tells it, and none in a frame of another site.
-    globalThis.navigator?.keyboard?.getLayoutMap?.().then((layout) => {
+    /** @type {any} */ (globalThis.navigator)?.keyboard?.getLayoutMap?.().then((layout) => {
       for (const [code, letter] of layout) this.names.told.set(code, letter);
       this.changed();
     }, () => {});

@@ -17,10 +17,11 @@ const SHOWN_MS = 6000;
 /** @type {{trigger: Function, upload: (file: File) => Promise<{path: string}>} | null} */
 let page = null;
 
-/** Opens files as if they were dropped on the page. @param {File[]} files */
+/** Opens files as if they were dropped on the page. @param {Iterable<File>} files */
 export async function openFiles(files) {
   const { replay, picture, others, unknown } = sort([...files]);
   if (unknown) return page.trigger("refused", { name: unknown.name, problem: "kind" });
+  /** @type {import("./files.js").Sent & {picture?: import("./files.js").Sent, others?: string[]}} */
   const data = await send(replay ?? picture, page.upload);
   if (replay && picture) data.picture = await send(picture, page.upload);
   data.others = others.map(({ name }) => name);
@@ -55,6 +56,7 @@ function addressOf(fragment) {
 
 /** Copies the link, or shows it to be copied by hand. @param {HTMLElement} element @param {Copy} copy */
 async function take(element, { fragment, note }) {
+  /** @type {any[]} */
   const [toast, message, field] = [".toast", ".message", "input"].map((part) => element.querySelector(part));
   const url = addressOf(fragment);
   let copied = true;

@@ -58,6 +58,7 @@ function parse(view) {
   if (!keys || !ilst) return {};
   const text = (from, to) => new TextDecoder().decode(new Uint8Array(view.buffer, view.byteOffset + from, to - from));
   const names = [...boxes(view, keys.from + 8, keys.to)].map((box) => text(box.from, box.to));
+  /** @type {Record<string, string>} */
   const tags = {};
   for (const item of boxes(view, ilst.from, ilst.to)) {
     const name = names[view.getUint32(item.from - 4) - 1];

@@ -9,7 +9,7 @@
  * A block may be made again with newer input, from its frame `splice` on. That must not tear the picture: its
  * packets are collected until it is whole, then take the place of the earlier ones that are still to be shown.
  *
- * @typedef {{block: number, node: number, first_frame: number, frames: number, made_ms: number,
+ * @typedef {{block: number, node: number, parent?: number, first_frame: number, frames: number, made_ms: number,
  *   splice: number | null, input_seq: number, held: string[], timings: Record<string, number>}} Block  an announcement
  * @typedef {{index: number, block: number, node: number, key: boolean, kind: number, data: Uint8Array, of?: Block,
  *   silent?: boolean}} Packet  of: its block, if it was announced; silent: to be decoded, not to be shown

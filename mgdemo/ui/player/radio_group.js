@@ -7,7 +7,9 @@ export function uniteRadios(selector) {
       group.setAttribute("role", "radiogroup");
       const title = group.querySelector('[data-testid="block-info"]');
       if (title) group.setAttribute("aria-label", title.textContent);
-      for (const radio of group.querySelectorAll('input[type="radio"]')) radio.name = `group-${i} ${selector}`;
+      /** @type {NodeListOf<HTMLInputElement>} */
+      const radios = group.querySelectorAll('input[type="radio"]');
+      for (const radio of radios) radio.name = `group-${i} ${selector}`;
     });
   new MutationObserver(unite).observe(document.body, { childList: true, subtree: true });
   unite();

@@ -10,7 +10,9 @@ const KEY = "mgdemo.player";
  * @returns {Record<string, HTMLInputElement>} they hold the values
  */
 export function settings(root, onchange) {
-  const boxes = Object.fromEntries([...root.querySelectorAll("input[name]")].map((box) => [box.name, box]));
+  /** @type {NodeListOf<HTMLInputElement>} */
+  const inputs = root.querySelectorAll("input[name]");
+  const boxes = Object.fromEntries([...inputs].map((box) => [box.name, box]));
   for (const [name, on] of Object.entries(remembered(KEY))) if (boxes[name]) boxes[name].checked = on === true;
   root.addEventListener("change", () => {
     remember(KEY, Object.fromEntries(Object.entries(boxes).map(([name, { checked }]) => [name, checked])));
