@@ -103,6 +103,17 @@ def fast_bfloat16() -> bool:
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
+def kind_of(wanted: str) -> str:
+    """The kind of a device, as far as frames depend on it: "cpu float32", or a GPU's name. wanted: as for
+    `choose_device`. Raises DeviceError."""
+    import torch
+
+    device = choose_device(wanted, "A comparison", 0)
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{device.type} {str(precision(device)).removeprefix('torch.')}"
+
+
 def out_of_memory(error: BaseException) -> str | None:
     """What to tell somebody about an error, if it says that memory ran out."""
     if type(error).__name__ == "OutOfMemoryError":  # PyTorch's, for a GPU

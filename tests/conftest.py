@@ -10,10 +10,17 @@ os.environ["TRITON_INTERPRET"] = "1"  # read when a kernel is defined: it runs o
 
 HERE = Path(__file__).parent
 BROWSER_FIXTURES = {"browser", "visit"}
-LIVE = ("serving", "benchmarks/test_latency.py")
+LIVE = (
+    "serving",
+    "benchmarks/test_latency.py",
+    "compare/test_runs.py",
+    "compare/test_report.py",
+    "test_cli_compare.py",
+)
 MODEL = (
     "benchmarks",
     "devtools/test_parity.py",
+    "measure/test_",
     "model/test_kernels.py",
     "test_end_to_end.py",
     "test_install.py",

@@ -104,3 +104,9 @@ def test_memory_that_ran_out_names_what_needs_less():
         torch.OutOfMemoryError("")
     )
     assert out_of_memory(RuntimeError("else")) is None
+
+
+def test_the_kind_of_a_device_says_what_frames_depend_on():
+    assert devices.kind_of("cpu") in ("cpu float32", "cpu bfloat16")
+    with pytest.raises(devices.DeviceError):
+        devices.kind_of("abacus")

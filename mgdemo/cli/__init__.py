@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mgdemo.actions import MODES
 from mgdemo.cli import record, tools
+from mgdemo.cli.compare import compare
 from mgdemo.devices import out_of_memory
 from mgdemo.errors import UserError
 from mgdemo.seeds import SeedError, seed_of
@@ -20,6 +21,7 @@ EXAMPLES = """examples:
   python -m mgdemo play --mode gta_drive            play at this console, block by block
   python -m mgdemo replay scenarios/gta_drive/slalom.yaml
   python -m mgdemo generate --mode universal --image street.jpg --output-folder out --num-output-frames 150
+  python -m mgdemo compare 'scenarios/*/*.yaml'      which world does what it is told?
   python -m mgdemo download --mode universal        fetch the published weights
   python -m mgdemo check --deep                     what weights are here, and are they whole?
 """
@@ -71,6 +73,7 @@ def parser() -> argparse.ArgumentParser:
         return added
 
     _recording(command)
+    _comparing(command(compare, "compare checkpoints over scenarios"))
     check = command(tools.check, "say what weight files are, and what is wrong with them")
     check.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="a file or a folder")
     check.add_argument("--deep", action="store_true", help="look at every number; takes minutes")
@@ -141,6 +144,38 @@ def _recording(command: Callable[[Callable, str], argparse.ArgumentParser]) -> N
             default="",
             help='change what makes a GPU fast, as in "fp8,no-kernels": kernels, graphs, fp8, low-vram',
         )
+
+
+def _comparing(compared: argparse.ArgumentParser) -> None:
+    compared.add_argument(
+        "scenarios",
+        nargs="+",
+        metavar="SCENARIO",
+        help='files, films or patterns such as "scenarios/*/*.yaml"',
+    )
+    compared.add_argument(
+        "--checkpoints",
+        nargs="+",
+        metavar="NAME|PATH",
+        help="columns, the baseline first (default: the embedded worlds)",
+    )
+    compared.add_argument(
+        "--optimization", nargs="+", default=[""], metavar="WORDS", help='columns too, as in "" fp8'
+    )
+    compared.add_argument("--seeds", nargs="+", default=[], metavar="S", help="rows, as in 7 or 0..3")
+    compared.add_argument("--images", nargs="+", type=Path, default=[], metavar="FILE", help="rows, too")
+    compared.add_argument(
+        "--by", choices=("meaning", "key"), default="meaning", help="how actions become those of another mode"
+    )
+    compared.add_argument("--device", default="auto", help="cpu, cuda … (default: a GPU if there is one)")
+    compared.add_argument(
+        "--out", type=Path, default=Path("comparison"), metavar="DIR", help="default: comparison"
+    )
+    compared.add_argument("--title", help="of the report (default: the checkpoints')")
+    compared.add_argument(
+        "--videos-beside", action="store_true", help="the report refers to the videos in runs/ (a small file)"
+    )
+    compared.add_argument("--dry-run", action="store_true", help="only say how much it would be")
 
 
 def _seed(text: str) -> int:

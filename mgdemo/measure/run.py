@@ -14,6 +14,7 @@ from mgdemo.measure.splits import Splits
 
 # Below these a clip fails; true frames score 0.95 and more (tests/measure).
 THRESHOLDS = {"follows": 0.6, "mirrors": 0.5, "returns": 0.6, "holds": 0.8, "splits": 0.9}
+MEASURES = tuple(THRESHOLDS)
 
 
 class RunMeasures:

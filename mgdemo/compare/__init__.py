@@ -1,0 +1,5 @@
+"""Comparing runs: which checkpoint does what it is told, and for how long does it hold?
+
+A run is a scenario through a checkpoint from a start image with a seed and settings. A grid is up to six
+columns of variants and any number of rows. Plans are pure; runs go through the same service as sessions.
+"""

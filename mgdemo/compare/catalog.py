@@ -1,0 +1,122 @@
+"""Rows and columns of a comparison, from what people name: checkpoints, scenario files, start images."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from glob import glob
+from pathlib import Path
+
+from mgdemo.checkpoints import Located, catalogue, resolve, start_images
+from mgdemo.compare.plan import Case, PlanError, Variant
+from mgdemo.config import Optimization
+from mgdemo.picture import StartImage
+from mgdemo.references import ImageMissing, start_image, wanted_image
+from mgdemo.replay import Replay, open_replay
+
+SEEDS = re.compile(r"(\d{1,9})\.\.(\d{1,9})")
+MOST_SEEDS = 100
+
+
+def variant(checkpoint: str, optimization: str = "") -> Variant:
+    """A column for a checkpoint: a catalogue name, or a path. Raises CheckpointError or ConfigError."""
+    Optimization.of(optimization)
+    located = resolve(checkpoint)
+    config = located.config
+    title = config.title + (f", {optimization}" if optimization else "")
+    size = (config.height, config.width)
+    ships = _shipped(config.mode)
+    start = start_image(ships[0], ships) if ships else None
+    return Variant(
+        checkpoint, config.mode, size, weights_id(located), config.embedded, optimization, title, start
+    )
+
+
+def _shipped(mode: str) -> list[Path]:
+    """The start images that ship for a mode."""
+    return start_images(next(entry.name for entry in catalogue() if entry.mode == mode))
+
+
+def weights_id(located: Located) -> str:
+    """What tells a checkpoint's weights from all others: the SHA-256 of its files' own."""
+    files = (located.transformer, located.vae, located.image_encoder)
+    digests = [_sha256(path, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+@lru_cache(maxsize=64)
+def _sha256(path: Path, size: int, changed: int) -> str:
+    """Of a file that is what it was: some have gigabytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def cases(
+    scenarios: Sequence[str],
+    *,
+    seeds: Sequence[int] = (),
+    images: Sequence[Path] = (),
+) -> list[Case]:
+    """A row for each scenario (a file, a recorded film, or a pattern such as "scenarios/*/*.yaml"), times
+    each seed, times each start image.
+
+    Without seeds and images they are the scenario's own; without those, 0 and the first start image that
+    ships for its mode. Raises PlanError, ScenarioError or PictureError.
+    """
+    rows = []
+    for path in _files(scenarios):
+        replay = open_replay(path)
+        shipped = _shipped(replay.scenario.mode)
+        for seed in seeds or [replay.scenario.seed or 0]:
+            for start in [start_image(p, shipped) for p in images] or [_own_image(replay, path, shipped)]:
+                rows.append(_case(replay, seed, start, several=(len(seeds) > 1, len(images) > 1)))
+    return rows
+
+
+def _case(replay: Replay, seed: int, start: StartImage, several: tuple[bool, bool]) -> Case:
+    title = replay.scenario.title
+    if several[0]:
+        title += f", seed {seed}"
+    if several[1] and start.reference:
+        title += f", {start.reference.partition(':')[2]}"
+    return Case(title, replay.scenario.track, start, seed)
+
+
+def _own_image(replay: Replay, path: Path, shipped: Sequence[Path]) -> StartImage:
+    if replay.image is not None:
+        return StartImage(None, replay.image)
+    try:
+        wanted = wanted_image(replay.scenario, shipped)
+    except ImageMissing as error:
+        raise PlanError(f"{path.name}: {str(error).rstrip('.')} with --images.") from None
+    return start_image(wanted or shipped[0], shipped)
+
+
+def _files(patterns: Sequence[str]) -> list[Path]:
+    found: list[Path] = []
+    for pattern in patterns:
+        paths = [Path(pattern)]
+        if not paths[0].exists():
+            paths = sorted(map(Path, glob(pattern, recursive=True)))  # noqa: PTH207 (it may be absolute)
+        if not paths:
+            raise PlanError(f"{pattern} is no scenario, film or pattern of such files.")
+        found += [path for path in paths if path.is_file()]
+    return list(dict.fromkeys(found))
+
+
+def seeds_of(texts: Sequence[str]) -> list[int]:
+    """Seeds from texts such as "7" and "0..3". Raises PlanError."""
+    found: list[int] = []
+    for text in texts:
+        if match := SEEDS.fullmatch(text):
+            first, last = map(int, match.groups())
+            found += range(first, min(last, first + MOST_SEEDS) + 1)
+        elif text.isascii() and text.isdigit():
+            found.append(int(text))
+        else:
+            raise PlanError(f"{text} is no seed: give a number, or several as in 0..3.")
+    if len(found) > MOST_SEEDS:
+        raise PlanError(f"{len(found)} seeds are too many: give {MOST_SEEDS} at most.")
+    return list(dict.fromkeys(found))

@@ -1,0 +1,180 @@
+"""What a comparison is made of, before anything is made: its runs, their size, and what is translated."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mgdemo.actions import ActionTrack
+from mgdemo.blocks import FPS, frames_in_blocks
+from mgdemo.compare.translate import By, Translation, translate
+from mgdemo.errors import UserError
+from mgdemo.picture import StartImage
+
+MAX_COLUMNS = 6
+MAX_FRAMES = 15_000  # of all runs together on the page; the command line has no limit
+KEY_LENGTH = 24  # characters of a run's name
+
+
+class PlanError(UserError):
+    """A comparison that cannot be made; the message says what to change."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A column: a checkpoint with its settings.
+
+    weights: identifies its files, as `mgdemo.compare.catalog.weights_id` does. known: whether it moves at the
+    embedded worlds' speeds, so that sizes of motion can be judged. start: the first start image that ships
+    for it.
+    """
+
+    checkpoint: str
+    mode: str
+    size: tuple[int, int]  # height and width of the picture
+    weights: str
+    known: bool
+    optimization: str = ""
+    title: str = ""
+    start: StartImage | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A row: a scenario from a start image with a seed."""
+
+    title: str
+    track: ActionTrack
+    start: StartImage
+    seed: int = 0
+    returns: tuple[tuple[int, int], ...] | None = None  # frames to compare; None: found by dead reckoning
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One cell of a grid."""
+
+    case: Case
+    variant: Variant
+    start: StartImage
+    translation: Translation
+    key: str
+
+    @property
+    def track(self) -> ActionTrack:
+        """The actions as they are run: translated, and filled up to whole blocks."""
+        return self.translation.track.padded()
+
+    @property
+    def frames(self) -> int:
+        return frames_in_blocks(self.track.blocks)
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """Runs by row, then column; the leftmost column is the baseline."""
+
+    rows: tuple[Case, ...]
+    columns: tuple[Variant, ...]
+    runs: tuple[tuple[Run, ...], ...]
+
+    @property
+    def all(self) -> list[Run]:
+        """Every run, row by row."""
+        return [run for row in self.runs for run in row]
+
+    @property
+    def frames(self) -> int:
+        """Video frames of all runs."""
+        return sum(run.frames for run in self.all)
+
+    def seconds(self, speeds: Mapping[str, float]) -> float | None:
+        """The time that all runs take, by the frames a second of each checkpoint; None if one is unknown."""
+        if any(not speeds.get(column.checkpoint) for column in self.columns):
+            return None
+        return sum(run.frames / speeds[run.variant.checkpoint] for run in self.all)
+
+    @property
+    def lost_frames(self) -> int:
+        """Frames in which a control has no counterpart in its column's mode."""
+        return sum(run.translation.lost_frames for run in self.all)
+
+
+def grid(
+    rows: Sequence[Case],
+    columns: Sequence[Variant],
+    *,
+    version: str,
+    device: str,
+    by: By = "meaning",
+) -> Grid:
+    """Plan every row in every column.
+
+    version: of the program; device: its kind, as in "cpu". Both change the frames, so both are in the keys.
+    Raises PlanError.
+    """
+    if not rows or not columns:
+        raise PlanError("There is nothing to compare: choose a scenario and a checkpoint.")
+    if len(columns) > MAX_COLUMNS:
+        raise PlanError(f"{len(columns)} columns do not fit beside each other: choose {MAX_COLUMNS} at most.")
+    if any(not len(case.track) for case in rows):
+        raise PlanError("A scenario without actions has nothing to compare.")
+    runs = tuple(tuple(_run(case, column, version, device, by) for column in columns) for case in rows)
+    return Grid(tuple(rows), tuple(columns), runs)
+
+
+def _run(case: Case, variant: Variant, version: str, device: str, by: By) -> Run:
+    translation, start = translate(case.track, variant.mode, by), start_of(case, variant)
+    key = run_key(translation.track, start, case.seed, variant, version, device)
+    return Run(case, variant, start, translation, key)
+
+
+def start_of(case: Case, variant: Variant) -> StartImage:
+    """The case's start image; where that is a place of another mode's worlds, the first one of this mode."""
+    foreign = case.start.reference is not None and variant.mode != case.track.mode
+    return variant.start or case.start if foreign else case.start
+
+
+def run_key(
+    track: ActionTrack, start: StartImage, seed: int, variant: Variant, version: str, device: str
+) -> str:
+    """The name of a run: the hash of all that its frames depend on."""
+    mouse = b"" if track.mouse is None else np.ascontiguousarray(track.mouse).tobytes()
+    facts = {
+        "keyboard": _hash(np.ascontiguousarray(track.keyboard).tobytes()),
+        "mouse": _hash(mouse),
+        "mode": track.mode,
+        "frames": len(track),
+        "image": _hash(np.asarray(start.picture.convert("RGB")).tobytes()),
+        "image_size": start.picture.size,
+        "seed": seed,
+        "weights": variant.weights,
+        "checkpoint": variant.checkpoint,
+        "optimization": variant.optimization,
+        "version": version,
+        "device": device,
+    }
+    return _hash(json.dumps(facts, sort_keys=True).encode())[:KEY_LENGTH]
+
+
+def _hash(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def summary(planned: Grid, speeds: Mapping[str, float]) -> str:
+    """What a person reads before a comparison begins."""
+    runs, seconds = len(planned.all), planned.seconds(speeds)
+    text = f"{runs} run{'s' * (runs != 1)}, {planned.frames} frames ({planned.frames / FPS:.0f} s of video)"
+    if seconds is not None:
+        text += f", about {_time(seconds)}"
+    if lost := planned.lost_frames:
+        text += f"; in {lost} frame{'s' * (lost != 1)} a control has no counterpart"
+    return text + "."
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} minutes"

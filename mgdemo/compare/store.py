@@ -1,0 +1,83 @@
+"""Where runs are kept: one folder a run, named by its key, whole or not there at all."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import mkdtemp
+
+UNFINISHED = ".unfinished-"  # before the names of folders that are being filled
+DAY = 86_400
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A finished run. `facts`: what it was and how it went; `measures`: of `mgdemo.measure.run`."""
+
+    folder: Path
+    facts: dict
+    measures: dict
+
+    @property
+    def key(self) -> str:
+        return self.folder.name
+
+    @property
+    def video(self) -> Path:
+        return self.folder / "video.mp4"
+
+
+class RunStore:
+    """Runs in `folder`. Several programs may share one: whoever finishes a run first keeps it."""
+
+    def __init__(self, folder: Path):
+        """Raises OSError if there can be no such folder."""
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        for left in folder.glob(f"{UNFINISHED}*"):  # by a program that was killed
+            if time.time() - left.stat().st_mtime > DAY:
+                shutil.rmtree(left, ignore_errors=True)
+
+    def get(self, key: str) -> StoredRun | None:
+        """A run by its key, if it is finished."""
+        folder = self.folder / key
+        try:
+            facts, measures = (
+                json.loads((folder / name).read_text("utf-8")) for name in ("run.json", "measures.json")
+            )
+        except (OSError, ValueError):
+            return None
+        return StoredRun(folder, facts, measures) if (folder / "video.mp4").is_file() else None
+
+    def speeds(self) -> dict[str, float]:
+        """The frames a second of each checkpoint, by the latest run of it here."""
+        found: dict[str, float] = {}
+        paths = [path for path in self.folder.glob("*/run.json") if not path.parent.name.startswith(".")]
+        for path in sorted(paths, key=lambda path: path.stat().st_mtime):
+            if (run := self.get(path.parent.name)) and (fps := run.facts["timings"]["fps"]):
+                found[run.facts["checkpoint"]] = fps
+        return found
+
+    @contextmanager
+    def filling(self, key: str) -> Iterator[Path]:
+        """A folder for a run's files. It becomes the run's at the end, at once, unless something failed."""
+        folder = Path(mkdtemp(prefix=f"{UNFINISHED}{key}-", dir=self.folder))
+        try:
+            yield folder
+            try:
+                folder.rename(self.folder / key)
+            except OSError:
+                if self.get(key) is None:  # not that another program was faster
+                    shutil.rmtree(self.folder / key, ignore_errors=True)
+                    folder.rename(self.folder / key)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def write_json(path: Path, value: object) -> None:
+    path.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

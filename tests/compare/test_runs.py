@@ -1,0 +1,136 @@
+"""Runs through a real service over stub worlds: kept whole or not at all, made once, one failure alone."""
+
+import asyncio
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mgdemo.actions import ActionTrack
+from mgdemo.compare.plan import Case, Variant, grid
+from mgdemo.compare.run import Runner
+from mgdemo.compare.store import RunStore
+from mgdemo.picture import StartImage
+from mgdemo.serving import SessionService, Settings
+from mgdemo.video.mp4 import metadata, read_frames
+
+SMALL = (48, 64)
+
+
+def settings(folder):
+    return Settings(
+        loader="benchmarks.stub_world:load_small", threads=1, sessions=1, record_dir=folder / "sessions"
+    )
+
+
+def planned(*checkpoints, frames=21, rows=1):
+    start = StartImage("embedded:x", Image.fromarray(np.full((*SMALL, 3), 90, np.uint8)))
+    cases = [
+        Case("Ahead", ActionTrack.hold("universal", ["forward"], frames=frames), start, seed)
+        for seed in range(rows)
+    ]
+    columns = [Variant(name, name.split("-")[0], SMALL, name, True) for name in checkpoints]
+    return grid(cases, columns, version="1", device="cpu")
+
+
+def made(folder, planned):
+    service = SessionService(settings(folder))
+    heard = []
+
+    async def all_of_them():
+        runner = Runner(service, RunStore(folder / "runs"), device="cpu")
+        return [o async for o in runner.outcomes(planned, lambda *progress: heard.append(progress))]
+
+    try:
+        return asyncio.run(all_of_them()), heard
+    finally:
+        service.close()
+
+
+def test_runs_are_made_measured_and_kept(tmp_path):
+    plan = planned("universal", "gta_drive", "templerun")
+    outcomes, heard = made(tmp_path, plan)
+    assert [o.error for o in outcomes] == ["", "", ""] and not any(o.kept for o in outcomes)
+    for run, outcome in zip(plan.all, outcomes, strict=True):
+        stored = outcome.stored
+        assert stored.key == run.key and stored.facts["frames"] == 21
+        assert sum(1 for _ in read_frames(stored.video)) == 21
+        assert "scenario" in metadata(stored.video), "it can be replayed"
+        assert {"follows", "holds", "returns", "mirrors", "splits"} <= stored.measures.keys()
+    assert len({o.stored.facts["frames_sha256"] for o in outcomes}) > 1
+    assert {run.variant.checkpoint for run, _, _ in heard} == {"universal", "gta_drive", "templerun"}
+    assert not list((tmp_path / "runs").glob(".unfinished*"))
+
+
+def test_what_is_there_costs_nothing_and_is_the_same(tmp_path):
+    plan = planned("universal", rows=2)
+    first, _ = made(tmp_path, plan)
+    again, heard = made(tmp_path, plan)
+    assert all(o.kept for o in again) and not heard
+    assert [o.stored.facts for o in again] == [o.stored.facts for o in first]
+
+
+def test_the_same_run_has_the_same_frames(tmp_path):
+    plan = planned("universal")
+    (one,), _ = made(tmp_path / "a", plan)
+    (two,), _ = made(tmp_path / "b", plan)
+    assert one.stored.facts["frames_sha256"] == two.stored.facts["frames_sha256"]
+    assert one.stored.measures == two.stored.measures
+
+
+def test_a_run_that_fails_says_why_and_the_others_are_made(tmp_path):
+    outcomes, _ = made(tmp_path, planned("universal-broken", "universal", frames=60))
+    assert outcomes[0].stored is None and outcomes[0].error
+    assert outcomes[1].stored is not None
+    assert len(list((tmp_path / "runs").iterdir())) == 1, "nothing half-finished is left"
+
+
+def test_a_folder_that_lacks_a_part_is_no_run(tmp_path):
+    plan = planned("universal")
+    (outcome,), _ = made(tmp_path, plan)
+    store = RunStore(tmp_path / "runs")
+    for name in ("run.json", "measures.json", "video.mp4"):
+        path = outcome.stored.folder / name
+        data = path.read_bytes()
+        path.write_bytes(data[: len(data) // 2]) if name.endswith("json") else path.unlink()
+        assert store.get(outcome.stored.key) is None
+        path.write_bytes(data)
+    assert store.get(outcome.stored.key) is not None
+    with pytest.raises(RuntimeError), store.filling("abc") as folder:
+        (folder / "run.json").write_text("{}")
+        raise RuntimeError
+    assert store.get("abc") is None and not (tmp_path / "runs" / "abc").exists()
+
+
+KILLED = """
+import sys; sys.path[:0] = ["tests/compare"]
+import pathlib, test_runs
+test_runs.made(pathlib.Path(sys.argv[1]), test_runs.planned("universal", rows=6))
+"""
+
+
+def test_killed_at_any_moment_a_grid_continues_after_the_last_finished_run(tmp_path):
+    """Whatever was there at the kill is whole, and is not made again."""
+    store, chance = RunStore(tmp_path / "runs"), random.Random(5)
+    plan = planned("universal", rows=6)
+    for _ in range(5):
+        process = subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path)], start_new_session=True)
+        time.sleep(chance.uniform(0.5, 6.0))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        for folder in (tmp_path / "runs").iterdir():
+            if not folder.name.startswith("."):
+                stored = store.get(folder.name)
+                assert stored is not None and json.dumps(stored.measures)
+                assert sum(1 for _ in read_frames(stored.video)) == 21
+    before = {run.key: store.get(run.key) for run in plan.all}
+    outcomes, _ = made(tmp_path, plan)
+    assert all(o.stored for o in outcomes)
+    assert all(o.kept for o in outcomes if before[o.run.key] is not None)
