@@ -7,11 +7,12 @@ from functools import cache
 
 import numpy as np
 
-from mgdemo.actions import MODES, ActionTrack
+from mgdemo.actions import ActionTrack
 from mgdemo.blocks import BLOCK_FRAMES
 
 
-def _choices(mode: str) -> list[tuple[str, ...]]:
+@cache
+def choices(mode: str) -> list[tuple[str, ...]]:
     """What the reference draws from; order and multiplicity decide what a seed gives."""
     if mode == "templerun":
         return [(n,) for n in ("jump", "slide", "left", "right", "turn_left", "turn_right")] + [()]
@@ -25,13 +26,15 @@ def _choices(mode: str) -> list[tuple[str, ...]]:
     return diagonals * 5 + looks * 5 + moves * 5 + both
 
 
-@cache
-def _table(mode: str) -> tuple[np.ndarray, np.ndarray | None]:
-    """The actions of all choices."""
-    rows = [MODES[mode].frame(held) for held in _choices(mode)]
-    keyboards = np.stack([keyboard for keyboard, _ in rows])
-    mice = [mouse for _, mouse in rows if mouse is not None]
-    return keyboards, np.stack(mice) if mice else None
+def random_choices(mode: str, frames: int, seed: int) -> np.ndarray:
+    """Which of the `choices` each video frame has; see `random_actions`."""
+    generator, last = random.Random(seed), len(choices(mode)) - 1
+    draws, counts = [], []
+    for start in (0, *range(1, frames, BLOCK_FRAMES)):
+        generator.randint(0, 0)  # the reference also draws the length, from a list of one
+        draws.append(generator.randint(0, last))
+        counts.append(min(BLOCK_FRAMES, frames - start) if start else min(1, frames))
+    return np.repeat(draws, counts)
 
 
 def random_actions(mode: str, frames: int, seed: int) -> ActionTrack:
@@ -40,12 +43,7 @@ def random_actions(mode: str, frames: int, seed: int) -> ActionTrack:
     (So its actions change at frames 1, 13, 25, …, not where blocks begin.) For one seed, more frames only
     extend them.
     """
-    keyboards, mice = _table(mode)
-    generator = random.Random(seed)
-    draws, counts = [], []
-    for start in (0, *range(1, frames, BLOCK_FRAMES)):
-        generator.randint(0, 0)  # the reference also draws the length, from a list of one
-        draws.append(generator.randint(0, len(keyboards) - 1))
-        counts.append(min(BLOCK_FRAMES, frames - start) if start else min(1, frames))
-    rows = np.repeat(draws, counts)
-    return ActionTrack(mode, keyboards[rows], None if mice is None else mice[rows])
+    held = choices(mode)
+    table = ActionTrack.concat([ActionTrack.hold(mode, names) for names in held])
+    rows = random_choices(mode, frames, seed)
+    return ActionTrack(mode, table.keyboard[rows], None if table.mouse is None else table.mouse[rows])

@@ -9,11 +9,12 @@ import numpy as np
 
 from mgdemo.actions import ActionTrack, Mode
 from mgdemo.blocks import BLOCK_FRAMES, FIRST_BLOCK_FRAMES
-from mgdemo.random_actions import random_actions
-from mgdemo.scenario.grammar import MAX_FRAMES, MAX_MINUTES, quoted
+from mgdemo.random_actions import choices, random_choices
+from mgdemo.scenario.grammar import MAX_FRAMES, MAX_MINUTES, RandomStep, RepeatStep, quoted
 from mgdemo.scenario.nodes import Node, Source
 from mgdemo.scenario.times import UNIT, Duration
 
+AXES = "pitch", "yaw"
 TOO_LONG = f"here the scenario gets longer than {MAX_MINUTES} minutes; shorten it"
 
 
@@ -49,22 +50,22 @@ class Compiler:
     def _early(steps: list[Any]) -> int:
         """How much the first step is shorter for being the first: the first block has fewer frames."""
         first = steps[0]
-        while hasattr(first, "repeat"):
+        while isinstance(first, RepeatStep):
             first = first.actions[0]
-        time = first.random.time if hasattr(first, "random") else first.time
+        time: Any = first.random.time if isinstance(first, RandomStep) else first.time
         return (BLOCK_FRAMES - FIRST_BLOCK_FRAMES) * UNIT * time.blocks
 
     def _body(self, steps: list[Any], node: Node, early: int) -> _Body:
         body = _Body()
         for step, at in zip(steps, node.parts, strict=True):
-            if hasattr(step, "repeat"):
+            if isinstance(step, RepeatStep):
                 inner = self._body(step.actions, at.part("actions"), early)
                 body.total += inner.total * step.repeat
                 place = at.part("repeat")
-            elif hasattr(step, "random"):
-                seed = step.random.seed or 0
+            elif isinstance(step, RandomStep):
+                walk: Any = step.random
                 place = at.part("random").part("for")
-                inner = self._step(~self.seeds.setdefault(seed, len(self.seeds)), step.random.time, place)
+                inner = self._step(~self.seeds.setdefault(walk.seed or 0, len(self.seeds)), walk.time, place)
                 body.total += inner.total
             else:
                 place = at.part("for")
@@ -72,7 +73,7 @@ class Compiler:
                 body.total += inner.total
             if body.total - early > MAX_FRAMES * UNIT:
                 raise self.source.error(place, TOO_LONG)
-            repeats = getattr(step, "repeat", 1)
+            repeats = step.repeat if isinstance(step, RepeatStep) else 1
             body.actions += inner.actions * repeats
             body.lengths += inner.lengths * repeats
         return body
@@ -90,26 +91,27 @@ class Compiler:
             if name in held[:i]:
                 key = at.part("hold").part(i)
                 raise self.source.error(key, f"{quoted(key.text)} is held already; keep one of the two")
-        camera = getattr(step, "camera", None)
-        axes = camera and (getattr(camera, "pitch", 0.0), getattr(camera, "yaw", 0.0))
+        camera = step.camera if self.mode.axes else None
+        axes = camera and tuple(getattr(camera, axis) if axis in self.mode.axes else 0.0 for axis in AXES)
         return self.rows.setdefault((held, axes), len(self.rows))
 
     def _filled(self, actions: np.ndarray, counts: np.ndarray) -> ActionTrack:
         """The track of actions, each for a number of frames."""
-        tables = [self.mode.frame(held, camera) for held, camera in self.rows]
-        keyboards = [np.stack([keyboard for keyboard, _ in tables])] if tables else []
-        moves = [mouse for _, mouse in tables if mouse is not None]
-        mice = [np.stack(moves)] if moves else []
-        starts, end = actions.copy(), len(tables)
-        for seed, i in self.seeds.items():
-            walk = random_actions(self.mode.name, int(counts[actions == ~i].max()), seed)
-            keyboards.append(walk.keyboard)
-            if walk.mouse is not None:
-                mice.append(walk.mouse)
-            starts[actions == ~i] = end
-            end += len(walk)
+        walks, begins = self._walks(actions, counts)
+        table = [self.mode.frame(held, camera) for held, camera in self.rows]
         first = np.cumsum(counts) - counts  # frames before each action
         within = np.arange(counts.sum()) - np.repeat(first, counts)  # frames since its beginning
-        rows = np.repeat(starts, counts) + within * np.repeat(actions < 0, counts)
-        mouse = np.concatenate(mice)[rows] if self.mode.has_mouse else None
-        return ActionTrack(self.mode.name, np.concatenate(keyboards)[rows], mouse)
+        each = np.repeat(actions, counts)  # frame's action
+        rows = np.where(each < 0, walks[np.where(each < 0, begins[~np.minimum(each, -1)] + within, 0)], each)
+        keyboards, mice = np.stack([k for k, _ in table]), [m for _, m in table if m is not None]
+        return ActionTrack(self.mode.name, keyboards[rows], np.stack(mice)[rows] if mice else None)
+
+    def _walks(self, actions: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The rows of all random walks one after the other, and where each begins."""
+        longest = np.zeros(len(self.seeds), int)
+        np.maximum.at(longest, ~actions[actions < 0], counts[actions < 0])
+        if not len(longest):
+            return np.zeros(1, int), np.zeros(1, int)
+        held = [self.rows.setdefault((names, None), len(self.rows)) for names in choices(self.mode.name)]
+        drawn = [random_choices(self.mode.name, n, seed) for seed, n in zip(self.seeds, longest, strict=True)]
+        return np.array(held)[np.concatenate(drawn)], np.cumsum(longest) - longest

@@ -161,6 +161,11 @@ class RandomStep(_Fields):
     random: Random
 
 
+class RepeatStep(_Fields):
+    repeat: Times
+    actions: list[Any]
+
+
 # What the parts are called in errors; steps carry theirs as tags in pydantic's locations.
 STEP, REPEAT, RANDOM_STEP, ONE, SEVERAL = "a step", "a repeat", "a random step", "one control", "controls"
 Axis = Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]
@@ -185,8 +190,8 @@ def steps(mode_name: str) -> TypeAdapter[list]:
         axes: dict[str, Any] = dict.fromkeys(mode.axes, (Axis, 0.0))
         camera = create_model("Camera", __base__=_Fields, **axes)
         fields["camera"] = (_with(camera, Field(description=about)) | None, None)
-    repeated: dict[str, Any] = {"repeat": (Times, ...), "actions": ("list[AnyStep]", Field(min_length=1))}
-    repeat = create_model("Repeat", __base__=_Fields, **repeated)
+    repeated: dict[str, Any] = {"actions": ("list[AnyStep]", Field(min_length=1))}
+    repeat = create_model("Repeat", __base__=RepeatStep, **repeated)
     kinds = {STEP: create_model("Step", __base__=_Fields, **fields), REPEAT: repeat, RANDOM_STEP: RandomStep}
     step = _one_of(kinds, _kind)
     repeat.model_rebuild(_types_namespace={"AnyStep": step})
