@@ -70,13 +70,21 @@ class SessionForm:
         self.link = gr.Button("Copy link to these settings", size="sm", elem_classes="link")
         self.own = gr.State(None)
         self.image = gr.State(image)
-        self.first_setup = self.setup(first.name, self.image.value)
+
+    @property
+    def first_setup(self) -> dict:
+        """What the player shows when the page opens."""
+        return self.setup(self.checkpoint.value, self.image.value)
+
+    @property
+    def all(self) -> list[gr.components.Component]:
+        """All that `put` updates; after `connect`."""
+        return [self.mode, self.seed, self.own, self.checkpoint, *self.shown]
 
     def connect(self, screen: gr.HTML) -> None:
         """Shows what is chosen in the player `screen`. A new mode is left to `follow`."""
         self.screen = screen
         self.shown = [self.about, self.images, self.hint, self.image, screen]
-        self.all = [self.mode, self.seed, self.own, self.checkpoint, *self.shown]
         chosen = [self.checkpoint, self.image, self.own]
         self.checkpoint.input(self.choose_checkpoint, chosen, self.shown, **EVENT_OPTIONS)
         picked = [self.hint, self.image, screen]

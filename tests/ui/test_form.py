@@ -1,6 +1,8 @@
 """What the column of choices says and does, without a browser."""
 
+import base64
 import dataclasses
+import io
 
 import gradio as gr
 import pytest
@@ -53,6 +55,20 @@ def test_the_image_to_begin_with_is_chosen_from_the_first_moment_on():
         assert column.first_setup == column.setup(column.checkpoint.value, shipped[index])
 
 
+def test_a_transparent_picture_is_shown_as_the_world_will_see_it(tmp_path):
+    path = tmp_path / "half.png"
+    image = Image.new("RGBA", (64, 36), (255, 0, 255, 0))  # magenta that nobody sees
+    image.paste((10, 20, 200, 255), (0, 0, 32, 36))
+    image.save(path)
+    column = choices()
+    poster = column.setup(column.checkpoint.value, str(path))["poster"]
+    with Image.open(io.BytesIO(base64.b64decode(poster.partition(",")[2]))) as shown:
+        width, height = shown.size
+        assert shown.getpixel((width // 4, height // 2))[2] > 180
+        red, green, blue = shown.getpixel((3 * width // 4, height // 2))
+    assert max(red, green, blue) - min(red, green, blue) < 12 and red > 100
+
+
 def test_what_is_not_offered_is_refused(photo):
     column = choices()
     with pytest.raises(UserError, match="no checkpoint called nonsense here"):
@@ -75,4 +91,4 @@ def test_choosing_a_world_brings_its_own_start_images_and_film(mode):
     assert dropdown.value == f"{mode}-tiny" and image == shipped[0]
     assert len(images.props["images"]) == len(shipped) and images.props["selected"] == 0
     setup = screen.props["setup"]
-    assert setup["mode"]["name"] == mode and f"/{mode}-tiny.mp4" in setup["loop"] and setup["poster"]
+    assert setup["mode"] == mode and f"/{mode}-tiny.mp4" in setup["loop"] and setup["poster"]

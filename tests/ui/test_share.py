@@ -293,6 +293,9 @@ def test_files_of_no_use_say_what_would_be(address, visit, tmp_path):
         said(player, text)
     drop(player, broken, "broken.png")
     said(player, "broken.png cannot be used as a start image")
+    broken.write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(64))
+    drop(player, broken, "photo.heic")
+    said(player, re.compile(r"photo\.heic .*(HEIC|cannot be used)"))
     expect(player.root).to_be_visible()
     expect(player.root.locator(".start")).to_be_enabled()
 

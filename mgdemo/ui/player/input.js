@@ -116,7 +116,7 @@ export class Input {
   /** A key let go while something else has the keyboard is never reported here: let everything go, don't run on. */
   bindReleases() {
     const release = () => this.releaseAll();
-    for (const type of ["blur", "pagehide", "beforeprint"]) window.addEventListener(type, release);
+    for (const type of ["blur", "pagehide", "beforeprint", "beforeunload"]) window.addEventListener(type, release);
     // A long press on a pad asks for a menu, too, and is refused it.
     window.addEventListener("contextmenu", (event) => event.defaultPrevented || release());
     document.addEventListener("visibilitychange", () => document.hidden && release());
