@@ -8,6 +8,7 @@ from html import escape
 from pathlib import Path
 
 import gradio as gr
+from gradio.components import Component
 from PIL import Image
 
 from mgdemo.actions import MODES
@@ -20,7 +21,7 @@ from mgdemo.serving import SessionRequest
 from mgdemo.ui import player
 from mgdemo.ui.events import EVENT_OPTIONS
 from mgdemo.ui.files import PICTURES, file_button, sent
-from mgdemo.ui.library import Library, missing
+from mgdemo.ui.library import Library, missing, path_of
 from mgdemo.ui.share import Shared
 from mgdemo.ui.start_images import start_images, update
 
@@ -77,7 +78,7 @@ class SessionForm:
         return self.setup(self.checkpoint.value, self.image.value)
 
     @property
-    def all(self) -> list[gr.components.Component]:
+    def all(self) -> list[Component]:
         """All that `put` updates; after `connect`."""
         return [self.mode, self.seed, self.own, self.checkpoint, *self.shown]
 
@@ -110,9 +111,11 @@ class SessionForm:
         paths = [*images, own] if own and Path(own).is_file() else images  # uploads are deleted after a day
         if image not in paths and not missing(image):
             image = paths[0] if paths else None
+        offered = own if own in paths[len(images) :] else None
+        shown = self.library.picture(offered, checkpoint).picture if offered else None
         return (
             _about(entry),
-            update(paths, image, self._shown(own, checkpoint) if own in paths[len(images) :] else None),
+            update(paths, image, shown),
             self._hint(entry, image),
             image,
             gr.HTML(setup=self.setup(checkpoint, image)),
@@ -129,7 +132,7 @@ class SessionForm:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "start image.png"
             picture.save(path)
-            return self.images.move_resource_to_block_cache(path)
+            return str(self.images.move_resource_to_block_cache(path))
 
     def choose_image(self, checkpoint: str, own: str | None, event: gr.EventData) -> tuple:
         paths = [*map(str, self.library.start_images(checkpoint)), own]
@@ -148,14 +151,15 @@ class SessionForm:
             return (gr.skip(),) * (1 + len(self.shown))
 
     def request(
-        self, checkpoint: str, image: str, seed: object, scenario: Scenario | None = None
+        self, checkpoint: str, image: str | None, seed: object, scenario: Scenario | None = None
     ) -> SessionRequest:
         """What these choices ask for: live play, or the scenario. Raises UserError."""
-        if not image or missing(image):
+        path = path_of(image)
+        if not path:
             raise FormError(_choose(image))
         return SessionRequest(
             checkpoint,
-            self.library.picture(image, checkpoint),
+            self.library.picture(path, checkpoint),
             seed_of(seed),
             scenario.track if scenario else None,
             scenario.title if scenario else "",
@@ -166,7 +170,8 @@ class SessionForm:
     ) -> Shared:
         """What a link to these choices holds. Raises UserError."""
         mode = self.library.entry(checkpoint).mode
-        reference = self.library.reference(image, checkpoint) if image and not missing(image) else None
+        path = path_of(image)
+        reference = self.library.reference(path, checkpoint) if path else None
         return Shared(mode, checkpoint, reference, seed_of(seed), scenario)
 
     def setup(self, checkpoint: str, image: str | None) -> dict:
@@ -174,8 +179,8 @@ class SessionForm:
         entry = self.library.entry(checkpoint)
         shipped = self.library.start_images(checkpoint)
         opens = self.live and shipped and image == str(shipped[0])
-        there = image and not missing(image)
-        blocked = "" if there else _choose(image)
+        path = path_of(image)
+        blocked = "" if path else _choose(image)
         if not entry.available:
             blocked = (
                 f"{entry.title} is not on this machine. Download it there with "
@@ -184,17 +189,14 @@ class SessionForm:
         return player.setup(
             MODES[entry.mode],
             (entry.config.height, entry.config.width),
-            self._shown(image, checkpoint) if there else None,
+            self.library.picture(path, checkpoint).picture if path else None,
             checkpoint=checkpoint,
             live=self.live,
             start=self.start,
             blocked=blocked,
             loop=self._loop(checkpoint) if opens else None,
-            image=self.library.reference(image, checkpoint) or image if there else None,
+            image=(self.library.reference(path, checkpoint) or path) if path else None,
         )
-
-    def _shown(self, path: str, checkpoint: str) -> Image.Image:
-        return self.library.picture(path, checkpoint).picture
 
     def _loop(self, checkpoint: str) -> str | None:
         path = self.library.loop(checkpoint)
@@ -208,7 +210,8 @@ class SessionForm:
 
     def _hint(self, entry: Entry, image: str | None) -> gr.HTML:
         """What becomes of a picture that is none of an embedded world's own; else nothing."""
-        own = image and not missing(image) and not self.library.reference(image, entry.name)
+        path = path_of(image)
+        own = path and not self.library.reference(path, entry.name)
         words = STRANGE
         if published := next((e for e in self.library.of_mode(entry.mode) if not e.embedded), None):
             words += f" “{escape(published.title)}” can continue from any picture: "

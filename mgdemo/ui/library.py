@@ -21,6 +21,11 @@ def missing(image: str | None) -> str:
     return image.removeprefix(MISSING) if image and image.startswith(MISSING) else ""
 
 
+def path_of(image: str | None) -> str | None:
+    """The path of a start image that can be had."""
+    return None if missing(image) else image
+
+
 class LibraryError(UserError):
     """What the page does not offer; the message says so."""
 

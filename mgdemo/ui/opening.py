@@ -48,6 +48,8 @@ def connect(links: Links, tabs: gr.Tabs, play: SessionForm, scenarios: ScenarioT
 
     def open_replay_link(event: gr.EventData) -> tuple:
         shared, checkpoint = read_link(event)
+        if shared.scenario is None:
+            raise refusal(share.DAMAGED)
         scenario = dataclasses.replace(shared.scenario, image=shared.image, seed=shared.seed)
         return gr.Tabs(selected="scenarios"), *scenarios.open(Replay(scenario, checkpoint))
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from html import escape
 
 import gradio as gr
+from gradio.components import Component
 
 from mgdemo.actions import MODES
 from mgdemo.blocks import FPS
@@ -37,7 +38,7 @@ class ScenarioTab:
     """
 
     form: SessionForm
-    outputs: list[gr.components.Component]
+    outputs: list[Component]
     open: Callable[[Replay], tuple]
     open_file: Callable[[dict], tuple]
     restore: Callable[..., tuple]
@@ -144,7 +145,10 @@ def scenarios_tab(service: SessionService, library: Library, links: Links) -> Sc
 
     def describe(request: SessionRequest, _checkpoint=None, _image=None, _seed=None, scenario=None) -> str:
         """What runs. Of a session that a page takes up, the description is not known."""
-        return _words(scenario or Scenario(request.title, request.track.mode, request.track))
+        if scenario is None and request.track is not None:
+            track = request.track
+            scenario = Scenario(request.title, "", track.mode, None, None, track)
+        return _words(scenario)
 
     inputs = [form.checkpoint, form.image, form.seed, chosen]
     links.offer(form.link, form.shared, inputs)

@@ -24,9 +24,9 @@ def draw(track: ActionTrack) -> str:
         if control.keyboard is not None
     ]
     for axis, (name, upwards) in enumerate(AXES.items()):
-        if name in mode.axes:
-            turning = [c for c in mode.controls if c.mouse and c.mouse[axis]]
-            ways = sorted((-upwards * c.mouse[axis], c.hint) for c in turning)
+        if name in mode.axes and track.mouse is not None:
+            turning = [(c.mouse[axis], c.hint) for c in mode.controls if c.mouse and c.mouse[axis]]
+            ways = sorted((-upwards * value, hint) for value, hint in turning)
             label = "\n".join(hint for _, hint in ways)  # the way that goes up in the lane comes first
             lanes.append(_lane(label, frames, _area(upwards * track.mouse[:, axis]), "camera"))
     seconds = frames / FPS
@@ -80,6 +80,5 @@ def _words(track: ActionTrack) -> str:
     for i in range(len(track)):
         for name in mode.held(track.keyboard[i], None if track.mouse is None else track.mouse[i]):
             held[name] = held.get(name, 0) + 1
-    return (
-        ", ".join(f"{mode.control(name).hint} {n / FPS:.1f} s" for name, n in held.items()) or "nothing held"
-    )
+    hints = {control.name: control.hint for control in mode.controls}
+    return ", ".join(f"{hints[name]} {n / FPS:.1f} s" for name, n in held.items()) or "nothing held"
