@@ -6,8 +6,12 @@ PyTorch is imported when it is needed, so that the sentences are at hand everywh
 from __future__ import annotations
 
 import logging
+import os
 import platform
 import shutil
+import subprocess
+import sys
+import threading
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -114,6 +118,18 @@ def kind_of(wanted: str) -> str:
     return f"{device.type} {str(precision(device)).removeprefix('torch.')}"
 
 
+def tell_at_start(wanted: str) -> None:
+    """Let a process of its own say on stderr what is wrong with the devices of a server, joined by commas.
+
+    The server itself does without PyTorch, and its workers start when somebody comes.
+    """
+    if "cuda" in wanted or ("auto" in wanted and _nvidia_hardware()):
+        command = [sys.executable, "-m", "mgdemo.devices", wanted]
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        options = {"env": environment, "stdin": subprocess.DEVNULL}
+        threading.Thread(target=subprocess.run, args=(command,), kwargs=options, daemon=True).start()
+
+
 def out_of_memory(error: BaseException) -> str | None:
     """What to tell somebody about an error, if it says that memory ran out."""
     if type(error).__name__ == "OutOfMemoryError":  # PyTorch's, for a GPU
@@ -157,3 +173,11 @@ def _nvidia_hardware() -> bool:
     if platform.system() == "Linux":
         return any(Path(path).exists() for path in ("/dev/nvidiactl", "/proc/driver/nvidia", "/dev/dxg"))
     return shutil.which("nvidia-smi") is not None
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1].split(","):
+        try:
+            precision(choose_device(name.strip(), "", 0))
+        except DeviceError as error:
+            print(f"mgdemo: {error}", file=sys.stderr)

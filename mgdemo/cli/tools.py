@@ -46,6 +46,7 @@ def download(args: argparse.Namespace) -> None:
 
 def app(args: argparse.Namespace) -> None:
     """Serve the page on this machine. The MGDEMO_* settings apply; docs/hosting.md lists them."""
+    from mgdemo.devices import tell_at_start
     from mgdemo.folders import gradio_folder
     from mgdemo.serving import SessionService, Settings
     from mgdemo.serving.address import Address
@@ -54,5 +55,7 @@ def app(args: argparse.Namespace) -> None:
     gradio_folder()
     from mgdemo.ui import build, launch
 
-    demo = build(SessionService(Settings.from_env()))
+    settings = Settings.from_env()
+    tell_at_start(settings.device)
+    demo = build(SessionService(settings))
     launch(demo, open_browser=not args.no_browser, server_name=args.host, server_port=args.port)

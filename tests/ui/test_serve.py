@@ -1,6 +1,7 @@
 """The command as people start it: what it says, where it listens, where its files go."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -69,3 +70,10 @@ def test_a_record_folder_that_cannot_be_written_is_told_at_the_start(start, tmp_
     _, err = process.communicate(timeout=60)
     assert process.returncode == 2
     assert err.startswith("mgdemo: ") and "set MGDEMO_RECORD_DIR to a folder of your own" in err
+
+
+@pytest.mark.skipif(shutil.which("nvidia-smi") is not None, reason="there is a GPU here")
+def test_a_gpu_that_is_not_there_is_told_at_the_start(start):
+    process = start(MGDEMO_DEVICE="cuda", MGDEMO_QUEUE="3")
+    assert process.stderr.readline().startswith("mgdemo: cuda cannot be used. There is no NVIDIA GPU here.")
+    assert process.stdout.readline().startswith("The page is at ")
