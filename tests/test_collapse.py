@@ -1,5 +1,7 @@
 """What counts as a collapsed picture: proven on known-bad pictures, and on all that ship."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -53,6 +55,15 @@ def test_no_picture_that_ships_has_collapsed_nor_any_frame_of_the_opening_films(
     for path in films:
         worst = max(map(decay, read_frames(path)))
         assert worst < INTACT, path
+
+
+COLLAPSED = sorted((Path(__file__).parent / "collapsed").glob("*.jpg"))
+
+
+@pytest.mark.parametrize("path", COLLAPSED, ids=lambda path: path.stem)
+def test_what_became_of_real_worlds_has_collapsed(path):
+    """The embedded universal world after 29 seconds in which nothing was held, or the camera looked up."""
+    assert decay(np.asarray(Image.open(path))) >= 1
 
 
 def test_a_place_that_turns_into_the_grid_of_its_tokens_is_noticed_on_the_way():

@@ -19,7 +19,7 @@ def rewind(session: Playing, node: int, emit: Emit) -> None:
         return
     session.history.mark()
     way = session.history.rewind(node)
-    session.pausing.on, session.player.wants_key = True, True
+    session.pausing.on, session.pausing.steps, session.player.wants_key = True, 0, True
     session.rewinding = Rewinding(deque(way), len(way))
     session.input.release()
     if not way:

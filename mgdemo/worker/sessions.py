@@ -132,7 +132,7 @@ class Playing:
     def attach(self, jpeg: bool) -> None:
         """A player is there, and has nothing to show yet: a picture that stands comes to it paused."""
         self.input.release()
-        self.pausing.on |= self.standing
+        self.pausing.on, self.pausing.steps = self.pausing.on or self.standing, 0
         self.player.attached, self.player.jpeg, self.player.wants_key = True, jpeg, True
         self.reset_to_head()
 
@@ -199,4 +199,4 @@ class Playing:
         """Nothing is on its way to the player any more, and no block can be regenerated."""
         tree = self.history.tree
         self.pace.reset_to(tree.blocks, tree.frames)
-        self._last, self.pausing.steps = None, 0
+        self._last = None

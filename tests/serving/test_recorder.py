@@ -2,6 +2,7 @@
 
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -214,6 +215,19 @@ def test_a_full_disk_keeps_every_packet_that_fits(tmp_path, monkeypatch):
     assert session.recorder.trouble == (
         f"The recording stops at frame {fit}: the server's disk is full or not writable."
     )
+
+
+def test_what_was_written_in_part_is_overwritten(tmp_path):
+    packets = PacketLog(tmp_path / "log.h264")
+    first, write = packets.add(b"first"), packets._file.write
+    packets._file = SimpleNamespace(seek=packets._file.seek, write=lambda data: write(data[:3]))
+    with pytest.raises(OSError, match="No space left"):
+        packets.add(b"second")
+    packets._file = packets.path.open("r+b", buffering=0)
+    packets._file.seek(0, 2)  # where the first three bytes of the second packet ended
+    third = packets.add(b"third")
+    assert list(packets.read([first, third])) == [b"first", b"third"]
+    assert packets.size == 10
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path):

@@ -200,6 +200,15 @@ def test_a_step_makes_one_block_of_a_picture_that_stands():
     assert play.turn(0, True) is None and play.begins_to_stand(0), "told again, after its block"
 
 
+def test_a_step_is_made_also_when_the_player_has_run_dry_long_ago():
+    play = idling(2)
+    play.pace.dry = 10.0
+    assert play.begins_to_stand(9.0)
+    play.pausing.steps += 1
+    assert not play.begins_to_stand(30.0)
+    assert play.turn(30.0, True) is not None
+
+
 def test_a_pause_and_its_end_leave_it_standing():
     play = idling(2)
     assert play.begins_to_stand(0)

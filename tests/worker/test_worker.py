@@ -256,6 +256,15 @@ def test_a_picture_that_stands_costs_no_device_time_until_a_key_is_pressed_and_i
     )
 
 
+def test_a_step_makes_one_block_of_a_picture_that_stands_and_tells_again():
+    bench = Bench()
+    bench.open("a")
+    bench.until(lambda: bench.of(m.Standing))
+    bench.worker.hear(m.ToSession(session="a", message=m.Step()))
+    bench.until(lambda: len(bench.of(m.Standing)) == 2)
+    assert bench.log.count("a begin") == 3
+
+
 def test_a_player_that_comes_back_to_a_picture_that_stands_gets_it_paused():
     bench = Bench()
     bench.open("a")
