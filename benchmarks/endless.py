@@ -1,4 +1,4 @@
-"""Does a play stay as it is? Time per block and memory of one long play: `python benchmarks/endless.py`.
+"""Does a play stay as it is? Time per block and memory of one long play: `python -m benchmarks.endless`.
 
 Prints, at blocks 10, 100, 1000 and so on, the median time of a block since the line before, what the world
 holds, and what the process holds. By default with a tiny random model, since only growth matters here.
@@ -9,19 +9,14 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import sys
 import time
 from pathlib import Path
 
 import torch
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-
-from tiny import held_tensors, tiny_image, tiny_model  # noqa: E402
-
-from mgdemo.blocks import frames_in_blocks  # noqa: E402
-from mgdemo.random_actions import random_actions  # noqa: E402
+from devtools.tiny import held_tensors, tiny_image, tiny_model
+from mgdemo.blocks import frames_in_blocks
+from mgdemo.random_actions import random_actions
 
 
 def resident_bytes() -> int:

@@ -29,7 +29,6 @@ import os
 import pkgutil
 import re
 import statistics
-import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -116,7 +115,7 @@ def in_process(row: Row, checkpoint: str, image: Image.Image, track: ActionTrack
 
 async def served(row: Row, checkpoint: str, image: Image.Image, track: ActionTrack, threads: int) -> None:
     """A live session from a new service, pressing what the track holds."""
-    import live_player  # not needed by the worker, which imports this file for `load_float32`
+    from devtools import live_player  # not needed by the worker, which imports this file for `load_float32`
 
     live_player.PATIENCE = PATIENCE
     with tempfile.TemporaryDirectory() as folder:
@@ -172,7 +171,6 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE")
     args = parser.parse_args()
 
-    sys.path.append(str(Path(__file__).resolve().parent.parent / "tests" / "serving"))
     config = config_named(args.checkpoint)
     image = Image.open(start_images(args.checkpoint)[0]).convert("RGB")
     track = random_actions(config.mode, frames_in_blocks(WARM_UP + max(1, args.blocks // ROUNDS)), seed=1)

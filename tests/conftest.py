@@ -46,6 +46,6 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope="session")
 def tiny():
     """tiny(mode) is a tiny WorldModel with random weights; one per mode, made when first asked for."""
-    from tiny import tiny_model
+    from devtools.tiny import tiny_model
 
     return cache(tiny_model)

@@ -287,7 +287,7 @@ def test_check_prints_a_line_a_file_and_says_which_checkpoints_are_complete(tmp_
 
 
 def test_check_succeeds_on_good_files(tmp_path, capsys):
-    from published import manifest, sparse
+    from tests.support.published import manifest, sparse
 
     for name, file in (("dit_universal", "t"), ("dit_gta_drive", "g"), ("clip_visual", "c")):
         sparse(tmp_path / f"{file}.safetensors", manifest(name))

@@ -5,7 +5,6 @@ import hashlib
 
 import pytest
 import torch
-from published import manifest, sparse
 from safetensors.torch import load_file, save_file
 
 from mgdemo import checkpoints, cli
@@ -16,6 +15,7 @@ from mgdemo.paths import CONFIGS, ROOT
 from mgdemo.weight_files import recognize
 from mgdemo.weight_files.recognize import inspect
 from mgdemo.world import load_world_model
+from tests.support.published import manifest, sparse
 
 SOURCE = ROOT / "worlds" / "universal" / "transformer.safetensors"
 BASE = "base_distilled_model/base_distill.safetensors"

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from published import manifest, sparse
 from safetensors.torch import save_file
 from torch import nn
 
@@ -19,6 +18,7 @@ from mgdemo.model.vae import VAE
 from mgdemo.weight_files.load import load_weights
 from mgdemo.weight_files.recognize import Report, expected, inspect
 from mgdemo.weight_files.tables import read_table
+from tests.support.published import manifest, sparse
 
 MODES = ("universal", "gta_drive", "templerun")
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny import held_tensors, tiny_image, tiny_model
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from devtools.tiny import held_tensors, tiny_image, tiny_model
 from mgdemo.actions import MODES, ActionTrack
 from mgdemo.config import Optimization
 from mgdemo.random_actions import random_actions

@@ -6,9 +6,9 @@ import sys
 
 import pytest
 import torch
-from tiny import tiny_config
 
 from benchmarks import gpu, roofline
+from devtools.tiny import tiny_config
 from mgdemo.checkpoints import config_named
 
 

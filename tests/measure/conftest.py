@@ -3,7 +3,8 @@
 from functools import cache
 
 import pytest
-from true_clips import Clips
+
+from tests.support.true_clips import Clips
 
 
 @pytest.fixture(scope="session")

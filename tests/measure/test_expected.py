@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from true_clips import PARTS, track_of
 
 from benchmarks import runs
 from mgdemo.actions import MODES
 from mgdemo.measure.camera import AXES
 from mgdemo.measure.expected import expected_motion, poses
 from mgdemo.measure.returns import loops
+from tests.support.true_clips import PARTS, track_of
 
 
 @pytest.mark.parametrize("mode", ("universal", "gta_drive"))

@@ -3,8 +3,8 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from tiny import tiny_image, tiny_model
 
+from devtools.tiny import tiny_image, tiny_model
 from mgdemo.config import VAEConfig
 from mgdemo.model.vae import VAE, State
 from mgdemo.random_actions import random_actions

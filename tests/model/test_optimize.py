@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from tiny import tiny_image, tiny_model
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from devtools.tiny import tiny_image, tiny_model
 from mgdemo import world
 from mgdemo.config import Optimization
 from mgdemo.devices import DeviceError

@@ -1,7 +1,7 @@
 import pytest
 import torch
-from tiny import tiny_config
 
+from devtools.tiny import tiny_config
 from mgdemo.actions import MODES
 from mgdemo.model.action import window_rows
 from mgdemo.model.transformer import Transformer

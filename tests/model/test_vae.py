@@ -2,8 +2,8 @@ from itertools import pairwise
 
 import pytest
 import torch
-from tiny import tiny_model
 
+from devtools.tiny import tiny_model
 from mgdemo.config import VAEConfig
 from mgdemo.model.vae import VAE, State
 from mgdemo.world import Condition

@@ -3,8 +3,8 @@
 import contextlib
 
 import pytest
-from live_player import Server
 
+from devtools.live_player import Server
 from mgdemo.serving import Settings
 
 

@@ -11,12 +11,12 @@ import av
 import numpy as np
 import pytest
 import websockets
-from live_player import Player, end_of, until, wait_for
 from PIL import Image
 
 from benchmarks.stub_world import SMALL_HEIGHT as HEIGHT
 from benchmarks.stub_world import SMALL_WIDTH as WIDTH
 from benchmarks.stub_world import small_level as level
+from devtools.live_player import Player, end_of, until, wait_for
 from mgdemo.actions import ActionTrack
 from mgdemo.scenario import load_scenario, parse_scenario
 from mgdemo.serving.outbox import FRAMES, Outbox

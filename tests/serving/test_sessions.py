@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from live_player import PATIENCE, Player, end_of, wait_for
 from PIL import Image
 
 from benchmarks.stub_world import SMALL_WIDTH as WIDTH
 from benchmarks.stub_world import small_level as level
+from devtools.live_player import PATIENCE, Player, end_of, wait_for
 from mgdemo.actions import ActionTrack
 from mgdemo.picture import StartImage
 from mgdemo.scenario import load_scenario

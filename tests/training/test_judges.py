@@ -8,6 +8,7 @@ import torch
 
 from benchmarks import controllability, quality, runs
 from benchmarks.controllability import EXPECTED, pairs_of, right_block
+from devtools import tiny
 from mgdemo.actions import MODES, ActionTrack
 from mgdemo.blocks import frames_in_blocks
 from mgdemo.measure.camera import Geometry
@@ -185,8 +186,6 @@ def test_modes_without_a_world_are_left_out_with_a_word(capsys, monkeypatch, tmp
 
 
 def test_a_model_s_play_gives_the_frames_that_are_wanted(monkeypatch):
-    import tiny
-
     monkeypatch.setattr("mgdemo.world.load_world_model", tiny.load)
     image = tiny.tiny_image()
     run = runs.model_run("universal-tiny", "cpu", [image].__getitem__)

@@ -4,10 +4,8 @@ import contextlib
 import os
 import shutil
 import socket
-from pathlib import Path
 
 import pytest
-from page_player import HEIGHT, WIDTH, Player
 from PIL import Image
 from playwright.sync_api import expect, sync_playwright
 
@@ -16,13 +14,13 @@ from mgdemo.checkpoints import Entry
 from mgdemo.config import CheckpointConfig
 from mgdemo.serving import SessionService, Settings
 from mgdemo.ui.library import Library
+from tests.support.page_player import HEIGHT, WIDTH, Player
 
 SCENARIOS = {
     "universal": "title: There and round\ndescription: Short.\nmode: universal\nactions:\n"
     "  - {hold: [W], for: 1 block}\n  - {hold: [A, L], for: 8 blocks}\n",
     "templerun": "title: A run\nmode: templerun\nactions:\n  - {for: 2 blocks}\n",
 }
-HERE = Path(__file__).parent
 FLAGS = [
     "--headless",
     "--no-sandbox",
@@ -85,9 +83,6 @@ def browser():
 def serve(tmp_path_factory, stub_library):
     """serve(library=…, root_path="", **settings) -> the address of a page of its own."""
     with contextlib.ExitStack() as stack:
-        patch = stack.enter_context(pytest.MonkeyPatch.context())
-        for folder in (HERE, HERE.parent / "serving"):
-            patch.syspath_prepend(str(folder))  # workers inherit it, and find the stubs there
 
         def start(library=stub_library, root_path="", **settings):
             # Many sessions: that of a page which is gone keeps its place for a while.

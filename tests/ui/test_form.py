@@ -6,12 +6,12 @@ import io
 
 import gradio as gr
 import pytest
-from page_player import REAL
 from PIL import Image
 
 from mgdemo.actions import MODES
 from mgdemo.errors import UserError
 from mgdemo.ui.form import FormError, SessionForm
+from tests.support.page_player import REAL
 
 
 def choices(published_is_here=False, **more):

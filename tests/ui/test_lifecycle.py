@@ -1,11 +1,10 @@
 """A session stands, stalls, is hidden, reloaded, lost, or cannot be decoded; and what it leaves."""
 
 import pytest
-from page_player import Player
 from playwright.sync_api import expect
-from test_play import SOCKETS
 
 from mgdemo.replay import open_replay
+from tests.support.page_player import SOCKETS, Player
 
 HIDE = """(hidden) => {
   Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });

@@ -1,13 +1,7 @@
-import shutil
 import subprocess
 from pathlib import Path
 
-import playwright
-
-
-def node() -> str:
-    """The Node of this machine, or the one that Playwright brings along."""
-    return shutil.which("node") or str(Path(playwright.__file__).parent / "driver" / "node")
+from tests.support.node import node
 
 
 def test_player_modules():

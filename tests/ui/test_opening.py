@@ -4,10 +4,10 @@ import dataclasses
 
 import numpy as np
 import pytest
-from page_player import HEIGHT, WIDTH
 from playwright.sync_api import expect
 
 from mgdemo.video.mp4 import write_mp4
+from tests.support.page_player import HEIGHT, WIDTH
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,11 @@
 import av
 import pytest
-from page_player import EMBEDDED, HEIGHT, REAL, WIDTH
 from PIL import Image
 from playwright.sync_api import expect
 
 from mgdemo.actions import MODES
 from mgdemo.scenario import load_scenario
+from tests.support.page_player import EMBEDDED, HEIGHT, REAL, SOCKETS, WIDTH
 
 
 @pytest.fixture(scope="module")
@@ -212,12 +212,6 @@ NO_SOCKET = """
   window.WebSocket = class {
     constructor() { setTimeout(() => this.onclose({ code: 1006 }), 5); }
     close() {}
-  };
-"""
-SOCKETS = """
-  window.sockets = [];
-  window.WebSocket = class extends WebSocket {
-    constructor(...all) { super(...all); window.sockets.push(this); }
   };
 """
 

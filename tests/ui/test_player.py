@@ -5,7 +5,8 @@ import re
 
 import pytest
 from playwright.sync_api import expect
-from test_play import SOCKETS
+
+from tests.support.page_player import SOCKETS
 
 
 @pytest.fixture(scope="module")

@@ -2,10 +2,9 @@
 
 import subprocess
 
-from test_modules import node
-
 from mgdemo import messages as m
 from mgdemo.ui.protocol_js import TARGET, generate
+from tests.support.node import node
 
 
 def test_the_constants_and_types_of_the_browser_are_fresh():

@@ -2,13 +2,13 @@ import re
 
 import av
 import pytest
-from page_player import EMBEDDED, HEIGHT, REAL, WIDTH
 from playwright.sync_api import expect
 
 from mgdemo.actions import ActionTrack
 from mgdemo.scenario import scenario_yaml
 from mgdemo.ui.start_images import name_of
 from mgdemo.video.mp4 import metadata
+from tests.support.page_player import EMBEDDED, HEIGHT, REAL, WIDTH
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ import re
 
 import numpy as np
 import pytest
-from page_player import HEIGHT, WIDTH, Player
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -13,6 +12,7 @@ from mgdemo.replay import film_tags, open_replay
 from mgdemo.scenario import scenario_yaml
 from mgdemo.ui.share import Shared, fragment
 from mgdemo.video.mp4 import read_frames, write_mp4
+from tests.support.page_player import HEIGHT, WIDTH, Player
 
 TRACK = ActionTrack.concat(
     [ActionTrack.hold("templerun", ["jump"], None, 45), ActionTrack.hold("templerun", ["A"], None, 24)]

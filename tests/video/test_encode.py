@@ -6,11 +6,11 @@ import re
 import av
 import numpy as np
 import pytest
-from color_bars import bars
 from PIL import Image
 
 from mgdemo.video import encode
 from mgdemo.video.encode import H264Encoder, codec_string, is_key, jpeg, live_encoder
+from tests.support.color_bars import bars
 
 
 def decode(packets):

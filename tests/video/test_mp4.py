@@ -3,10 +3,10 @@
 import av
 import numpy as np
 import pytest
-from color_bars import bars
 
 from mgdemo.video.encode import H264Encoder
 from mgdemo.video.mp4 import frame_rate, metadata, mux, read_frames, write_mp4
+from tests.support.color_bars import bars
 
 SCENARIO = "title: Grüße, 世界\nmode: universal\nactions:\n" + "  - {hold: [W], for: 3 frames}\n" * 3000
 

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from tiny import tiny_image
 
+from devtools.tiny import tiny_image
 from mgdemo.actions import ActionTrack
 from mgdemo.random_actions import random_actions
 from mgdemo.tree import START

@@ -9,6 +9,14 @@ HEIGHT, WIDTH = 48, 64  # of the stub's pictures
 REAL = Library(checkpoints.catalogue, checkpoints.start_images, scenario.library, checkpoints.opening_loop)
 EMBEDDED = [entry for entry in checkpoints.catalogue() if entry.embedded]
 
+# A script for the page: it keeps all its WebSockets in window.sockets.
+SOCKETS = """
+  window.sockets = [];
+  window.WebSocket = class extends WebSocket {
+    constructor(...all) { super(...all); window.sockets.push(this); }
+  };
+"""
+
 
 class Player:
     """A page (or one inside an iframe of `page`) and one of its two players."""

@@ -4,7 +4,7 @@ import json
 from math import prod
 from pathlib import Path
 
-MANIFESTS = Path(__file__).parent / "goldens" / "manifests"
+MANIFESTS = Path(__file__).parent.parent / "goldens" / "manifests"
 SIZES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I8": 1, "F8_E4M3": 1, "I64": 8}
 
 

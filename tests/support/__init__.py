@@ -1,0 +1,1 @@
+"""What several tests use. Tools that benchmarks use, too, are in devtools/."""
