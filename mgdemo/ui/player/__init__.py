@@ -91,7 +91,7 @@ def player(setup: dict, name: str, title: str) -> gr.HTML:
         session=None,
         elem_id=name,
         html_template=(HERE / "player.html").read_text("utf-8"),
-        css_template=(HERE / "player.css").read_text("utf-8"),
+        css_template="".join((HERE / name).read_text("utf-8") for name in ("player.css", "controls.css")),
         js_on_load=on_load("player.js", "start", "resume", "stop", "finished", "restore"),
         apply_default_css=False,
     )
