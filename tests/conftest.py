@@ -16,6 +16,7 @@ LIVE = (
     "compare/test_runs.py",
     "compare/test_report.py",
     "test_cli_compare.py",
+    "ui/test_serve.py",
 )
 MODEL = (
     "benchmarks",
@@ -23,6 +24,7 @@ MODEL = (
     "measure/test_",
     "model/test_kernels.py",
     "test_end_to_end.py",
+    "test_fine_tunes.py",
     "test_install.py",
     "test_world.py",
     "training",
