@@ -119,6 +119,7 @@ class Mode:
             "name": self.name,
             "title": self.title,
             "axes": list(self.axes),
+            "stands": self.stands,
             "controls": [
                 {key: list(v) if isinstance(v := getattr(c, key), tuple) else v for key in shown}
                 for c in self.controls

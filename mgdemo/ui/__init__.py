@@ -50,7 +50,7 @@ def build(service: SessionService | None = None, library: Library | None = None)
             with gr.Tab("Scenarios", id="scenarios"):
                 scenarios = scenarios_tab(service, library, links)
         opening.connect(links, tabs, form, scenarios)
-        restore.connect(tabs, form, scenarios)
+        restore.connect(links, tabs, form, scenarios)
         demo.load(warm, **EVENT_OPTIONS)
     demo.queue(default_concurrency_limit=16)
     demo.service = service

@@ -84,7 +84,6 @@ class SessionForm:
 
     def connect(self, screen: gr.HTML) -> None:
         """Shows what is chosen in the player `screen`. A new mode is left to `follow`."""
-        self.screen = screen
         self.shown = [self.about, self.images, self.hint, self.image, screen]
         chosen = [self.checkpoint, self.image, self.own]
         self.checkpoint.input(self.choose_checkpoint, chosen, self.shown, **EVENT_OPTIONS)

@@ -10,28 +10,29 @@ from mgdemo.seeds import MAX_SEED
 from mgdemo.ui.events import EVENT_OPTIONS
 from mgdemo.ui.files import uploaded
 from mgdemo.ui.form import SessionForm
+from mgdemo.ui.links import Links
 from mgdemo.ui.scenarios import ScenarioTab
 
 
-def connect(tabs: gr.Tabs, play: SessionForm, scenarios: ScenarioTab) -> None:
-    """Lets the players' event `restore` bring back what they say was chosen.
+def connect(links: Links, tabs: gr.Tabs, play: SessionForm, scenarios: ScenarioTab) -> None:
+    """Lets the events `restore_play` and `restore_scenarios` bring back what they say was chosen.
 
-    Its data are those of `setup` (checkpoint, image), the seed, the key of the scenario's track, and whether
-    the tab was open. Each event has the outputs of one tab, and changes them all or raises.
+    Their data are those of `setup` (checkpoint, image), the seed, the key of the scenario's track and whether
+    the tab was open. Each has the outputs of one tab, and changes them all or raises.
     """
 
     def restore_play(event: gr.EventData) -> tuple:
         checkpoint, *rest = _chosen(play, event._data)
         mode = play.library.entry(checkpoint).mode
-        return gr.Tabs(selected="play"), *play.put(mode, checkpoint, *rest)
+        return play.put(mode, checkpoint, *rest)
 
     def restore_scenarios(event: gr.EventData) -> tuple:
         chosen = _chosen(scenarios.form, event._data)
         tab = gr.Tabs(selected="scenarios") if event._data.get("open") is True else gr.skip()
         return tab, *scenarios.restore(str(event._data.get("track")), *chosen)
 
-    play.screen.restore(restore_play, None, [tabs, *play.all], **EVENT_OPTIONS)
-    scenarios.form.screen.restore(restore_scenarios, None, [tabs, *scenarios.outputs], **EVENT_OPTIONS)
+    links.html.restore_play(restore_play, None, play.all, **EVENT_OPTIONS)
+    links.html.restore_scenarios(restore_scenarios, None, [tabs, *scenarios.outputs], **EVENT_OPTIONS)
 
 
 def _chosen(form: SessionForm, data: dict[str, Any]) -> tuple[str, int, str | None, str | None]:

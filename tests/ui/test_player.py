@@ -126,13 +126,13 @@ def test_a_session_that_continues_in_another_window_can_be_taken_back(play):
     play.page.evaluate("""() => {
       window.other = new WebSocket(sockets.at(-1).url);
       other.onopen = () => other.send(JSON.stringify({ type: "hello", version: 3, codecs: ["jpeg"] }));
-      other.onclose = ({ code }) => (window.closed = code);
+      other.onclose = ({ code }) => (window.otherClosed = code);
     }""")
     play.expect("replaced")
     expect(play.message).to_contain_text("continues in another window")
     play.root.get_by_role("button", name="Continue here").click()
     play.expect("playing")
-    play.page.wait_for_function("window.closed === 4409")
+    play.page.wait_for_function("window.otherClosed === 4409")
     play.stop()
 
 
@@ -194,7 +194,7 @@ def test_statistics_are_measured_remembered_and_saved(play, tmp_path):
     assert summary["checkpoint"] == "universal" and summary["seed"] == 0
     assert summary["latency_ms"]["count"] >= 8
     assert 0 < summary["latency_ms"]["median"] < 60_000
-    assert summary["stages_ms"]["dit"] == 20
+    assert summary["stages_ms"]["dit"] == pytest.approx(20, abs=2)
     assert {block["block"] for block in blocks} == set(range(summary["block"] + 1))
     assert sum(block["splice"] is not None for block in blocks) == summary["blocks_remade"]
 
@@ -258,7 +258,7 @@ def test_a_mode_that_does_not_stand_is_paused_gently_when_idle(address, visit):
     play.expect("playing")
     play.page.keyboard.up("w")
     play.expect("paused")
-    play.root.locator(".settings summary").click()
+    play.root.locator(".settings > summary").click()
     switch = play.root.get_by_label("Pause when idle")
     expect(switch).to_be_checked()
     switch.uncheck()

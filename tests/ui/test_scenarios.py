@@ -78,7 +78,7 @@ def test_a_file_of_ones_own(address, visit, tmp_path):
     scenarios.panel.get_by_text("Universal", exact=True).click()
     expect(scenarios.panel.get_by_label("Checkpoint")).to_have_value("Grey world")
     expect(scenarios.pad("look_up")).to_be_visible()
-    expect(scenarios.panel.locator(".timeline")).to_have_attribute(
+    expect(scenarios.panel.locator(".chosen .timeline")).to_have_attribute(
         "aria-label", re.compile("Timeline of 4.2 s")
     )
 

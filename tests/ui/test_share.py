@@ -318,6 +318,6 @@ def test_the_shown_picture_is_saved_and_begins_the_next_play(address, visit, tmp
     said(player, "This picture is the start image now.")
     player.expect("playing")  # the play goes on
     player.root.get_by_role("button", name="Stop").click()
-    player.expect("idle")  # ready for the new one
+    player.expect("ended")
     expect(player.start_image("Your own picture")).to_be_checked()
     expect(player.player).to_have_attribute("data-picture", "poster")

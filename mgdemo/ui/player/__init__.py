@@ -8,6 +8,7 @@ import io
 import json
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 from PIL import Image
@@ -25,7 +26,7 @@ JS_ON_LOAD = """
   const events = EVENTS;
   const root = (window.gradio_config?.root || document.baseURI).replace(/^https?:/, location.protocol);
   import(root.split(/[?#]/)[0].replace(/[/]*$/, "/MODULES/SCRIPT"))
-    .then((module) => module.mount(element, { trigger, props, watch, upload }))
+    .then((module) => module.mount(element, { trigger, props, watch, upload, options: OPTIONS }))
     .catch((error) => {
       console.error(error);
       element.querySelector(".message").textContent = "A part of the page could not be loaded: reload it.";
@@ -64,12 +65,17 @@ def routes(loops: dict[str, Path]) -> list[Route]:
     return [Route(f"/{_modules_path()}/{{name}}", module), Route(f"/{LOOPS}/{{checkpoint}}.mp4", film)]
 
 
-def on_load(script: str, *events: str) -> str:
-    """The JavaScript of a `gr.HTML` that is run by a module of this folder and has events of its own."""
+def on_load(script: str, *events: str, **options: Any) -> str:
+    """The JavaScript of a `gr.HTML` that is run by a module of this folder and has events of its own.
+
+    The `options` never change. (Of properties, an update makes Gradio forget those that it leaves out, while
+    the tab has not been open.)
+    """
     return (
         JS_ON_LOAD.replace("EVENTS", json.dumps(events))
         .replace("MODULES", _modules_path())
         .replace("SCRIPT", script)
+        .replace("OPTIONS", json.dumps(options))
     )
 
 
@@ -77,22 +83,24 @@ def player(setup: dict, name: str, title: str) -> gr.HTML:
     """A player showing `setup` (see the function of that name), on the tab `title`.
 
     Its events: `start`; `resume`, of a session or film that the page had before it was loaded again (Gradio
-    does that after a lost connection); `stop`, where the socket is down; `finished`: there is a film. These
-    three carry the session's token in their data; `restore` carries what was chosen on a page that is loaded
-    again.
+    does that after a lost connection); `stop`, where the socket is down; `finished`: there is a film. All but
+    the first carry the session's token in their data.
     Change it by `gr.HTML(setup=…)` and by `gr.HTML(session=…)`, the answer to an event; the two don't disturb
     each other. What is written with a `track_key` as `data-track` in the same tab is the chosen scenario.
     """
     return gr.HTML(
-        name=name,
-        title=title,
-        modes={mode.name: mode.to_json() for mode in MODES.values()},
         setup=setup,
         session=None,
         elem_id=name,
         html_template=(HERE / "player.html").read_text("utf-8"),
         css_template="".join((HERE / name).read_text("utf-8") for name in ("player.css", "controls.css")),
-        js_on_load=on_load("player.js", "start", "resume", "stop", "finished", "restore"),
+        js_on_load=on_load(
+            "player.js",
+            *("start", "resume", "stop", "finished"),
+            name=name,
+            title=title,
+            modes={mode.name: mode.to_json() for mode in MODES.values()},
+        ),
         apply_default_css=False,
     )
 

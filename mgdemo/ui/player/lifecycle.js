@@ -183,7 +183,7 @@ const HANDLERS = {
   /** @param {State} state @param {{end: End, draining: boolean}} event draining: a scenario is still being shown */
   end(state, { end, draining }) {
     if (!running(state) && state.phase !== "saving") return stay(state);
-    if (!draining) return conclude(state, end, ...finished(state, end));
+    if (!draining || state.phase === "saving") return conclude(state, end, ...finished(state, end));
     return to(back(state), { end }, { type: "disconnect" }, ...finished(state, end));
   },
 
@@ -245,10 +245,8 @@ function pause(state, why) {
 
 /** The server makes no blocks until a control is pressed. @param {State} state */
 function stand(state) {
-  if (state.phase === "standing") return stay(state);
-  if (showing(state)) return to(state, { phase: "standing" }, { type: "stand" });
-  // A page that has just come has nothing to show yet: one block, please.
-  return beginning(state) ? to(state, { phase: "loading", text: "" }, send("step")) : stay(state);
+  if (state.phase === "standing" || !showing(state)) return stay(state);
+  return to(state, { phase: "standing" }, { type: "stand" });
 }
 
 /** The connection is there again: what went on before goes on. @param {State} state @returns {State} */

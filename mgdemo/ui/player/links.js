@@ -8,7 +8,7 @@
  * @typedef {{fragment: string, note: string, id: string}} Copy  note: what the link leaves out
  */
 
-import { newLink } from "./events.js";
+import { newLink, restoreChoices } from "./choices.js";
 import { send, sort } from "./files.js";
 import { uniteRadios } from "./radio_group.js";
 
@@ -87,6 +87,7 @@ export function mount(element, { trigger, props, watch, upload }) {
     if (fragment.startsWith("replay=")) trigger("replay_link", { fragment });
   };
   window.addEventListener("hashchange", look);
-  // When the page is loaded again, what was chosen after the link is restored instead (see events.js).
+  // When the page is loaded again, what was chosen after the link is restored instead.
+  restoreChoices(trigger);
   if (newLink() || window.location.hash.startsWith("#replay=")) look();
 }

@@ -15,6 +15,7 @@
  */
 
 import { bindButtons } from "./buttons.js";
+import { keepChoices } from "./choices.js";
 import { Events } from "./events.js";
 import { Filmstrip } from "./filmstrip.js";
 import { reduce } from "./lifecycle.js";
@@ -37,7 +38,8 @@ const BACK_SECONDS = 2; // that Backspace rewinds
 const players = new Set();
 
 class Player {
-  /** @param {HTMLElement} element @param {{trigger: (event: string, data?: object) => void, props: Record<string, any>}} gradio */
+  /** @param {HTMLElement} element @param {{trigger: (event: string, data?: object) => void, props: Record<string, any>,
+   *   options: Record<string, any>}} gradio */
   constructor(element, gradio) {
     this.gradio = gradio;
     this.state = INITIAL;
@@ -105,8 +107,8 @@ class Player {
   /** Makes pads, keys and picture those of a mode. @param {{mode: string, live: boolean, width: number, height: number}} shape */
   fit({ mode, live, width, height }) {
     this.view.fit(width, height);
-    if (this.mode === this.gradio.props.modes[mode] && this.steers === live) return;
-    this.mode = this.gradio.props.modes[mode];
+    if (this.mode === this.gradio.options.modes[mode] && this.steers === live) return;
+    this.mode = this.gradio.options.modes[mode];
     this.steers = live;
     this.steering.setMode(this.mode, live);
     this.view.setMode(this.mode, live);
@@ -139,7 +141,7 @@ class Player {
     const other = [...players].find((player) => player !== this && running(player.state));
     if (other && this.warned !== other.state.session?.token) {
       this.warned = other.state.session?.token;
-      const where = `Your session on the ${other.gradio.props.title} tab is still running: stop it first`;
+      const where = `Your session on the ${other.gradio.options.title} tab is still running: stop it first`;
       const text = `${where}, or press ${this.setup.start} again to stop it now. Its film is kept.`;
       return this.dispatch({ type: "say", text });
     }
@@ -277,7 +279,7 @@ function effectsOf(player) {
 export function mount(element, gradio) {
   const player = new Player(element, gradio);
   gradio.watch("setup", () => player.onsetup());
-  player.events.keepChoices(player.view);
+  keepChoices(player.view, gradio);
   gradio.watch("session", () => player.events.onanswer());
   player.events.restore();
 }

@@ -167,12 +167,6 @@ test("a world that stands is no stall, and moves on with its next block", () => 
   page.status("standing").on("toggle", { waiting: 0 }).is("paused", "hold", "send pause true");
 });
 
-test("a page that comes to a standing world asks for one block to show", () => {
-  const page = started().on("welcome", { paused: false, again: false });
-  page.status("standing").is("loading", "send step");
-  page.on("block", { news: {} }).on("shown").is("playing");
-});
-
 test("a lost connection comes back to what went on", () => {
   const page = playing().on("lost", { long: false }).is("lost", "rest");
   page.on("toggle", { waiting: 2 }).is("lost");
@@ -274,6 +268,12 @@ test("a scenario that has been seen before its films are written waits for them"
   page.is("ended", "disconnect", "close", "ask finished t");
   const stopped = playing(SCENARIO).on("end", { end: { phase: "ended", text: "Complete." }, draining: true });
   stopped.on("stop").is("ended", "disconnect", "close", "clear");
+});
+
+test("of a scenario that was stopped, what still arrives is not waited for", () => {
+  const page = playing(SCENARIO).on("stop");
+  page.on("end", { end: { phase: "ended", text: "Stopped.", recording: true }, draining: true });
+  page.is("ended", "disconnect", "close", "ask finished t");
 });
 
 test("a browser that cannot decode connects again for another codec", () => {
