@@ -1,9 +1,11 @@
 """Recording without a server."""
 
 import pytest
+import torch
 from PIL import Image
 
 from benchmarks import stub_world
+from devtools.tiny import tiny_model
 from mgdemo.actions import ActionTrack
 from mgdemo.collapse import BrokenModel
 from mgdemo.paths import ROOT
@@ -38,6 +40,13 @@ def test_a_model_that_makes_no_picture_is_told_after_its_first_block(tmp_path):
         )
     assert told == []
     assert len(list(read_frames(tmp_path / "demo.mp4"))) == 9, "what was made is kept"
+
+
+def test_weights_that_are_no_numbers_are_noticed_in_the_first_block(tmp_path):
+    model = tiny_model("universal", size=(144, 256))
+    next(model.transformer.parameters()).data.fill_(torch.nan)  # such numbers become black
+    with pytest.raises(BrokenModel, match="single color or no numbers"):
+        render(model, job(tmp_path))
 
 
 def test_what_was_made_before_a_failure_is_kept(tmp_path):

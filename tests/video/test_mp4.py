@@ -3,6 +3,7 @@
 import av
 import numpy as np
 import pytest
+from moviepy.video.io.ffmpeg_writer import FFMPEG_VideoWriter
 
 from mgdemo.video.encode import H264Encoder
 from mgdemo.video.mp4 import frame_rate, metadata, mux, read_frames, write_mp4
@@ -76,6 +77,16 @@ def test_written_films_have_every_frame_once_and_in_order(tmp_path, count):
         assert [float(f.pts * f.time_base) for f in file.decode(video=0)] == [i / 25 for i in range(count)]
         context = file.streams.video[0].codec_context
         assert (context.colorspace, context.color_range) == (1, 1), "BT.709, limited range"
+
+
+def test_a_film_that_lacks_a_frame_is_not_kept(tmp_path, monkeypatch):
+    write, lost = FFMPEG_VideoWriter.write_frame, iter([False, True, False])
+    monkeypatch.setattr(
+        FFMPEG_VideoWriter, "write_frame", lambda self, frame: next(lost) or write(self, frame)
+    )
+    with pytest.raises(OSError, match="2 of 3 frames were encoded"):
+        write_mp4(tmp_path / "film.mp4", [bars()] * 3, 25)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("frames", [[], [bars(height=143)]])
