@@ -12,6 +12,7 @@ WITHOUT_TORCH = ("ui", "serving", "messages", "settings", "scenario", "actions",
 LAYERS = (
     {"cli", "__main__"},
     {"ui"},
+    {"compare"},
     {"serving"},
     {"worker"},
     {"render"},
