@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, UnidentifiedImageError
 
 from mgdemo.errors import UserError
 from mgdemo.picture_metadata import without_metadata
 
 MEGAPIXELS = 25  # that are decoded, at most
 JPEG_MEGAPIXELS = 200  # of a JPEG, which can be decoded at a half, a quarter or an eighth of its size
-KEPT_PIXELS = 2_000_000  # of a picture in memory, about three times the published models' size each way
+KEPT_PIXELS = 2_000_000  # of a larger picture, at least: nearly three times the published size each way
 GROUND = (128, 128, 128)  # behind what is transparent
 
 PLUGINS = {  # formats of Pillow that are read; others, such as EPS, start programs or have unsafe decoders
@@ -35,6 +35,7 @@ PLUGINS = {  # formats of Pillow that are read; others, such as EPS, start progr
 }
 GIVE = "give a JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF file"
 HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+SAMPLE_FORMAT = 339  # TIFF's tag that tells signed numbers, the default is unsigned
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -81,7 +82,7 @@ def open_picture(source: str | Path | bytes | BinaryIO, name: str = "") -> Image
                 source = stack.enter_context(Path(source).open("rb"))
             try:
                 picture = _read(source, name)
-            except PictureError:
+            except (PictureError, UnidentifiedImageError):
                 raise
             except Exception:  # a broken file can make Pillow's decoders raise anything
                 source.seek(0)
@@ -90,7 +91,9 @@ def open_picture(source: str | Path | bytes | BinaryIO, name: str = "") -> Image
         raise
     except Exception as error:
         log.info("%s cannot be read: %r", name, error)
-        reason = getattr(error, "strerror", None) or "it is no picture, or a damaged one"
+        reason = getattr(error, "strerror", None) or "it is damaged, or of a kind that cannot be read here"
+        if isinstance(error, UnidentifiedImageError):
+            reason = "it is no picture, or of a format that is not read here"
         raise PictureError(f"{name} cannot be used as a start image: {reason}; {GIVE}.") from None
     if min(picture.size) < 2:
         width, height = picture.size
@@ -104,7 +107,7 @@ def _read(file: BinaryIO, name: str) -> Image.Image:
     image.load()
     orientation, profile = _orientation(image), image.info.get("icc_profile")
     image = _eight_bits(image)
-    if (factor := math.ceil(math.sqrt(image.width * image.height / KEPT_PIXELS))) > 1:
+    if (factor := math.isqrt(image.width * image.height // KEPT_PIXELS)) > 1:
         image = image.reduce((min(factor, image.width), min(factor, image.height)))
     image = _composited(_srgb(image, profile))
     return image.transpose(TURNS[orientation]) if orientation in TURNS else image
@@ -115,18 +118,20 @@ def _identified(file: BinaryIO, name: str) -> Image.Image:
 
     (`Image.open` would do, but for its own limits of size, whose warnings nobody sees.)
     """
-    start = file.read(16)
+    start, problem = file.read(16), UnidentifiedImageError()
     for factory, accept in _openers():
         if accept and accept(start) is True:
-            with contextlib.suppress(SyntaxError):  # another format with the same beginning
+            try:
                 file.seek(0)
                 return factory(file, "")
+            except SyntaxError as error:  # damaged, or another format with the same beginning
+                problem = error
     if start[4:8] == b"ftyp" and start[8:12] in HEIF_BRANDS:
         raise PictureError(
             f"{name} is a HEIC picture, which cannot be read here: share or save it as JPEG, or let the "
             'operator run: pip install "mgdemo[heif]".'
         )
-    raise SyntaxError("of no format that is read")
+    raise problem
 
 
 @cache
@@ -169,7 +174,10 @@ def _orientation(image: Image.Image) -> int:
 def _eight_bits(image: Image.Image) -> Image.Image:
     """The picture with 8 bits a channel, as L, LA, RGB, RGBA, CMYK or LAB."""
     if image.mode.startswith(("I", "F")):
-        return Image.fromarray(_scaled(np.asarray(image)))
+        values = np.asarray(image)
+        if values.dtype == np.int32 and getattr(image, "tag_v2", {}).get(SAMPLE_FORMAT) in (None, 1, (1,)):
+            values = values.view(np.uint32)  # Pillow has no mode for it
+        return Image.fromarray(_scaled(values))
     if image.mode in ("PA", "La", "RGBa") or "transparency" in image.info:
         return image.convert("RGBA")
     if image.mode == "1":
@@ -180,18 +188,21 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 def _scaled(values: np.ndarray) -> np.ndarray:
     """Numbers of unknown scale as uint8: black is 0, white the largest number that their kind would have."""
     sixteen_bits = values.dtype.itemsize == 2
-    values = np.nan_to_num(values.astype(np.float64), nan=0, posinf=0, neginf=0)
+    values = values.astype(np.float32)
+    np.nan_to_num(values, copy=False, nan=0, posinf=0, neginf=0)
     low, high = float(values.min()), float(values.max())
     if low < -0.01 * abs(high):  # signed, so there is no black by convention
-        values, high = values - low, high - low
-        white = high
+        values -= low
+        white = high - low
     elif sixteen_bits:
         white = 65535
     elif high <= 4 and (values % 1).any():
         white = 1  # 0 to 1, perhaps with brighter lights
     else:
         white = next((white for white in (1, 255, 65535) if high <= white), high)
-    return np.clip(values * (255 / white) + 0.5, 0, 255).astype(np.uint8)
+    values *= 255 / white
+    values += 0.5
+    return np.clip(values, 0, 255, out=values).astype(np.uint8)
 
 
 def _srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
