@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from html import escape
 
 import gradio as gr
+from gradio.blocks import Block
 
 from mgdemo.replay import open_replay
 from mgdemo.serving import Recording
@@ -51,12 +52,12 @@ class Results:
         self.choice.input(self.choose, [self.films, self.choice], self.panel, **EVENT_OPTIONS)
 
     @property
-    def panel(self) -> list[gr.components.Component]:
+    def panel(self) -> list[Block]:
         """What shows one film."""
         return [self.words, self.video, self.plain, self.keys, self.scenario, self.film]
 
     @property
-    def outputs(self) -> list[gr.components.Component]:
+    def outputs(self) -> list[Block]:
         return [self.films, self.box, self.choice, *self.panel]
 
     def show(self, films: list[Left]) -> tuple:

@@ -7,8 +7,10 @@ import dataclasses
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import gradio as gr
+from gradio.blocks import Block
 
 from mgdemo.errors import UserError
 from mgdemo.serving import Session, SessionRequest, SessionService
@@ -27,7 +29,7 @@ def connect(
     screen: gr.HTML,
     results: Results,
     request: Callable[..., SessionRequest],
-    inputs: list[gr.components.Component],
+    inputs: list[Block],
     running: gr.HTML | None = None,
     describe: Callable[..., str] | None = None,
 ) -> None:
@@ -96,7 +98,7 @@ def connect(
         text = ended.text if ended else ""
         return _answer(ended=True, text=f"{text} {READY}" if ended and ended.recording else text)
 
-    options = EVENT_OPTIONS | {"concurrency_limit": None}  # the service decides who may play
+    options: dict[str, Any] = EVENT_OPTIONS | {"concurrency_limit": None}  # the service decides who may play
     shown = [screen, *results.outputs]
     screen.start(start, inputs, [screen, *about], trigger_mode="once", **options)
     screen.resume(resume, results.films, [screen, *about, *results.outputs], trigger_mode="once", **options)

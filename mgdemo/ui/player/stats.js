@@ -50,7 +50,7 @@ export class Meter {
     /** @type {number[]} from an input to the first picture that obeys it, ms */
     this.latencies = [];
     this.frozenMs = this.playedMs = this.remade = 0;
-    /** @type {object[]} */
+    /** @type {(Partial<import('./protocol.js').BlockMessage> & { at_ms?: number, buffer_ms?: number })[]} */
     this.blocks = [];
     this.last = null;
   }
