@@ -15,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from mgdemo.actions import MODES
+from mgdemo.blocks import FPS, FRAMES_PER_LATENT, LATENTS_PER_BLOCK
 from mgdemo.errors import UserError
 from mgdemo.paths import CONFIGS
 
@@ -25,7 +26,6 @@ class ActionConfig:
 
     blocks: list[int] = MISSING
     keyboard_dim_in: int = MISSING
-    enable_keyboard: bool = True
     enable_mouse: bool = True
     mouse_dim_in: int = 2
     heads_num: int = 16
@@ -209,6 +209,12 @@ def _problem(config: CheckpointConfig) -> str | None:
         return f"sampling.denoising_steps is {steps}; it must be a falling list of numbers from 1 to 1000"
     if config.height % cell or config.width % cell:
         return f"the picture is {config.width}x{config.height}; both sides must be multiples of {cell}"
+    sizes = net.frames_per_block, config.vae.temporal_factor, config.fps
+    if sizes != (LATENTS_PER_BLOCK, FRAMES_PER_LATENT, FPS):
+        return (
+            f"frames_per_block, the VAE's temporal factor and fps are {sizes}; they must be "
+            f"{LATENTS_PER_BLOCK}, {FRAMES_PER_LATENT} and {FPS}, as in all published checkpoints"
+        )
     if net.in_dim != 2 * config.vae.z_dim + config.vae.temporal_factor or net.out_dim != config.vae.z_dim:
         return "the transformer's in_dim and out_dim do not fit the VAE's z_dim"
     return None

@@ -43,6 +43,7 @@ def test_every_config_is_named_after_its_file(path):
         ("mode: universal", "mode: universal\nsampling: {denoising_steps: [250, 500]}", "falling list"),
         ("mode: universal", "mode: universal\nsampling: {denoising_steps: [1000, 0]}", "falling list"),
         ("mode: universal", "mode: universal\nvae: {z_dim: 8}", "do not fit"),
+        ("mode: universal", "mode: universal\nfps: 30", "(3, 4, 30); they must be 3, 4 and 25"),
         ("    keyboard_dim_in: 4", "", "keyboard_dim_in"),
         ("name: universal", "", "name"),
     ],
