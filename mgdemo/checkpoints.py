@@ -165,7 +165,11 @@ def resolve(
 def _without_transformer(folder: Path, pool: list[CheckpointConfig]) -> str:
     names = dict.fromkeys([Path(c.files.transformer).name for c in pool] + list(OWN[:1]))
     found = sorted(p.name for p in folder.iterdir() if p.suffix in (".safetensors", ".pt", ".pth"))
-    cure = f"it has {', '.join(found[:4])}: name the right file itself" if found else "name a weight file"
+    cure = (
+        f"it has {', '.join(found[:4])}: name the right file itself"
+        if found
+        else "put one there, or name a weight file"
+    )
     return (
         f"{folder} has no transformer (no {' and no '.join(names)}); {cure} "
         f"(`python -m mgdemo check {folder}` tells more)."

@@ -167,7 +167,7 @@ def test_a_folder_plays_its_own_transformer_or_is_refused(tmp_path):
     mine = tmp_path / "mine"
     mine.mkdir()
     said = "no transformer.safetensors and no model.safetensors"
-    with pytest.raises(CheckpointError, match=rf"{said}\); name a weight file"):
+    with pytest.raises(CheckpointError, match=rf"{said}\); put one there, or name a weight file"):
         resolve(mine, config=config)
     shutil.copy(SOURCE, mine / "step_9000.safetensors")
     with pytest.raises(CheckpointError, match=rf"{said}\); it has step_9000\.safetensors: name the right"):
