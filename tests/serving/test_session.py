@@ -86,6 +86,13 @@ class Stage:
         return self.session.status().phase
 
 
+def until_ended(it):
+    deadline = time.monotonic() + 20
+    while it.phase() not in ("ended", "error"):
+        assert time.monotonic() < deadline, it.session.status()
+        time.sleep(0.01)
+
+
 @pytest.fixture
 def stage(tmp_path):
     stages = []
@@ -129,7 +136,8 @@ def test_the_idle_clock_starts_with_the_world(stage):
     it.session.tick(time.monotonic() + 59)
     assert it.phase() == "playing"
     it.session.tick(time.monotonic() + 61)
-    assert "Nothing was pressed for 60 seconds" in it.session.status().text or it.phase() == "saving"
+    until_ended(it)
+    assert "Nothing was pressed for 60 seconds" in it.session.status().text
 
 
 def test_a_held_key_keeps_a_session_alive_and_a_lost_one_does_not(stage):
@@ -237,9 +245,7 @@ def test_events_that_crossed_the_end_change_nothing(stage):
     it.session.end("error", "Too late.")
     it.block(1)
     it.event(m.Failed, text="Too late.")
-    deadline = time.monotonic() + 20
-    while it.phase() == "saving" and time.monotonic() < deadline:
-        time.sleep(0.01)
+    until_ended(it)
     assert it.session.status().text == "Stopped."
     assert m.Close(session=it.session.token) in it.engines[0].commands
 
@@ -256,6 +262,21 @@ def test_what_goes_wrong_in_a_session_ends_it_and_no_other(stage, monkeypatch):
     it.block(1)
     assert it.phase() in ("saving", "error")
     assert other.status().phase == "loading"
+
+
+def test_the_limit_counts_what_was_played_not_what_was_regenerated(stage):
+    it = stage(record_seconds=1)
+    it.ready()
+    for splice in (None, *[16] * 9):
+        it.block(1, splice=splice)
+    it.block(2)
+    it.session.tick(time.monotonic())
+    assert it.phase() == "playing", "24 frames of 25"
+    assert it.service.metrics()["regenerated_blocks_total"] == 9
+    it.block(3)
+    it.session.tick(time.monotonic())
+    until_ended(it)
+    assert "has reached its limit of 1 second" in it.session.status().text
 
 
 def test_trouble_with_the_recording_is_said_while_it_plays(stage, tmp_path):
