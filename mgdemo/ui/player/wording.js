@@ -52,13 +52,16 @@ function statusLine(state, { live, blocked, frame, fps, total, displayed }) {
   if (phase === "idle") return live && !blocked && !text ? HINT : "";
   if (phase === "ended") return text;
   if (phase === "paused") return `Paused at ${(((frame ?? -1) + 1) / fps).toFixed(1)} s`;
-  if (phase === "standing") return "Standing still";
+  if (phase === "standing") return server?.phase === "standing" && ends(server) ? server.text : "Standing still";
   if (phase !== "playing" && phase !== "buffering") return ""; // it is said over the picture
   if (!live) return progressOf(server, total);
   if (phase === "buffering") return "Stalled";
   const spoken = server?.phase === "playing" && server.text; // else it is about another moment
   return spoken || (displayed ? `Playing ${displayed.toFixed(1)} fps` : "Playing");
 }
+
+/** Whether others wait for the place. @param {import("./protocol.js").Status} server */
+const ends = ({ seconds_left = null }) => seconds_left !== null;
 
 /** How far the making of a scenario is. @param {State["server"]} server @param {number | null} total */
 function progressOf(server, total) {
