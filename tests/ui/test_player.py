@@ -196,7 +196,7 @@ def test_statistics_are_measured_remembered_and_saved(play, tmp_path):
     assert 0 < summary["latency_ms"]["median"] < 60_000
     assert summary["stages_ms"]["dit"] == pytest.approx(20, abs=2)
     assert {block["block"] for block in blocks} == set(range(summary["block"] + 1))
-    assert sum(block["splice"] is not None for block in blocks) == summary["blocks_remade"]
+    assert sum(block["splice"] is not None for block in blocks) == summary["blocks_regenerated"]
 
     play.stop()
     play.page.reload()

@@ -68,8 +68,8 @@ export class Playback {
     this.run();
   }
 
-  /** The session is over. */
-  close() {
+  /** Throws away what was received. */
+  clear() {
     this.screen.close();
     this.playout?.clear();
   }
@@ -155,11 +155,6 @@ export class Playback {
   /** Nothing has to move for a while: that is not measured. */
   rest() {
     this.meter?.rest();
-  }
-
-  clear() {
-    this.screen.close();
-    this.playout?.clear();
   }
 
   /** Runs while there is something to show. */

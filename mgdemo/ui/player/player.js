@@ -107,11 +107,8 @@ class Player {
   /** Makes pads, keys and picture those of a mode. @param {{mode: string, live: boolean, width: number, height: number}} shape */
   fit({ mode, live, width, height }) {
     this.view.fit(width, height);
-    if (this.mode === this.gradio.options.modes[mode] && this.steers === live) return;
-    this.mode = this.gradio.options.modes[mode];
-    this.steers = live;
-    this.steering.setMode(this.mode, live);
-    this.view.setMode(this.mode, live);
+    this.steering.setMode(this.gradio.options.modes[mode], live);
+    this.view.setMode(this.gradio.options.modes[mode], live);
   }
 
   /** Whether the visitor steers what is shown, or would be started. */
@@ -129,7 +126,7 @@ class Player {
     const { blocked, start } = this.setup;
     return {
       ...{ live: this.live, blocked, start, fps: welcome?.fps ?? FPS, total: welcome?.frames ?? null },
-      displayed: meter?.shown.at(performance.now()) ?? null,
+      displayed: meter?.displayed.at(performance.now()) ?? null,
       ...noteOf(this.state, `${this.gradio.props.setup.choice} ${this.view.chosenTrack}`),
     };
   }
@@ -204,7 +201,7 @@ class Player {
   }
 
   close() {
-    this.playback.close();
+    this.playback.clear();
     this.steering.close();
     this.filmstrip.close();
     this.view.preview(null);
@@ -224,7 +221,7 @@ class Player {
   /** @param {number} now */
   ontick(now) {
     const patience = 1000 * Number(this.view.root.dataset.idleSeconds);
-    const fades = this.live && !this.mode.stands && this.settings.idle.checked;
+    const fades = this.live && !this.steering.mode.stands && this.settings.idle.checked;
     if (fades && this.steering.idleFor(now) > patience) this.dispatch({ type: "idle" });
     if (now - (this.refreshedAt ?? 0) < REFRESH_MS) return;
     this.refreshedAt = now;

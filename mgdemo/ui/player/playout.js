@@ -6,7 +6,7 @@
  * buffer that never gets near empty is trimmed by playing slightly faster, and a buffer that ran dry for a
  * moment asks for some reserve by reporting less than it has.
  *
- * A block may be made again with newer input, from its frame `splice` on. That must not tear the picture: its
+ * A block may be regenerated with newer input, from its frame `splice` on. That must not tear the picture: its
  * packets are collected until it is whole, then take the place of the earlier ones that are still to be shown.
  *
  * @typedef {{block: number, node: number, parent?: number, first_frame: number, frames: number, made_ms: number,
@@ -48,10 +48,10 @@ export class Playout {
     this.paced = true;
     /** The next frame that has not been shown. */
     this.next = 0;
-    /** @type {{block: Block, packets: Packet[]} | null} a block made again that is not whole yet */
-    this.remade = null;
-    this.lastNode = null;
-    this.lastBlockFrames = 0;
+    /** @type {{block: Block, packets: Packet[]} | null} a regenerated block that is not whole yet */
+    this.regenerated = null;
+    /** The node of the last packet, and how many packets came of it. @type {{node: number | null, frames: number}} */
+    this.last = { node: null, frames: 0 };
     this.lows = [];
   }
 
@@ -75,21 +75,20 @@ export class Playout {
   /** Announces a block, before its packets. @param {Block} block */
   announce(block) {
     // One that is not whole by now never will be: what was lost on a slow line ends at the next key frame.
-    this.remade = block.splice === null ? null : { block, packets: [] };
+    this.regenerated = block.splice === null ? null : { block, packets: [] };
     // The first block's time includes reading the start image, so it says nothing about the next ones.
-    if (!this.remade && this.lastNode !== null && block.made_ms > 0)
+    if (!this.regenerated && this.last.node !== null && block.made_ms > 0)
       this.ceiling = (block.frames * this.frameMs) / block.made_ms;
   }
 
   /** Adds a received frame. @param {Packet} packet @param {number} now */
   push(packet, now) {
-    if (this.remade?.block.node === packet.node) return this.collect(packet, now);
-    if (packet.node !== this.lastNode) {
+    if (this.regenerated?.block.node === packet.node) return this.collect(packet, now);
+    if (packet.node !== this.last.node) {
       if (this.started && this.paced) this.adapt(now);
-      this.lastNode = packet.node;
-      this.lastBlockFrames = 0;
+      this.last = { node: packet.node, frames: 0 };
     }
-    this.lastBlockFrames++;
+    this.last.frames++;
     this.queue.push(packet);
     this.wake(now);
   }
@@ -101,12 +100,12 @@ export class Playout {
     this.drySince = null;
   }
 
-  /** Takes one packet of a block made again; with the last one, the block goes to its place in the queue. */
+  /** Takes one packet of a regenerated block; with the last one, the block goes to its place in the queue. */
   collect(packet, now) {
-    const { block, packets } = this.remade;
+    const { block, packets } = this.regenerated;
     packets.push(packet);
     if (packets.length < block.first_frame + block.frames - block.splice) return;
-    this.remade = null;
+    this.regenerated = null;
     const from = Math.max(block.splice, this.next);
     const cut = this.queue.findIndex(({ index, silent }) => !silent && index >= from);
     if (cut >= 0) this.queue.length = cut;
@@ -137,7 +136,7 @@ export class Playout {
   /** A block came `late` ms after the buffer ran dry. @param {number} late */
   slowDown(late) {
     this.lows = [];
-    const played = (this.lastBlockFrames * this.frameMs) / this.speed;
+    const played = (this.last.frames * this.frameMs) / this.speed;
     const sustainable = (this.speed * played) / (played + late);
     if (this.ceiling < 1) this.speed = Math.max(sustainable, this.ceiling * 0.9);
     // Not the server's doing, and once may be an accident: go half the way. Again and again, that converges.
@@ -194,7 +193,7 @@ export class Playout {
   /** Forgets what was received (a new connection starts with a key frame); the rates learnt stay. */
   clear() {
     this.queue = [];
-    this.remade = null;
+    this.regenerated = null;
     this.lows = [];
     this.restart();
   }

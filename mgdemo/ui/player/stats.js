@@ -43,13 +43,13 @@ export class Meter {
   /** @param {number} fps the nominal frame rate */
   constructor(fps) {
     this.frameMs = 1000 / fps;
-    this.made = new Rate(6000);
-    this.shown = new Rate(2000);
+    this.generated = new Rate(6000);
+    this.displayed = new Rate(2000);
     /** @type {Map<number, number>} inputs that no picture shows yet: seq → when */
     this.inputs = new Map();
     /** @type {number[]} from an input to the first picture that obeys it, ms */
     this.latencies = [];
-    this.frozenMs = this.playedMs = this.remade = 0;
+    this.stalledMs = this.playedMs = this.regenerated = 0;
     /** @type {(Partial<import('./protocol.js').BlockMessage> & { at_ms?: number, buffer_ms?: number })[]} */
     this.blocks = [];
     this.last = null;
@@ -64,8 +64,8 @@ export class Meter {
   /** A block was announced. @param {Block} block @param {number} now @param {number} bufferMs */
   block(block, now, bufferMs) {
     const { node, parent, block: number, frames, splice, input_seq, made_ms, timings, held } = block;
-    if (splice === null) this.made.add(now, frames);
-    else this.remade++;
+    if (splice === null) this.generated.add(now, frames);
+    else this.regenerated++;
     const at_ms = Math.round(now);
     const buffer_ms = Math.round(bufferMs);
     this.blocks.push({ node, parent, block: number, frames, splice, input_seq, held, made_ms, timings, at_ms, buffer_ms });
@@ -77,12 +77,12 @@ export class Meter {
    * @param {number} now @param {number} [speed] at which it plays
    */
   frame(index, block, now, speed = 1) {
-    this.shown.add(now);
+    this.displayed.add(now);
     if (this.last !== null) {
       const gap = now - this.last;
       const step = this.frameMs / speed;
       this.playedMs += gap;
-      if (gap > 2 * step) this.frozenMs += gap - step;
+      if (gap > 2 * step) this.stalledMs += gap - step;
     }
     this.last = now;
     if (!block || (block.splice !== null && index < block.splice)) return;
@@ -97,13 +97,13 @@ export class Meter {
   rest() {
     this.last = null;
     this.inputs.clear();
-    this.made.times = [];
-    this.shown.times = [];
+    this.generated.times = [];
+    this.displayed.times = [];
   }
 
   /** The share of the time in which the picture stood still though it should have moved. */
-  get frozen() {
-    return this.playedMs ? this.frozenMs / this.playedMs : 0;
+  get stalled() {
+    return this.playedMs ? this.stalledMs / this.playedMs : 0;
   }
 
   /** The median of a stage over the last blocks in ms, or null. @param {string} stage like "dit" */
@@ -115,15 +115,15 @@ export class Meter {
   summary(now) {
     const recent = this.latencies.slice(-LAST);
     return {
-      frames_per_second_made: this.made.at(now),
-      frames_per_second_shown: this.shown.at(now),
+      frames_per_second_generated: this.generated.at(now),
+      frames_per_second_displayed: this.displayed.at(now),
       latency_ms: { last: recent.at(-1) ?? null, median: median(recent), count: this.latencies.length },
       stages_ms: { dit: this.stage("dit"), vae: this.stage("vae"), encode: this.stage("encode") },
       block: this.blocks.at(-1)?.block ?? null,
-      blocks_remade: this.remade,
-      frozen_ms: this.frozenMs,
+      blocks_regenerated: this.regenerated,
+      stalled_ms: this.stalledMs,
       played_ms: this.playedMs,
-      frozen: this.frozen,
+      stalled: this.stalled,
     };
   }
 }
@@ -139,14 +139,15 @@ const whole = (value, unit) => (value === null ? "–" : `${Math.round(value)} $
  */
 export function words(statistics) {
   const { latency_ms: latency, stages_ms: stages, speed } = statistics;
+  const { frames_per_second_generated: generated, frames_per_second_displayed: displayed } = statistics;
   const rate = (value) => (value === null ? "–" : value.toFixed(1));
   return [
-    ["Generated, displayed", `${rate(statistics.frames_per_second_made)}, ${rate(statistics.frames_per_second_shown)} fps`],
+    ["Generated, displayed", `${rate(generated)}, ${rate(displayed)} fps`],
     ["Input latency", `${whole(latency.last, "ms")}, median ${whole(latency.median, "ms")}`],
     ["Buffer", whole(statistics.buffer_ms, "ms")],
-    ["Block", `${statistics.block ?? "–"}, ${statistics.blocks_remade} regenerated`],
+    ["Block", `${statistics.block ?? "–"}, ${statistics.blocks_regenerated} regenerated`],
     ["Transformer, decoder, encoder", Object.values(stages).map((ms) => whole(ms, "ms")).join(", ")],
-    ["Stalled", `${(statistics.frozen_ms / 1000).toFixed(1)} s (${(100 * statistics.frozen).toFixed(1)} %)`],
+    ["Stalled", `${(statistics.stalled_ms / 1000).toFixed(1)} s (${(100 * statistics.stalled).toFixed(1)} %)`],
     ["Speed", `${speed.toFixed(2)}×${statistics.slow ? ", slower than real time" : ""}`],
     ["World", `${statistics.checkpoint}, seed ${statistics.seed}`],
     ["Codec", statistics.codec === "h264" ? "H.264" : `JPEG${statistics.h264_failed ? FAILS : ""}`],

@@ -24,11 +24,17 @@ export class Steering {
     this.keyPanel = new KeyPanel(parts.rebind);
     this.input_seq = 0;
     this.last = { held: [], camera: [0, 0] };
+    /** @type {Mode | null} */
+    this.mode = null;
+    this.live = false;
     this.usedAt = 0; // when something was held or turned
   }
 
   /** @param {Mode} mode @param {boolean} live whether the visitor steers */
   setMode(mode, live) {
+    if (this.mode === mode && this.live === live) return;
+    this.mode = mode;
+    this.live = live;
     this.input.setMode(mode);
     this.pads.build(mode, live);
     this.keyPanel.setMode(mode);

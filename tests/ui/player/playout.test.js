@@ -213,7 +213,7 @@ test("one that never becomes whole is forgotten with the next block", () => {
   send(1, 18, 5);
   send(2, null);
   assert.deepEqual(told(until(25)), "16 17 18 19 20 21 22 23 24 25".split(" "));
-  assert.equal(playout.remade, null);
+  assert.equal(playout.regenerated, null);
 });
 
 test("it is no new block for the pacing", () => {

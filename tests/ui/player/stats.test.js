@@ -45,40 +45,40 @@ test("of a block made again only the frames from the splice on obey the new inpu
   assert.deepEqual(meter.latencies, [80]);
 });
 
-test("frozen is the time that the picture stood still beyond its frame, at the speed of the playback", () => {
+test("stalled is the time that the picture stood still beyond its frame, at the speed of the playback", () => {
   const meter = new Meter(25);
   let now = 0;
   for (let i = 0; i < 10; i++) meter.frame(i, undefined, (now += 40));
-  assert.equal(meter.frozenMs, 0);
+  assert.equal(meter.stalledMs, 0);
   meter.frame(10, undefined, (now += 240));
-  assert.equal(meter.frozenMs, 200);
-  assert.equal(meter.frozen, 200 / (9 * 40 + 240));
+  assert.equal(meter.stalledMs, 200);
+  assert.equal(meter.stalled, 200 / (9 * 40 + 240));
   meter.frame(11, undefined, (now += 100), 0.4); // slow, but even
-  assert.equal(meter.frozenMs, 200);
+  assert.equal(meter.stalledMs, 200);
 });
 
-test("a pause is neither frozen nor slow to answer", () => {
+test("a pause is neither stalled nor slow to answer", () => {
   const meter = new Meter(25);
   meter.frame(0, undefined, 0);
   meter.input(1, 10);
   meter.rest();
   meter.frame(1, block(1, 1), 60_000);
-  assert.deepEqual([meter.frozenMs, meter.playedMs, meter.latencies], [0, 0, []]);
+  assert.deepEqual([meter.stalledMs, meter.playedMs, meter.latencies], [0, 0, []]);
 });
 
-test("rates are of what was made and shown, stages are medians, remade blocks are counted apart", () => {
+test("rates are of what was made and shown, stages are medians, regenerated blocks are counted apart", () => {
   const meter = new Meter(25);
   for (let i = 0; i < 6; i++) meter.block(block(i + 1, 0), 1000 + 480 * i, 50);
   meter.block(block(6, 1, 65), 3450, 50);
   for (let i = 0; i < 50; i++) meter.frame(i, undefined, 1000 + 40 * i);
   const summary = meter.summary(3450);
-  assert.equal(Math.round(summary.frames_per_second_made), 25);
-  assert.equal(Math.round(summary.frames_per_second_shown), 25);
-  assert.equal(summary.blocks_remade, 1);
+  assert.equal(Math.round(summary.frames_per_second_generated), 25);
+  assert.equal(Math.round(summary.frames_per_second_displayed), 25);
+  assert.equal(summary.blocks_regenerated, 1);
   assert.equal(summary.block, 5);
   assert.deepEqual(summary.stages_ms, { dit: 64, vae: 30, encode: null });
   assert.equal(meter.blocks.length, 7);
-  assert.equal(meter.summary(60_000).frames_per_second_shown, null);
+  assert.equal(meter.summary(60_000).frames_per_second_displayed, null);
 });
 
 test("the words name every figure, and say when the machine is slower than real time", () => {
