@@ -122,5 +122,5 @@ def overlay_frames(frames: Iterable[np.ndarray], track: ActionTrack) -> Iterator
 
 
 def overlay_mp4(source: str | Path, target: str | Path, track: ActionTrack) -> None:
-    """Write `source` anew as `target` with the actions drawn on it; the metadata goes along."""
+    """Write `source` as `target` with the actions drawn on it and the same tags."""
     write_mp4(target, overlay_frames(read_frames(source), track), round(frame_rate(source)), metadata(source))

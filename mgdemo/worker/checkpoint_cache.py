@@ -63,7 +63,7 @@ class CheckpointCache:
             unused = [name for name in self._models if name not in in_use]
             while unused and len(self._models) + len(self._loading) > self._settings.models:
                 del self._models[unused.pop(0)]  # before loading, so that memory never holds one more
-            # So that sessions play on. A new thread each time: OpenMP keeps a pool for each living thread
+            # So that sessions continue. A new thread each time: OpenMP keeps a pool for each living thread
             # that has computed, and with more threads than cores it no longer spins: blocks take half as
             # long again.
             threading.Thread(target=self._load, args=(checkpoint,), daemon=True).start()

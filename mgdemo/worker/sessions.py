@@ -119,7 +119,7 @@ class Playing:
 
     @property
     def standing(self) -> bool:
-        """Whether its picture stands still and is left alone: nothing is held, and nothing was of late."""
+        """Whether its picture stands still and is left alone: nothing is held, and nothing was recently."""
         blocks = self._idling.blocks if self.live else 0
         if not blocks or self.pausing.on or self.pausing.steps or self.making:
             return False

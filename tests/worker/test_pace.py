@@ -1,4 +1,4 @@
-"""How the worker follows a player that it hears of late."""
+"""How the worker follows a player that it hears with a delay."""
 
 import pytest
 
