@@ -337,7 +337,7 @@ async def test_rewinding_makes_a_branch_and_all_branches_are_kept(serve):
         await player.until(lambda: player.of("rewound")[-1]["node"] == 0)
         assert player.of("rewound")[-1] == {"type": "rewound", "node": 0, "block": -1, "frames": 0}
         await player.send(type="step")
-        await player.until(lambda: player.of("block")[-1]["parent"] == 0)
+        await player.until(lambda: player.of("block")[-1]["parent"] == 0 and player.frames[-1][2] == 8)
         for node, found in ((0, 200), (1, 200), (longest, 200), (987, 404)):
             assert await asyncio.to_thread(fetch, server, f"live/{session.token}/thumb/{node}.jpg") == found
         result = await session.stop()
