@@ -78,8 +78,9 @@ def scenarios_tab(service: SessionService, library: Library, links: Links) -> Sc
         """
         if scenario is None:
             return None, _words(None), None, own_picture, gr.skip()
-        image = image or library.start_image(scenario)
-        if image and not missing(image) and not library.reference(image, library.best(scenario.mode)):
+        best = library.best(scenario.mode)
+        image = image or library.start_image(scenario) or next(map(str, library.start_images(best)), None)
+        if image and not missing(image) and not library.reference(image, best):
             own_picture = image
         return scenario, _words(scenario), image, own_picture, scenario.seed or 0
 
