@@ -19,6 +19,7 @@ from mgdemo.ui.events import EVENT_OPTIONS
 from mgdemo.ui.results import Left, Results
 
 LIVE = "gradio_api/live"  # where the service's WebSocket is
+MAX_EARLIER = 10  # sessions of before whose films a page may ask for
 READY = "Your film is ready."
 FAILED = "Something went wrong on the server (see its log). Press Start to try again."
 log = logging.getLogger(__name__)
@@ -60,7 +61,8 @@ def connect(
         async def answer() -> tuple:
             token = str(event._data.get("token"))
             seen = films
-            for each in reversed([token, *map(str, event._data.get("earlier") or [])]):
+            earlier = list(event._data.get("earlier") or [])[:MAX_EARLIER]
+            for each in reversed([token, *map(str, earlier)]):
                 seen = with_film(seen, each)
             session = service.resume(token, visitor.session_hash or "")
             if session is None:
