@@ -22,9 +22,9 @@ def connect(links: Links, tabs: gr.Tabs, play: SessionForm, scenarios: ScenarioT
     """
 
     def restore_play(event: gr.EventData) -> tuple:
-        checkpoint, *rest = _chosen(play, event._data)
+        checkpoint, seed, image, own = _chosen(play, event._data)
         mode = play.library.entry(checkpoint).mode
-        return play.put(mode, checkpoint, *rest)
+        return play.put(mode, checkpoint, seed, image, own)
 
     def restore_scenarios(event: gr.EventData) -> tuple:
         chosen = _chosen(scenarios.form, event._data)
