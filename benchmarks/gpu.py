@@ -6,13 +6,13 @@
     python -m benchmarks.gpu --modes universal-tiny --device cpu --blocks 12
 
 A mode is a checkpoint of the catalogue, by default the three published ones; after a + stands how it is
-optimised, in the words of `Optimization.of`: +fp8, +low-vram, +no-kernels,no-graphs, +none. Several modes get
-a process each. The weights are random, which speed does not mind; --load takes the checkpoint's own. Without
---parts, the first mode has environment, speed, sessions and roofline, the others speed and roofline. The file
-is written after each part; with --append, what it holds stays.
+optimized, in the words of `Optimization.parse`: +fp8, +low-vram, +no-kernels,no-graphs, +none. Several modes
+get a process each. The weights are random, which speed does not mind; --load takes the checkpoint's own.
+Without --parts, the first mode has environment, speed, sessions and roofline, the others speed and roofline.
+The file is written after each part; with --append, what it holds stays.
 
 - environment: the machine, and the rate of a copy on the device (bytes read plus written).
-- speed: seconds until the process is ready (Python and device, optimising, warming up; not the weights), ms
+- speed: seconds until the process is ready (Python and device, optimizing, warming up; not the weights), ms
   from Start to the first frames on the host, and ms of a block with full caches: all of it, from its actions
   to uint8 frames on the host, then until the first of them, then the stages on the device. `dit` is all that
   the transformer does, `pass` one denoising step, `clean` the pass that fills the caches. Frames a second are
@@ -22,7 +22,7 @@ is written after each part; with --append, what it holds stays.
   takes, and how many at once get a block every 480 ms with 95 % of the blocks ready less than 40 ms late.
 - endurance: the first 100 blocks of a long play against the last 100.
 - precision: error of latents and frames against the same weights in float32, the worst of 8 blocks. Each
-  block begins with the caches of the float32 play, so errors don't add up. "plain" is not optimised.
+  block begins with the caches of the float32 play, so errors don't add up. "plain" is not optimized.
 - roofline: the least that operations and bytes allow; see benchmarks/roofline.py.
 - profile (by --profile FILE): what runs in a block, written as text.
 """
@@ -53,7 +53,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from benchmarks import roofline
 from benchmarks.roofline import Clock
@@ -61,12 +61,13 @@ from mgdemo.actions import ActionTrack
 from mgdemo.blocks import block_frames, frames_in_blocks
 from mgdemo.checkpoints import config_named
 from mgdemo.config import CheckpointConfig, Optimization
+from mgdemo.loading import load_world_model, use_expandable_segments, warm_up
+from mgdemo.model.action import Actions
 from mgdemo.model.image_encoder import ImageEncoder
-from mgdemo.model.optimize import reserve_without_gaps
 from mgdemo.model.transformer import Transformer
 from mgdemo.model.vae import VAE
 from mgdemo.random_actions import random_actions
-from mgdemo.world import WorldModel, load_world_model
+from mgdemo.world import WorldModel
 
 MODES = ["universal", "gta_drive", "templerun"]
 PARTS = ["environment", "speed", "sessions", "endurance", "precision", "roofline", "profile"]
@@ -96,18 +97,18 @@ def walk(mode: str) -> ActionTrack:
 
 
 class Play:
-    """A world from a picture of random colours, and its walk."""
+    """A world from a picture of random colors, and its walk."""
 
     def __init__(self, model: WorldModel, seed: int = 0):
-        colours = np.random.default_rng(seed).integers(0, 256, (6, 10, 3), dtype=np.uint8)
-        picture = Image.fromarray(colours).resize(model.size[::-1], Image.Resampling.BICUBIC)
+        colors = np.random.default_rng(seed).integers(0, 256, (6, 10, 3), dtype=np.uint8)
+        picture = Image.fromarray(colors).resize(model.size[::-1], Image.Resampling.BICUBIC)
         self.world = model.start(picture, seed)
         self.first = 0.0  # ms of the last block, until its first frames were on the host
 
     @property
     def actions(self) -> ActionTrack:
         block = self.world.block
-        return walk(self.world.model.config.mode).block(block and 1 + block % (WALK - 1))
+        return walk(self.world.model.mode).block(block and 1 + block % (WALK - 1))
 
     def begin(self) -> Iterator[np.ndarray]:
         """Begin a block, whose frames come as they are taken."""
@@ -124,14 +125,12 @@ class Play:
 
     def latents(self) -> Tensor:
         """Make a block's latents [1, 16, F, h, w], which `video` decodes."""
-        actions = self.actions
-        mouse = None if actions.mouse is None else torch.tensor(actions.mouse)
-        return self.world.step_latents(torch.tensor(actions.keyboard), mouse)
+        return self.world.step_latents(Actions.from_track(self.actions))
 
     def video(self, latents: Tensor) -> Tensor:
         """[1, 3, T, H, W], decoded in pieces as in play."""
         pieces = latents.split((1, latents.shape[2] - 1), dim=2)
-        return torch.cat([self.world.decode(part).float() for part in pieces], dim=2)
+        return torch.cat([self.world.frames.video(part).float() for part in pieces], dim=2)
 
     def steady(self) -> Play:
         """Itself, when every block costs the same."""
@@ -140,18 +139,17 @@ class Play:
         return self
 
 
-class Watched:
-    """Stands in for a transformer and notes when its passes begin and end."""
+class Watched(nn.Module):
+    """Replaces a transformer and notes when its passes begin and end."""
 
-    def __init__(self, net: Transformer, clock: Clock):
+    def __init__(self, net: nn.Module, clock: Clock):
+        super().__init__()
         self.net, self.clock = net, clock
         self.passes: list[tuple] = []
         self.clean: list[tuple] = []
+        self.block_inputs = net.block_inputs
 
-    def __getattr__(self, name: str):
-        return getattr(self.net, name)
-
-    def __call__(self, *args) -> Tensor:
+    def forward(self, *args) -> Tensor:
         return self._note(self.passes, self.net, args)
 
     def remember(self, *args) -> None:
@@ -280,11 +278,9 @@ class Bench:
     def __init__(self, name: str, args: argparse.Namespace, report: dict):
         self.name, self.args, self.report = name, args, report
         checkpoint, _, words = name.partition("+")
-        self.optimization = Optimization.of(words)
+        self.optimization = Optimization.parse(words)
         self.config, self.device = config_named(checkpoint), torch.device(args.device)
         self.dtype = torch.bfloat16 if self.device.type == "cuda" else torch.float32
-        if self.optimization.low_vram:
-            reserve_without_gaps()
         torch.empty(1, device=self.device)
         self.startup = {"process_s": process_age()}
 
@@ -300,7 +296,7 @@ class Bench:
             torch.cuda.reset_peak_memory_stats()
         model, times = self.bare_model(), [0.0, 0.0]
         self.startup["weights_gb"] = held(self.device)
-        for i, step in enumerate((lambda: model.optimize(self.optimization), model.warm_up)):
+        for i, step in enumerate((lambda: model.optimize(self.optimization), lambda: warm_up(model))):
             begin = time.perf_counter()
             step()
             synchronize(self.device)
@@ -434,9 +430,9 @@ class Bench:
         plays = {name: Play(model) for name, model in models.items()}
         with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             for _ in range(min(8, self.args.blocks)):
-                theirs = plays["float32"].world._memory.held()
+                theirs = plays["float32"].world.memory.held()
                 for name in models:
-                    for own, exact in zip(plays[name].world._memory.held(), theirs, strict=True):
+                    for own, exact in zip(plays[name].world.memory.held(), theirs, strict=True):
                         own.copy_(exact)
                 latents = {name: play.latents().float() for name, play in plays.items()}
                 video = {name: plays[name].video(made) for name, made in latents.items()}
@@ -520,6 +516,8 @@ def main(argv: Sequence[str]) -> int:
             own = [*argv, "--append", "--modes", name, "--parts", *parts]
             failed += subprocess.run([sys.executable, "-m", "benchmarks.gpu", *own]).returncode != 0
         return failed
+    if args.device != "cpu":
+        use_expandable_segments()  # before the GPU is first used
     if args.fraction:
         total = torch.cuda.get_device_properties(0).total_memory
         torch.cuda.set_per_process_memory_fraction(args.fraction * 1e9 / total)

@@ -41,14 +41,15 @@ from PIL import Image
 
 from benchmarks.machine import machine
 from mgdemo.actions import MODES, ActionTrack
-from mgdemo.blocks import block_frames, frames_in_blocks
+from mgdemo.blocks import FPS, block_frames, frames_in_blocks
 from mgdemo.checkpoints import config_named, start_images
 from mgdemo.devices import fast_bfloat16
+from mgdemo.loading import load_world_model
 from mgdemo.picture import StartImage
 from mgdemo.random_actions import random_actions
 from mgdemo.serving import SessionRequest, Settings
 from mgdemo.video.encode import H264Encoder
-from mgdemo.world import WorldModel, load_world_model
+from mgdemo.world import WorldModel
 
 ROUNDS = 3
 WARM_UP = 4  # blocks
@@ -63,7 +64,7 @@ def load_float32(checkpoint: str, **options) -> WorldModel:
     return model
 
 
-LOADERS = {"bfloat16": "mgdemo.world:load_world_model", "float32": "benchmarks.play_cpu:load_float32"}
+LOADERS = {"bfloat16": "mgdemo.loading:load_world_model", "float32": "benchmarks.play_cpu:load_float32"}
 
 
 @dataclass
@@ -191,7 +192,7 @@ def main() -> None:
                 in_process(row, args.checkpoint, image, track)
 
     results = [row.figures() for row in rows]
-    print(f"{args.checkpoint}, {config.width}x{config.height}, {config.fps} frames/s are real time")
+    print(f"{args.checkpoint}, {config.width}x{config.height}, {FPS} frames/s are real time")
     print("way         precision  frames/s  ms/block   p95    dit    vae  encode  ready s  first s  peak MB")
     for result in results:
         peak = f"{result['peak_bytes'] / 1e6:.0f}" if result["peak_bytes"] else "-"

@@ -23,10 +23,12 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 
+from mgdemo.blocks import LATENTS_PER_BLOCK
 from mgdemo.config import CheckpointConfig
-from mgdemo.model.action import window_rows
+from mgdemo.model.action import Actions, window_rows
+from mgdemo.model.fast.library_convolutions import ONEDNN
 from mgdemo.model.transformer import Transformer
-from mgdemo.model.vae import ONEDNN, VAE
+from mgdemo.model.vae import VAE
 
 KINDS = {
     F.linear: "linear",
@@ -118,14 +120,14 @@ def count(config: CheckpointConfig) -> dict[str, Counter[Product]]:
         config.image_encoder,
         config.transformer.action_config,
     )
-    frames, start = net.frames_per_block, net.frames_per_block * net.local_attn_size
+    frames, start = LATENTS_PER_BLOCK, LATENTS_PER_BLOCK * net.local_attn_size
     grid = (frames, config.height // vae.spatial_factor, config.width // vae.spatial_factor)
     rows, tokens = window_rows(actions, frames), 1 + (encoder.image_size // encoder.patch_size) ** 2
     with torch.device("meta"):
         transformer, decoder, state = Transformer(net), VAE(vae), {}
         latents, condition = (torch.empty(1, n, *grid) for n in (vae.z_dim, net.in_dim - vae.z_dim))
         keyboard, mouse = (torch.empty(1, rows, n) for n in (actions.keyboard_dim_in, actions.mouse_dim_in))
-        inputs = transformer.block_inputs(start, condition, keyboard, mouse)
+        inputs = transformer.block_inputs(start, condition, Actions(keyboard, mouse))
         memory = transformer.memory(torch.empty(1, tokens, net.img_dim), *grid[1:])
         memory.begin_block(start, frames)
         with Products() as denoise:

@@ -78,7 +78,7 @@ def true_run(starts: Starts) -> Run:
 
 def model_run(checkpoint: str, device: str, image: Callable[[int], Image.Image]) -> Run:
     """A checkpoint's answer, by the interface that the application uses, from the start pictures `image`."""
-    from mgdemo.world import load_world_model
+    from mgdemo.loading import load_world_model
 
     model = load_world_model(checkpoint, device=device)
 

@@ -28,7 +28,8 @@ from PIL import Image
 from benchmarks.machine import machine
 from mgdemo.actions import MODES, ActionTrack
 from mgdemo.checkpoints import config_named, start_images
-from mgdemo.world import World, load_world_model
+from mgdemo.loading import load_world_model
+from mgdemo.world import World
 
 SPLICES = {1: 4, 2: 8}  # latent frame of a block → its first video frame
 WARM_UP = 2  # blocks

@@ -33,7 +33,7 @@ Painter = Callable[[ActionTrack, int, int], np.ndarray]  # from actions, their r
 
 
 def load(checkpoint: str, *, device: str, progress=None, optimization: str = "") -> Model:
-    """A loader like `mgdemo.world.load_world_model`; "missing" cannot be loaded."""
+    """A loader like `mgdemo.loading.load_world_model`; "missing" cannot be loaded."""
     return _load(checkpoint, progress, (HEIGHT, WIDTH), paint)
 
 

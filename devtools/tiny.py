@@ -86,7 +86,7 @@ def tiny_model(mode: str = "universal", seed: int = 0, **options) -> WorldModel:
 def load(
     checkpoint: str, *, device: str = "cpu", progress: Callable[[float, str], None] | None = None
 ) -> WorldModel:
-    """In place of `mgdemo.world.load_world_model`; `checkpoint` is a mode, as in "universal-tiny"."""
+    """In place of `mgdemo.loading.load_world_model`; `checkpoint` is a mode, as in "universal-tiny"."""
     if progress:
         progress(1.0, "random weights")
     return tiny_model(checkpoint.removesuffix("-tiny"))

@@ -59,7 +59,7 @@ class TransformerConfig:
     img_dim: int = 1280  # width of the image encoder's tokens
     eps: float = 1e-6
     patch_size: list[int] = field(default_factory=lambda: [1, 2, 2])
-    frames_per_block: int = 3
+    frames_per_block: int = LATENTS_PER_BLOCK
 
 
 @dataclass
@@ -141,7 +141,7 @@ class CheckpointConfig:
     needs: str = ""  # what it takes to get and to play it
     height: int = 352
     width: int = 640
-    fps: int = 25
+    fps: int = FPS
     files: FilesConfig = field(default_factory=FilesConfig)
     transformer: TransformerConfig = field(default_factory=TransformerConfig)
     vae: VAEConfig = field(default_factory=VAEConfig)
@@ -160,10 +160,10 @@ class Optimization:
     kernels: bool = True  # of our own, in Triton, on an NVIDIA GPU
     graphs: bool = True  # passes and decoding captured as CUDA graphs
     fp8: bool = False  # the transformer's large linear layers in 8 bits; needs compute capability 8.9
-    low_vram: bool = False  # what only the start of a play needs waits on the host; no block is made again
+    low_vram: bool = False  # what only the start needs waits on the host; no block is regenerated
 
     @classmethod
-    def of(cls, text: str) -> Optimization:
+    def parse(cls, text: str) -> Optimization:
         """The defaults, changed by words joined with commas: "fp8", "low-vram", "no-graphs"; "none" first
         leaves out all. Raises ConfigError."""
         names = [field.name.replace("_", "-") for field in fields(cls)]

@@ -36,7 +36,7 @@ class Settings:
     threads: int = 0  # CPU threads of the model; 0: one per core
     optimization: str = ""  # overrides the GPU optimizations: "fp8", "low-vram", "no-kernels", … with commas
     models: int = field(default=2, metadata={"min": 1})  # checkpoints that a worker keeps in memory
-    loader: str = "mgdemo.world:load_world_model"  # "module:function", called in the worker
+    loader: str = "mgdemo.loading:load_world_model"  # "module:function", called in the worker
     idle_seconds: float = 300.0  # without any input, after which a session ends; 0: never
     session_seconds: float = 300.0  # that a session may last while others wait; 0: no limit
     connect_seconds: float = 10.0  # that a new session waits for its page to open the WebSocket
@@ -63,14 +63,14 @@ class Settings:
                     "GPUs like cuda:0,cuda:1."
                 )
         try:
-            Optimization.of(self.optimization)
+            Optimization.parse(self.optimization)
         except ConfigError as error:
             raise SettingsError(f"{_variable('optimization')}: {error}") from None
 
     @property
     def regenerates(self) -> bool:
         """Whether the running block is made again when the input changes; low-vram worlds cannot do it."""
-        return self.regenerate and not Optimization.of(self.optimization).low_vram
+        return self.regenerate and not Optimization.parse(self.optimization).low_vram
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] = os.environ) -> Settings:

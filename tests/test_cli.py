@@ -59,7 +59,7 @@ def worlds(monkeypatch, tmp_path):
         config = config or load_config(CONFIGS / f"{mode}.yaml")
         return Located(config, Path("t"), Path("v"), Path("i"))
 
-    monkeypatch.setattr("mgdemo.world.load_world_model", load, raising=False)
+    monkeypatch.setattr("mgdemo.loading.load_world_model", load, raising=False)
     monkeypatch.setattr(checkpoints, "resolve", resolve)
     monkeypatch.setattr(checkpoints, "start_images", lambda name: [])
     monkeypatch.chdir(tmp_path)

@@ -72,12 +72,12 @@ def test_a_missing_config_is_explained(tmp_path):
 
 
 def test_optimizations_are_chosen_by_words():
-    assert Optimization.of("") == Optimization()
-    assert Optimization.of("fp8, no-kernels") == Optimization(fp8=True, kernels=False)
-    assert Optimization.of("none,graphs") == Optimization(kernels=False)
-    assert Optimization.of("low-vram").low_vram
+    assert Optimization.parse("") == Optimization()
+    assert Optimization.parse("fp8, no-kernels") == Optimization(fp8=True, kernels=False)
+    assert Optimization.parse("none,graphs") == Optimization(kernels=False)
+    assert Optimization.parse("low-vram").low_vram
     for wrong in ("fp4", "nographs", "no-none", "FP8"):
         with pytest.raises(
             ConfigError, match=f'"{wrong}" is no optimization; there are kernels, graphs, .*low-vram'
         ):
-            Optimization.of(wrong)
+            Optimization.parse(wrong)

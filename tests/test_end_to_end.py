@@ -15,10 +15,10 @@ from mgdemo import cli
 from mgdemo.actions import MODES, ActionTrack
 from mgdemo.checkpoints import PARTS, catalogue, resolve, start_images
 from mgdemo.config import CheckpointConfig, FilesConfig, ImageEncoderConfig, VAEConfig, from_reference
+from mgdemo.loading import load_world_model
 from mgdemo.picture import open_picture
 from mgdemo.scenario import load_scenario, scenario_yaml
 from mgdemo.video.mp4 import read_frames
-from mgdemo.world import load_world_model
 
 GOLDENS = Path(__file__).parent / "goldens"
 

@@ -11,11 +11,11 @@ from safetensors.torch import load_file, save_file
 
 from mgdemo.actions import ActionTrack
 from mgdemo.checkpoints import CheckpointError, config_named, resolve, start_images
+from mgdemo.loading import load_world_model
 from mgdemo.paths import ROOT
 from mgdemo.picture import open_picture
 from mgdemo.weight_files.recognize import inspect
 from mgdemo.weight_files.tables import read_table
-from mgdemo.world import load_world_model
 
 SOURCE = ROOT / "worlds" / "universal" / "transformer.safetensors"
 NAME = "universal-tiny"

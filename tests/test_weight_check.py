@@ -10,11 +10,11 @@ from safetensors.torch import load_file, save_file
 from mgdemo import checkpoints, cli
 from mgdemo.checkpoints import CheckpointError, config_named, configs, resolve
 from mgdemo.config import load_config
+from mgdemo.loading import load_world_model
 from mgdemo.model.transformer import Transformer
 from mgdemo.paths import CONFIGS, ROOT
 from mgdemo.weight_files import recognize
 from mgdemo.weight_files.recognize import inspect
-from mgdemo.world import load_world_model
 from tests.support.published import manifest, sparse
 
 SOURCE = ROOT / "worlds" / "universal" / "transformer.safetensors"

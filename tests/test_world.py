@@ -11,8 +11,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from devtools.tiny import held_tensors, tiny_image, tiny_model
 from mgdemo.actions import MODES, ActionTrack
 from mgdemo.config import Optimization
+from mgdemo.model.action import Actions
+from mgdemo.model.noise import seeded_noise
 from mgdemo.random_actions import random_actions
-from mgdemo.world import World, seeded_noise
+from mgdemo.world import World
 
 SHAPE = (1, 16, 3, 4, 6)
 
@@ -54,9 +56,8 @@ def test_the_image_the_seed_and_the_actions_each_matter(tiny, mode):
     latents = []
     for held in ("w", "s"):
         world = model.start(tiny_image(), seed=5)
-        rows = ActionTrack.hold(mode, [held], frames=9)
-        mouse = None if rows.mouse is None else torch.tensor(rows.mouse)
-        latents.append(world.step_latents(torch.tensor(rows.keyboard), mouse))
+        actions = ActionTrack.hold(mode, [held], frames=9)
+        latents.append(world.step_latents(Actions.from_track(actions)))
     assert not torch.equal(*latents)
 
 
@@ -106,10 +107,10 @@ def test_a_blocks_first_frames_come_before_the_others(tiny, mode):
         world.stream(track.block(0))  # at once, not when the first piece is taken
 
 
-@pytest.fixture(params=["plain", "optimised"])
+@pytest.fixture(params=["plain", "optimized"])
 def model(request):
     model = tiny_model()
-    if request.param == "optimised":
+    if request.param == "optimized":
         model.optimize(Optimization())
     return model
 
@@ -224,7 +225,7 @@ def test_a_block_made_again_is_as_if_made_so_at_first(tiny, mode):
         assert np.array_equal(again, plain.step(track.block(block)))
     plain.restore(world.snapshot())
     for one in (plain, model.start(tiny_image())):
-        with pytest.raises(ValueError, match="no block to make again"):
+        with pytest.raises(ValueError, match="no block to regenerate"):
             one.regenerate(track.block(0))
 
 
@@ -262,14 +263,14 @@ def test_a_block_that_failed_can_be_made_again(tiny):
     track = random_actions("universal", 45, seed=1)
     expected = play(tiny("universal").start(tiny_image()), track)
     world = tiny("universal").start(tiny_image())
-    made, draw, failures = play(world, track, 2), world.noise, [RuntimeError("out of memory")]
+    made, draw, failures = play(world, track, 2), world.noise.draw, [RuntimeError("out of memory")]
 
     def failing(block, step):
         if step and failures:
             raise failures.pop()
         return draw(block, step)
 
-    world.noise = failing
+    world.noise.draw = failing
     with pytest.raises(RuntimeError):
         world.step(track.block(2))
     assert equal(made + play(world, track), expected)
@@ -283,8 +284,8 @@ def test_everything_happens_on_the_models_device():
     with torch.inference_mode():
         world = World(model, torch.zeros(1, 3, 1, 32, 48, device="meta"), seeded_noise(0, SHAPE))
     for rows in (9, 12, 12):
-        latents = world.step_latents(torch.zeros(rows, 4), torch.zeros(rows, 2))
-        assert latents.device.type == world.decode(latents).device.type == "meta"
+        latents = world.step_latents(Actions(torch.zeros(1, rows, 4), torch.zeros(1, rows, 2)))
+        assert latents.device.type == world.frames.video(latents).device.type == "meta"
     host = [tensor for tensor in held_tensors(world) if tensor.device.type == "cpu"]
     assert len(host) == 2 and all(tensor.numel() < 200 for tensor in host)  # the action rows
 

@@ -25,8 +25,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from mgdemo.actions import MODES, Mode
+from mgdemo.blocks import LATENTS_PER_BLOCK
 from mgdemo.config import ActionConfig, ImageEncoderConfig, SamplingConfig, TransformerConfig
-from mgdemo.model.action import Gain, window_rows
+from mgdemo.model.action import Actions, Gain, window_rows
 from mgdemo.model.attention import attention
 from mgdemo.model.cache import LayerMemory, Memory
 from mgdemo.model.flow import Schedule
@@ -112,7 +113,7 @@ def teacher_forcing(transformer: Transformer, image_tokens: Tensor, batch: int, 
 
     Raises ValueError for a window that reaches back farther than the block before.
     """
-    frames = transformer.config.frames_per_block
+    frames = LATENTS_PER_BLOCK
     before = transformer.config.local_attn_size - frames
     if not 0 <= before <= frames:
         raise ValueError(
@@ -196,15 +197,14 @@ def flows(model: Model, batch: Batch, context: Tensor, noisy: Tensor, sigma: Ten
     """
     transformer = model.transformer
     count, blocks = sigma.shape
-    frames = transformer.config.frames_per_block
+    frames = LATENTS_PER_BLOCK
     told = torch.cat((torch.zeros_like(sigma), sigma)).flatten() * 1000
     first = batch.start.view(-1, 1) + frames * torch.arange(blocks, device=sigma.device)
     with torch.autocast(noisy.device.type, torch.bfloat16, enabled=noisy.is_cuda):
         inputs = transformer.block_inputs(
             first.flatten().repeat(2),
             stack_blocks(batch.condition, blocks).repeat(2, 1, 1, 1, 1),
-            batch.keyboard.flatten(0, 1).repeat(2, 1, 1),
-            batch.mouse.flatten(0, 1).repeat(2, 1, 1),
+            Actions(batch.keyboard, batch.mouse).map(lambda rows: rows.flatten(0, 1).repeat(2, 1, 1)),
         )
         memory = teacher_forcing(transformer, model.image_encoder(batch.image), count, blocks)
         both = torch.cat((context, noisy))
@@ -291,8 +291,8 @@ def train(
     """
     device = data.latents.device
     optimizer = Optimizer(model, muon=muon, adam=muon / 5)
-    levels = Schedule.of(SAMPLING).sigmas.to(device)
-    rows = window_rows(model.transformer.config.action_config, model.transformer.config.frames_per_block)
+    levels = Schedule.from_config(SAMPLING).sigmas.to(device)
+    rows = window_rows(model.transformer.config.action_config, LATENTS_PER_BLOCK)
     compile_blocks(model)
 
     def loss(resample: bool, **inputs: Tensor) -> Tensor:
@@ -315,8 +315,8 @@ def compile_blocks(model: Model) -> None:
         torch._dynamo.config.recompile_limit = (
             64  # with and without gradients, action modules, frozen weights
         )
-        for block in model.transformer.blocks:
-            block.compile(dynamic=False)
+        for layer in model.transformer.blocks:
+            layer.compile(dynamic=False)
 
 
 def save(model: Model, folder: Path) -> None:

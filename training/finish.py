@@ -31,6 +31,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mgdemo.actions import MODES
+from mgdemo.blocks import LATENTS_PER_BLOCK
 from mgdemo.model.action import window_rows
 from mgdemo.model.flow import Schedule
 from training import best_device, command, wait_for
@@ -158,10 +159,10 @@ def train(
     critic = critic_of(model)
     for net in (model, critic):
         compile_blocks(net)
-    schedule = Schedule.of(SAMPLING)
+    schedule = Schedule.from_config(SAMPLING)
     schedule.noise_scale = noise_scale
     levels = schedule.sigmas.to(device)
-    rows = window_rows(model.transformer.config.action_config, model.transformer.config.frames_per_block)
+    rows = window_rows(model.transformer.config.action_config, LATENTS_PER_BLOCK)
     learner = Optimizer(model, muon=rate, adam=rate / 5, ema=0.995)
     opponent = Optimizer(critic, muon=critic_rate * rate, adam=critic_rate * rate / 5)
     game = Finish(model, critic, schedule, weight)

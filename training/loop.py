@@ -14,11 +14,11 @@ import numpy as np
 from PIL import Image
 
 from mgdemo.checkpoints import LOOP, config_named, start_images
+from mgdemo.loading import load_world_model
 from mgdemo.paths import ROOT
 from mgdemo.picture import open_picture
 from mgdemo.scenario import parse_scenario
 from mgdemo.video.mp4 import write_mp4
-from mgdemo.world import load_world_model
 from training import command
 
 # Short, since the picture of so small a model softens with time; 11 blocks are 5.2 s. Only gentle bends: what

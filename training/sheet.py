@@ -16,8 +16,8 @@ from PIL import Image, ImageDraw
 
 from mgdemo.actions import MODES
 from mgdemo.blocks import FPS, block_of_frame, frames_in_blocks
-from mgdemo.model.transfer import to_uint8
-from mgdemo.world import load_world_model
+from mgdemo.loading import load_world_model
+from mgdemo.model.device_io import to_uint8
 from training import clips, command
 from training.motion import as_track
 

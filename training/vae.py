@@ -21,9 +21,9 @@ from torch import Tensor
 
 from mgdemo.actions import MODES
 from mgdemo.config import VAEConfig, load_config
+from mgdemo.model.fast.library_convolutions import use_fast_convolutions
 from mgdemo.model.vae import VAE, State
 from mgdemo.paths import CONFIGS
-from mgdemo.world import channels_last
 from training import best_device, clips, command
 from training.optim import Optimizer, Step, train_for
 
@@ -142,7 +142,7 @@ def train(
     if start:
         vae.load_state_dict(load_file(start / "vae.safetensors"))
     vae.to(device)
-    channels_last(vae)
+    use_fast_convolutions(vae)
     optimizer = Optimizer(vae, muon=0.01, adam=2e-3, ema=0.998)
 
     def step_of(sampler: Crops, count: int) -> Callable[[], Tensor]:

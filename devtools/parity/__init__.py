@@ -29,11 +29,11 @@ def check(
 
     device: where the nets run. dtype: "float32" holds every tensor to its tolerance; "bfloat16" runs only the
         plays, in bfloat16, and holds the relative RMS of their latents to 2e-2. optimization: run only the
-        plays, optimized as `Optimization.of` says.
+        plays, optimized as `Optimization.parse` says.
     Raises NotUnderstood without a readable index.json.
     """
     place = Folder(
-        Path(folder), device, dtype, None if optimization is None else Optimization.of(optimization)
+        Path(folder), device, dtype, None if optimization is None else Optimization.parse(optimization)
     )
     for name in _files(place):
         kind = place.index.get(name, {}).get("kind")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import math
@@ -16,19 +17,20 @@ from torch import Tensor, nn
 
 from devtools.parity.folder import EXACT, Case, NotUnderstood, bare, build, some
 from mgdemo.actions import MODES, ActionTrack
-from mgdemo.blocks import block_frames, block_of_frame, frames_in_blocks
+from mgdemo.blocks import LATENTS_PER_BLOCK, block_frames, block_of_frame, frames_in_blocks
 from mgdemo.config import ActionConfig, CheckpointConfig, SamplingConfig
 from mgdemo.config import from_reference as transformer_config
 from mgdemo.console import typed_action
-from mgdemo.model.action import action_windows, window_rows
-from mgdemo.model.cache import Memory
+from mgdemo.model.action import Actions, action_windows, window_rows
+from mgdemo.model.cache import Memory, Ring
+from mgdemo.model.condition import Condition
 from mgdemo.model.flow import TABLE, Schedule, add_noise, predict_x0, sigma_of, sigma_table
 from mgdemo.model.image_encoder import ImageEncoder
 from mgdemo.model.transformer import Transformer
 from mgdemo.model.vae import VAE, State
 from mgdemo.picture import crop_box, pixel_values, prepare_image
 from mgdemo.random_actions import random_actions
-from mgdemo.world import Condition, World, WorldModel
+from mgdemo.world import World, WorldModel
 
 SHIFT = SamplingConfig().timestep_shift
 SCHEDULE = {"atol": 1e-6, "rtol": 1e-6}
@@ -137,8 +139,8 @@ def forced(
             mask = given.new_zeros(1, missing, *given.shape[2:])
             mask[:, :, latent == 0] = 1
             given = torch.cat((mask, given), dim=1)
-        rows = (None if a is None else a[:, video % a.shape[1]] for a in (keyboard, mouse))
-        inputs = net.block_inputs(block * frames, given, *rows)
+        rows = Actions(keyboard, mouse).map(lambda a, video=video: a[:, video % a.shape[1]])
+        inputs = net.block_inputs(block * frames, given, rows)
         memory.begin_block(block * frames, frames)
         for call, timestep in enumerate(timesteps):
             noisy = x[block % len(x), call]
@@ -169,9 +171,16 @@ def check_dit_blockwise(case: Case) -> None:
         ring = getattr(memory.layers[int(layer)], {"self": "video"}.get(of, of))
         ours = torch.zeros_like(case[name])  # the reference leaves zeros where nothing was written
         if ring is not None:
-            kept = ring.chronological()[which == "v"]
+            kept = _oldest_first(ring)[which == "v"]
             ours[:, : kept.shape[1]] = kept
         case.compare(name, ours, "caches")
+
+
+def _oldest_first(ring: Ring) -> tuple[Tensor, Tensor]:
+    """A ring's keys and values, after its last block."""
+    newest = int(ring.slots[-1]) + 1
+    order = torch.arange(newest - ring.filled, newest, device=ring.k.device) % ring.filled
+    return ring.k[:, order], ring.v[:, order]
 
 
 def _traced(net: Transformer, trace: str) -> nn.Module:
@@ -236,9 +245,12 @@ def _strided(case: Case, name: str, whole: Tensor, start: int) -> Tensor:
 def play(given: Case, keyboard: Tensor, mouse: Tensor | None) -> dict[str, Tensor]:
     """Play the inputs of a pipeline file through `World`, with its noise, under the actions [1, T, ...]."""
     nets = {type(net): net for net in map(given.folder.net, given.entry["weights"])}
+    if given.folder.optimization:
+        nets = copy.deepcopy(nets)  # whose modules are replaced
     image, noise, renoise = given["image"], given["noise"], given["renoise"]
     transformer, vae, frames = nets[Transformer], nets[VAE], renoise.shape[2]
-    transformer.config.frames_per_block = frames
+    if frames != LATENTS_PER_BLOCK:
+        raise NotUnderstood(f"its blocks are of {frames} latent frames, not {LATENTS_PER_BLOCK}")
     config = CheckpointConfig(
         mode=given.entry["mode"],
         height=image.shape[-2],
@@ -258,19 +270,19 @@ def play(given: Case, keyboard: Tensor, mouse: Tensor | None) -> dict[str, Tenso
         return noise[:, :, frames * block : frames * (block + 1)]
 
     latents, video, condition = [], [], []
-    with watched({"transformer": transformer, "image_encoder": model.image_encoder}) as seen:
+    with watched({"transformer": model.transformer, "image_encoder": model.image_encoder}) as seen:
         world = World(model, image, recorded)
         for block in range(given.entry["blocks"]):
             first, stop = (vae.config.temporal_factor * (frames * b - 1) + 1 for b in (block, block + 1))
-            rows = (None if a is None else a[0, max(first, 0) : stop] for a in (keyboard, mouse))
-            latents.append(world.step_latents(*rows))
-            # A play leaves out the clean pass's flow, and its memory stays as that pass has left it.
+            rows = Actions(keyboard, mouse).map(lambda a, to=stop, since=first: a[:, max(since, 0) : to])
+            latents.append(world.step_latents(rows))
+            # A world leaves out the clean pass's flow, and its memory stays as that pass has left it.
             (_, timestep, inputs, memory), _ = seen["transformer"][-1]
             kept = memory.snapshot()
-            transformer(latents[-1], torch.zeros_like(timestep), inputs, memory)
+            model.transformer(latents[-1], torch.zeros_like(timestep), inputs, memory)
             memory.restore(kept)
-            video.append(world.decode(latents[-1]))
-            condition.append(world.condition.block(block * frames, frames))
+            video.append(world.frames.video(latents[-1]))
+            condition.append(world.condition.block(block * frames))
     noisy, flows = (
         torch.stack(each).unflatten(0, (len(latents), -1))
         for each in zip(*((args[0], flow) for args, flow in seen["transformer"]), strict=True)
@@ -336,7 +348,7 @@ def check_scheduler(case: Case) -> None:
     case.compare("timesteps", sigma_table(SHIFT) * TABLE)
     for name in case.named("warped_"):
         steps = [int(step) for step in name.split("_")[1:]]
-        case.compare(name, Schedule.of(SamplingConfig(steps, SHIFT)).timesteps, "warped")
+        case.compare(name, Schedule.from_config(SamplingConfig(steps, SHIFT)).timesteps, "warped")
     sigma = sigma_of(case["t"], SHIFT)
     case.compare("t_index", sigma, "nearest timestep", case["sigmas"][case["t_index"]])
     sigma = sigma.to(case["clean"]).reshape(-1, *(1,) * (case["clean"].dim() - 1))

@@ -82,8 +82,8 @@ class Setting:
         progress: Callable[[np.ndarray, int, float], None],
     ) -> None:
         """Make the video and say where it is."""
+        from mgdemo.loading import load_world_model
         from mgdemo.render import RenderJob, render
-        from mgdemo.world import load_world_model
 
         print(f"{self.title}: {self.located.transformer}", file=sys.stderr)
         model = load_world_model(

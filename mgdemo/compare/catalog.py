@@ -22,7 +22,7 @@ MOST_SEEDS = 100
 
 def variant(checkpoint: str, optimization: str = "") -> Variant:
     """A column for a checkpoint: a catalogue name, or a path. Raises CheckpointError or ConfigError."""
-    Optimization.of(optimization)
+    Optimization.parse(optimization)
     located = resolve(checkpoint)
     config = located.config
     title = config.title + (f", {optimization}" if optimization else "")

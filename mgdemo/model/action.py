@@ -2,44 +2,70 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mgdemo.actions import ActionTrack
 from mgdemo.config import ActionConfig
-from mgdemo.model.cache import LayerMemory
+from mgdemo.model.cache import LayerMemory, Ring
 from mgdemo.model.rotary import Rotation, time_rotation
+
+
+@dataclass(frozen=True)
+class Actions:
+    """Actions as tensors: keyboard [..., K] and mouse [..., 2], which is None in modes without a camera.
+
+    Rows of them are [N, R, K], one for each video frame.
+    """
+
+    keyboard: Tensor
+    mouse: Tensor | None = None
+
+    @classmethod
+    def from_track(cls, track: ActionTrack) -> Actions:
+        mouse = None if track.mouse is None else torch.tensor(track.mouse)[None]
+        return cls(torch.tensor(track.keyboard)[None], mouse)
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> Actions:
+        """`function` of each part."""
+        return Actions(function(self.keyboard), None if self.mouse is None else function(self.mouse))
+
+    def after(self, before: Actions | None, count: int) -> Actions:
+        """The last `count` rows of those `before` and these; the very first row stands for all before it."""
+        if before is None:
+            before = self.map(lambda rows: rows[:, :1].expand(-1, count, -1))
+
+        def last(earlier: Tensor, rows: Tensor) -> Tensor:
+            return torch.cat((earlier, rows), dim=1)[:, -count:]
+
+        mouse = None if self.mouse is None else last(before.mouse, self.mouse)
+        return Actions(last(before.keyboard, self.keyboard), mouse)
 
 
 @dataclass
 class ActionInputs:
-    """The actions of one block as its latent frames read them, and where those frames stand in time.
+    """What the action modules of L layers read of one block: the same in all passes over it."""
 
-    keyboard [N, F, W, K] and mouse [N, F, W, 2] (None in modes without a mouse): for each of the F latent
-    frames the W video frames of its window.
-    """
-
-    keyboard: Tensor
-    mouse: Tensor | None
-    of_frame: Rotation  # [N, F, ...]
+    features: Actions  # [L, N, F, ...]: what each module's `encode` makes of the actions
+    of_frame: Rotation  # [N, F, ...]: where the latent frames stand in time
     of_token: Rotation  # [N, F * S, ...], in token order
     of_mouse: Rotation  # [N * S, F, ...]
 
     @classmethod
-    def of(
-        cls, config: ActionConfig, keyboard: Tensor, mouse: Tensor | None, frames: Tensor, tokens: int
+    def from_features(
+        cls, config: ActionConfig, features: Actions, frames: Tensor, tokens: int
     ) -> ActionInputs:
-        """From action rows [N, window_rows, C], latent frame indices [N, F] and S tokens a frame."""
+        """For latent frame indices [N, F] of S tokens each."""
 
         def rotation(frames: Tensor, rope_dims: list[int]) -> Rotation:
             return time_rotation(frames, rope_dims[0], config.rope_theta)
 
-        count = frames.shape[1]
         return cls(
-            action_windows(keyboard, config, count),
-            action_windows(mouse, config, count) if config.enable_mouse else None,
+            features,
             rotation(frames, config.rope_dim_list),
             rotation(frames.repeat_interleave(tokens, 1), config.rope_dim_list),
             rotation(frames.repeat_interleave(tokens, 0), config.mouse_qk_dim_list),
@@ -106,38 +132,45 @@ class ActionModule(nn.Module):
         self.keyboard_attn_kv = nn.Linear(embed * span, 2 * keyboard, bias=bias)
         self.proj_keyboard = nn.Linear(keyboard, dim, bias=bias)
 
-    def forward(self, x: Tensor, actions: ActionInputs, memory: LayerMemory) -> Tensor:
-        if self.config.enable_mouse:
-            x = x + self.mouse(x, actions, memory)
-        return x + self.keyboard(x, actions, memory)
+    def encode(self, windows: Actions) -> Actions:
+        """What does not depend on the picture, from windows [N, F, W, C]: the keyboard's keys and values
+        [N, F, 2 * H * D], and the mouse's part [N, F, width] in what the first layer of `mouse_mlp` gives.
 
-    def mouse(self, x: Tensor, actions: ActionInputs, memory: LayerMemory) -> Tensor:
+        That layer reads a token beside its frame's mouse values: summed, none is copied to all tokens.
+        """
+        pressed = self.keyboard_attn_kv(self.keyboard_embed(windows.keyboard).flatten(2))
+        if windows.mouse is None:
+            return Actions(pressed)
+        first = self.mouse_mlp[0]
+        of_mouse = first.weight[:, self.config.img_hidden_size :]
+        return Actions(pressed, F.linear(windows.mouse.flatten(2), of_mouse, first.bias))
+
+    def forward(self, x: Tensor, features: Actions, actions: ActionInputs, memory: LayerMemory) -> Tensor:
+        """`features` are those that `encode` gave."""
+        if features.mouse is not None:
+            x = x + self.mouse(x, features.mouse, actions.of_mouse, memory.mouse)
+        return x + self.keyboard(x, features.keyboard, actions, memory.keyboard)
+
+    def mouse(self, x: Tensor, moved: Tensor, turn: Rotation, ring: Ring) -> Tensor:
         """Attention over time alone, each spatial token by itself."""
-        n, frames = actions.mouse.shape[:2]
+        n, frames = moved.shape[:2]
         x = x.unflatten(1, (frames, -1))
         tokens = x.shape[2]
-        # The first layer reads a token beside its frame's mouse values: summed, none is copied to all tokens.
-        first, (of_token, of_mouse) = (
-            self.mouse_mlp[0],
-            self.mouse_mlp[0].weight.split((x.shape[-1], actions.mouse[0, 0].numel()), dim=1),
-        )
-        moved = F.linear(actions.mouse.flatten(2), of_mouse, first.bias).unsqueeze(2)
-        hidden = self.mouse_mlp[1:](F.linear(x, of_token) + moved)
+        of_token = self.mouse_mlp[0].weight[:, : x.shape[-1]]
+        hidden = self.mouse_mlp[1:](F.linear(x, of_token) + moved.unsqueeze(2))
         qkv = self.t_qkv(hidden).unflatten(-1, (3, self.config.heads_num, -1))
         q, k, v = qkv.transpose(1, 2).flatten(0, 1).unbind(2)
-        turn = actions.of_mouse
-        out = memory.mouse.attend(turn(self._normed(q)), turn(self._normed(k)), v)
+        out = ring.attend(turn(self._normed(q)), turn(self._normed(k)), v)
         out = out.flatten(2).unflatten(0, (n, tokens)).transpose(1, 2)
         return self.proj_mouse(out).flatten(1, 2)
 
-    def keyboard(self, x: Tensor, actions: ActionInputs, memory: LayerMemory) -> Tensor:
+    def keyboard(self, x: Tensor, pressed: Tensor, actions: ActionInputs, ring: Ring) -> Tensor:
         """Every token asks the latent frames' key presses, which all spatial tokens share."""
         heads = self.config.heads_num
-        pressed = self.keyboard_embed(actions.keyboard).flatten(2)
-        k, v = self.keyboard_attn_kv(pressed).unflatten(-1, (2, heads, -1)).unbind(2)
+        k, v = pressed.unflatten(-1, (2, heads, -1)).unbind(2)
         q = self.mouse_attn_q(x).unflatten(-1, (heads, -1))
         q, k = actions.of_token(self._normed(q)), actions.of_frame(self._normed(k))
-        return self.proj_keyboard(memory.keyboard.attend(q, k, v).flatten(2))
+        return self.proj_keyboard(ring.attend(q, k, v).flatten(2))
 
     def _normed(self, x: Tensor) -> Tensor:
         return rms(x) if self.config.qk_norm else x

@@ -1,4 +1,4 @@
-"""Fixed-size memories of a play: rings of keys and values over the last latent frames.
+"""Fixed-size memories of a session: rings of keys and values over the last latent frames.
 
 Attention does not care for the order of its keys, so nothing is rolled: latent frame f lives in slot
 f mod window, and a new block overwrites the oldest frames in place. The noisy passes of a block and its
@@ -43,7 +43,7 @@ class Ring:
         if self.slots is None or self.slots.shape != slots.shape:
             self.slots = slots
         else:
-            self.slots.copy_(slots)  # captured programs know the address
+            self.slots.copy_(slots)  # captured graphs know the address
         self.filled = min(start_frame + frames, window) * self.tokens_per_frame
 
     def store(self, k: Tensor, v: Tensor) -> None:
@@ -72,7 +72,7 @@ class LayerMemory:
     """What one layer remembers; `mouse` and `keyboard` are None in layers without an action module."""
 
     video: Ring
-    cross: tuple[Tensor, Tensor]  # keys and values of the image tokens, fixed for a play
+    cross: tuple[Tensor, Tensor]  # keys and values of the image tokens, fixed for a session
     mouse: Ring | None = None
     keyboard: Ring | None = None
 
@@ -83,7 +83,7 @@ class LayerMemory:
 
 @dataclass
 class Memory:
-    """Everything a transformer remembers of one play."""
+    """Everything a transformer remembers of one session."""
 
     layers: list[LayerMemory] = field(default_factory=list)
     position: tuple[int, int] | None = None  # first latent frame and number of the block at hand
@@ -93,9 +93,9 @@ class Memory:
         self.position = start_frame, frames
         first: dict[int, Ring] = {}  # rings of one size share their slots
         for ring in self.rings:
-            if (twin := first.setdefault(ring.tokens_per_frame, ring)) is ring:
+            if (like := first.setdefault(ring.tokens_per_frame, ring)) is ring:
                 ring.begin_block(start_frame, frames)
-            ring.slots, ring.filled = twin.slots, twin.filled
+            ring.slots, ring.filled = like.slots, like.filled
 
     @property
     def rings(self) -> list[Ring]:
@@ -104,30 +104,6 @@ class Memory:
     def held(self) -> list[Tensor]:
         """What all rings hold (views)."""
         return [part[:, : ring.filled] for ring in self.rings for part in (ring.k, ring.v)]
-
-    @property
-    def tensors(self) -> list[Tensor]:
-        """All that it is made of."""
-        rings = [part for ring in self.rings for part in (ring.k, ring.v)]
-        return rings + [part for layer in self.layers for part in layer.cross]
-
-    def place(self, tensors: list[Tensor]) -> None:
-        """Put others, of the same shapes, in the place of its `tensors`."""
-        given = iter(tensors)
-        for ring in self.rings:
-            ring.k, ring.v = next(given), next(given)
-        for layer in self.layers:
-            layer.cross = next(given), next(given)
-
-    def twin(self) -> Memory:
-        """An empty memory in the same tensors."""
-
-        def ring(of: Ring | None) -> Ring | None:
-            return of and Ring(of.k, of.v, of.tokens_per_frame)
-
-        return Memory(
-            [LayerMemory(ring(x.video), x.cross, ring(x.mouse), ring(x.keyboard)) for x in self.layers]
-        )
 
     def snapshot(self) -> list[Tensor]:
         """Copies on the host of what all rings hold, to be given to `restore`."""

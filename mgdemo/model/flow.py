@@ -30,7 +30,7 @@ class Schedule:
     noise_scale: float = 1.0
 
     @classmethod
-    def of(cls, config: SamplingConfig) -> Schedule:
+    def from_config(cls, config: SamplingConfig) -> Schedule:
         """Denoising step d is entry 1000 - d of the table: 1000 is pure noise."""
         index = [TABLE - step for step in config.denoising_steps]
         sigmas = sigma_table(config.timestep_shift)[index]

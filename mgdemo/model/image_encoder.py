@@ -25,7 +25,7 @@ class SelfAttention(nn.Module):
         return self.proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
 
 
-class Block(nn.Module):
+class Layer(nn.Module):
     def __init__(self, config: ImageEncoderConfig):
         super().__init__()
         dim, hidden = config.dim, config.dim * config.mlp_ratio
@@ -42,7 +42,7 @@ class Block(nn.Module):
 class ImageEncoder(nn.Module):
     """Images [B, 3, H, W] in [-1, 1] -> tokens [B, 1 + patches, dim], the class token first.
 
-    As Matrix-Game uses it: the last block, the last norm and the head are in the file but do not run.
+    As Matrix-Game uses it: the last layer, the last norm and the head are in the file but do not run.
     """
 
     def __init__(self, config: ImageEncoderConfig):
@@ -54,12 +54,12 @@ class ImageEncoder(nn.Module):
         self.cls_embedding = nn.Parameter(torch.randn(1, 1, dim) / dim**0.5)
         self.pos_embedding = nn.Parameter(torch.randn(1, 1 + patches, dim) / dim**0.5)
         self.pre_norm = nn.LayerNorm(dim, config.norm_eps)
-        self.transformer = nn.ModuleList(Block(config) for _ in range(config.num_layers))
+        self.transformer = nn.ModuleList(Layer(config) for _ in range(config.num_layers))
         self.post_norm = nn.LayerNorm(dim, config.norm_eps)
         self.head = nn.Parameter(torch.randn(dim, config.out_dim) / dim**0.5)
 
     def preprocess(self, images: Tensor) -> Tensor:
-        """Squash to a square (bicubic, no antialias, overshoot kept) and normalise as CLIP does."""
+        """Squash to a square (bicubic, no antialias, overshoot kept) and normalize as CLIP does."""
         side = (self.config.image_size,) * 2
         images = F.interpolate(images.float(), side, mode="bicubic", align_corners=False) * 0.5 + 0.5
         mean, std = (constant(v, 2, images.device, images.dtype) for v in (CLIP_MEAN, CLIP_STD))
@@ -70,6 +70,6 @@ class ImageEncoder(nn.Module):
         x = x.flatten(2).transpose(1, 2)
         x = torch.cat((self.cls_embedding.expand(len(x), -1, -1), x), dim=1) + self.pos_embedding
         x = self.pre_norm(x)
-        for block in self.transformer[:-1]:
-            x = block(x)
+        for layer in self.transformer[:-1]:
+            x = layer(x)
         return x

@@ -1,6 +1,6 @@
 """Rotary position embeddings (Su et al., 2021) over interleaved pairs of channels.
 
-Angles are computed for the positions at hand, in float64, so that no table ends: a play may go on for ever.
+Angles are computed for the positions at hand, in float64, so that no table ends: sessions have no limit.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Rotation:
     sin: Tensor
 
     @classmethod
-    def of(cls, angles: Tensor) -> Rotation:
+    def from_angles(cls, angles: Tensor) -> Rotation:
         """From angles [N, L, P] in radians."""
         angles = angles.unsqueeze(2)
         return cls(angles.cos().float(), angles.sin().float())
@@ -57,7 +57,7 @@ def video_rotation(
     angles = torch.cat(
         (t[:, :, None, None].expand(shape), h[:, None].expand(shape), w[None].expand(shape)), dim=-1
     )
-    return Rotation.of(angles.flatten(1, 3))
+    return Rotation.from_angles(angles.flatten(1, 3))
 
 
 def time_rotation(frames: Tensor, width: int, theta: float) -> Rotation:
@@ -65,4 +65,4 @@ def time_rotation(frames: Tensor, width: int, theta: float) -> Rotation:
 
     The reference gives the action attention a (t, h, w) table over a 1x1 grid: its h and w angles are 0.
     """
-    return Rotation.of(frames.double()[..., None] * frequencies(width, theta, frames.device))
+    return Rotation.from_angles(frames.double()[..., None] * frequencies(width, theta, frames.device))

@@ -37,8 +37,8 @@ def test_operations_of_a_tiny_transformer_are_those_counted_by_hand():
     acting = 2 * 2 * 16 * (6 * 3 * 4 + tokens * 4)  # mouse: 6 places of 3 by 4 frames; keyboard: 18 by 4
     time = 2 * 3 * (16 * 24 + 24 * 24 + 24 * 6 * 24)
     layer = 2 * tokens * (6 * 24 * 24 + 2 * 24 * 32)
-    mouse = 2 * tokens * (24 * 16 + 16 * 16 + 16 * 48 + 16 * 24) + 2 * 3 * 24 * 16
-    keyboard = 2 * tokens * (24 * 16 + 16 * 24) + 2 * 3 * 48 * 32 + 2 * 36 * (4 * 4 + 4 * 4)
+    mouse = 2 * tokens * (24 * 16 + 16 * 16 + 16 * 48 + 16 * 24)  # what is pressed is encoded once a block
+    keyboard = 2 * tokens * (24 * 16 + 16 * 24)
     head, patches = 2 * tokens * 24 * 64, 2 * tokens * 24 * 36 * 4
     assert sums(found["pass"]) == {
         "linear": time + 2 * layer + mouse + keyboard + head,

@@ -1,5 +1,7 @@
 """Our kernels compute what the plain nets do; in Triton's interpreter, on the CPU."""
 
+import copy
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -10,9 +12,20 @@ from mgdemo.model.vae import VAE, State
 from mgdemo.random_actions import random_actions
 
 pytest.importorskip("triton", reason="Triton is for Linux, where requirements-dev.txt installs it")
-from mgdemo.model import fused, kernels
-from mgdemo.model.kernels import Kernel, Tiles
-from mgdemo.model.optimize import Decoding
+from mgdemo.model.action import Actions
+from mgdemo.model.fast import convolution, product, rows
+from mgdemo.model.fast.convolution import Kernel
+from mgdemo.model.fast.decoder import GraphedDecoder
+from mgdemo.model.fast.kernels import replace_layers
+from mgdemo.model.fast.product import Fp8Weights
+from mgdemo.model.fast.row_decoder import fits, with_margins
+from mgdemo.model.fast.tiles import Tiles
+from mgdemo.model.fast.transformer import GraphedTransformer
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    torch.manual_seed(0)
 
 
 def near(ours, plain, most=2e-6):
@@ -24,13 +37,9 @@ def frames(channels, count):
     return torch.randn(1, channels, count, 5, 7)
 
 
-def inside(rows):
+def inside(pixels):
     """Rows of pixels without their margins, as [1, C, T, H, W]."""
-    return rows[:, 1:-1, 1:-1].permute(3, 0, 1, 2)[None]
-
-
-def rows(x):
-    return fused.with_margins(x)
+    return pixels[:, 1:-1, 1:-1].permute(3, 0, 1, 2)[None]
 
 
 def exact(made):
@@ -42,103 +51,129 @@ def exact(made):
     ("inputs", "outputs", "count", "tiles"),
     [(32, 32, 2, None), (96, 96, 3, Tiles(16, 64, 32, 4, 2)), (16, 48, 1, Tiles(16, 16, 0, 4, 2))],
 )
-def test_a_convolution_goes_on_from_the_frames_before(inputs, outputs, count, tiles):
+def test_a_convolution_continues_from_the_frames_before(inputs, outputs, count, tiles):
     new, past, skip = frames(inputs, count), frames(inputs, 2), frames(outputs, count)
     weight, bias = torch.randn(outputs, inputs, 3, 3, 3) / 30, torch.randn(outputs)
     plain = F.conv3d(torch.cat((past, new), dim=2), weight, bias, padding=(0, 1, 1)) + skip
-    kernel = Kernel.of(weight, bias)
-    near(inside(kernels.convolve(rows(new), rows(past), kernel, skip=rows(skip), tiles=tiles)), plain)
+    kernel = Kernel.from_weight(weight, bias)
+    near(
+        inside(
+            convolution.convolve(
+                with_margins(new), with_margins(past), kernel, skip=with_margins(skip), tiles=tiles
+            )
+        ),
+        plain,
+    )
 
 
 def test_a_convolution_after_doubling_reads_the_picture_before_it():
     x, weight, bias = frames(32, 2), torch.randn(16, 32, 3, 3) / 20, torch.randn(16)
     larger = F.interpolate(x[0].transpose(0, 1), scale_factor=2.0, mode="nearest")
     plain = F.conv2d(larger, weight, bias, padding=1).transpose(0, 1)[None]
-    near(inside(kernels.convolve(rows(x), None, Kernel.of_larger(weight, bias), shape="larger")), plain)
+    near(
+        inside(
+            convolution.convolve(with_margins(x), None, Kernel.from_upsample(weight, bias), shape="larger")
+        ),
+        plain,
+    )
 
 
 def test_a_convolution_in_time_makes_pairs_of_frames():
     new, past, weight, bias = frames(32, 2), frames(32, 2), torch.randn(64, 32, 3, 1, 1) / 10, torch.randn(64)
     pairs = F.conv3d(torch.cat((past, new), dim=2), weight, bias).unflatten(1, (2, -1))
-    ours = kernels.convolve(rows(new), rows(past), Kernel.of(weight, bias), shape="pairs")
+    ours = convolution.convolve(
+        with_margins(new), with_margins(past), Kernel.from_weight(weight, bias), shape="pairs"
+    )
     near(inside(ours), pairs.movedim(1, 3).flatten(2, 3))
 
 
 def test_few_outputs_are_gathered_from_all_sides():
     new, past, weight, bias = frames(32, 2), frames(32, 2), torch.randn(3, 32, 3, 3, 3) / 30, torch.randn(3)
     plain = F.conv3d(torch.cat((past, new), dim=2), weight, bias, padding=(0, 1, 1))
-    near(kernels.few_outputs(rows(new), rows(past), kernels.taps_as_outputs(weight), bias), plain)
+    near(
+        convolution.few_outputs(
+            with_margins(new), with_margins(past), convolution.taps_as_outputs(weight), bias
+        ),
+        plain,
+    )
 
 
-def test_pixels_are_normed_and_margins_are_zero_whatever_stood_there():
+def test_pixels_are_normalized_and_margins_are_zero_whatever_stood_there():
     x, gamma = frames(24, 2), torch.randn(24)
-    dirty = rows(x)
+    dirty = with_margins(x)
     dirty[:, 0], dirty[:, :, -1] = torch.nan, 7
     kept = torch.full_like(dirty[:1], 9)
-    ours = kernels.pixel_norm(dirty, gamma, kept=kept)
-    assert torch.equal(kept, ours[-1:]) and torch.equal(kernels.pixel_norm(dirty, gamma), ours)
+    ours = convolution.pixel_norm(dirty, gamma, kept=kept)
+    assert torch.equal(kept, ours[-1:]) and torch.equal(convolution.pixel_norm(dirty, gamma), ours)
     near(inside(ours), F.silu(F.normalize(x, dim=1) * 24**0.5 * gamma.view(1, -1, 1, 1, 1)))
     assert not any(margin.any() for margin in (ours[:, 0], ours[:, -1], ours[:, :, 0], ours[:, :, -1]))
 
 
-@pytest.mark.parametrize("captured", [False, True])
-def test_the_decoder_goes_on_from_a_stream_that_the_plain_one_began(captured):
-    torch.manual_seed(0)
+@pytest.mark.parametrize("graphed", [False, True])
+def test_the_decoder_continues_from_a_stream_that_the_plain_one_began(graphed):
     sizes = {"num_res_blocks": 1, "temporal_downsample": [True], "pixel_shuffle": 2}
     vae = VAE(VAEConfig(dim=16, dim_mult=[1, 2], **sizes)).eval().requires_grad_(False)
-    assert fused.RowDecoder.fits(vae) and not fused.RowDecoder.fits(tiny_model().vae)
-    latents, plain, ours = torch.randn(1, 16, 7, 3, 4), State(), State()
-    decode, expected = fused.RowDecoder(vae), vae.decode
-    if captured:
-        vae.decode = decode
-        decode = Decoding(vae)
+    assert fits(vae.decoder) and not fits(tiny_model().vae.decoder)
+    model, latents, plain, ours = tiny_model(), torch.randn(1, 16, 7, 3, 4), State(), State()
+    model.vae = copy.deepcopy(vae)
+    replace_layers(model.transformer, model.vae)
+    assert "RowResidualBlock" in str(model)
+    if graphed:
+        model.vae.decoder = GraphedDecoder(model.vae.decoder)
     for piece in latents.split((1, 1, 2, 1, 2), dim=2):
-        near(decode(piece, ours), expected(piece, plain))
+        near(model.vae.decode(piece, ours), vae.decode(piece, plain))
 
 
 @pytest.mark.parametrize(
-    ("mode", "fp8", "most"),
-    [("universal", False, 2e-6), ("templerun", False, 2e-6), ("universal", True, 0.1)],
+    ("mode", "graphed", "fp8", "most"),
+    [
+        ("universal", False, False, 2e-6),
+        ("universal", True, False, 2e-6),
+        ("templerun", False, False, 2e-6),
+        ("universal", False, True, 0.1),
+    ],
 )
-def test_all_layers_compute_the_same_and_leave_the_same_memory(mode, fp8, most):
+def test_all_layers_compute_the_same_and_leave_the_same_memory(mode, graphed, fp8, most):
     width = 32 if fp8 else 24  # the copy engine reads rows of a multiple of 16 bytes
     plain, model = (tiny_model(mode, layers=3, acting=2, width=width) for _ in range(2))
-    model.transformer.through = fused.Layers(model.transformer, fp8)
+    replace_layers(model.transformer, model.vae, fp8=fp8)
+    assert ("Fp8Linear" if fp8 else "RowLinear") in str(model)
+    if graphed:
+        model.transformer = GraphedTransformer(model.transformer)
     worlds = [m.start(tiny_image(), seed=4) for m in (plain, model)]
     track = random_actions(mode, 21, seed=1)
     for block in range(2):  # the second begins with full rings
-        actions = track.block(block)
-        mouse = None if actions.mouse is None else torch.tensor(actions.mouse)
-        expected, ours = (world.step_latents(torch.tensor(actions.keyboard), mouse) for world in worlds)
+        actions = Actions.from_track(track.block(block))
+        expected, ours = (world.step_latents(actions) for world in worlds)
         near(ours, expected, most)
-    for expected, ours in zip(*(world._memory.held() for world in worlds), strict=True):
+    for expected, ours in zip(*(world.memory.held() for world in worlds), strict=True):
         near(ours, expected, most)
 
 
 def test_rows_in_8_bits_keep_their_size():
     torch.manual_seed(1)
     x = torch.randn(5, 64) * torch.tensor([1e-3, 1, 1, 30, 0]).view(-1, 1)
-    made = kernels.activated(x, quantise=True)
-    assert made.values.dtype == kernels.FP8
+    made = rows.activated(x, quantize=True)
+    assert made.values.dtype == rows.FP8
     near(exact(made), x, 0.06)  # the interpreter's rounding loses carries, with other seeds more of them
     near(made.norm, exact(made).norm(dim=1, keepdim=True))
     gain, shift = torch.randn(64), torch.randn(64)
-    made = kernels.residual_norm(x, gain, shift, 1e-6, quantise=True)
+    made = rows.residual_norm(x, gain, shift, 1e-6, quantize=True)
     near(exact(made), F.layer_norm(x, (64,), gain, shift, 1e-6), 0.06)
 
 
 @pytest.mark.parametrize("hopper", [True, False])
 def test_products_in_8_bits_and_a_gelu_before_the_next(monkeypatch, hopper):
-    monkeypatch.setattr(kernels, "hopper", lambda device: hopper)
+    monkeypatch.setattr(product, "hopper", lambda device: hopper)
     torch.manual_seed(0)
     x, weight, bias = torch.randn(150, 144), torch.randn(272, 144) / 12, torch.randn(272)
     x[:, 0] *= 10
     x[7] = 0
-    made = kernels.activated(x, quantise=True)
-    linear = kernels.Linear.of(weight, bias)
+    made = rows.activated(x, quantize=True)
+    linear = Fp8Weights.from_weight(weight, bias)
     plain = F.linear(exact(made), exact(linear.weight), bias)
-    near(kernels.product(made, linear), plain)
-    near(kernels.product(made, kernels.Linear.of(weight, None)), plain - bias)
-    hidden = kernels.product(made, linear, gelu=True)
+    near(product.product(made, linear), plain)
+    near(product.product(made, Fp8Weights.from_weight(weight, None)), plain - bias)
+    hidden = product.product(made, linear, gelu=True)
     near(exact(hidden), F.gelu(plain, approximate="tanh"), 0.07)
     assert (plain.abs() <= hidden.scale * 448).all()

@@ -3,7 +3,7 @@ import torch
 
 from devtools.tiny import tiny_config
 from mgdemo.actions import MODES
-from mgdemo.model.action import window_rows
+from mgdemo.model.action import Actions, window_rows
 from mgdemo.model.transformer import Transformer
 
 
@@ -17,7 +17,7 @@ def flow(net, start_frame, x, context, timestep=500.0, seed=0):
     condition = torch.randn(1, 20, *x.shape[2:], generator=generator)
     memory = net.memory(context, *x.shape[-2:])
     memory.begin_block(start_frame, frames)
-    inputs = net.block_inputs(start_frame, condition, keyboard, mouse)
+    inputs = net.block_inputs(start_frame, condition, Actions(keyboard, mouse))
     return net(x, torch.full((1, frames), timestep), inputs, memory)
 
 

@@ -1,3 +1,4 @@
+import copy
 from itertools import pairwise
 
 import pytest
@@ -5,8 +6,9 @@ import torch
 
 from devtools.tiny import tiny_model
 from mgdemo.config import VAEConfig
+from mgdemo.model.condition import Condition
+from mgdemo.model.fast.library_convolutions import use_fast_convolutions
 from mgdemo.model.vae import VAE, State
-from mgdemo.world import Condition
 
 CONFIGS = {
     "published shape": VAEConfig(dim=4, dim_mult=[1, 2, 4, 4], num_res_blocks=2),
@@ -31,9 +33,16 @@ def playing(request):
 
 
 @pytest.fixture(params=CONFIGS)
-def vae(request):
+def plain(request):
     torch.manual_seed(3)
     return VAE(CONFIGS[request.param]).requires_grad_(False)
+
+
+@pytest.fixture(params=[False, True], ids=["plain", "fast"])
+def vae(request, plain):
+    if request.param:
+        use_fast_convolutions(plain)
+    return plain
 
 
 def pixels(vae, frames, seed=0):
@@ -87,6 +96,20 @@ def test_a_state_kept_aside_can_be_used_again(vae):
     kept = dict(state)
     first = vae.decode(latents[:, :, 3:], state)
     assert torch.equal(vae.decode(latents[:, :, 3:], kept), first)
+
+
+@pytest.mark.usefixtures("playing")
+def test_fast_convolutions_are_the_same_convolutions(plain):
+    fast, latents, video = copy.deepcopy(plain), latents_of(plain, 4), pixels(plain, 9)
+    use_fast_convolutions(fast)
+    assert "InPlaceSequential" in str(fast) and "DirectConv3d" in str(fast)
+    assert {k: v.shape for k, v in fast.state_dict().items()} == {
+        k: v.shape for k, v in plain.state_dict().items()
+    }
+    torch.testing.assert_close(fast.encode(video), plain.encode(video), atol=2e-5, rtol=0)
+    ours, theirs = State(), State()
+    for piece in latents.split(1, dim=2):
+        torch.testing.assert_close(fast.decode(piece, ours), plain.decode(piece, theirs), atol=2e-5, rtol=0)
 
 
 def test_the_past_does_not_know_the_future(vae):

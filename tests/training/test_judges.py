@@ -186,7 +186,7 @@ def test_modes_without_a_world_are_left_out_with_a_word(capsys, monkeypatch, tmp
 
 
 def test_a_model_s_play_gives_the_frames_that_are_wanted(monkeypatch):
-    monkeypatch.setattr("mgdemo.world.load_world_model", tiny.load)
+    monkeypatch.setattr("mgdemo.loading.load_world_model", tiny.load)
     image = tiny.tiny_image()
     run = runs.model_run("universal-tiny", "cpu", [image].__getitem__)
     track = ActionTrack.hold("universal", ["forward"], frames=30)

@@ -12,14 +12,16 @@ from safetensors.torch import load_file
 from mgdemo.actions import MODES, ActionTrack
 from mgdemo.checkpoints import resolve
 from mgdemo.config import CONFIGS, CheckpointConfig, load_config
-from mgdemo.model.action import window_rows
+from mgdemo.loading import load_world_model
+from mgdemo.model.action import Actions, window_rows
 from mgdemo.model.flow import Schedule
-from mgdemo.world import WorldModel, load_world_model, seeded_noise
+from mgdemo.model.noise import seeded_noise
+from mgdemo.world import WorldModel
 from training import clips, dit, finish, latents, publish, vae
 from training.optim import Optimizer, Step, train_for
 
 HEIGHT, WIDTH = 48, 64
-LEVELS = Schedule.of(dit.SAMPLING).sigmas
+LEVELS = Schedule.from_config(dit.SAMPLING).sigmas
 BLOCKS = 3
 
 
@@ -232,7 +234,7 @@ def test_the_first_block_of_a_play_weighs_more_and_far_into_one_nothing(small_va
 
 def test_the_critic_tells_soft_from_true_and_which_way_is_better(small_vae, made):
     data, critic = latents.encode(small_vae, made), finish.critic_of(small_dit())
-    game = finish.Finish(small_dit(), critic, Schedule.of(dit.SAMPLING))
+    game = finish.Finish(small_dit(), critic, Schedule.from_config(dit.SAMPLING))
     optimizer, rows = Optimizer(critic, muon=0.01), window_rows(critic.transformer.config.action_config, 3)
     run = Step(game.critic_loss, optimizer)
 
@@ -288,7 +290,7 @@ def test_training_computes_what_plays_compute(small_vae, made, mode, window):
     config = CheckpointConfig(name=mode, title=mode, mode=mode, height=HEIGHT, width=WIDTH)
     config.transformer, config.vae, config.sampling = model.transformer.config, small_vae.config, dit.SAMPLING
     world_model = WorldModel(config, model.transformer, small_vae, model.image_encoder)
-    sigmas = Schedule.of(dit.SAMPLING).sigmas
+    sigmas = Schedule.from_config(dit.SAMPLING).sigmas
     sigma = sigmas[-1]
 
     plays = []
@@ -303,9 +305,9 @@ def test_training_computes_what_plays_compute(small_vae, made, mode, window):
         world = world_model.start(Image.fromarray(made.frames[clip, 0].permute(1, 2, 0).numpy()), seed=clip)
         for block in range(BLOCKS):
             rows = slice(12 * block - 3 if block else 0, 12 * block + 9)
-            mouse = made.mouse[clip, rows] if MODES[mode].has_mouse else None
-            finished.append(world.step_latents(made.keyboard[clip, rows], mouse))
-        condition = torch.cat([world.condition.block(3 * block, 3) for block in range(BLOCKS)], 2)
+            mouse = made.mouse[clip : clip + 1, rows] if MODES[mode].has_mouse else None
+            finished.append(world.step_latents(Actions(made.keyboard[clip : clip + 1, rows], mouse)))
+        condition = torch.cat([world.condition.block(3 * block) for block in range(BLOCKS)], 2)
         assert torch.allclose(drawn.condition[begins], condition[0], atol=2e-3)  # float16 on its way
         noisy, flow = map(torch.cat, zip(*passes[len(sigmas) - 1 :: len(sigmas)], strict=True))
         clean = torch.cat(finished)

@@ -37,7 +37,7 @@ expect.set_options(timeout=15_000)
 
 def stub_entry(name, title, available=True, needs=""):
     mode = name.partition("-")[0] if name != "missing" else "universal"
-    config = CheckpointConfig(name=name, title=title, mode=mode, height=HEIGHT, width=WIDTH, fps=25)
+    config = CheckpointConfig(name=name, title=title, mode=mode, height=HEIGHT, width=WIDTH)
     config.note = "Preview world: grey." if name == "universal" else ""
     config.needs, config.files.repo = needs, "" if available else "somewhere/else"
     return Entry(config, available)

@@ -2,7 +2,7 @@
 
 import torch
 
-from mgdemo.model.transfer import staged
+from mgdemo.model.device_io import to_device_async
 
 
 def test_what_is_on_a_device_already_is_not_pinned(monkeypatch):
@@ -10,5 +10,5 @@ def test_what_is_on_a_device_already_is_not_pinned(monkeypatch):
     pinned, host, there = [], torch.ones(2), torch.ones(2, device="meta")
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: pinned.append(self) or self)
     monkeypatch.setattr(torch.Tensor, "to", lambda self, *_, **__: self)
-    assert all(staged(tensor, torch.device("cuda", 0)) is tensor for tensor in (host, there))
+    assert all(to_device_async(tensor, torch.device("cuda", 0)) is tensor for tensor in (host, there))
     assert pinned == [host]

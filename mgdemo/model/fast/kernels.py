@@ -1,0 +1,51 @@
+"""Whether our own kernels can run here, and the modules on them in place of the plain ones."""
+
+from __future__ import annotations
+
+import logging
+
+import torch
+
+from mgdemo.errors import UserError
+from mgdemo.model.transformer import Transformer
+from mgdemo.model.vae import VAE
+
+log = logging.getLogger(__name__)
+
+
+class OptimizationError(UserError):
+    """An optimization that this machine does not allow; the message says what to do."""
+
+
+def use_kernels(transformer: Transformer, vae: VAE, *, fp8: bool = False) -> None:
+    """Replace the transformer's layers and, if its sizes fit, the VAE's decoder.
+
+    Without an NVIDIA GPU and Triton, nothing changes. Raises OptimizationError for FP8 where there is none.
+    """
+    device = transformer.device
+    usable = device.type == "cuda" and _has_triton()
+    if fp8 and not usable:
+        raise OptimizationError("FP8 needs our own kernels, that is an NVIDIA GPU and Triton: leave fp8 out.")
+    if fp8 and torch.cuda.get_device_capability(device) < (8, 9):
+        raise OptimizationError("This GPU does not compute in FP8 (compute capability 8.9): leave fp8 out.")
+    if usable:
+        replace_layers(transformer, vae, fp8=fp8)
+
+
+def replace_layers(transformer: Transformer, vae: VAE, *, fp8: bool = False) -> None:
+    from mgdemo.model.fast.layers import FusedLayers
+    from mgdemo.model.fast.row_decoder import RowDecoder, fits
+
+    transformer.blocks = FusedLayers(transformer.blocks, fp8)
+    if fits(vae.decoder):
+        vae.decoder = RowDecoder(vae.decoder)
+
+
+def _has_triton() -> bool:
+    """It comes with PyTorch for NVIDIA GPUs on Linux."""
+    try:
+        import triton  # noqa: F401
+    except ImportError:
+        log.warning("Triton is not installed: without our own kernels the model is slower.")
+        return False
+    return True

@@ -1,0 +1,254 @@
+"""The transformer's layers on the kernels of `rows` and `product`: the same functions, for one session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mgdemo.model.action import ActionInputs, ActionModule, Actions
+from mgdemo.model.attention import attention
+from mgdemo.model.cache import Memory, Ring
+from mgdemo.model.fast import rows
+from mgdemo.model.fast.product import Fp8Weights, product
+from mgdemo.model.fast.rows import Rows, activated, residual_norm
+from mgdemo.model.layers import Attention, BlockInputs, Layer, Layers
+from mgdemo.model.rotary import Rotation
+
+
+class RowLinear(nn.Module):
+    """A linear layer on rows [N, C]."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None):
+        super().__init__()
+        self.register_buffer("weight", weight.detach(), persistent=False)
+        self.register_buffer("bias", None if bias is None else bias.detach(), persistent=False)
+
+    def forward(self, x: Tensor, *, gelu: bool = False) -> Tensor:
+        """With `gelu`, through a GELU in its tanh form."""
+        if gelu and x.is_cuda:  # in the product's own kernel
+            return torch._addmm_activation(self.bias, x, self.weight.t(), use_gelu=True)
+        out = F.linear(x, self.weight, self.bias)
+        return F.gelu(out, approximate="tanh") if gelu else out
+
+    def extra_repr(self) -> str:
+        outputs, inputs = self.weight.shape
+        return f"{inputs}, {outputs}, bias={self.bias is not None}"
+
+
+class Fp8Linear(nn.Module):
+    """A linear layer on rows [N, C] in e4m3, a scale for each row and each output."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None):
+        super().__init__()
+        self.weights = Fp8Weights.from_weight(weight, bias)
+
+    def forward(self, x: Tensor | Rows, *, gelu: bool = False) -> Tensor | Rows:
+        """With `gelu`, through a GELU in its tanh form, the results are in 8 bits again."""
+        x = x if isinstance(x, Rows) else activated(x, quantize=True)
+        return product(x, self.weights, gelu=gelu)
+
+    def extra_repr(self) -> str:
+        outputs, inputs = self.weights.weight.values.shape
+        return f"{inputs}, {outputs}, bias={self.weights.bias is not None}"
+
+
+class FusedSelfAttention(nn.Module):
+    """Query, key and value in one product; norms, rotation and the way into the ring in one kernel."""
+
+    def __init__(self, plain: Attention, linear: type[nn.Module]):
+        super().__init__()
+        parts = plain.q, plain.k, plain.v
+        self.qkv = linear(torch.cat([p.weight for p in parts]), torch.cat([p.bias for p in parts]))
+        self.norm_q, self.norm_k = plain.norm_q, plain.norm_k
+        # What attention gives would have to be quantized first, which takes as long as 8 bits save.
+        self.o = RowLinear(plain.o.weight, plain.o.bias)
+
+    def forward(self, x: Tensor | Rows, turn: Rotation, ring: Ring) -> Tensor:
+        return self.o(ring.read(self._store(x, turn, ring)[None])[0].flatten(1))
+
+    def store(self, x: Tensor | Rows, turn: Rotation, ring: Ring) -> None:
+        """Fill the ring alone."""
+        self._store(x, turn, ring, query=False)
+
+    def _store(self, x: Tensor | Rows, turn: Rotation, ring: Ring, *, query: bool = True) -> Tensor | None:
+        return rows.rotate_store(
+            self.qkv(x),
+            self.norm_q.weight,
+            self.norm_k.weight,
+            self.norm_q.eps,
+            turn.cos,
+            turn.sin,
+            ring.slots,
+            ring.k,
+            ring.v,
+            query=query,
+        )
+
+
+class FusedCrossAttention(Attention):
+    """Attention to the image's keys and values, which `key_value` makes as ever."""
+
+    def __init__(self, plain: Attention, linear: type[nn.Module]):
+        nn.Module.__init__(self)
+        self.heads = plain.heads
+        self.q = linear(plain.q.weight, plain.q.bias)
+        self.k, self.v, self.norm_q, self.norm_k = plain.k, plain.v, plain.norm_q, plain.norm_k
+        self.o = RowLinear(plain.o.weight, plain.o.bias)
+
+    def forward(self, x: Tensor | Rows, cross: tuple[Tensor, Tensor]) -> Tensor:
+        q = rows.rms_norm(self.q(x), self.norm_q.weight, self.norm_q.eps).unflatten(1, (self.heads, -1))
+        return self.o(attention(q[None], *cross)[0].flatten(1))
+
+
+class FusedActionModule(nn.Module):
+    """An action module on rows of tokens, but for what `ActionEncoder` does for all of them."""
+
+    def __init__(self, plain: ActionModule, linear: type[nn.Module]):
+        super().__init__()
+        self.fp8, self.qk_norm = linear is Fp8Linear, plain.config.qk_norm
+        self.has_mouse = plain.config.enable_mouse
+        if self.has_mouse:
+            first, _, second, self.norm = plain.mouse_mlp
+            self.first = linear(first.weight[:, : plain.config.img_hidden_size], None)
+            self.second = linear(second.weight, second.bias)
+            self.qkv = linear(plain.t_qkv.weight, plain.t_qkv.bias)
+            self.proj_mouse = plain.proj_mouse
+        self.mouse_attn_q, self.proj_keyboard = plain.mouse_attn_q, plain.proj_keyboard
+
+    def mouse(self, x: Tensor | Rows, moved: Tensor, actions: ActionInputs, ring: Ring) -> Tensor:
+        """What the mouse, whose features are `moved` [F, width], adds to rows x [F * S, C]."""
+        hidden = activated(self.first(x), added=moved, gelu=True, quantize=self.fp8)
+        hidden = residual_norm(
+            self.second(hidden), self.norm.weight, self.norm.bias, self.norm.eps, quantize=self.fp8
+        )
+        seen = self._attend(*self.qkv(hidden).chunk(3, dim=1), actions.of_mouse, ring)
+        return self.proj_mouse(seen)
+
+    def keyboard(self, x: Tensor, pressed: Tensor, actions: ActionInputs, ring: Ring) -> Tensor:
+        """What the keyboard, whose features are `pressed` [F, 2 H D], adds to rows x."""
+        k, v = pressed.chunk(2, dim=1)
+        seen = self._attend(self.mouse_attn_q(x), k, v, actions.of_frame, ring)
+        return self.proj_keyboard(seen)
+
+    def _attend(self, q: Tensor, k: Tensor, v: Tensor, turn: Rotation, ring: Ring) -> Tensor:
+        return rows.attend_few(
+            q,
+            k,
+            v,
+            turn.cos[0, :, 0],
+            turn.sin[0, :, 0],
+            ring.slots,
+            ring.k,
+            ring.v,
+            ring.filled,
+            norm=self.qk_norm,
+        )
+
+
+class ActionEncoder(nn.Module):
+    """`ActionModule.encode` of all L action modules at once."""
+
+    def __init__(self, modules: list[ActionModule]):
+        super().__init__()
+        first, _, second = zip(*(module.keyboard_embed for module in modules), strict=True)
+        self.embed_first, self.embed_second = StackedLinear(first), StackedLinear(second)
+        self.key_value = StackedLinear([module.keyboard_attn_kv for module in modules])
+        self.mouse: StackedLinear | None = None
+        if modules[0].config.enable_mouse:
+            layers, width = [module.mouse_mlp[0] for module in modules], modules[0].config.img_hidden_size
+            self.mouse = StackedLinear(layers, width)
+
+    def forward(self, windows: Actions) -> Actions:
+        """From windows [1, F, W, C]; gives [L, 1, F, ...]."""
+        pressed = self.embed_second(F.silu(self.embed_first(windows.keyboard[0].flatten(0, 1))))
+        pressed = self.key_value(pressed.unflatten(1, windows.keyboard.shape[1:3]).flatten(2))
+        moved = None if self.mouse is None else self.mouse(windows.mouse[0].flatten(1))[:, None]
+        return Actions(pressed[:, None], moved)
+
+
+class StackedLinear(nn.Module):
+    """L linear layers at once, on their inputs from the first one given on."""
+
+    def __init__(self, layers: Sequence[nn.Linear], first_input: int = 0):
+        super().__init__()
+        weight = torch.stack([layer.weight[:, first_input:] for layer in layers])
+        bias = None if layers[0].bias is None else torch.stack([layer.bias for layer in layers])[:, None]
+        self.register_buffer("weight", weight.mT, persistent=False)
+        self.register_buffer("bias", bias, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Rows [N, inputs] or [L, N, inputs] -> [L, N, outputs]."""
+        x = x.expand(len(self.weight), -1, -1)
+        return torch.bmm(x, self.weight) if self.bias is None else torch.baddbmm(self.bias, x, self.weight)
+
+    def extra_repr(self) -> str:
+        layers, inputs, outputs = self.weight.shape
+        return f"{layers} x ({inputs}, {outputs}), bias={self.bias is not None}"
+
+
+class FusedLayer(nn.Module):
+    """The parts of a layer; `FusedLayers` runs them."""
+
+    def __init__(self, plain: Layer, linear: type[nn.Module]):
+        super().__init__()
+        self.self_attn = FusedSelfAttention(plain.self_attn, linear)
+        self.norm3 = plain.norm3
+        self.cross_attn = FusedCrossAttention(plain.cross_attn, linear)
+        acts = plain.action_model is not None
+        self.action_model = FusedActionModule(plain.action_model, linear) if acts else None
+        up, _, down = plain.ffn
+        self.up, self.down = linear(up.weight, up.bias), linear(down.weight, down.bias)
+
+
+class FusedLayers(nn.Module):
+    """Replaces `Transformer.blocks`. Sums and the norms after them are one kernel, across layers' borders.
+
+    It empties the plain layers one by one, so that a GPU never holds both.
+    """
+
+    def __init__(self, plain: Layers, fp8: bool = False):
+        super().__init__()
+        self.fp8, self.eps = fp8, plain[0].norm1.eps
+        linear, self.layers = Fp8Linear if fp8 else RowLinear, nn.ModuleList()
+        self.register_buffer("modulation", torch.cat([layer.modulation for layer in plain]), persistent=False)
+        modules = [layer.action_model for layer in plain if layer.action_model is not None]
+        self.encode_actions = ActionEncoder(modules)
+        while len(plain):
+            self.layers.append(FusedLayer(plain.pop(0), linear))
+
+    def __iter__(self) -> Iterator[FusedLayer]:
+        return iter(self.layers)
+
+    def forward(
+        self, stream: Tensor, time: Tensor, inputs: BlockInputs, memory: Memory, *, remember: bool = False
+    ) -> Tensor | None:
+        """As `Layers` does: stream [1, F * S, C], time [1, F, 6, C]."""
+        x, quantize, actions = stream[0].contiguous(), self.fp8, inputs.actions
+        modulations = (self.modulation[:, None] + time).unbind()
+        features = actions.features.map(lambda feature: feature[:, 0])
+        pressed, moved = iter(features.keyboard), iter(() if features.mouse is None else features.mouse)
+        added: dict[str, Tensor] = {}
+        for layer, modulation, held in zip(self.layers, modulations, memory.layers, strict=True):
+            shift1, scale1, gate1, shift2, scale2, gate2 = modulation.unbind(1)
+            h = residual_norm(x, scale1, shift1, self.eps, quantize=quantize, **added)
+            if remember and layer is self.layers[-1] and layer.action_model is None:
+                layer.self_attn.store(h, inputs.rotation, held.video)
+                return None
+            update = layer.self_attn(h, inputs.rotation, held.video)
+            norm = layer.norm3
+            h = residual_norm(
+                x, norm.weight, norm.bias, norm.eps, update=update, gate=gate1, quantize=quantize
+            )
+            update = layer.cross_attn(h, held.cross)
+            if held.mouse is not None:
+                h = rows.residual(x, update, quantize=quantize)
+                update = layer.action_model.mouse(h, next(moved), actions, held.mouse)
+            if layer.action_model is not None:
+                x = rows.residual(x, update)
+                update = layer.action_model.keyboard(x, next(pressed), actions, held.keyboard)
+            h = residual_norm(x, scale2, shift2, self.eps, update=update, quantize=quantize)
+            added = {"update": layer.down(layer.up(h, gelu=True)), "gate": gate2}
+        return None if remember else rows.residual(x, **added)[None]
