@@ -1,4 +1,4 @@
-"""The vocabulary of play: modes and their controls, and the timeline of action values.
+"""The vocabulary of control: modes and their controls, and the timeline of action values.
 
 The action of a video frame is a keyboard vector [K] and, in modes with a camera, a mouse vector
 [2] = (pitch, yaw), both float32 in the units of the published checkpoints. A held camera control moves by

@@ -1,4 +1,4 @@
-"""Plays to repeat: a scenario's file, or a film of a play, whose tags hold all that the play began with."""
+"""Sessions to repeat: a scenario's file, or a recorded film, whose tags hold all that it began with."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MAX_TAGS = 24 * 2**20  # bytes of all tags as JSON
 
 @dataclass(frozen=True)
 class Replay:
-    """A scenario and, from a film, the checkpoint that was played and the start image, unless that ships."""
+    """A scenario and, from a film, its checkpoint and its start image, unless that ships."""
 
     scenario: Scenario
     checkpoint: str | None = None
@@ -92,5 +92,5 @@ def _start_image(text: str, name: str) -> Image.Image | None:
         return open_picture(io.BytesIO(base64.b64decode(text, validate=True)), f"the start image in {name}")
     except (ValueError, PictureError) as error:
         raise ScenarioError(
-            f"{name} holds a start image that cannot be read; give the .yaml file of the play instead."
+            f"{name} holds a start image that cannot be read; give the .yaml file of the session instead."
         ) from error

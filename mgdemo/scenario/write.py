@@ -1,4 +1,4 @@
-"""Writing scenarios: what was played, in as few words as it takes."""
+"""Writing scenarios: what was done in a session, in as few steps as it takes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def scenario_yaml(
     image: str | None = None,
     seed: int | None = None,
 ) -> str:
-    """The scenario of a play, a step for each stretch of one action; compiled again, it is `track` exactly.
+    """The scenario of a session, a step for each stretch of one action; read again, it is `track` exactly.
 
     Texts are shortened to what a scenario may have, so a recording never fails on them. Raises ValueError for
     an empty track, and for values that no controls and camera can make.
