@@ -1,9 +1,9 @@
 /**
  * Which key holds which control. Every mode has its own; the visitor may change them. Pure.
  *
- * @typedef {{name: string, code: string, aliases: string[], hint: string, group: string, row: number,
- *   column: number}} Control
- * @typedef {{name: string, controls: Control[]}} Mode
+ * @typedef {{code: string, aliases: string[], name: string, label: string, hint: string, group: string,
+ *   row: number, column: number}} Control
+ * @typedef {{name: string, title: string, axes: string[], stands: boolean, controls: Control[]}} Mode
  */
 
 /** Keys that do something else, and what. */

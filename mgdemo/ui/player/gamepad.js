@@ -68,7 +68,7 @@ export function read(pad, controls) {
 /** Feeds what is held, and the camera, from the gamepads that are connected. */
 export class Gamepads {
   /**
-   * @param {import("./input.js").Held} held @param {import("./camera.js").Camera} camera
+   * @param {import("./held.js").Held} held @param {import("./camera.js").Camera} camera
    * @param {{active: () => boolean, shown: () => boolean, onmenu: () => void}} hooks see `Input`
    */
   constructor(held, camera, hooks) {

@@ -1,7 +1,7 @@
 /**
  * The pads below the picture, one for each control: lit while held, with a dot while the shown block obeys it.
  *
- * @typedef {import("./player.js").Control} Control
+ * @typedef {import("./bindings.js").Control} Control
  * @typedef {import("./bindings.js").Mode} Mode
  */
 

@@ -5,11 +5,6 @@
  * Python sets two properties of the component: `setup` is what would be started next; `session` answers the events
  * `start`, `resume` and `stop`. All else of a session travels over its WebSocket.
  *
- * @typedef {{code: string, aliases: string[], name: string, label: string, hint: string, group: string,
- *   row: number, column: number}} Control
- * @typedef {{name: string, title: string, axes: string[], stands: boolean, controls: Control[]}} Mode
- * @typedef {{mode: string, poster: string | null, loop: string | null, width: number, height: number, live: boolean,
- *   start: string, blocked: string}} Setup  start: the words of the button; blocked: why it cannot be pressed
  * @typedef {import("./lifecycle.js").Effect} Effect
  * @typedef {import("./lifecycle.js").Event} Event
  */

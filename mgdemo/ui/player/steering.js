@@ -4,7 +4,7 @@ import { Input } from "./input.js";
 import { KeyPanel } from "./key_panel.js";
 import { Pads } from "./pads.js";
 
-/** @typedef {import("./player.js").Mode} Mode */
+/** @typedef {import("./bindings.js").Mode} Mode */
 
 export class Steering {
   /**

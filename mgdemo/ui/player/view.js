@@ -2,7 +2,8 @@
  * What is seen of a session: the elements of player.html, brought in line with the lifecycle.
  *
  * @typedef {import("./phases.js").State} State
- * @typedef {import("./player.js").Setup} Setup
+ * @typedef {{mode: string, poster: string | null, loop: string | null, width: number, height: number, live: boolean,
+ *   start: string, blocked: string}} Setup  start: the words of the button; blocked: why it cannot be pressed
  */
 
 import { addressOf } from "./connection.js";

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Held, isTyping } from "../../../mgdemo/ui/player/input.js";
+import { Held } from "../../../mgdemo/ui/player/held.js";
+import { isTyping } from "../../../mgdemo/ui/player/input.js";
 
 function recorder() {
   const seen = [];
