@@ -96,7 +96,8 @@ def use_expandable_segments() -> None:
 
 def warm_up(model: WorldModel, progress: Progress | None = None) -> None:
     """Play a little, so that everything is compiled and captured that a session will need."""
-    world = model.start(Image.new("RGB", model.size[::-1]))
+    height, width = model.size
+    world = model.start(Image.new("RGB", (width, height)))
     for block in range(WARM_BLOCKS):
         if progress:
             progress(block / WARM_BLOCKS, "Preparing the engine")

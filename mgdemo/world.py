@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from mgdemo import interfaces
 from mgdemo.actions import ActionTrack
 from mgdemo.blocks import FPS, LATENTS_PER_BLOCK, block_frames
 from mgdemo.config import CheckpointConfig, Optimization
@@ -153,11 +155,12 @@ class World:
         Takes and gives what `step` did. Raises ValueError, and changes nothing, for actions that don't fit
         and where there is no block to make again (see `can_regenerate`).
         """
-        if not self.can_regenerate:
+        point = self._point
+        if point is None or not self.can_regenerate:
             raise ValueError("There is no block to regenerate: step first.")
-        self._check(self._point.block, actions)
-        self.block, self._actions = self._point.block, self._point.actions
-        self.frames.return_to(self._point.decoder)
+        self._check(point.block, actions)
+        self.block, self._actions = point.block, point.actions
+        self.frames.return_to(point.decoder)
         return self.step(actions)
 
     @property
@@ -170,8 +173,9 @@ class World:
         return Snapshot(self.block, self._actions, self.memory.snapshot(), self.frames.snapshot())
 
     @torch.inference_mode()
-    def restore(self, snapshot: Snapshot) -> None:
+    def restore(self, snapshot: interfaces.Snapshot) -> None:
         """Return to a snapshot of this world, or of another of the same image and model."""
+        assert isinstance(snapshot, Snapshot)
         self.block, self._actions, self._point = snapshot.block, snapshot.actions, None
         self.memory.restore(snapshot.memory)
         self.frames.restore(snapshot.decoder, self.model.device)
@@ -198,15 +202,18 @@ class WorldModel(nn.Module):
         """Replace modules by faster ones, once and before the first session. Except with FP8, results stay
         the same within rounding. Raises OptimizationError.
         """
+        transformer = cast(Transformer, self.transformer)
         if options.kernels or options.fp8:
-            use_kernels(self.transformer, self.vae, fp8=options.fp8)
+            use_kernels(transformer, self.vae, fp8=options.fp8)
         if options.graphs:
-            self.transformer = GraphedTransformer(self.transformer)
-            self.vae.decoder = GraphedDecoder(self.vae.decoder, sets=2 if options.low_vram else 3)
-            self.lane = DecodeLane(self.device, self.vae.decoder)
+            self.transformer = GraphedTransformer(transformer)
+            decoder = GraphedDecoder(self.vae.decoder, sets=2 if options.low_vram else 3)
+            self.vae.set_submodule("decoder", decoder)
+            self.lane = DecodeLane(self.device, decoder)
         if options.low_vram:
             self.low_vram = True
-            self.vae.encoder, self.image_encoder = Offloaded(self.vae.encoder), Offloaded(self.image_encoder)
+            self.vae.set_submodule("encoder", Offloaded(self.vae.encoder))
+            self.image_encoder = Offloaded(self.image_encoder)
         self.lane.keeps_points = not options.low_vram
 
     @torch.inference_mode()
@@ -219,7 +226,7 @@ class WorldModel(nn.Module):
 
     def look_at(self, image: Tensor) -> tuple[Condition, Tensor]:
         """The start condition of an image [1, 3, 1, H, W], and its tokens for cross-attention."""
-        with self.vae.encoder if self.low_vram else nullcontext():
+        with cast(Offloaded, self.vae.encoder) if self.low_vram else nullcontext():
             condition = Condition(self.vae, image.to(self.vae.conv2.weight.dtype))
             if self.low_vram:
                 condition.complete()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -42,7 +43,9 @@ class Actions:
         def last(earlier: Tensor, rows: Tensor) -> Tensor:
             return torch.cat((earlier, rows), dim=1)[:, -count:]
 
-        mouse = None if self.mouse is None else last(before.mouse, self.mouse)
+        mouse = None
+        if self.mouse is not None and before.mouse is not None:
+            mouse = last(before.mouse, self.mouse)
         return Actions(last(before.keyboard, self.keyboard), mouse)
 
 
@@ -141,13 +144,14 @@ class ActionModule(nn.Module):
         pressed = self.keyboard_attn_kv(self.keyboard_embed(windows.keyboard).flatten(2))
         if windows.mouse is None:
             return Actions(pressed)
-        first = self.mouse_mlp[0]
+        first = cast(nn.Linear, self.mouse_mlp[0])
         of_mouse = first.weight[:, self.config.img_hidden_size :]
         return Actions(pressed, F.linear(windows.mouse.flatten(2), of_mouse, first.bias))
 
     def forward(self, x: Tensor, features: Actions, actions: ActionInputs, memory: LayerMemory) -> Tensor:
         """`features` are those that `encode` gave."""
-        if features.mouse is not None:
+        assert memory.keyboard is not None
+        if features.mouse is not None and memory.mouse is not None:
             x = x + self.mouse(x, features.mouse, actions.of_mouse, memory.mouse)
         return x + self.keyboard(x, features.keyboard, actions, memory.keyboard)
 
@@ -156,7 +160,7 @@ class ActionModule(nn.Module):
         n, frames = moved.shape[:2]
         x = x.unflatten(1, (frames, -1))
         tokens = x.shape[2]
-        of_token = self.mouse_mlp[0].weight[:, : x.shape[-1]]
+        of_token = cast(nn.Linear, self.mouse_mlp[0]).weight[:, : x.shape[-1]]
         hidden = self.mouse_mlp[1:](F.linear(x, of_token) + moved.unsqueeze(2))
         qkv = self.t_qkv(hidden).unflatten(-1, (3, self.config.heads_num, -1))
         q, k, v = qkv.transpose(1, 2).flatten(0, 1).unbind(2)

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 try:
-    from flash_attn import flash_attn_func
+    from flash_attn import flash_attn_func  # pyright: ignore[reportMissingImports]
 except ImportError:  # flash-attn is used when present, never required
     flash_attn_func = None
 
@@ -28,7 +28,7 @@ def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
     q is [B, Lq, H, D], k and v are [B, Lk, H, D]; returns [B, Lq, H, D].
     """
-    if q.is_cuda and q.dtype in FLASH_DTYPES and flash_is_fastest(q.device):
+    if flash_attn_func and q.is_cuda and q.dtype in FLASH_DTYPES and flash_is_fastest(q.device):
         return flash_attn_func(q, k, v)
     q, k, v = (t.transpose(1, 2) for t in (q, k, v))
     return F.scaled_dot_product_attention(q, k, v).transpose(1, 2)

@@ -48,6 +48,7 @@ class Ring:
 
     def store(self, k: Tensor, v: Tensor) -> None:
         """Put the block's keys and values in their slots."""
+        assert self.slots is not None
         self.k.index_copy_(1, self.slots, k)
         self.v.index_copy_(1, self.slots, v)
 
@@ -62,6 +63,7 @@ class Ring:
 
     def chronological(self) -> tuple[Tensor, Tensor]:
         """Keys and values oldest frame first (for inspection), after the block at hand."""
+        assert self.slots is not None
         newest = int(self.slots[-1]) + 1
         order = torch.arange(newest - self.filled, newest, device=self.k.device) % self.filled
         return self.k[:, order], self.v[:, order]

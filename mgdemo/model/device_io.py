@@ -42,4 +42,6 @@ class StreamEvent:
 
     def ms_until(self, later: StreamEvent) -> float:
         """Milliseconds to a later event, which has come."""
-        return self.event.elapsed_time(later.event) if self.event else 1e3 * (later.time - self.time)
+        if self.event and later.event:
+            return self.event.elapsed_time(later.event)
+        return 1e3 * (later.time - self.time)

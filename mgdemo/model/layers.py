@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -115,11 +117,15 @@ class Layer(nn.Module):
 class Layers(nn.ModuleList):
     """All layers, in order."""
 
+    def __iter__(self) -> Iterator[Layer]:
+        return cast(Iterator[Layer], super().__iter__())
+
     def encode_actions(self, windows: Actions) -> Actions:
         """What all L action modules make of the actions of a block, [L, N, F, ...]; see `ActionModule`."""
         parts = [layer.action_model.encode(windows) for layer in self if layer.action_model is not None]
         keyboard = torch.stack([part.keyboard for part in parts])
-        return Actions(keyboard, None if windows.mouse is None else torch.stack([p.mouse for p in parts]))
+        mice = [part.mouse for part in parts if part.mouse is not None]
+        return Actions(keyboard, torch.stack(mice) if mice else None)
 
     def forward(
         self, x: Tensor, time: Tensor, inputs: BlockInputs, memory: Memory, *, remember: bool = False

@@ -8,6 +8,7 @@ the published files, without their prefix `model.`; there, layers are called blo
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -59,7 +60,7 @@ class Transformer(nn.Module):
     def __init__(self, config: TransformerConfig):
         super().__init__()
         self.config = config
-        dim, patch = config.dim, tuple(config.patch_size)
+        dim, patch = config.dim, cast(tuple[int, int, int], tuple(config.patch_size))
         self.patch_embedding = nn.Conv3d(config.in_dim, dim, patch, patch)
         self.time_embedding = nn.Sequential(nn.Linear(config.freq_dim, dim), nn.SiLU(), nn.Linear(dim, dim))
         self.time_projection = nn.Sequential(nn.SiLU(), nn.Linear(dim, 6 * dim))

@@ -133,4 +133,5 @@ class VAE(nn.Module):
     def statistics(self, like: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of the latents' channels."""
         statistics = (tuple(self.config.latent_mean), tuple(self.config.latent_std))
-        return tuple(constant(values, 3, like.device, like.dtype) for values in statistics)
+        mean, std = (constant(values, 3, like.device, like.dtype) for values in statistics)
+        return mean, std

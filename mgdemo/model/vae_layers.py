@@ -7,6 +7,8 @@ that each temporal convolution remembers the last frames it saw, in the stream's
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -53,13 +55,13 @@ def layout(x: Tensor) -> torch.memory_format:
 class CausalConv3d(nn.Conv3d):
     """A convolution that sees no later frame: it looks back `kernel - stride` frames, zeros at the start."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int | tuple[int, int, int], stride: int = 1):
-        size = (kernel,) * 3 if isinstance(kernel, int) else kernel
+    def __init__(self, inputs: int, outputs: int, kernel: int | tuple[int, ...], stride: int = 1):
+        size = (kernel, kernel, kernel) if isinstance(kernel, int) else kernel
         padding = (0, size[1] // 2, size[2] // 2)
-        super().__init__(inputs, outputs, size, stride=(stride, 1, 1), padding=padding)
+        super().__init__(inputs, outputs, cast(tuple[int, int, int], size), (stride, 1, 1), padding)
         self.look_back = size[0] - stride
 
-    def forward(self, x: Tensor, state: State) -> Tensor:
+    def forward(self, x: Tensor, state: State) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         if self.look_back:
             x = torch.cat((state[self], x), dim=2) if self in state else after_zeros(x, self.look_back)
             state[self] = x[:, :, -self.look_back :]
@@ -90,7 +92,7 @@ class RMSNorm(nn.Module):
 class Sequential(nn.Sequential):
     """Layers in order; those with a memory get the stream's state."""
 
-    def forward(self, x: Tensor, state: State) -> Tensor:
+    def forward(self, x: Tensor, state: State) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         for layer in self:
             stateful = isinstance(
                 layer, CausalConv3d | ResidualBlock | AttentionBlock | Downsample | Upsample
@@ -166,14 +168,14 @@ class Upsample(nn.Module):
 
     def forward(self, x: Tensor, state: State) -> Tensor:
         if self.time_conv is not None:
-            x = self._double(x, state)
+            x = self._double(x, self.time_conv, state)
         return frames_third(self.resample(frames_first(x)), x.shape[0])
 
-    def _double(self, x: Tensor, state: State) -> Tensor:
-        if self.time_conv in state:
+    def _double(self, x: Tensor, conv: CausalConv3d, state: State) -> Tensor:
+        if conv in state:
             # The first half of the channels is the earlier frame of each pair.
-            return torch.stack(self.time_conv(x, state).chunk(2, dim=1), dim=3).flatten(2, 3)
+            return torch.stack(conv(x, state).chunk(2, dim=1), dim=3).flatten(2, 3)
         first, rest = x[:, :, :1], x[:, :, 1:]
         # The convolution never sees the first frame: its past begins as zeros.
-        state[self.time_conv] = after_zeros(first, self.time_conv.look_back)[:, :, :-1]
-        return torch.cat((first, self._double(rest, state)), dim=2) if rest.shape[2] else first
+        state[conv] = after_zeros(first, conv.look_back)[:, :, :-1]
+        return torch.cat((first, self._double(rest, conv, state)), dim=2) if rest.shape[2] else first

@@ -5,6 +5,10 @@ matrix a few rows further on, which the copy engine fetches without a thread ask
 stands in the margins is undefined, except where a function says that it is zero.
 """
 
+# Triton's compiler gives its functions signatures that no type checker knows.
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
+# pyright: reportGeneralTypeIssues=false, reportPossiblyUnboundVariable=false, reportOptionalMemberAccess=false
+
 from __future__ import annotations
 
 from typing import NamedTuple

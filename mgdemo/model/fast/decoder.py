@@ -88,6 +88,7 @@ class GraphedDecoder(nn.Module):
 
     def _move_to(self, index: int, state: State) -> None:
         self._current = index
+        assert self._static is not None
         self._static.tensors = tensors_of(self._sets[index])
         self._static.bind(state)
 

@@ -68,17 +68,18 @@ class StaticBuffers(Generic[Owner]):
         self.bind(owner)
         now = torch.cuda.current_stream(self._streams[0].device) if self._streams else None
         out, back = self._streams or (None, None)
-        for stream in self._streams:
-            stream.wait_stream(now)
+        if now is not None:
+            for stream in self._streams:
+                stream.wait_stream(now)
         for mine in self.tensors:  # one after the other, so that the next one may use the memory of this one
             if before is not None:
                 with torch.cuda.stream(out):
                     kept.append(to_host_async(mine) if self.spill_to_host else mine.clone())
-            if back is not None:
+            if back is not None and out is not None:
                 back.wait_stream(out)
             with torch.cuda.stream(back):
                 mine.copy_(theirs.pop(), non_blocking=True)
-        if now is not None:
+        if now is not None and back is not None:
             now.wait_stream(back)
         if before is not None:
             self._bind(before, kept)

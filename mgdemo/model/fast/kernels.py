@@ -36,9 +36,9 @@ def replace_layers(transformer: Transformer, vae: VAE, *, fp8: bool = False) -> 
     from mgdemo.model.fast.layers import FusedLayers
     from mgdemo.model.fast.row_decoder import RowDecoder, fits
 
-    transformer.blocks = FusedLayers(transformer.blocks, fp8)
+    transformer.set_submodule("blocks", FusedLayers(transformer.blocks, fp8))
     if fits(vae.decoder):
-        vae.decoder = RowDecoder(vae.decoder)
+        vae.set_submodule("decoder", RowDecoder(vae.decoder))
 
 
 def _has_triton() -> bool:

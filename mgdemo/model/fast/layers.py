@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +22,9 @@ from mgdemo.model.rotary import Rotation
 class RowLinear(nn.Module):
     """A linear layer on rows [N, C]."""
 
+    weight: Tensor
+    bias: Tensor | None
+
     def __init__(self, weight: Tensor, bias: Tensor | None):
         super().__init__()
         self.register_buffer("weight", weight.detach(), persistent=False)
@@ -29,7 +33,8 @@ class RowLinear(nn.Module):
     def forward(self, x: Tensor, *, gelu: bool = False) -> Tensor:
         """With `gelu`, through a GELU in its tanh form."""
         if gelu and x.is_cuda:  # in the product's own kernel
-            return torch._addmm_activation(self.bias, x, self.weight.t(), use_gelu=True)
+            product = torch._addmm_activation  # pyright: ignore[reportPrivateImportUsage]
+            return product(cast(Tensor, self.bias), x, self.weight.t(), use_gelu=True)
         out = F.linear(x, self.weight, self.bias)
         return F.gelu(out, approximate="tanh") if gelu else out
 
@@ -47,7 +52,7 @@ class Fp8Linear(nn.Module):
 
     def forward(self, x: Tensor | Rows, *, gelu: bool = False) -> Tensor | Rows:
         """With `gelu`, through a GELU in its tanh form, the results are in 8 bits again."""
-        x = x if isinstance(x, Rows) else activated(x, quantize=True)
+        x = x if isinstance(x, Rows) else cast(Rows, activated(x, quantize=True))
         return product(x, self.weights, gelu=gelu)
 
     def extra_repr(self) -> str:
@@ -55,10 +60,13 @@ class Fp8Linear(nn.Module):
         return f"{inputs}, {outputs}, bias={self.weights.bias is not None}"
 
 
+Linear = type[RowLinear] | type[Fp8Linear]
+
+
 class FusedSelfAttention(nn.Module):
     """Query, key and value in one product; norms, rotation and the way into the ring in one kernel."""
 
-    def __init__(self, plain: Attention, linear: type[nn.Module]):
+    def __init__(self, plain: Attention, linear: Linear):
         super().__init__()
         parts = plain.q, plain.k, plain.v
         self.qkv = linear(torch.cat([p.weight for p in parts]), torch.cat([p.bias for p in parts]))
@@ -67,7 +75,8 @@ class FusedSelfAttention(nn.Module):
         self.o = RowLinear(plain.o.weight, plain.o.bias)
 
     def forward(self, x: Tensor | Rows, turn: Rotation, ring: Ring) -> Tensor:
-        return self.o(ring.read(self._store(x, turn, ring)[None])[0].flatten(1))
+        query = cast(Tensor, self._store(x, turn, ring))
+        return self.o(ring.read(query[None])[0].flatten(1))
 
     def store(self, x: Tensor | Rows, turn: Rotation, ring: Ring) -> None:
         """Fill the ring alone."""
@@ -81,7 +90,7 @@ class FusedSelfAttention(nn.Module):
             self.norm_q.eps,
             turn.cos,
             turn.sin,
-            ring.slots,
+            cast(Tensor, ring.slots),
             ring.k,
             ring.v,
             query=query,
@@ -91,7 +100,7 @@ class FusedSelfAttention(nn.Module):
 class FusedCrossAttention(Attention):
     """Attention to the image's keys and values, which `key_value` makes as ever."""
 
-    def __init__(self, plain: Attention, linear: type[nn.Module]):
+    def __init__(self, plain: Attention, linear: Linear):
         nn.Module.__init__(self)
         self.heads = plain.heads
         self.q = linear(plain.q.weight, plain.q.bias)
@@ -106,12 +115,14 @@ class FusedCrossAttention(Attention):
 class FusedActionModule(nn.Module):
     """An action module on rows of tokens, but for what `ActionEncoder` does for all of them."""
 
-    def __init__(self, plain: ActionModule, linear: type[nn.Module]):
+    def __init__(self, plain: ActionModule, linear: Linear):
         super().__init__()
         self.fp8, self.qk_norm = linear is Fp8Linear, plain.config.qk_norm
         self.has_mouse = plain.config.enable_mouse
         if self.has_mouse:
-            first, _, second, self.norm = plain.mouse_mlp
+            first, _, second, norm = plain.mouse_mlp
+            self.norm = cast(nn.LayerNorm, norm)
+            first, second = cast(nn.Linear, first), cast(nn.Linear, second)
             self.first = linear(first.weight[:, : plain.config.img_hidden_size], None)
             self.second = linear(second.weight, second.bias)
             self.qkv = linear(plain.t_qkv.weight, plain.t_qkv.bias)
@@ -124,7 +135,8 @@ class FusedActionModule(nn.Module):
         hidden = residual_norm(
             self.second(hidden), self.norm.weight, self.norm.bias, self.norm.eps, quantize=self.fp8
         )
-        seen = self._attend(*self.qkv(hidden).chunk(3, dim=1), actions.of_mouse, ring)
+        q, k, v = self.qkv(hidden).chunk(3, dim=1)
+        seen = self._attend(q, k, v, actions.of_mouse, ring)
         return self.proj_mouse(seen)
 
     def keyboard(self, x: Tensor, pressed: Tensor, actions: ActionInputs, ring: Ring) -> Tensor:
@@ -140,7 +152,7 @@ class FusedActionModule(nn.Module):
             v,
             turn.cos[0, :, 0],
             turn.sin[0, :, 0],
-            ring.slots,
+            cast(Tensor, ring.slots),
             ring.k,
             ring.v,
             ring.filled,
@@ -153,8 +165,9 @@ class ActionEncoder(nn.Module):
 
     def __init__(self, modules: list[ActionModule]):
         super().__init__()
-        first, _, second = zip(*(module.keyboard_embed for module in modules), strict=True)
-        self.embed_first, self.embed_second = StackedLinear(first), StackedLinear(second)
+        embeds = [module.keyboard_embed for module in modules]
+        self.embed_first = StackedLinear([embed[0] for embed in embeds])
+        self.embed_second = StackedLinear([embed[2] for embed in embeds])
         self.key_value = StackedLinear([module.keyboard_attn_kv for module in modules])
         self.mouse: StackedLinear | None = None
         if modules[0].config.enable_mouse:
@@ -165,15 +178,21 @@ class ActionEncoder(nn.Module):
         """From windows [1, F, W, C]; gives [L, 1, F, ...]."""
         pressed = self.embed_second(F.silu(self.embed_first(windows.keyboard[0].flatten(0, 1))))
         pressed = self.key_value(pressed.unflatten(1, windows.keyboard.shape[1:3]).flatten(2))
-        moved = None if self.mouse is None else self.mouse(windows.mouse[0].flatten(1))[:, None]
+        moved = None
+        if self.mouse is not None and windows.mouse is not None:
+            moved = self.mouse(windows.mouse[0].flatten(1))[:, None]
         return Actions(pressed[:, None], moved)
 
 
 class StackedLinear(nn.Module):
     """L linear layers at once, on their inputs from the first one given on."""
 
-    def __init__(self, layers: Sequence[nn.Linear], first_input: int = 0):
+    weight: Tensor
+    bias: Tensor | None
+
+    def __init__(self, modules: Sequence[nn.Module], first_input: int = 0):
         super().__init__()
+        layers = cast(Sequence[nn.Linear], modules)
         weight = torch.stack([layer.weight[:, first_input:] for layer in layers])
         bias = None if layers[0].bias is None else torch.stack([layer.bias for layer in layers])[:, None]
         self.register_buffer("weight", weight.mT, persistent=False)
@@ -192,14 +211,14 @@ class StackedLinear(nn.Module):
 class FusedLayer(nn.Module):
     """The parts of a layer; `FusedLayers` runs them."""
 
-    def __init__(self, plain: Layer, linear: type[nn.Module]):
+    def __init__(self, plain: Layer, linear: Linear):
         super().__init__()
         self.self_attn = FusedSelfAttention(plain.self_attn, linear)
         self.norm3 = plain.norm3
         self.cross_attn = FusedCrossAttention(plain.cross_attn, linear)
-        acts = plain.action_model is not None
-        self.action_model = FusedActionModule(plain.action_model, linear) if acts else None
-        up, _, down = plain.ffn
+        actions = plain.action_model
+        self.action_model = None if actions is None else FusedActionModule(actions, linear)
+        up, down = cast(nn.Linear, plain.ffn[0]), cast(nn.Linear, plain.ffn[2])
         self.up, self.down = linear(up.weight, up.bias), linear(down.weight, down.bias)
 
 
@@ -209,18 +228,20 @@ class FusedLayers(nn.Module):
     It empties the plain layers one by one, so that a GPU never holds both.
     """
 
+    modulation: Tensor
+
     def __init__(self, plain: Layers, fp8: bool = False):
         super().__init__()
-        self.fp8, self.eps = fp8, plain[0].norm1.eps
+        self.fp8, self.eps = fp8, next(iter(plain)).norm1.eps
         linear, self.layers = Fp8Linear if fp8 else RowLinear, nn.ModuleList()
         self.register_buffer("modulation", torch.cat([layer.modulation for layer in plain]), persistent=False)
         modules = [layer.action_model for layer in plain if layer.action_model is not None]
         self.encode_actions = ActionEncoder(modules)
         while len(plain):
-            self.layers.append(FusedLayer(plain.pop(0), linear))
+            self.layers.append(FusedLayer(cast(Layer, plain.pop(0)), linear))
 
     def __iter__(self) -> Iterator[FusedLayer]:
-        return iter(self.layers)
+        return cast(Iterator[FusedLayer], iter(self.layers))
 
     def forward(
         self, stream: Tensor, time: Tensor, inputs: BlockInputs, memory: Memory, *, remember: bool = False
@@ -230,8 +251,8 @@ class FusedLayers(nn.Module):
         modulations = (self.modulation[:, None] + time).unbind()
         features = actions.features.map(lambda feature: feature[:, 0])
         pressed, moved = iter(features.keyboard), iter(() if features.mouse is None else features.mouse)
-        added: dict[str, Tensor] = {}
-        for layer, modulation, held in zip(self.layers, modulations, memory.layers, strict=True):
+        added: dict[str, Any] = {}
+        for layer, modulation, held in zip(self, modulations, memory.layers, strict=True):
             shift1, scale1, gate1, shift2, scale2, gate2 = modulation.unbind(1)
             h = residual_norm(x, scale1, shift1, self.eps, quantize=quantize, **added)
             if remember and layer is self.layers[-1] and layer.action_model is None:
@@ -243,12 +264,12 @@ class FusedLayers(nn.Module):
                 x, norm.weight, norm.bias, norm.eps, update=update, gate=gate1, quantize=quantize
             )
             update = layer.cross_attn(h, held.cross)
-            if held.mouse is not None:
+            if layer.action_model is not None and held.mouse is not None:
                 h = rows.residual(x, update, quantize=quantize)
                 update = layer.action_model.mouse(h, next(moved), actions, held.mouse)
-            if layer.action_model is not None:
-                x = rows.residual(x, update)
+            if layer.action_model is not None and held.keyboard is not None:
+                x = cast(Tensor, rows.residual(x, update))
                 update = layer.action_model.keyboard(x, next(pressed), actions, held.keyboard)
             h = residual_norm(x, scale2, shift2, self.eps, update=update, quantize=quantize)
             added = {"update": layer.down(layer.up(h, gelu=True)), "gate": gate2}
-        return None if remember else rows.residual(x, **added)[None]
+        return None if remember else cast(Tensor, rows.residual(x, **added))[None]

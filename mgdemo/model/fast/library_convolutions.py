@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -25,9 +27,9 @@ def use_fast_convolutions(vae: VAE) -> None:
             vae.set_submodule(name, InPlaceSequential(*module))
     for module in vae.modules():  # fast convolutions of CPUs and GPUs want their kernels channels last
         if isinstance(module, nn.Conv3d):
-            module.to(memory_format=torch.channels_last_3d)
+            module.to(memory_format=torch.channels_last_3d)  # pyright: ignore[reportCallIssue]
         elif isinstance(module, nn.Conv2d):
-            module.to(memory_format=torch.channels_last)
+            module.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
 
 class DirectConv3d(CausalConv3d):
@@ -40,10 +42,8 @@ class DirectConv3d(CausalConv3d):
 
     def convolve(self, x: Tensor) -> Tensor:
         if x.is_cpu and x.dtype in ONEDNN:
-            ones = (1, 1, 1)
-            return torch.mkldnn_convolution(
-                x, self.weight, self.bias, self.padding, self.stride, ones, groups=1
-            )
+            ones, padding = (1, 1, 1), cast(tuple[int, ...], self.padding)
+            return torch.mkldnn_convolution(x, self.weight, self.bias, padding, self.stride, ones, groups=1)
         return super().convolve(x)
 
 
@@ -60,7 +60,7 @@ class InPlaceSequential(Sequential):
             if torch.is_grad_enabled() or conv not in state:
                 x = conv(F.silu(norm(x)), state)
             else:
-                x = self._convolve(norm, conv, x, state)
+                x = self._convolve(cast(RMSNorm, norm), cast(CausalConv3d, conv), x, state)
         return x
 
     @staticmethod

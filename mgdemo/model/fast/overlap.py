@@ -58,8 +58,9 @@ class DecodeLane:
 
     def holds(self, point: DecoderPoint) -> bool:
         """Whether a point is as it was: not in static buffers that another world has used since."""
-        shared = self.graphed is not None and self.graphed.contains(point.state)
-        return not shared or self.graphed.takeovers == point.takeovers
+        if self.graphed is None or not self.graphed.contains(point.state):
+            return True
+        return self.graphed.takeovers == point.takeovers
 
 
 class PendingFrames:
@@ -85,12 +86,14 @@ class PendingFrames:
     def wait(self) -> np.ndarray:
         """uint8 [T, H, W, 3], as soon as they are there."""
         self.start()
+        assert self._end is not None and self._pixels is not None
         self._end.wait()
         return self._pixels.numpy()
 
     @property
     def ms(self) -> float:
         """How long decoding took, after `wait`."""
+        assert self._begin is not None and self._end is not None
         return self._begin.ms_until(self._end)
 
 
@@ -109,7 +112,8 @@ class FrameStream:
         self._pending = [PendingFrames(partial(self.video, part), latents.device) for part in parts]
         if latents.is_cuda:
             with self.lane.work() as stream:
-                latents.record_stream(stream)
+                if stream is not None:
+                    latents.record_stream(stream)
                 self._flush()
         return self._pending
 

@@ -1,5 +1,9 @@
 """A Triton kernel for matrix products in 8 bits (e4m3)."""
 
+# Triton's compiler gives its functions signatures that no type checker knows.
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
+# pyright: reportGeneralTypeIssues=false, reportPossiblyUnboundVariable=false, reportOptionalMemberAccess=false
+
 from __future__ import annotations
 
 from typing import NamedTuple

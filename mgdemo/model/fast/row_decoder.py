@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -39,7 +41,7 @@ class RowDecoder(nn.Module):
         rows = {ResidualBlock: RowResidualBlock, AttentionBlock: RowAttention, Upsample: RowUpsample}
         self.layers = nn.ModuleList(rows[type(part)](part) for part in (*plain.middle, *plain.upsamples))
         norm, _, conv = plain.head
-        self.head = RowHead(norm, conv)
+        self.head = RowHead(cast(RMSNorm, norm), cast(CausalConv3d, conv))
 
     def forward(self, x: Tensor, state: State) -> Tensor:
         if not state:
@@ -77,7 +79,7 @@ class RowConv(nn.Module):
     def __init__(self, norm: RMSNorm, conv: CausalConv3d):
         super().__init__()
         self.norm, self.conv = norm, conv
-        self.kernel = Kernel.from_weight(conv.weight, conv.bias)
+        self.kernel: Any = Kernel.from_weight(conv.weight, conv.bias)
 
     def activate(self, x: Tensor, state: NextState) -> tuple[Tensor, Tensor]:
         """What the convolution reads, and the frames before it."""
@@ -98,14 +100,15 @@ class RowHead(RowConv):
         self.kernel = taps_as_outputs(conv.weight)
 
     def convolve(self, x: Tensor, past: Tensor, skip: Tensor | None = None) -> Tensor:
-        return few_outputs(x, past, self.kernel, self.conv.bias)
+        return few_outputs(x, past, self.kernel, cast(Tensor, self.conv.bias))
 
 
 class RowResidualBlock(nn.Module):
     def __init__(self, plain: ResidualBlock):
         super().__init__()
         norm1, _, conv1, norm2, _, _, conv2 = plain.residual
-        self.first, self.second = RowConv(norm1, conv1), RowConv(norm2, conv2)
+        self.first = RowConv(cast(RMSNorm, norm1), cast(CausalConv3d, conv1))
+        self.second = RowConv(cast(RMSNorm, norm2), cast(CausalConv3d, conv2))
         self.shortcut = plain.shortcut
 
     def forward(self, x: Tensor, state: NextState) -> Tensor:
@@ -129,7 +132,8 @@ class RowAttention(nn.Module):
         inside = x[:, 1:-1, 1:-1]
         normalized = pixel_norm(x, self.norm.gamma.flatten(), silu=False)[:, 1:-1, 1:-1].flatten(1, 2)
         qkv = F.linear(normalized, self.to_qkv.weight.flatten(1), self.to_qkv.bias)
-        seen = F.scaled_dot_product_attention(*(t.unsqueeze(1) for t in qkv.chunk(3, dim=2)))[:, 0]
+        q, k, v = (t.unsqueeze(1) for t in qkv.chunk(3, dim=2))
+        seen = F.scaled_dot_product_attention(q, k, v)[:, 0]
         inside += F.linear(seen, self.proj.weight.flatten(1), self.proj.bias).view(inside.shape)
         return x
 
@@ -139,20 +143,20 @@ class RowUpsample(nn.Module):
 
     def __init__(self, plain: Upsample):
         super().__init__()
-        conv, self.time_conv = plain.resample[1], plain.time_conv
-        self.kernel = Kernel.from_upsample(conv.weight, conv.bias)
+        conv, self.time_conv = cast(nn.Conv2d, plain.resample[1]), plain.time_conv
+        self.kernel = Kernel.from_upsample(conv.weight, cast(Tensor, conv.bias))
         if self.time_conv is not None:
             self.time_kernel = Kernel.from_weight(self.time_conv.weight, self.time_conv.bias)
 
     def forward(self, x: Tensor, state: NextState) -> Tensor:
         if self.time_conv is not None:
-            x = self._double(x, state)
+            x = self._double(x, self.time_conv, state)
         for margin in (x[:, 0], x[:, -1], x[:, :, 0], x[:, :, -1]):
             margin.zero_()
         return convolve(x, None, self.kernel, shape="larger")
 
-    def _double(self, x: Tensor, state: NextState) -> Tensor:
+    def _double(self, x: Tensor, conv: CausalConv3d, state: NextState) -> Tensor:
         """Twice as many frames."""
-        past, look_back = state[self.time_conv], self.time_conv.look_back
-        state[self.time_conv] = (x if len(x) >= look_back else torch.cat((past, x)))[-look_back:]
+        past, look_back = state[conv], conv.look_back
+        state[conv] = (x if len(x) >= look_back else torch.cat((past, x)))[-look_back:]
         return convolve(x, past, self.time_kernel, shape="pairs")

@@ -4,6 +4,10 @@ Each reads a row once and does all that happens to it between two matrix product
 (e4m3), as `product` reads them.
 """
 
+# Triton's compiler gives its functions signatures that no type checker knows.
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
+# pyright: reportGeneralTypeIssues=false, reportPossiblyUnboundVariable=false, reportOptionalMemberAccess=false
+
 from __future__ import annotations
 
 from typing import NamedTuple

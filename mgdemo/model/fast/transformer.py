@@ -35,8 +35,9 @@ class GraphedTransformer(nn.Module):
         """As a transformer's, in the static buffers if nobody uses them."""
         rings, (_, rows, columns) = self._rings, self.net.config.patch_size
         tokens = (height // rows) * (width // columns)
-        free = rings is not None and rings.owner is None
-        if not free or self._memory.layers[0].video.tokens_per_frame != tokens:
+        if rings is None or rings.owner is not None:
+            return self.net.memory(image_tokens, height, width)
+        if self._memory.layers[0].video.tokens_per_frame != tokens:
             return self.net.memory(image_tokens, height, width)
         memory = emptied(self._memory)
         for layer, pair in zip(memory.layers, self.net.cross_memory(image_tokens), strict=True):
@@ -69,12 +70,14 @@ class GraphedTransformer(nn.Module):
 
     def _load(self, x: Tensor, inputs: BlockInputs, memory: Memory) -> int:
         """Put everything where the graphs look for it; gives the number of tokens remembered."""
-        if self._rings is None or not self._rings.fit(memory):
+        rings = self._rings
+        if rings is None or not rings.fit(memory):
             self._graphs.clear()
-            self._rings, self._memory = StaticBuffers(tensors_of(memory), tensors_of, bind), emptied(memory)
-            self._rings.bind(memory)
-        self._rings.load(memory)
-        if self._memory.position != memory.position:
+            rings = self._rings = StaticBuffers(tensors_of(memory), tensors_of, bind)
+            self._memory = emptied(memory)
+            rings.bind(memory)
+        rings.load(memory)
+        if memory.position and self._memory.position != memory.position:
             self._memory.begin_block(*memory.position)
         self._set(self._x, x)
         if inputs is not self._given:
@@ -102,7 +105,7 @@ class StaticValue:
         """Copy a value; False if that of before has moved, because sizes have changed."""
         mine, new = list(leaves(self.value)), list(leaves(value))
         if [t.shape for t in mine] == [t.shape for t in new]:
-            torch._foreach_copy_(mine, new)
+            torch._foreach_copy_(mine, new)  # pyright: ignore[reportPrivateImportUsage]
             return True
         self.value = cloned(value)
         return not mine
@@ -126,11 +129,14 @@ def bind(memory: Memory, tensors: list[Tensor]) -> None:
 def emptied(memory: Memory) -> Memory:
     """An empty memory in the same tensors."""
 
-    def ring(of: Ring | None) -> Ring | None:
-        return of and Ring(of.k, of.v, of.tokens_per_frame)
+    def ring(of: Ring) -> Ring:
+        return Ring(of.k, of.v, of.tokens_per_frame)
 
     return Memory(
-        [LayerMemory(ring(x.video), x.cross, ring(x.mouse), ring(x.keyboard)) for x in memory.layers]
+        [
+            LayerMemory(ring(x.video), x.cross, x.mouse and ring(x.mouse), x.keyboard and ring(x.keyboard))
+            for x in memory.layers
+        ]
     )
 
 
