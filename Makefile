@@ -26,7 +26,7 @@ test: lint browser
 check: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not (browser or live or model)"
 
-lint: $(VENV)/test.stamp
+lint: types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 

@@ -52,3 +52,7 @@ def test_circles_of_scripts_are_found_in_their_types_too(tmp_path):
     typed = "/** @param {import('./one.js').Player} player */\nexport function two(player) {}\n"
     root = package(tmp_path, one_js=SCRIPT, two_js=typed)
     assert house.circles(house.imports(root)) == [["mgdemo/one.js", "mgdemo/two.js"]]
+
+
+def test_no_imports_go_in_circles():
+    assert house.circles(house.imports(house.ROOT)) == []
