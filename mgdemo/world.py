@@ -61,7 +61,7 @@ class RegeneratePoint:
 
 
 class World:
-    """One session: position, caches, noise and decoder state. `step` makes exactly one block."""
+    """One session: position, caches, noise and decoder state. `interfaces.World` says what its methods do."""
 
     def __init__(self, model: WorldModel, image: Tensor, noise: Noise):
         """image: [1, 3, 1, H, W] in [-1, 1] on the model's device."""
@@ -81,20 +81,15 @@ class World:
         return block_frames(self.block)
 
     def step(self, actions: ActionTrack) -> np.ndarray:
-        """Make the next block under `frames_next` rows of actions; uint8 frames [T, H, W, 3].
-
-        Raises ValueError, and changes nothing, if the actions are too many, too few or of another mode.
-        """
+        """Make the next block under `frames_next` rows of actions; uint8 frames [T, H, W, 3]."""
         return np.concatenate(list(self.stream(actions)))
 
     @torch.inference_mode()
     def stream(self, actions: ActionTrack) -> Iterator[np.ndarray]:
-        """As `step`, but those of the first latent frame are given as soon as they exist, then the others.
+        """As `step`, but the first latent frame's frames come as soon as they exist, then the others.
 
-        On a GPU the block is under way when this returns; it is waited for only as its frames are taken. So
-        the next block, of this world or another, can be asked for before: the GPU makes its latents while it
-        decodes these. On a CPU frames are decoded when they are taken. Whatever else is asked of the world
-        meanwhile, frames can be taken later, and are the same.
+        A GPU is not waited for: while it decodes a block, it makes the latents of one that is asked for
+        before these frames are taken. On a CPU, frames are decoded when they are taken.
         """
         self._check(self.block, actions)
         begin = StreamEvent(self.model.device)
@@ -144,17 +139,12 @@ class World:
 
     @property
     def can_regenerate(self) -> bool:
-        """Whether the last block can be made again: not at the start, nor after `restore`, never with low
-        VRAM, and not when another world of the model has used the decoder's static buffers since.
-        """
+        """Not at the start, after `restore`, or with low VRAM, nor when another world of the model has used
+        the decoder's static buffers since."""
         return self._point is not None and self.model.lane.holds(self._point.decoder)
 
     def regenerate(self, actions: ActionTrack) -> np.ndarray:
-        """Make the last block again under other actions, as if those of before had never been.
-
-        Takes and gives what `step` did. Raises ValueError, and changes nothing, for actions that don't fit
-        and where there is no block to make again (see `can_regenerate`).
-        """
+        """Make the last block again under other actions, as if those of before had never been."""
         point = self._point
         if point is None or not self.can_regenerate:
             raise ValueError("There is no block to regenerate: step first.")
@@ -165,7 +155,6 @@ class World:
 
     @property
     def snapshot_bytes(self) -> int:
-        """The memory that a snapshot takes."""
         return sum(tensor.nbytes for tensor in self.memory.held()) + self.frames.nbytes
 
     @torch.inference_mode()
@@ -174,7 +163,6 @@ class World:
 
     @torch.inference_mode()
     def restore(self, snapshot: interfaces.Snapshot) -> None:
-        """Return to a snapshot of this world, or of another of the same image and model."""
         assert isinstance(snapshot, Snapshot)
         self.block, self._actions, self._point = snapshot.block, snapshot.actions, None
         self.memory.restore(snapshot.memory)
