@@ -1,4 +1,4 @@
-"""Does a play stay as it is? Time per block and memory of one long play: `python -m benchmarks.endless`.
+"""Does a run stay as it is? Time per block and memory of one long run: `python -m benchmarks.endless`.
 
 Prints, at blocks 10, 100, 1000 and so on, the median time of a block since the line before, what the world
 holds, and what the process holds. By default with a tiny random model, since only growth matters here.
@@ -28,7 +28,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--blocks", type=int, default=3000, help="length of the play (default 3000)")
+    parser.add_argument("--blocks", type=int, default=3000, help="length of the run (default 3000)")
     parser.add_argument("--mode", default="universal")
     parser.add_argument("--json", type=Path, metavar="FILE")
     args = parser.parse_args()

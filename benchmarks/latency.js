@@ -1,12 +1,12 @@
 /**
- * Measures a play from inside its page; runs before the page's own scripts.
+ * Measures a session from inside its page; runs before the page's own scripts.
  *
  * The stub world's picture has a patch whose level shows what is held and one that steps with every frame. Both
  * are read once an animation frame, after the player has had its turn: a change counts from the moment when
  * the browser is about to put it on the screen.
  */
 
-const CHANGED = 20; // grey levels; the codec's error is below 5
+const CHANGED = 20; // gray levels; the codec's error is below 5
 
 class Latency {
   constructor() {

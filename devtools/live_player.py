@@ -57,7 +57,7 @@ class Player:
 
     async def __aenter__(self):
         self.socket = await websockets.connect(self.url, max_size=2**22)
-        with contextlib.suppress(websockets.ConnectionClosed):  # an unknown play is refused before
+        with contextlib.suppress(websockets.ConnectionClosed):  # an unknown session is refused before
             await self.send(type="hello", version=VERSION, codecs=self.codecs)
         self._task = asyncio.create_task(self._listen())
         return self

@@ -93,7 +93,7 @@ def load(
 
 
 def tiny_image(seed: int = 0, width: int = 60, height: int = 40) -> Image.Image:
-    """A picture of smooth random colours."""
+    """A picture of smooth random colors."""
     noise = np.random.default_rng(seed).integers(0, 256, (4, 5, 3), dtype=np.uint8)
     return Image.fromarray(noise).resize((width, height), Image.Resampling.BICUBIC)
 

@@ -21,7 +21,7 @@ CAMERA_STEP = 0.1
 
 @dataclass(frozen=True)
 class Control:
-    """A thing the player can hold.
+    """Something that a visitor can hold, such as a key.
 
     `code` and `aliases` are W3C `KeyboardEvent.code`s. `group`, `row` and `column` are its place on the
     on-screen pads (one pad a group). It sets keyboard entry `keyboard`, or adds `mouse` (pitch, yaw).
@@ -43,7 +43,7 @@ class Control:
 class Mode:
     """What can be done in one kind of world.
 
-    `axes` are the camera axes that accept analogue values ("pitch", "yaw"); empty without a camera.
+    `axes` are the camera axes that accept analog values ("pitch", "yaw"); empty without a camera.
     In a `one_hot` mode exactly one keyboard entry is 1, and entry 0 means that nothing is held.
     `stands`: the picture stands still as long as nothing is held.
     """
@@ -79,7 +79,7 @@ class Mode:
 
         held: names, labels or codes in the order of pressing; others are ignored. Opposite camera controls
             cancel; in a one-hot mode the latest one counts.
-        camera: analogue (pitch, yaw) in [-1, 1], added to the held camera controls and clipped; axes that the
+        camera: analog (pitch, yaw) in [-1, 1], added to the held camera controls and clipped; axes that the
             mode does not have are ignored.
         """
         controls = list(dict.fromkeys(c for key in held if (c := self.control(key))))

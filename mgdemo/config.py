@@ -64,7 +64,7 @@ class TransformerConfig:
 
 @dataclass
 class VAEConfig:
-    """The causal 3D VAE. `dim_mult` has one entry a resolution, `temporal_downsample` one a halving."""
+    """The causal 3D VAE. `dim_mult` has one entry per resolution, `temporal_downsample` one per halving."""
 
     dim: int = 96
     z_dim: int = 16

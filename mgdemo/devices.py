@@ -131,7 +131,7 @@ def tell_at_start(wanted: str) -> None:
 
 
 def out_of_memory(error: BaseException) -> str | None:
-    """What to tell somebody about an error, if it says that memory ran out."""
+    """What to say about an error, if it means that memory ran out."""
     if type(error).__name__ == "OutOfMemoryError":  # PyTorch's, for a GPU
         return OUT_OF_MEMORY
     if isinstance(error, MemoryError):

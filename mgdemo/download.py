@@ -112,7 +112,7 @@ def _fetch_file(source: _Source, info: RepoFile, folder: Path) -> None:
 
 
 def _part(folder: Path, info: RepoFile) -> Path:
-    """Where a file grows; named after its content too, so that a newer version begins anew."""
+    """Where a file grows; named after its content too, so that a newer version starts over."""
     return folder / f"{info.path}.{info.blob_id[:8]}.part"
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from mgdemo.actions import ActionTrack
 
-Progress = Callable[[float, str], None]  # hears the share done, 0 to 1, and what is being done
+Progress = Callable[[float, str], None]  # called with the share done, 0 to 1, and what is being done
 
 
 class Snapshot(Protocol):

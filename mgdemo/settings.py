@@ -41,7 +41,7 @@ class Settings:
     session_seconds: float = 300.0  # that a session may last while others wait; 0: no limit
     connect_seconds: float = 10.0  # that a new session waits for its page to open the WebSocket
     reconnect_seconds: float = 30.0  # that a session waits for its visitor to come back
-    ack_seconds: float = 10.0  # without an acknowledgement, after which a connection counts as lost
+    ack_seconds: float = 10.0  # without an acknowledgment, after which a connection counts as lost
     worker_timeout_seconds: float = 180.0  # a busy worker that makes no progress is restarted; 0: never
     regenerate: bool = True  # make the running block again when the input changes, if there is time
     stand_seconds: float = 1.0  # without an action, after which no blocks are made in some worlds; 0: never

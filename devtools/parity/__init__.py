@@ -1,7 +1,7 @@
 """Parity with the reference: `python -m devtools.parity DIR` checks every golden file in a folder.
 
 A golden folder holds safetensors files with inputs and outputs of the reference, tiny weights to compute them
-with, and `index.json`, which tells each file's `kind`, how it was made and how close an answer must come. All
+with, and `index.json`, which gives each file's `kind`, how it was made and how close an answer must come. All
 sizes come from the folder. A tensor that nothing reads counts as not understood, so nothing passes unseen.
 """
 

@@ -20,7 +20,7 @@ from mgdemo.model.image_encoder import ImageEncoder
 from mgdemo.model.transformer import Transformer
 from mgdemo.model.vae import VAE
 
-LOW_PRECISION_RMS = 2e-2  # bound on the relative RMS of the latents of a bfloat16 play
+LOW_PRECISION_RMS = 2e-2  # bound on the relative RMS of the latents of a bfloat16 run
 EXACT = {"atol": 0, "rtol": 0}
 # What a stage gives inside a pipeline is held to what the folder asks of that stage by itself.
 STAGES = {"cond_concat": "vae_encode", "visual_context": "clip"}

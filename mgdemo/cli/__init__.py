@@ -21,7 +21,7 @@ EXAMPLES = """examples:
   python -m mgdemo play --mode gta_drive            play at this console, block by block
   python -m mgdemo replay scenarios/gta_drive/slalom.yaml
   python -m mgdemo generate --mode universal --image street.jpg --output-folder out --num-output-frames 150
-  python -m mgdemo compare 'scenarios/*/*.yaml'      which world does what it is told?
+  python -m mgdemo compare 'scenarios/*/*.yaml'      which world follows its controls?
   python -m mgdemo download --mode universal        fetch the published weights
   python -m mgdemo check --deep                     what weights are here, and are they whole?
 """

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 
 def compare(args: argparse.Namespace) -> int:
-    """Run scenarios through several checkpoints and say which one does what it is told, and for how long it
-    holds. Columns are checkpoints (times optimizations); rows are scenarios (times seeds, times start
-    images). The leftmost column is the baseline. Actions are translated between modes by what they mean.
+    """Run scenarios through several checkpoints and score how well each one follows its controls, and for how
+    long its picture holds up. Columns are checkpoints (times optimizations); rows are scenarios (times seeds,
+    times start images). The leftmost column is the baseline. Actions are translated between modes by
+    what they mean.
 
     Writes report.html (one file that opens anywhere), report.json, report.csv and contact-sheet.png. Each run
     is kept in runs/; what is there already is not made again, so a comparison that was stopped continues.

@@ -40,7 +40,7 @@ def _shipped(mode: str) -> list[Path]:
 
 
 def weights_id(located: Located) -> str:
-    """What tells a checkpoint's weights from all others: the SHA-256 of its files' own."""
+    """An identifier of a checkpoint's weights: the SHA-256 of the hashes of its files."""
     files = (located.transformer, located.vae, located.image_encoder)
     digests = [_sha256(path, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     return hashlib.sha256("".join(digests).encode()).hexdigest()
@@ -48,7 +48,7 @@ def weights_id(located: Located) -> str:
 
 @lru_cache(maxsize=64)
 def _sha256(path: Path, size: int, changed: int) -> str:
-    """Of a file that is what it was: some have gigabytes."""
+    """Of a file, as long as it does not change: some have gigabytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

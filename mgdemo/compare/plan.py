@@ -1,4 +1,4 @@
-"""What a comparison is made of, before anything is made: its runs, their size, and what is translated."""
+"""The plan of a comparison: its runs, their size, and what is translated."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def _run(case: Case, variant: Variant, version: str, device: str, by: By) -> Run
 
 
 def start_of(case: Case, variant: Variant) -> StartImage:
-    """The case's start image; where that is a place of another mode's worlds, the first one of this mode."""
+    """The case's start image; where that belongs to another mode's world, the first one of this mode."""
     foreign = case.start.reference is not None and variant.mode != case.track.mode
     return variant.start or case.start if foreign else case.start
 

@@ -25,7 +25,7 @@ from mgdemo.video.mp4 import read_frames
 
 log = logging.getLogger(__name__)
 
-Progress = Callable[[Run, float, str], None]  # hears the share done of a run, 0 to 1, and words about it
+Progress = Callable[[Run, float, str], None]  # called with a run, the share done, 0 to 1, and words about it
 
 
 class RunFailed(UserError):

@@ -1,4 +1,4 @@
-"""Where runs are kept: one folder a run, named by its key, whole or not there at all."""
+"""Where runs are kept: one folder per run, named by its key, complete or absent."""
 
 from __future__ import annotations
 

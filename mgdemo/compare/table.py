@@ -1,4 +1,4 @@
-"""The figures of a finished grid, as rows of plain values: for the report, for JSON and for CSV."""
+"""The scores of a finished grid, as rows of plain values: for the report, for JSON and for CSV."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def as_json(grid: Grid, rows: Sequence[Sequence[Cell]]) -> dict:
 
 
 def as_csv(grid: Grid, rows: Sequence[Sequence[Cell]]) -> str:
-    """One line a run: what it was, its scores, and each control's own."""
+    """One line per run: what it was, its scores, and each control's own."""
     controls = sorted({name for row in rows for cell in row for name in _controls(cell)})
     text = io.StringIO()
     writer = csv.writer(text)

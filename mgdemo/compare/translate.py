@@ -1,6 +1,6 @@
 """The same actions in another mode: by what they mean, or by their keys.
 
-What has no counterpart is left out, and said: a comparison counts it and shows where it is.
+What has no counterpart is left out; a comparison counts it and shows where it is.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How well a run does what it was told, and how long it holds: figures from frames and actions alone.
+"""How well a run follows its controls, and how long it holds up: scores from frames and actions alone.
 
 Frames are uint8 [T, H, W, 3]. No truth is needed: what the controls should cause is compared with what is
 seen to move, returns with departures, later frames with the start. Rules that all measures share:

@@ -1,6 +1,6 @@
 """How the picture moves when a mode's camera does, and the other way round: motion read from two pictures.
 
-Motion is told in a mode's `AXES`, in units of the embedded worlds' own speed: walking forward reads ahead 1.
+Motion is given in a mode's `AXES`, in units of the embedded worlds' own speed: walking forward reads ahead 1.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Geometry:
     iteratively re-weighted least squares (Cauchy weights, so that what stands on the plane counts as an
     outlier). Along a line nothing can be seen to move: only the flow across edges counts, weighted by how
     much texture there is. Turning moves sky and ground alike, walking only the ground, more the nearer it
-    is: that tells stepping aside from looking.
+    is: that distinguishes stepping aside from looking.
     """
 
     def __init__(self, mode: str, size: tuple[int, int]):

@@ -106,7 +106,7 @@ def _run(track: ActionTrack) -> list[tuple]:
         low += min(1 / REACT, max(-1 / REACT, down * still - low))
         jump, turn = max(0, jump - 1), max(0, turn - 1)
         rise = (JUMP * (_air(jump) - before[1]) - DUCK * (low - before[0])) / (DUCK / REACT)
-        # In a corner the ground goes round, too, and how fast one runs is not to be told from it.
+        # In a corner the ground turns, too, so it does not show how fast one runs.
         rows.append(
             ((side - before[2]) / (STEP / REACT), math.nan if turning else 1.0, way * turning, rise, math.nan)
         )

@@ -1,4 +1,4 @@
-"""Figures of single pictures, and of two of them. Pictures are uint8 [H, W, 3] unless said otherwise."""
+"""Measures of single pictures, and of pairs. Pictures are uint8 [H, W, 3] unless said otherwise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where does a run part from another one that should show the same frames?"""
+"""Where does a run diverge from another one that should show the same frames?"""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ TOO_LONG = f"here the scenario gets longer than {MAX_MINUTES} minutes; shorten i
 class _Body:
     """Steps in a row: what each does, how long it takes in UNITs, and all together.
 
-    An action is a row of `Compiler.rows`, or, below 0, ~i for the walk of random seed i.
+    An action is a row of `Compiler.rows`, or, below 0, ~i for the random actions of seed i.
     """
 
     actions: list[int] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""YAML text as nodes that know their places. Nothing is constructed from tags, and aliases are refused."""
+"""YAML text as nodes that know their positions. Nothing is constructed from tags, and aliases are refused."""
 
 from __future__ import annotations
 

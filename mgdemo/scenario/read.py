@@ -1,4 +1,4 @@
-"""Reading scenario files: every mistake is told with its line, its column and its cure."""
+"""Reading scenario files: every error names the line, the column and the cure."""
 
 from __future__ import annotations
 

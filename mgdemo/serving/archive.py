@@ -1,4 +1,4 @@
-"""What ended sessions leave: their files are written here, one after the other, and found again by token."""
+"""The recordings of ended sessions: written one after the other, and found again by token."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 class Archive:
     """Writes recordings in a thread of its own, one at a time: the cores belong to the sessions that play.
 
-    in_use: gives the folders that must not be pruned.
+    in_use: returns the folders that must not be pruned.
     """
 
     def __init__(self, settings: Settings, in_use: Callable[[], Collection[Path]]):
@@ -55,14 +55,14 @@ class Archive:
         return ended
 
     def save(self, session: Session, saved: Callable[[Session], None]) -> None:
-        """Have the files of a `Saving` session written; never blocks. `saved` is called afterwards."""
+        """Write the files of a `Saving` session, in a thread; never blocks. `saved` is called afterwards."""
         self._waiting.put((session, saved))
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="save", daemon=True)
             self._thread.start()
 
     def close(self, seconds: float) -> None:
-        """Write what waits, without the films that have keys drawn on; wait for it at most so long."""
+        """Write what waits, but no more films with keys drawn on; wait for that at most `seconds`."""
         self._hurry = True
         self._waiting.put(None)
         if self._thread is not None:

@@ -46,7 +46,7 @@ class Devices:
                 engine.kill(trouble)
 
     def health(self) -> list[dict]:
-        """How they stand, in JSON types."""
+        """Their state, in JSON types."""
         return [
             {
                 "device": health.device,

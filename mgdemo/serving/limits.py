@@ -55,10 +55,10 @@ class Plan:
 
 
 def plan(places: Sequence[Place], waiters: Sequence[Waiter], session_seconds: float, grace: float) -> Plan:
-    """For each waiter, in order, the live session that began first has to end; then those who came after it.
+    """For each waiter, in order, a live session has to end, the one that began first before the others.
 
-    session_seconds: that a session may last while others wait, 0: no limit; grace: that it has left, at
-    least, when somebody begins to wait.
+    session_seconds: how long a session may last while others wait, 0: no limit; grace: the seconds that it
+    still has, at least, when somebody begins to wait.
     """
     live = sorted((place for place in places if place.live), key=lambda place: place.began)
     ends = {
@@ -91,9 +91,9 @@ def full(places: int, waiters: int, settings: Settings) -> str | None:
 class Facts:
     """What decides whether a session ends. Moments that do not apply are infinite.
 
-    away_since: no player is connected, since then; met: there has been one. active: the last input, or when
-    the world was ready. ends: the moment when others get the place. resting: paused or standing, so it takes
-    no device time. seconds_recorded: of video, all branches together.
+    away_since: no player has been connected since then; met: there has been one. active: the last input, or
+    when the world was ready. ends: the moment when others get the place. resting: paused or standing, so it
+    takes no device time. seconds_recorded: of video, all branches together.
     """
 
     live: bool

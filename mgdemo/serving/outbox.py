@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-FRAMES = 256  # waiting for a slow line; then frames are dropped, up to the next key frame
+FRAMES = 256  # waiting for a slow connection; then frames are dropped, up to the next key frame
 
 
 class Wake:
@@ -49,7 +49,7 @@ class Outbox:
         self.closed: tuple[int, str] | None = None  # WebSocket close code and reason
 
     def text(self, message: str) -> None:
-        """Append a message. There are few, and the callers' rules bound them."""
+        """Append a message. Messages are few, and the callers bound their number."""
         with self._lock:
             if self.closed is None:
                 self._items.append(message)

@@ -47,14 +47,14 @@ class PlayerLink:
         return outbox is self._outbox
 
     def attach(self, outbox: Outbox, codec: str) -> None:
-        """A player is connected; an earlier one is let go."""
+        """A player is connected; an earlier one is disconnected."""
         if self._outbox is not None:
             self._outbox.close(m.REPLACED, "The session continues in another window.")
         self._outbox, self.codec, self.input = outbox, codec, None
         self.met, self.away_since = True, math.inf
 
     def detach(self, now: float, code: int, reason: str) -> None:
-        """The player is gone, or is let go with a WebSocket close code and reason."""
+        """The player is gone, or is disconnected with a WebSocket close code and reason."""
         if self._outbox is not None:
             self._outbox.close(code, reason)
         self._outbox = self.input = None
@@ -89,7 +89,7 @@ class PlayerLink:
         self._outbox.text(message.model_dump_json())
 
     def shows(self, frame: m.Frame) -> bool:
-        """Whether a frame is for the player, too: those before a splice are for the recording only."""
+        """Whether the player gets a frame, too: those before a splice are for the recording only."""
         return frame.frame >= self._splice
 
     def frame(self, frame: m.Frame) -> None:

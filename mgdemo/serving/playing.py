@@ -92,7 +92,7 @@ class Playing:
         self._send(m.Detach(session=self.ready.session))
 
     def receive(self, message: m.ClientMessage) -> bool:
-        """Obey a player's message; whether the status changes by it."""
+        """Handle a player's message; returns whether the status changes."""
         now, live = time.monotonic(), self.length is None
         match message:
             case m.KeyFrame():
@@ -124,7 +124,7 @@ class Playing:
         return False
 
     def handle(self, event: m.Event) -> bool:
-        """Take what the engine has made; whether the status changes by it."""
+        """Handle an event of the engine; returns whether the status changes."""
         match event:
             case m.Frame():
                 self.recorder.frame(event.node, event.frame, event.h264)

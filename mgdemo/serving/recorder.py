@@ -43,12 +43,12 @@ class _RecordedBlock:
 
 
 class Recorder:
-    """Records one session into a folder of its own, from a thread of its own: nothing here waits for a disk
-    but `finish`.
+    """Records one session into a folder of its own, from a thread of its own: only `finish` waits for
+    the disk.
 
     Each branch begins with a key frame, and so does a regenerated block: the packets along any path of the
     session's tree make a film. A disk that is full, forbidden or too slow never ends the session: `trouble`
-    then says from where on nothing is recorded.
+    then says from which moment on nothing is recorded.
     """
 
     def __init__(self, parent: Path, name: str, width: int, height: int, fps: int):
@@ -158,7 +158,7 @@ class Recorder:
     def _recorded(self, end: int) -> dict[int, _RecordedBlock]:
         """What is recorded of the path to a node: whole blocks, so that a replay is the same.
 
-        (Of one on its way at the end, nothing has been shown.) Trouble may begin in the midst of one.
+        (A block on its way at the end has not been shown.) Trouble may begin in the middle of a block.
         """
         found: dict[int, _RecordedBlock] = {}
         for node in self.tree.path(end):

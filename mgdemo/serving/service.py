@@ -55,11 +55,11 @@ class SessionService:
         atexit.register(self.close)
 
     def open(self, request: SessionRequest) -> Session:
-        """Get in the queue. Raises ServingError where that cannot be.
+        """Get in the queue. Raises ServingError where that is impossible.
 
         The session lives as long as its page is connected to `live/<token>`; a page that does not come within
         `connect_seconds`, or is away for `reconnect_seconds`, loses it. (A scenario that no page has ever
-        followed comes to its end.)
+        followed runs to its end.)
         """
         if request.track is not None:
             if not len(request.track):
@@ -75,7 +75,7 @@ class SessionService:
             self._queue.append(session)
             self._admit()
             if self._clock is None:
-                with contextlib.suppress(OSError):  # recorders tell what is wrong with it
+                with contextlib.suppress(OSError):  # recorders report what is wrong with it
                     self.settings.record_dir.mkdir(0o700, parents=True, exist_ok=True)
                 self._clock = threading.Thread(target=self._tick, name="clock", daemon=True)
                 self._clock.start()
@@ -86,11 +86,11 @@ class SessionService:
         return self._sessions.get(token)
 
     def ended(self, token: str) -> Ended | None:
-        """How a session of before has ended."""
+        """How an earlier session has ended."""
         return self._archive.get(token)
 
     def recording_of(self, token: str) -> Recording | None:
-        """What a session of before has left, as long as it is kept on disk."""
+        """The recording of an earlier session, as long as it is kept on disk."""
         ended = self._archive.get(token)
         return ended and ended.recording
 
@@ -108,7 +108,7 @@ class SessionService:
         self._devices.warm(checkpoint)
 
     def health(self) -> dict:
-        """How the service stands, in JSON types."""
+        """The state of the service, in JSON types."""
         with self.lock:
             playing, queued = len(self._places), len(self._queue)
         return {
@@ -168,7 +168,7 @@ class SessionService:
             self._sessions.pop(session.token, None)
 
     def _admit(self) -> None:
-        """Give free places to those who wait, and tell all what follows from it."""
+        """Give free places to the sessions that wait, and update what all of them know of it."""
         while self._queue and len(self._places) < self.settings.sessions and not self._closed.is_set():
             session = self._queue.popleft()
             self._places[session] = index = self._devices.least_loaded(self._places.values())

@@ -39,8 +39,8 @@ log = logging.getLogger(__name__)
 class SessionRequest:
     """What to run: live, or along `track`.
 
-    visitor: the same text for all sessions of one visitor, like Gradio's session hash, so that nobody is told
-    to wait for himself; "" if it is not known.
+    visitor: the same text for all sessions of one visitor, like Gradio's session hash, to tell those
+    who wait for their own session; "" if it is not known.
     """
 
     checkpoint: str
@@ -51,7 +51,7 @@ class SessionRequest:
     visitor: str = ""
 
     def order(self, session: str) -> m.Open:
-        """What an engine is told."""
+        """The command that begins it on an engine."""
         image = self.start.picture
         return m.Open(
             session=session, checkpoint=self.checkpoint, image=image, seed=self.seed, track=self.track
@@ -66,7 +66,7 @@ class Host(Protocol):
     counts: Counter[str]
 
     def on_session_ended(self, session: Session) -> None:
-        """It plays no more: with the lock held, once. A `Saving` one wants its files written."""
+        """It has stopped playing. Called once, with the lock held. A `Saving` one wants its files written."""
 
 
 class Session:
@@ -122,7 +122,7 @@ class Session:
     # For the live transport
 
     def attach(self, outbox: Outbox, codec: str) -> None:
-        """A player is connected; what it is to see goes to `outbox`. An earlier one is let go."""
+        """A player is connected; its messages go to `outbox`. An earlier player is disconnected."""
         with self._lock:
             self._link.attach(outbox, codec)
             if isinstance(self.phase, Playing):
@@ -136,7 +136,7 @@ class Session:
                 self._detach()
 
     def receive(self, outbox: Outbox, message: m.ClientMessage) -> None:
-        """Obey a player's message. Raises BadMessage."""
+        """Handle a player's message. Raises BadMessage."""
         with self._lock:
             if not self._link.is_from(outbox):
                 return
@@ -186,7 +186,7 @@ class Session:
         self._wake.set()
 
     def handle(self, event: m.Event) -> None:
-        """Take what its engine says."""
+        """Handle an event of its engine."""
         match self.phase, event:
             case Loading(), m.Loading(checkpoint=self.request.checkpoint):
                 self.phase = Loading(event.text, event.progress)

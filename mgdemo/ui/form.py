@@ -152,7 +152,7 @@ class SessionForm:
     def request(
         self, checkpoint: str, image: str | None, seed: object, scenario: Scenario | None = None
     ) -> SessionRequest:
-        """What these choices ask for: live play, or the scenario. Raises UserError."""
+        """What these choices ask for: a live session, or the scenario. Raises UserError."""
         path = path_of(image)
         if not path:
             raise FormError(_choose(image))

@@ -96,7 +96,7 @@ def _offered(films: list[Left]) -> dict[str, tuple[str, Recording | Branch]]:
 
 
 def _shared(film: str) -> Shared:
-    """The play in a film, for a link. Raises ScenarioError."""
+    """The session in a film, for a link. Raises ScenarioError."""
     replay = open_replay(film)
     scenario = replay.scenario
     return Shared(scenario.mode, replay.checkpoint or "", scenario.image, scenario.seed or 0, scenario)

@@ -14,7 +14,7 @@ from mgdemo.actions import CAMERA_STEP, MODES, ActionTrack, Mode
 from mgdemo.video.mp4 import frame_rate, metadata, read_frames, write_mp4
 
 SMOOTH = 4  # everything is drawn this many times larger, then reduced
-STICK_STEPS = 12  # places of the stick from its centre to its edge
+STICK_STEPS = 12  # places of the stick from its center to its edge
 
 GLASS = (13, 17, 26, 150)
 EDGE = (255, 255, 255, 95)

@@ -1,4 +1,4 @@
-"""What a weight file is: which network of which checkpoint, or in what it differs from the nearest one."""
+"""What a weight file is: which network of which checkpoint, or how it differs from the most similar one."""
 
 from __future__ import annotations
 

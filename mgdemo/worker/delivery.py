@@ -14,7 +14,7 @@ from mgdemo.worker.sessions import Playing
 
 
 class Delivery:
-    """Sends blocks as events. One for a worker, since blocks of all its sessions share a device."""
+    """Sends blocks as events. A worker has one, because the blocks of all its sessions share a device."""
 
     def __init__(self, emit: Callable[[m.Event], None]):
         self._emit = emit

@@ -7,11 +7,11 @@ from mgdemo.errors import UserError
 
 
 class SessionError(UserError):
-    """A session that cannot be; the message is for the visitor."""
+    """A session that cannot begin; the message is for the visitor."""
 
 
 def sentence(error: Exception) -> str:
-    """What to tell a visitor about an error: our own errors speak for themselves, others get a cure."""
+    """What a visitor reads about an error: our own errors speak for themselves, others get a cure."""
     if isinstance(error, UserError):
         return str(error)
     if memory := out_of_memory(error):

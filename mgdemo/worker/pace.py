@@ -1,4 +1,4 @@
-"""When a session's next block is due: how far its visitor's player is, as seen from the worker."""
+"""When a session's next block is due, by what the worker knows of the visitor's player."""
 
 from __future__ import annotations
 
@@ -44,9 +44,7 @@ class Pace:
     dry: float = -math.inf  # when its next block must leave, or the player runs dry
     first: Estimate = field(default_factory=Estimate)  # of a block, until its first packet has left
     cost: Estimate = field(default_factory=Estimate)  # and until its last one has
-    round_trip: Estimate = field(
-        default_factory=Estimate
-    )  # from a block's last packet to its acknowledgement
+    round_trip: Estimate = field(default_factory=Estimate)  # from a block's last packet to its acknowledgment
     _sent: OrderedDict[int, tuple[float, int]] = field(default_factory=OrderedDict)  # when, and frames so far
 
     @property
@@ -79,7 +77,7 @@ class Pace:
         if block >= self.acknowledged:  # else it is repeated, after a pause
             self.acknowledged = block + 1
             self.round_trip.add(min(1.0, now - sent_at))
-        # The next packet travels one way and this acknowledgement has travelled the other: take off both.
+        # The next packet travels one way and this acknowledgment has traveled the other: take off both.
         self.dry = now + buffered - self.round_trip.high + (self.frames - frames) / self.fps
 
     def splice(self, now: float) -> int | None:

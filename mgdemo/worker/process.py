@@ -40,7 +40,7 @@ def main() -> None:
                 worker.hear(command)
         except (m.BadMessage, OSError):
             log.exception("The worker stops: what came is no command.")
-        os._exit(0)  # whoever wanted the blocks is gone; there is nothing to save here
+        os._exit(0)  # nobody is left to receive the blocks; there is nothing to save here
 
     def beat() -> None:
         while True:

@@ -1,4 +1,4 @@
-"""Rewinding a session: to the nearest snapshot at once, from there block by block, each a turn of its own."""
+"""Rewinding a session: to the nearest snapshot at once, from there block by block, one per turn."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Emit = Callable[[m.Event], None]
 
 
 def rewind(session: Playing, node: int, emit: Emit) -> None:
-    """Set out for a node, if there is such a one. The session is paused from now on."""
+    """Begin to rewind to a node, if it exists. The session is paused from now on."""
     if not session.live or node not in session.history.tree:
         return
     session.history.mark()

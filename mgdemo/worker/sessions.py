@@ -63,7 +63,7 @@ class Rewinding:
 
 @dataclass
 class Idling:
-    """After how many idle blocks a picture stands (0: never), and whether that has been told."""
+    """After how many idle blocks a picture stands (0: never), and whether that has been reported."""
 
     blocks: int
     told: bool = False

@@ -1,4 +1,4 @@
-"""Whether the worker gets on: asked from another thread, even while a block hangs."""
+"""Whether the worker makes progress: asked from another thread, even while a block hangs."""
 
 from __future__ import annotations
 

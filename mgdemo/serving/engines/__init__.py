@@ -10,7 +10,7 @@ from mgdemo import messages as m
 from mgdemo.settings import Settings
 
 OnEvent = Callable[[m.Event], None]
-OnLost = Callable[[str], None]  # hears why, in a sentence for visitors
+OnLost = Callable[[str], None]  # called with the reason, in a sentence for visitors
 
 
 @dataclass(frozen=True)
@@ -34,17 +34,17 @@ class EngineHealth:
 class Engine(Protocol):
     """One device. Its worker starts when it is needed, and again after it was lost.
 
-    Only events tell that a worker lives, not an open connection: a worker sends `Heartbeat`s.
+    Only events show that a worker lives, not an open connection: a worker sends `Heartbeat`s.
     """
 
     device: str
 
     def send(self, command: m.Command) -> None:
-        """Never blocks. `Open` and `Warm` start a worker that is not there; others have no use for one."""
+        """Never blocks. `Open` and `Warm` start the worker if it is not running; other commands do not."""
         ...
 
     def health(self) -> EngineHealth:
-        """As it is known now; never blocks."""
+        """The latest known state; never blocks."""
         ...
 
     def kill(self, reason: str) -> None:

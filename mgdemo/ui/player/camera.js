@@ -1,14 +1,14 @@
 /**
- * The analogue camera: a pointer dragged over the picture and a gamepad's stick turn it together. Values are
+ * The analog camera: a pointer dragged over the picture and a gamepad's stick turn it together. Values are
  * [pitch, yaw] a video frame in the model's unit, where a held key is worth 0.1; up and right are positive.
  */
 
 export const HELD = 0.1;
 export const LIMIT = 0.3; // models have not seen the camera turn much faster
-const EVERY_MS = 33; // at most so often a change is told
+const EVERY_MS = 33; // a change is sent at most this often
 const DRAG_MS = 250; // over which a movement of the pointer is spread, so that a short one reaches a block too
 const STILL = 0.0005; // less than this is not moving
-const STEPS = 200; // in 1, so that the scenario of a play stays readable
+const STEPS = 200; // in 1, so that a session's scenario stays readable
 
 /** @typedef {{now: () => number, setTimeout: Function}} Clock */
 
@@ -67,7 +67,7 @@ export class Camera {
     this.dragged = this.dragged.map((v) => (Math.abs(v * rest) < STILL ? 0 : v * rest));
   }
 
-  /** Tells a change, unless one was told a moment ago: then a little later. */
+  /** Sends a change, but a little later if another one was sent a moment ago. */
   tell() {
     if (this.timer !== null) return;
     this.fade();

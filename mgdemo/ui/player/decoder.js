@@ -85,7 +85,7 @@ export class Screen {
     return this.pending.size > 0;
   }
 
-  /** Prepares for one play's pictures. @param {{codec_string: string, width: number, height: number}} format */
+  /** Prepares for a session's pictures. @param {{codec_string: string, width: number, height: number}} format */
   configure({ codec_string, width, height }) {
     this.close();
     this.codec = codec_string;
@@ -193,7 +193,7 @@ export class Screen {
     this.onbroken();
   }
 
-  /** Forgets what is being decoded and goes on with the next key frame. */
+  /** Forgets what is being decoded and resumes at the next key frame. */
   close() {
     if (this.decoder && this.decoder.state !== "closed") this.decoder.close();
     this.decoder = null;

@@ -39,7 +39,7 @@ export class Events {
     this.dispatch({ type: "answered", answer });
   }
 
-  /** Takes up what the page had when it was loaded before: its session, or its films. */
+  /** Resumes what the page had before it was reloaded: its session, or its films. */
   restore() {
     const [token, ...earlier] = keptInTab(this.name) ?? [];
     if (token) this.dispatch({ type: "restore", token, earlier });

@@ -1,13 +1,13 @@
 /**
- * Gamepads of the standard layout. What does what follows from the places of the controls on the pads below the
- * picture, so every mode has its table:
+ * Gamepads of the standard layout. The mapping follows from where the controls are on the pads below the
+ * picture, so it works in every mode:
  *
  *   left stick, directional pad   up, down, left, right of the first group (move, drive, run)
- *   right stick                   the analogue camera, in modes that have one
+ *   right stick                   the analog camera, in modes that have one
  *   Y, A, X, B (their places)     up, down, left, right of the second group, or again of the first
  *   left and right shoulder       the upper corners of the first group (turn left and right)
  *   left and right trigger        down and up of the first group (brake and accelerate)
- *   Start                         pause and go on
+ *   Start                         pause and resume
  *
  * @typedef {Pick<import("./bindings.js").Control, "code" | "group" | "row" | "column">} Control
  */
@@ -94,7 +94,7 @@ export class Gamepads {
     tick();
   }
 
-  /** @param {ReturnType<typeof read>[]} states of all gamepads: whoever has one in hand plays */
+  /** @param {ReturnType<typeof read>[]} states of all gamepads: any of them steers */
   apply(states) {
     const start = states.some((state) => state.start);
     if (start && !this.wasStart) this.hooks.onmenu();

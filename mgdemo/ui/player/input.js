@@ -119,7 +119,7 @@ export class Input {
   }
 
   keyup(event) {
-    // macOS says nothing of the keys that were let go while Cmd was down.
+    // macOS does not report keys that were released while Cmd was down.
     if (event.key === "Meta") return this.releaseAll();
     const code = this.keys.get(event.code);
     if (code) this.held.release(code, event.code);

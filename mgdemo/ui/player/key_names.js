@@ -1,6 +1,6 @@
 /**
  * What the keys of the visitor's keyboard are called. Keys count by their place (`KeyboardEvent.code`); only some
- * browsers tell the letter there, so names are also learned from the keys that are pressed. Pure.
+ * browsers report the letter there, so names are also learned from the keys that are pressed. Pure.
  */
 
 const CODES =

@@ -13,7 +13,7 @@ class Keyboard {
     this.bindings = new Bindings(remembered(KEYS));
     /** @type {(() => void)[]} */
     this.listeners = [];
-    // Not every browser tells it, and none in a frame of another site.
+    // Not every browser reports it, and none in a frame of another site.
     /** @type {any} */ (globalThis.navigator)?.keyboard?.getLayoutMap?.().then((layout) => {
       for (const [code, letter] of layout) this.names.told.set(code, letter);
       this.changed();

@@ -4,7 +4,7 @@
  *
  *   idle ─ start ─► starting ─► queued ─► loading ─► playing ◄─► buffering, standing, paused, rewinding
  *                                                        └─► saving ─► ended | error
- *   lost: the connection is away, and what went on before goes on when it is back; replaced: in another window
+ *   lost: the connection is away, and what ran before resumes when it is back; replaced: in another window
  *
  * @typedef {import("./phases.js").State} State
  * @typedef {import("./phases.js").Phase} Phase
@@ -50,7 +50,7 @@ const HANDLERS = {
     return to(fresh(state), { phase: "starting" }, { type: "focus" }, ask("start"));
   },
 
-  /** Asks for a session of before: the page was loaded again, or it went to another window. */
+  /** Asks for an earlier session: the page was loaded again, or it went to another window. */
   restore(state, { token, earlier = [] }) {
     if (!startable(state)) return stay(state);
     return to(fresh(state), { phase: "starting" }, ask("resume", { token, earlier }));
@@ -154,7 +154,7 @@ const HANDLERS = {
     const now = back(state);
     if (!now.session?.live || !running(now)) return stay(now);
     if (!again && paused) return to(now, { pause: "rewound" }, HOLD);
-    // Both may have gone on while they were apart. A paused server says by itself where it stands (`rewound`).
+    // Both may have moved on while they were disconnected. A paused server says by itself where it stands (`rewound`).
     if (now.rewind && !paused) return to(now, {}, send("rewind", { node: now.rewind.to }));
     const on = Boolean(now.pause);
     return to(now, {}, ...(on === paused ? [] : [send("pause", { on })]));

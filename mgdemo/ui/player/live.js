@@ -87,7 +87,7 @@ export class Live {
   onblock(block) {
     const { node, parent, first_frame, frames, warning = null, rewind_to = null } = block;
     this.filmstrip.tree.add(node, parent, block.block);
-    if (this.hooks.state().rewind) return; // of where it goes away from
+    if (this.hooks.state().rewind) return; // it belongs to the moment that the rewind leaves
     this.playback.block(block);
     this.filmstrip.update();
     const made = first_frame + frames;

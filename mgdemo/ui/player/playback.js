@@ -1,6 +1,6 @@
 /**
- * The pictures of one session: received, shown when they are due, acknowledged and measured. What is to be known
- * of that is told as events of the lifecycle.
+ * The pictures of one session: received, shown when they are due, acknowledged and measured. What others need to
+ * know of that becomes events of the lifecycle.
  *
  * @typedef {import("./playout.js").Packet} Packet
  * @typedef {import("./playout.js").Block} Block
@@ -68,7 +68,7 @@ export class Playback {
     this.run();
   }
 
-  /** Throws away what was received. */
+  /** Discards what was received. */
   clear() {
     this.screen.close();
     this.playout?.clear();
@@ -122,7 +122,7 @@ export class Playback {
     this.whole = block;
   }
 
-  /** Tells the server which block is here, and how much there is to show. */
+  /** Acknowledges the block that is here, with how much there is to show. */
   acknowledge(now = performance.now()) {
     if (this.whole < 0 || !this.playout) return;
     const buffered = Math.round(this.playout.reported(now));

@@ -2,7 +2,7 @@
  * The playout clock: decides when each received video frame is due, without touching the page.
  *
  * The server makes the next block just before the last one runs out, so the buffer is short on purpose.
- * Three things keep it right: a late block slows playback evenly instead of freezing it once a block, a
+ * Three things keep it right: a late block slows playback evenly instead of freezing it once per block, a
  * buffer that never gets near empty is trimmed by playing slightly faster, and a buffer that ran dry for a
  * moment asks for some reserve by reporting less than it has.
  *
@@ -19,7 +19,7 @@ import { CODECS } from "./protocol.js";
 
 const LOW_MARKS = 4; // blocks over which the low-water mark is taken
 const RESERVE_LIMIT = 150; // ms
-const STALL = 200; // ms behind the clock (a hidden tab, a frozen page) after which we go on instead of racing
+const STALL = 200; // ms behind the clock (a hidden tab, a frozen page) after which playback resumes instead of racing
 const STALE = 2000; // ms of live video that is too old to be worth playing
 const FRESH = 400; // ms that are then kept
 
@@ -74,7 +74,7 @@ export class Playout {
 
   /** Announces a block, before its packets. @param {Block} block */
   announce(block) {
-    // One that is not whole by now never will be: what was lost on a slow line ends at the next key frame.
+    // One that is not whole by now never will be: what was lost on a slow connection ends at the next key frame.
     this.regenerated = block.splice === null ? null : { block, packets: [] };
     // The first block's time includes reading the start image, so it says nothing about the next ones.
     if (!this.regenerated && this.last.node !== null && block.made_ms > 0)
@@ -109,7 +109,7 @@ export class Playout {
     const from = Math.max(block.splice, this.next);
     const cut = this.queue.findIndex(({ index, silent }) => !silent && index >= from);
     if (cut >= 0) this.queue.length = cut;
-    // H.264 starts anew at the splice, so the decoder needs those before `from` too.
+    // H.264 starts over at the splice, so the decoder needs those before `from` too.
     for (const each of packets)
       if (each.index >= from) this.queue.push(each);
       else if (each.kind !== CODECS.jpeg) this.queue.push({ ...each, silent: true });
@@ -190,7 +190,7 @@ export class Playout {
     this.drySince = null;
   }
 
-  /** Forgets what was received (a new connection starts with a key frame); the rates learnt stay. */
+  /** Forgets what was received (a new connection starts with a key frame); the rates learned stay. */
   clear() {
     this.queue = [];
     this.regenerated = null;

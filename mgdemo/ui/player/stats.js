@@ -38,7 +38,7 @@ class Rate {
   }
 }
 
-/** Measures one play. Pure: is told what happens and when (ms), knows no page. */
+/** Measures one session. Pure: it is called with what happens and when (ms), and knows no page. */
 export class Meter {
   /** @param {number} fps the nominal frame rate */
   constructor(fps) {
@@ -93,7 +93,7 @@ export class Meter {
       }
   }
 
-  /** Nothing is expected to move for a while (a pause, a lost line): that is not measured. */
+  /** Nothing is expected to move for a while (a pause, a lost connection): that is not measured. */
   rest() {
     this.last = null;
     this.inputs.clear();

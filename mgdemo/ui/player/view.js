@@ -30,7 +30,7 @@ export class View {
     return this.root.getClientRects().length > 0;
   }
 
-  /** What the field says, if it says a whole number. */
+  /** The number in the field, if it is a whole number. */
   get seed() {
     const field = this.root.closest('[role="tabpanel"]')?.querySelector(".seed input");
     const seed = Number(/** @type {HTMLInputElement | null | undefined} */ (field)?.value ?? 0);
@@ -77,7 +77,7 @@ export class View {
     this.root.dataset.looks = axes.length ? "yes" : "no";
   }
 
-  /** There is nothing to be seen of the session that begins. */
+  /** Nothing can be seen yet of the session that begins. */
   open() {
     this.parts.loop.pause();
     this.root.dataset.picture = "poster";
