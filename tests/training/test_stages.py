@@ -331,7 +331,8 @@ def test_training_computes_what_plays_compute(small_vae, made, mode, window):
 
     # Sampling all blocks at once, each after the one before, makes the same blocks again.
     world = world_model.start(Image.new("RGB", (WIDTH, HEIGHT)), seed=0)
-    noises = [[seeded_noise(play, world.noise(0, 0).shape)(b, i) for play in range(2) for b in range(BLOCKS)]
+    shape = world.noise.draw(0, 0).shape
+    noises = [[seeded_noise(play, shape)(b, i) for play in range(2) for b in range(BLOCKS)]
               for i in range(len(sigmas))]  # fmt: skip
     stacked = dit.stack_blocks(clean, BLOCKS)
     last = torch.full((2, BLOCKS), len(sigmas) - 1)
