@@ -10,6 +10,7 @@
 
 import { newLink, restoreChoices } from "./choices.js";
 import { send, sort } from "./files.js";
+import { LINK_PREFIXES } from "./protocol.js";
 import { uniteRadios } from "./radio_group.js";
 
 const SHOWN_MS = 6000;
@@ -83,11 +84,11 @@ export function mount(element, { trigger, props, watch, upload }) {
   watch("copy", () => take(element, props.copy));
   const look = () => {
     const fragment = window.location.hash.slice(1);
-    if (fragment.startsWith("play=")) trigger("link", { fragment });
-    if (fragment.startsWith("replay=")) trigger("replay_link", { fragment });
+    if (fragment.startsWith(LINK_PREFIXES.PLAY)) trigger("link", { fragment });
+    if (fragment.startsWith(LINK_PREFIXES.REPLAY)) trigger("replay_link", { fragment });
   };
   window.addEventListener("hashchange", look);
   // When the page is loaded again, what was chosen after the link is restored instead.
   restoreChoices(trigger);
-  if (newLink() || window.location.hash.startsWith("#replay=")) look();
+  if (newLink() || window.location.hash.startsWith(`#${LINK_PREFIXES.REPLAY}`)) look();
 }
