@@ -144,7 +144,7 @@ def paint(actions: ActionTrack, row: int, index: int) -> np.ndarray:
 
 
 def keys_level(actions: ActionTrack, row: int) -> int:
-    """The patch's grey level: 40 when no key is held, else 40 more for each place of the first one."""
+    """The patch's gray level: 40 when no key is held, else 40 more for each place of the first one."""
     held = np.flatnonzero(actions.keyboard[row])
     return 40 + 40 * int(held[0] + 1) if len(held) else 40
 
@@ -169,5 +169,5 @@ def paint_small(actions: ActionTrack, row: int, index: int) -> np.ndarray:
 
 
 def small_level(actions: ActionTrack, row: int) -> int:
-    """The grey level of a small frame's left half: the first four keys as bits."""
+    """The gray level of a small frame's left half: the first four keys as bits."""
     return 60 + 10 * int(sum(2**key for key, value in enumerate(actions.keyboard[row, :4]) if value))
