@@ -61,7 +61,7 @@ from mgdemo.actions import ActionTrack
 from mgdemo.blocks import block_frames, frames_in_blocks
 from mgdemo.checkpoints import config_named
 from mgdemo.config import CheckpointConfig, Optimization
-from mgdemo.loading import load_world_model, use_expandable_segments, warm_up
+from mgdemo.loading import load_world_model, places, use_expandable_segments, warm_up
 from mgdemo.model.action import Actions
 from mgdemo.model.image_encoder import ImageEncoder
 from mgdemo.model.transformer import Transformer
@@ -296,7 +296,9 @@ class Bench:
             torch.cuda.reset_peak_memory_stats()
         model, times = self.bare_model(), [0.0, 0.0]
         self.startup["weights_gb"] = held(self.device)
-        for i, step in enumerate((lambda: model.optimize(self.optimization), lambda: warm_up(model))):
+        pictures = places(self.config.mode) if self.optimization.int8 else ()
+        steps = (lambda: model.optimize(self.optimization, pictures), lambda: warm_up(model))
+        for i, step in enumerate(steps):
             begin = time.perf_counter()
             step()
             synchronize(self.device)

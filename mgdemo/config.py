@@ -160,6 +160,7 @@ class Optimization:
     kernels: bool = True  # of our own, in Triton, on an NVIDIA GPU
     graphs: bool = True  # passes and decoding captured as CUDA graphs
     fp8: bool = False  # the transformer's large linear layers in 8 bits; needs compute capability 8.9
+    int8: bool = False  # the decoder's large convolutions in 8 bits
     low_vram: bool = False  # what only the start needs waits on the host; no block is regenerated
 
     @classmethod

@@ -10,13 +10,14 @@ import torch
 from PIL import Image
 
 from mgdemo.actions import ActionTrack
-from mgdemo.checkpoints import Located, resolve
+from mgdemo.checkpoints import Located, configs, resolve, start_images
 from mgdemo.config import Optimization
 from mgdemo.devices import OUT_OF_MEMORY, DeviceError, choose_device, precision
 from mgdemo.interfaces import Progress
 from mgdemo.model.image_encoder import ImageEncoder
 from mgdemo.model.transformer import Transformer
 from mgdemo.model.vae import VAE
+from mgdemo.picture import open_picture
 from mgdemo.weight_files.load import load_weights
 from mgdemo.weight_files.recognize import expected
 from mgdemo.weight_files.tables import weight_size
@@ -24,6 +25,7 @@ from mgdemo.world import WorldModel
 
 READ = 0.6  # share of loading on a GPU that is reading weights; the rest is warming up
 WARM_BLOCKS = 5  # until the caches are full and the start condition is steady
+PLACES = 3  # pictures that the decoder is tried on before it computes in 8 bits
 ALLOCATOR = ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF")  # the older name is that of PyTorch before 2.9
 
 log = logging.getLogger(__name__)
@@ -53,7 +55,7 @@ def load_world_model(
     if target.type != "cuda":
         return _load(located, target, dtype, progress)
     if dtype == torch.float32:
-        optimization = replace(optimization, kernels=False, fp8=False)  # those are for bfloat16
+        optimization = replace(optimization, kernels=False, fp8=False, int8=False)  # those are for bfloat16
     try:
         return _load_on_gpu(located, target, dtype, optimization, progress)
     except torch.OutOfMemoryError as error:
@@ -69,7 +71,7 @@ def _load_on_gpu(
 ) -> WorldModel:
     model = _load(located, device, dtype, progress, until=READ)
     try:
-        model.optimize(optimization)
+        model.optimize(optimization, places(located.config.mode) if optimization.int8 else ())
         warm_up(model, progress and (lambda share, text: progress(READ + (1 - READ) * share, text)))
         return model
     except torch.OutOfMemoryError:
@@ -83,6 +85,12 @@ def _load_on_gpu(
         )
     del model  # before there are two
     return _load(located, device, dtype, progress)
+
+
+def places(mode: str) -> list[Image.Image]:
+    """Some pictures of a mode's worlds, for `WorldModel.optimize`."""
+    name = next(config.name for config in configs() if config.mode == mode)
+    return [open_picture(path) for path in start_images(name)[:PLACES]]
 
 
 def use_expandable_segments() -> None:

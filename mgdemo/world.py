@@ -7,7 +7,7 @@ frames = world.step(ActionTrack.hold("universal", ["forward"], frames=world.fram
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import cast
@@ -186,13 +186,16 @@ class WorldModel(nn.Module):
         self.window_rows = window_rows(config.transformer.action_config, LATENTS_PER_BLOCK)
         self.low_vram = False
 
-    def optimize(self, options: Optimization) -> None:
-        """Replace modules by faster ones, once and before the first session. Except with FP8, results stay
-        the same within rounding. Raises OptimizationError.
+    def optimize(self, options: Optimization, pictures: Sequence[Image.Image] = ()) -> None:
+        """Replace modules by faster ones, once and before the first session.
+
+        Except with FP8 and INT8, results stay the same within rounding. pictures: for INT8, what worlds may
+        look like. Raises OptimizationError.
         """
         transformer = cast(Transformer, self.transformer)
-        if options.kernels or options.fp8:
-            use_kernels(transformer, self.vae, fp8=options.fp8)
+        if options.kernels or options.fp8 or options.int8:
+            seen = [self._pixels(picture).to(self.vae.conv2.weight.dtype) for picture in pictures]
+            use_kernels(transformer, self.vae, fp8=options.fp8, int8=options.int8, pictures=seen)
         if options.graphs:
             self.transformer = GraphedTransformer(transformer)
             decoder = GraphedDecoder(self.vae.decoder, sets=2 if options.low_vram else 3)
@@ -207,10 +210,14 @@ class WorldModel(nn.Module):
     @torch.inference_mode()
     def start(self, image: Image.Image, seed: int = 0) -> World:
         """Begin a session at an image of any size; it is cropped to the picture's aspect."""
-        pixels = torch.from_numpy(pixel_values(prepare_image(image, *self.size))).to(self.device)
         factor = self.vae.config.spatial_factor
         grid = (LATENTS_PER_BLOCK, self.size[0] // factor, self.size[1] // factor)
-        return World(self, pixels[None, :, None], seeded_noise(seed, (1, self.vae.config.z_dim, *grid)))
+        return World(self, self._pixels(image), seeded_noise(seed, (1, self.vae.config.z_dim, *grid)))
+
+    def _pixels(self, image: Image.Image) -> Tensor:
+        """[1, 3, 1, H, W] in [-1, 1]."""
+        pixels = torch.from_numpy(pixel_values(prepare_image(image, *self.size)))
+        return pixels.to(self.device)[None, :, None]
 
     def look_at(self, image: Tensor) -> tuple[Condition, Tensor]:
         """The start condition of an image [1, 3, 1, H, W], and its tokens for cross-attention."""

@@ -142,7 +142,7 @@ def _recording(command: Callable[[Callable, str], argparse.ArgumentParser]) -> N
             "--optimization",
             metavar="WORDS",
             default="",
-            help='change what makes a GPU fast, as in "fp8,no-kernels": kernels, graphs, fp8, low-vram',
+            help='change what makes a GPU fast, as in "fp8,no-kernels": kernels, graphs, fp8, int8, low-vram',
         )
 
 

@@ -14,7 +14,7 @@ from mgdemo.random_actions import random_actions
 pytest.importorskip("triton", reason="Triton is for Linux, where requirements-dev.txt installs it")
 from mgdemo.model.action import Actions
 from mgdemo.model.fast import convolution, product, rows
-from mgdemo.model.fast.convolution import Kernel
+from mgdemo.model.fast.convolution import Code, Kernel
 from mgdemo.model.fast.decoder import GraphedDecoder
 from mgdemo.model.fast.kernels import replace_layers
 from mgdemo.model.fast.product import Fp8Weights
@@ -64,6 +64,56 @@ def test_a_convolution_continues_from_the_frames_before(inputs, outputs, count, 
         ),
         plain,
     )
+
+
+@pytest.mark.parametrize(("inputs", "outputs"), [(96, 96), (192, 48), (32, 32)])
+def test_a_convolution_in_8_bits_is_as_exact_as_its_numbers(inputs, outputs):
+    """Norm, SiLU and convolution: exactly what the codes say, and near to what they stand for."""
+    x, gamma, skip = frames(inputs, 5), 1 + torch.randn(inputs) / 5, frames(outputs, 3)
+    weight, bias = torch.randn(outputs, inputs, 3, 3, 3) / (27 * inputs) ** 0.5, torch.randn(outputs)
+    active = F.silu(F.normalize(x, dim=1) * inputs**0.5 * gamma.view(1, -1, 1, 1, 1))
+    code = Code.up_to(float(active.max()))
+    kept = torch.empty_like(with_margins(x)[:2], dtype=torch.int8)
+    codes = convolution.pixel_norm(with_margins(x), gamma, kept=kept, code=code)
+    assert torch.equal(kept, codes[-2:]) and (codes[:, 0] == code.zero).all(), "margins stand for zero"
+    known = (codes.float() - code.zero) * code.step
+    assert (inside(known) - active).abs().max() <= 0.51 * code.step
+    assert (code.encode(with_margins(active)).float() - codes).abs().max() <= 1
+    kernel = Kernel.in_eight_bits(weight, bias, code)
+    ours = convolution.convolve(
+        codes[2:].contiguous(), codes[:2].contiguous(), kernel, skip=with_margins(skip), dtype=torch.float32
+    )
+    taps = kernel.weight.float().view(outputs, 3, 3, 3, inputs).permute(0, 4, 1, 2, 3)
+    taps *= (kernel.scale / code.step).view(-1, 1, 1, 1, 1)
+    near(inside(ours), F.conv3d(inside(known), taps, bias, padding=(0, 1, 1)) + skip)
+    exact_result = F.conv3d(active, weight, bias, padding=(0, 1, 1)) + skip
+    assert (inside(ours) - exact_result).norm() < 0.01 * exact_result.norm()
+
+
+def test_the_decoder_in_8_bits_is_near_the_plain_one_and_remembers_in_8_bits():
+    sizes = {"num_res_blocks": 1, "temporal_downsample": [True], "pixel_shuffle": 2}
+    vae = VAE(VAEConfig(dim=16, dim_mult=[1, 2], **sizes)).eval().requires_grad_(False)
+    model, plain, ours = tiny_model(), State(), State()
+    model.vae = copy.deepcopy(vae)
+    pictures = [torch.rand(1, 3, 1, 8, 12) * 2 - 1]
+    replace_layers(model.transformer, model.vae, int8=True, pictures=pictures)
+    latents = vae.encode(torch.rand(1, 3, 7, 8, 12) * 2 - 1)
+    for count, piece in enumerate(latents.split(1, dim=2)):
+        made, exact_frames = model.vae.decode(piece, ours), vae.decode(piece, plain)
+        assert (made - exact_frames).norm() < 0.02 * exact_frames.norm()
+        assert torch.equal(made, exact_frames) == (count == 0), "the first piece is the plain decoder's"
+    in_eight_bits = {t.dtype for conv, t in ours.items() if conv in model.vae.decoder._codes}
+    assert in_eight_bits == {torch.int8}
+
+
+def test_without_pictures_the_decoder_stays_in_16_bits_and_says_so(caplog):
+    vae = VAE(
+        VAEConfig(dim=16, dim_mult=[1, 2], num_res_blocks=1, temporal_downsample=[True], pixel_shuffle=2)
+    )
+    model = tiny_model()
+    model.vae = vae.eval().requires_grad_(False)
+    replace_layers(model.transformer, model.vae, int8=True)
+    assert "needs the published sizes, and a picture" in caplog.text and not model.vae.decoder._codes
 
 
 def test_a_convolution_after_doubling_reads_the_picture_before_it():

@@ -21,11 +21,17 @@ from triton.tools.tensor_descriptor import TensorDescriptor
 
 from mgdemo.model.fast.tiles import Tiles, hopper, power_of_2
 
+SILU_LEAST = -0.2785  # its smallest value
+
 
 @triton.jit
-def _scaled(value, factor, gamma, SILU: tl.constexpr):
+def _scaled(value, factor, gamma, step, zero, SILU: tl.constexpr):
     value *= factor[:, None] * gamma.to(tl.float32)[None, :]
-    return value * tl.sigmoid(value) if SILU else value
+    if SILU:
+        value = value * tl.sigmoid(value)
+    if step is not None:
+        value = tl.minimum(tl.maximum(tl.floor(value / step + (zero + 0.5)), -128.0), 127.0)
+    return value
 
 
 @triton.jit
@@ -36,9 +42,9 @@ def _store_twice(out, kept, at, again, known, late, value):
         tl.store(kept + again, value.to(out.dtype.element_ty), known & late)
 
 
-@triton.jit(do_not_specialize=["rows", "height", "width", "late"])
+@triton.jit(do_not_specialize=["rows", "height", "width", "late", "step", "zero"])
 def _pixel_norm(
-    x, gamma, out, kept, rows, height, width, late,
+    x, gamma, out, kept, rows, height, width, late, step, zero,
     CHANNELS: tl.constexpr, C: tl.constexpr, SILU: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     row = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
@@ -56,34 +62,59 @@ def _pixel_norm(
         square += two * two + three * three
     factor = CHANNELS**0.5 / tl.maximum(tl.sqrt(tl.sum(square, 1)), 1e-12)
     last, again = (row >= late)[:, None], at - late.to(tl.int64) * CHANNELS
-    one = _scaled(one, factor, tl.load(gamma + c), SILU)
+    one = _scaled(one, factor, tl.load(gamma + c), step, zero, SILU)
     _store_twice(out, kept, at, again, known, last, one)
     if CHANNELS > C:
-        two = _scaled(two, factor, tl.load(gamma + C + c), SILU)
+        two = _scaled(two, factor, tl.load(gamma + C + c), step, zero, SILU)
         _store_twice(out, kept, at + C, again + C, known, last, two)
-        three = _scaled(three, factor, tl.load(gamma + 2 * C + c), SILU)
+        three = _scaled(three, factor, tl.load(gamma + 2 * C + c), step, zero, SILU)
         _store_twice(out, kept, at + 2 * C, again + 2 * C, known, last, three)
 
 
-def pixel_norm(x: Tensor, gamma: Tensor, *, silu: bool = True, kept: Tensor | None = None) -> Tensor:
+class Code(NamedTuple):
+    """How activations are written in 8 bits: value = step * (code - zero), codes from -128 to 127."""
+
+    step: float
+    zero: int
+
+    @classmethod
+    def up_to(cls, most: float, least: float = SILU_LEAST) -> Code:
+        """For values from `least` to `most`."""
+        step = (most - least) / 255
+        return cls(step, -128 + round(-least / step))
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Values as int8, those beyond the ends as the ends."""
+        return (x.float() / self.step + self.zero).round().clamp(-128, 127).to(torch.int8)
+
+
+def pixel_norm(
+    x: Tensor, gamma: Tensor, *, silu: bool = True, kept: Tensor | None = None, code: Code | None = None
+) -> Tensor:
     """L2 norm over the channels of frames [T, H + 2, W + 2, C], times sqrt(C) and gamma [C]; zero margins.
 
-    C is a power of 2, or 3 times one. The last frames are written to `kept`, too, as many as it holds.
+    C is a power of 2, or 3 times one. The last frames are written to `kept`, too, as many as it holds. With a
+    `code` both are int8.
     """
     frames, height, width, channels = x.shape
-    out, rows = torch.empty_like(x), frames * height * width
+    out = torch.empty_like(x, dtype=torch.int8 if code else x.dtype)
+    rows = frames * height * width
     late = rows if kept is None else rows - len(kept) * height * width
     c = channels // 3 if channels % 3 == 0 else channels
     block = max(1, 2048 // c)
     _pixel_norm[(triton.cdiv(rows, block),)](
-        x, gamma, out, kept, rows, height - 2, width - 2, late,
+        x, gamma, out, kept, rows, height - 2, width - 2, late, *(code or (None, None)),
         CHANNELS=channels, C=c, SILU=silu, BLOCK=block, num_warps=8 if c <= 64 else 4,
     )  # fmt: skip
     return out
 
 
-def tiles_for(outputs: int, pixels: int, hopper: bool = True) -> Tiles:
+def tiles_for(outputs: int, pixels: int, hopper: bool = True, eight: bool = False) -> Tiles:
     """Found by trial on an H100; other GPUs have less room for what is on its way."""
+    if eight and hopper and outputs == 96:
+        return Tiles(128, 64, 32, 4, 4)
+    if eight and hopper and outputs > 192:
+        return Tiles(256, 128, 0, 8, 3) if pixels > 40_000 else Tiles(128, 128, 64, 8, 3)
     if outputs <= 64:
         return Tiles(128, max(16, power_of_2(outputs)), 0, 4, 3)
     if outputs == 96:
@@ -100,29 +131,32 @@ def tiles_for(outputs: int, pixels: int, hopper: bool = True) -> Tiles:
 @triton.jit
 def _accumulate(
     acc, more, source, weight, other, row, column, FRAME, WP, above, left, begin, end,
-    CHANNELS: tl.constexpr, FROM: tl.constexpr, PARTS: tl.constexpr, INPUTS: tl.constexpr,
+    SPAN: tl.constexpr, FROM: tl.constexpr, PARTS: tl.constexpr, INPUTS: tl.constexpr,
     TALL: tl.constexpr, WIDE: tl.constexpr, FIRST: tl.constexpr, SECOND: tl.constexpr,
     PRECISION: tl.constexpr,
 ):  # fmt: skip
-    """Add taps begin to end of a kernel, for PARTS times INPUTS channels of the input, counted from FROM."""
+    """Add taps begin to end of a kernel, for PARTS times INPUTS columns of the input, counted from FROM."""
     for i in tl.range(begin * PARTS, end * PARTS):
         tap, c = i // PARTS, FROM + (i % PARTS) * INPUTS
         t, y, x = tap // (TALL * WIDE), (tap // WIDE) % TALL, tap % WIDE
         pixels = source.load([row + t * FRAME + (y - above) * WP + (x - left), c])
-        k = tap * CHANNELS + c
-        acc = tl.dot(pixels, weight.load([column, k]).T, acc, input_precision=PRECISION)
+        k = tap * SPAN + c
+        acc = tl.dot(pixels, weight.load([column, k]).T, acc, input_precision=PRECISION, out_dtype=acc.dtype)
         if SECOND:
-            more = tl.dot(pixels, other.load([column + FIRST, k]).T, more, input_precision=PRECISION)
+            there = other.load([column + FIRST, k]).T
+            more = tl.dot(pixels, there, more, input_precision=PRECISION, out_dtype=more.dtype)
     return acc, more
 
 
 @triton.jit
 def _keep(
-    acc, bias, skip, out, t, pixel, column, frames, FRAME, WP, height, width, py, px,
+    acc, scale, bias, skip, out, t, pixel, column, frames, FRAME, WP, height, width, py, px,
     OUTPUTS: tl.constexpr, SKIP: tl.constexpr, SHAPE: tl.constexpr, N: tl.constexpr,
 ):  # fmt: skip
     """Write a tile [pixels, N] where it belongs."""
     n = column + tl.arange(0, N)
+    if scale is not None:
+        acc = acc.to(tl.float32) * tl.load(scale + n, n < OUTPUTS, 0.0)[None, :]
     if bias is not None:
         acc += tl.load(bias + n, n < OUTPUTS, 0.0).to(tl.float32)[None, :]
     rows = pixel < FRAME
@@ -147,54 +181,55 @@ def _keep(
 
 @triton.jit(do_not_specialize=["frames", "tiles", "FRAME", "WP", "height", "width"])
 def _convolve(
-    new, past, weight, other, new_rest, past_rest, weight_rest, other_rest, bias, skip, out,
+    new, past, weight, other, new_rest, past_rest, weight_rest, other_rest, scale, bias, skip, out,
     frames, tiles, FRAME, WP, height, width,
-    CHANNELS: tl.constexpr, OUTPUTS: tl.constexpr, LONG: tl.constexpr, TALL: tl.constexpr,
-    WIDE: tl.constexpr, SKIP: tl.constexpr, SHAPE: tl.constexpr, PIXELS: tl.constexpr,
+    SPAN: tl.constexpr, OUTPUTS: tl.constexpr, LONG: tl.constexpr, TALL: tl.constexpr,
+    WIDE: tl.constexpr, LEFT: tl.constexpr, SKIP: tl.constexpr, SHAPE: tl.constexpr, PIXELS: tl.constexpr,
     FIRST: tl.constexpr, SECOND: tl.constexpr, INPUTS: tl.constexpr, REST: tl.constexpr,
     PRECISION: tl.constexpr,
 ):  # fmt: skip
     column, tile = tl.program_id(0) * (FIRST + SECOND), tl.program_id(1)
     t, corner = tile // tiles, (tile % tiles) * PIXELS
-    py, px, above, left, place = 0, 0, TALL // 2, WIDE // 2, column
+    py, px, above, left, place = 0, 0, TALL // 2, LEFT, column
     if SHAPE == "larger":
         py, px = tl.program_id(2) // 2, tl.program_id(2) % 2
         above, left, place = 1 - py, 1 - px, column + tl.program_id(2) * OUTPUTS
-    acc = tl.zeros((PIXELS, FIRST), tl.float32)
-    more = tl.zeros((PIXELS, SECOND if SECOND else 16), tl.float32)
+    TYPE: tl.constexpr = tl.float32 if scale is None else tl.int32  # pyright: ignore[reportAssignmentType]
+    acc = tl.zeros((PIXELS, FIRST), TYPE)
+    more = tl.zeros((PIXELS, SECOND if SECOND else 16), TYPE)
     row = t * FRAME + corner
-    whole: tl.constexpr = CHANNELS // INPUTS
+    whole: tl.constexpr = SPAN // INPUTS
     taps: tl.constexpr = LONG * TALL * WIDE
     old = 0  # taps on frames of the piece before
     if LONG > 1:
         old = tl.maximum(LONG - 1 - t, 0) * TALL * WIDE
         acc, more = _accumulate(
             acc, more, past, weight, other, row, place, FRAME, WP, above, left, 0, old,
-            CHANNELS, 0, whole, INPUTS, TALL, WIDE, FIRST, SECOND, PRECISION,
+            SPAN, 0, whole, INPUTS, TALL, WIDE, FIRST, SECOND, PRECISION,
         )  # fmt: skip
         if REST:
             acc, more = _accumulate(
                 acc, more, past_rest, weight_rest, other_rest, row, place, FRAME, WP, above, left, 0, old,
-                CHANNELS, whole * INPUTS, 1, REST, TALL, WIDE, FIRST, SECOND, PRECISION,
+                SPAN, whole * INPUTS, 1, REST, TALL, WIDE, FIRST, SECOND, PRECISION,
             )  # fmt: skip
         row -= (LONG - 1) * FRAME
     acc, more = _accumulate(
         acc, more, new, weight, other, row, place, FRAME, WP, above, left, old, taps,
-        CHANNELS, 0, whole, INPUTS, TALL, WIDE, FIRST, SECOND, PRECISION,
+        SPAN, 0, whole, INPUTS, TALL, WIDE, FIRST, SECOND, PRECISION,
     )  # fmt: skip
     if REST:
         acc, more = _accumulate(
             acc, more, new_rest, weight_rest, other_rest, row, place, FRAME, WP, above, left, old, taps,
-            CHANNELS, whole * INPUTS, 1, REST, TALL, WIDE, FIRST, SECOND, PRECISION,
+            SPAN, whole * INPUTS, 1, REST, TALL, WIDE, FIRST, SECOND, PRECISION,
         )  # fmt: skip
     pixel = corner + tl.arange(0, PIXELS)
     _keep(
-        acc, bias, skip, out, t, pixel, column, frames, FRAME, WP, height, width, py, px,
+        acc, scale, bias, skip, out, t, pixel, column, frames, FRAME, WP, height, width, py, px,
         OUTPUTS, SKIP, SHAPE, FIRST,
     )  # fmt: skip
     if SECOND:
         _keep(
-            more, bias, skip, out, t, pixel, column + FIRST, frames, FRAME, WP, height, width, py, px,
+            more, scale, bias, skip, out, t, pixel, column + FIRST, frames, FRAME, WP, height, width, py, px,
             OUTPUTS, SKIP, SHAPE, SECOND,
         )  # fmt: skip
 
@@ -209,6 +244,17 @@ class Kernel(NamedTuple):
     bias: Tensor | None
     outputs: int
     extent: tuple[int, int, int]
+    scale: Tensor | None = None  # [outputs] of one unit of the products, where the weights are int8
+
+    @classmethod
+    def in_eight_bits(cls, weight: Tensor, bias: Tensor, code: Code) -> Kernel:
+        """As `from_weight`, for inputs in this code. What its zero adds to every output is in the bias."""
+        rows = weight.permute(0, 2, 3, 4, 1).flatten(1).float()
+        step = rows.abs().amax(1, keepdim=True).clamp_min(1e-12) / 127
+        codes = (rows / step).round()
+        scale = (step[:, 0] * code.step).contiguous()
+        bias = bias.float() - code.zero * scale * codes.sum(1)
+        return cls(codes.to(torch.int8), bias, len(weight), tuple(weight.shape[2:]), scale)
 
     @classmethod
     def from_weight(cls, weight: Tensor, bias: Tensor | None) -> Kernel:
@@ -247,10 +293,14 @@ def convolve(
     """
     frames, hp, wp, channels = new.shape
     long, tall, wide = kernel.extent
-    tiles = tiles or tiles_for(kernel.outputs, frames * hp * wp, hopper(new.device))
-    # In two parts where 64 does not divide the channels: the copy engine likes 128 bytes.
-    inputs = 64 if channels >= 64 else channels
-    rest = channels % inputs
+    tiles = tiles or tiles_for(kernel.outputs, frames * hp * wp, hopper(new.device), new.dtype == torch.int8)
+    # A pixel's neighbors lie beside it: where that pays, a kernel's whole width is one run of columns.
+    eight = new.dtype == torch.int8
+    run = wide if shape != "larger" and (eight or channels >= 192) else 1
+    span = run * channels
+    # In two parts where 128 bytes, which the copy engine likes, do not divide the columns.
+    inputs = min(128 if eight else 64, 1 << (span.bit_length() - 1))
+    rest = span % inputs
     sizes = {
         "same": (frames, hp, wp, kernel.outputs),
         "pairs": (2 * frames, hp, wp, kernel.outputs // 2),
@@ -263,7 +313,10 @@ def convolve(
     def read(t: Tensor | None, rows: int, columns: int) -> TensorDescriptor | None:
         if t is None or not (rows and columns):
             return None
-        return TensorDescriptor.from_tensor(t.view(-1, t.shape[-1]), [rows, columns])
+        if t is kernel.weight:
+            return TensorDescriptor.from_tensor(t, [rows, columns])
+        count = t.numel() // channels - run + 1
+        return TensorDescriptor(t, [count, span], [channels, 1], [rows, columns])
 
     grid = (triton.cdiv(kernel.outputs, tiles.first + tiles.second), frames * per_frame)
     _convolve[(*grid, 4 if shape == "larger" else 1)](
@@ -277,8 +330,9 @@ def convolve(
                 (kernel.weight, tiles.second),
             )
         ),
-        kernel.bias, skip, out, frames, per_frame, hp * wp, wp, hp - 2, wp - 2,
-        CHANNELS=channels, OUTPUTS=kernel.outputs, LONG=long, TALL=tall, WIDE=wide, SKIP=skip is not None,
+        kernel.scale, kernel.bias, skip, out, frames, per_frame, hp * wp, wp, hp - 2, wp - 2,
+        SPAN=span, OUTPUTS=kernel.outputs, LONG=long, TALL=tall, WIDE=wide // run, LEFT=wide // 2,
+        SKIP=skip is not None,
         SHAPE=shape, PIXELS=tiles.rows, FIRST=tiles.first, SECOND=tiles.second, INPUTS=inputs, REST=rest,
         PRECISION="ieee" if new.dtype == torch.float32 else "tf32",
         num_warps=tiles.warps, num_stages=tiles.stages,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 
 from mgdemo.errors import UserError
 from mgdemo.model.transformer import Transformer
@@ -17,10 +19,18 @@ class OptimizationError(UserError):
     """An optimization that this machine does not allow; the message says what to do."""
 
 
-def use_kernels(transformer: Transformer, vae: VAE, *, fp8: bool = False) -> None:
+def use_kernels(
+    transformer: Transformer,
+    vae: VAE,
+    *,
+    fp8: bool = False,
+    int8: bool = False,
+    pictures: Sequence[Tensor] = (),
+) -> None:
     """Replace the transformer's layers and, if its sizes fit, the VAE's decoder.
 
-    Without an NVIDIA GPU and Triton, nothing changes. Raises OptimizationError for FP8 where there is none.
+    Without an NVIDIA GPU and Triton, nothing changes. pictures: for INT8, as of `calibrate`. Raises
+    OptimizationError for FP8 and INT8 where they cannot be.
     """
     device = transformer.device
     usable = device.type == "cuda" and _has_triton()
@@ -28,17 +38,34 @@ def use_kernels(transformer: Transformer, vae: VAE, *, fp8: bool = False) -> Non
         raise OptimizationError("FP8 needs our own kernels, that is an NVIDIA GPU and Triton: leave fp8 out.")
     if fp8 and torch.cuda.get_device_capability(device) < (8, 9):
         raise OptimizationError("This GPU does not compute in FP8 (compute capability 8.9): leave fp8 out.")
+    if int8 and not usable:
+        raise OptimizationError(
+            "INT8 needs our own kernels, that is an NVIDIA GPU and Triton: leave int8 out."
+        )
     if usable:
-        replace_layers(transformer, vae, fp8=fp8)
+        replace_layers(transformer, vae, fp8=fp8, int8=int8, pictures=pictures)
 
 
-def replace_layers(transformer: Transformer, vae: VAE, *, fp8: bool = False) -> None:
+def replace_layers(
+    transformer: Transformer,
+    vae: VAE,
+    *,
+    fp8: bool = False,
+    int8: bool = False,
+    pictures: Sequence[Tensor] = (),
+) -> None:
+    from mgdemo.model.fast.calibration import calibrate
     from mgdemo.model.fast.layers import FusedLayers
     from mgdemo.model.fast.row_decoder import RowDecoder, fits
 
     transformer.set_submodule("blocks", FusedLayers(transformer.blocks, fp8))
-    if fits(vae.decoder):
-        vae.set_submodule("decoder", RowDecoder(vae.decoder))
+    decoder = RowDecoder(vae.decoder) if fits(vae.decoder) else None
+    if decoder is not None:
+        vae.set_submodule("decoder", decoder)
+    if int8 and decoder is not None and pictures:
+        calibrate(vae, decoder, pictures)
+    elif int8:
+        log.warning("The decoder computes in 16 bits: INT8 needs the published sizes, and a picture to try.")
 
 
 def _has_triton() -> bool:

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mgdemo.model.fast.convolution import (
+    Code,
     Kernel,
     convolve,
     few_outputs,
@@ -42,11 +43,28 @@ class RowDecoder(nn.Module):
         self.layers = nn.ModuleList(rows[type(part)](part) for part in (*plain.middle, *plain.upsamples))
         norm, _, conv = plain.head
         self.head = RowHead(cast(RMSNorm, norm), cast(CausalConv3d, conv))
+        self._codes: dict[nn.Module, Code] = {}  # of what convolutions in 8 bits remember
+
+    def large_convolutions(self) -> list[RowConv]:
+        """Those after the first doubling. The ones before it cost little, and what they get wrong spreads."""
+        first = next(i for i, layer in enumerate(self.layers) if isinstance(layer, RowUpsample))
+        return [
+            part for layer in self.layers[first:] for part in layer.modules() if isinstance(part, RowConv)
+        ]
+
+    def use_eight_bits(self, most: dict[RowConv, float]) -> None:
+        """Let convolutions compute in 8 bits, before the first stream; most: the largest of their inputs."""
+        for conv, value in most.items():
+            code = Code.up_to(value)
+            conv.use_eight_bits(code)
+            self._codes[conv.conv] = code
 
     def forward(self, x: Tensor, state: State) -> Tensor:
         if not state:
             out = self.plain(x, state)
-            state.update((conv, with_margins(state[conv])) for conv in self._convolutions() & state.keys())
+            for conv in self._convolutions() & state.keys():
+                frames, code = with_margins(state[conv]), self._codes.get(conv)
+                state[conv] = frames if code is None else code.encode(frames)
             return out
         if isinstance(state, NextState):
             return self._continue(x, state)
@@ -80,16 +98,21 @@ class RowConv(nn.Module):
         super().__init__()
         self.norm, self.conv = norm, conv
         self.kernel: Any = Kernel.from_weight(conv.weight, conv.bias)
+        self.code: Code | None = None  # of its inputs, in 8 bits
+
+    def use_eight_bits(self, code: Code) -> None:
+        assert self.conv.bias is not None
+        self.code, self.kernel = code, Kernel.in_eight_bits(self.conv.weight, self.conv.bias, code)
 
     def activate(self, x: Tensor, state: NextState) -> tuple[Tensor, Tensor]:
         """What the convolution reads, and the frames before it."""
         past, kept = state[self.conv], state.after[self.conv]
         new = min(len(x), self.conv.look_back)
         kept[:-new] = past[new:]
-        return pixel_norm(x, self.norm.gamma.flatten(), kept=kept[-new:]), past
+        return pixel_norm(x, self.norm.gamma.flatten(), kept=kept[-new:], code=self.code), past
 
     def convolve(self, x: Tensor, past: Tensor, skip: Tensor | None = None) -> Tensor:
-        return convolve(x, past, self.kernel, skip=skip)
+        return convolve(x, past, self.kernel, skip=skip, dtype=self.conv.weight.dtype)
 
 
 class RowHead(RowConv):
