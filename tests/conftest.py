@@ -16,6 +16,7 @@ LIVE = (
     "compare/test_runs.py",
     "compare/test_report.py",
     "test_cli_compare.py",
+    "ui/test_crowd.py",
     "ui/test_serve.py",
 )
 MODEL = (
