@@ -11,9 +11,9 @@ PIP = PIP_CONSTRAINT="constraints.txt $$PIP_CONSTRAINT" $(BIN)/python -m pip ins
 
 help:
 	@echo "make demo    install what is needed into $(VENV) and play in the browser"
-	@echo "make check   lint, and the tests that need no browser, worker or whole model (90 s)"
+	@echo "make check   lint and the tests that need no browser, worker or whole model (90 s)"
 	@echo "make test    install the development tools too, then lint and run all tests"
-	@echo "make lint    ruff;  make types    the type checkers;  make clean    remove $(VENV)"
+	@echo "make lint    ruff and the type checkers;  make clean    remove $(VENV)"
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/python -m mgdemo app
