@@ -36,7 +36,7 @@ def rows_of(checkpoint: str, places: int, moments: list[int], seed: int) -> list
     )
     rows = []
     for frames, keyboard, mouse in zip(*drawn, strict=True):
-        video = clips.to_float(frames).transpose(0, 1)[None].to(model.vae_dtype)
+        video = clips.to_float(frames).transpose(0, 1)[None].to(model.vae.conv2.weight.dtype)
         true = frames.permute(0, 2, 3, 1).numpy()
         world = model.start(Image.fromarray(true[0]), seed=seed)
         track = as_track(model.config.mode, keyboard, mouse)
