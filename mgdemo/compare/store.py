@@ -36,9 +36,8 @@ class RunStore:
     """Runs in `folder`. Several programs may share one: whoever finishes a run first keeps it."""
 
     def __init__(self, folder: Path):
-        """Raises OSError if there can be no such folder."""
+        """The folder is made with the first run."""
         self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
         for left in folder.glob(f"{UNFINISHED}*"):  # by a program that was killed
             if time.time() - left.stat().st_mtime > DAY:
                 shutil.rmtree(left, ignore_errors=True)
@@ -66,6 +65,7 @@ class RunStore:
     @contextmanager
     def filling(self, key: str) -> Iterator[Path]:
         """A folder for a run's files. It becomes the run's at the end, at once, unless something failed."""
+        self.folder.mkdir(parents=True, exist_ok=True)
         folder = Path(mkdtemp(prefix=f"{UNFINISHED}{key}-", dir=self.folder))
         try:
             yield folder
