@@ -14,6 +14,7 @@ from mgdemo.random_actions import random_actions
 from mgdemo.scenario import (
     MAX_BYTES,
     OWN_PICTURE,
+    Mark,
     ScenarioError,
     json_schema,
     library,
@@ -127,6 +128,30 @@ def test_a_repeat_is_what_writing_it_out_would_be():
     assert folded == play(written)
 
 
+def marks(actions: str) -> list[tuple[str, int]]:
+    found = parse_scenario(f"title: T\nmode: universal\nactions:\n{actions}", "t.yaml").marks
+    return [(mark.name, mark.frame) for mark in found]
+
+
+def test_marks_name_moments_and_take_no_time():
+    assert marks(
+        "  - mark: start\n  - for: 2 blocks\n  - mark: 'the  corner'\n  - {for: 0.3s}\n  - mark: 3\n"
+        "  - {for: 0.3s}\n  - mark: end"
+    ) == [("start", 0), ("the corner", 21), ("3", 29), ("end", 35)]
+    assert len(play("  - for: 1 block\n  - mark: a\n  - for: 1 block")) == 21
+    assert len(play("  - mark: a\n  - for: 1 block")) == 9, "the first step comes first, marks or not"
+
+
+def test_a_mark_that_comes_again_has_a_number():
+    inner = "{for: 0.5s}, {mark: corner}, {for: 1 frame}"
+    assert marks(f"  - {{repeat: 3, actions: [{inner}]}}\n  - mark: Edge") == [
+        ("corner", 13), ("corner 2", 26), ("corner 3", 40), ("Edge", 40),
+    ]  # fmt: skip
+    long = "x" * 60
+    again = marks(f"  - {{repeat: 2, actions: [{{mark: {long}}}, {{for: 1s}}]}}")
+    assert again == [(long, 0), ("x" * 58 + " 2", 25)]
+
+
 def error(text: str | bytes, name: str = "walk.yaml") -> str:
     with pytest.raises(ScenarioError) as caught:
         parse_scenario(text, name)
@@ -198,6 +223,24 @@ def error(text: str | bytes, name: str = "walk.yaml") -> str:
         ("  - {<<: {for: 1s}}", 'unknown field "<<"'),
         ("  - {[a]: 1}", "line 4, column 6: the name of a field must be a single word."),
         ("  - W", "a step is written with fields: for, hold, camera."),
+        ("  - mark: a", 'a mark takes no time; add a step, such as "- {hold: [W], for: 2s}".'),
+        ("  - {for: 1s}\n  - {repeat: 2, actions: [{mark: a}]}", "line 5, column 26: a mark takes no time"),
+        ("  - {mark: a, for: 1s}", 'a mark stands by itself; write "for" in a step after it.'),
+        ("  - {mark: [a]}\n  - {for: 1s}", "mark must be a single value."),
+        ("  - {mark: ~}\n  - {for: 1s}", "mark must be a name of 1 to 60 characters."),
+        (f"  - {{mark: {'a' * 61}}}\n  - {{for: 1s}}", "mark must be a name of 1 to 60 characters."),
+        (
+            "  - {for: 1s}\n  - mark: b\n  - {mark: B}",
+            'line 6, column 12: there is a mark "B" already; choose another name.',
+        ),
+        (
+            "  - {repeat: 2, actions: [{mark: b}, {for: 1s}]}\n  - {mark: b 2}",
+            'line 5, column 12: there is a mark "b 2" already; choose another name.',
+        ),
+        (
+            "  - {repeat: 101, actions: [{mark: b}, {for: 1s}]}",
+            "here the scenario gets more than 100 marks; leave some out.",
+        ),
         ("  - {for: 1s", "this is not YAML (while parsing a flow mapping, "),
         ("  - {for: 1s}\n---\na: b", "line 5, column 1: a second document begins; keep one in a file."),
         ("  []", "actions must be a list of steps"),
@@ -306,6 +349,21 @@ def test_the_words_survive_too_whatever_they_are():
     assert parse_scenario(text).title
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_marks_survive_being_written_too(mode):
+    generator = random.Random(8)
+    for _ in range(50):
+        track = random_track(mode, generator)
+        frames = sorted(generator.choices(range(len(track)), k=generator.randint(0, 9)))
+        names = [
+            f"{generator.choice(['~', 'a: b', '2024', 'Tal 谷', '- x'])} {i}" for i in range(len(frames))
+        ]
+        marked = tuple(map(Mark, names, frames))
+        scenario = parse_scenario(scenario_yaml(track, title="T", marks=marked))
+        assert (scenario.track, scenario.marks) == (track, marked)
+    assert not parse_scenario(scenario_yaml(track, title="T", marks=[Mark("late", len(track))])).marks
+
+
 def test_recordings_read_well():
     held = [(["W"], None, 21), ([], None, 12), (["W", "D"], (0.25, 0), 5), (["W", "J"], None, 50)]
     track = ActionTrack.concat([ActionTrack.hold("universal", *step) for step in held])
@@ -362,6 +420,7 @@ STEPS = """{for: T} : 2s | 500ms | 1.5 seconds | 2 sec | .1 min | .5s | 2. S | 2
 {camera: T, for: 1s} : ~ | {} | {yaw: 1} | {yaw: 1.01} | {yaw: "1"} | {pitch: -0.5} | {roll: 1} | {yaw: ~} | 3 | {yaw: true}
 T : {repeat: 2, actions: [{for: 1s}]} | {repeat: 2} | {repeat: 0, actions: [{for: 1s}]} | {repeat: 2.0, actions: [{repeat: 2, actions: [{hold: W, for: 1s}]}]} | {repeat: 2, actions: []}
 T : {repeat: 2, actions: [{hold: Q, for: 1s}]} | {repeat: 2, for: 1s, actions: [{for: 1s}]} | {repeat: ~, actions: [{for: 1s}]} | {repeat: 2, actions: {}}
+T : {mark: a} | {repeat: 2, actions: [{mark: a}]} | {repeat: 2, actions: [{mark: a}, {for: 1s}]} | {repeat: 2, actions: [{mark: 7}, {for: 1s}]} | {repeat: 2, actions: [{mark: ~}, {for: 1s}]} | {repeat: 2, actions: [{mark: ' '}, {for: 1s}]} | {mark: a, for: 1s}
 T : {random: {for: 1s}} | {random: {for: 1s, seed: 3}} | {random: {for: 1s, seed: ~}} | {random: {for: 1s, seed: x}} | {random: 1s} | {random: {for: 1s}, for: 1s} | {random: {}} | 1 | [] | ~ | {}"""  # noqa: E501
 
 

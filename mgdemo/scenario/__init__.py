@@ -5,6 +5,7 @@
     actions:
       - {hold: [W], for: 2s}
       - {hold: [W], camera: {yaw: -0.05}, for: 18 frames}
+      - mark: corner
       - repeat: 3
         actions:
           - {hold: [W, D], for: 0.5s}
@@ -24,13 +25,14 @@ from pathlib import Path
 from mgdemo.actions import MODES
 from mgdemo.paths import SCENARIOS
 from mgdemo.scenario.grammar import MAX_BYTES, ScenarioError, json_schema
-from mgdemo.scenario.model import OWN_PICTURE, Scenario
+from mgdemo.scenario.model import OWN_PICTURE, Mark, Scenario
 from mgdemo.scenario.read import load_scenario, parse_scenario
 from mgdemo.scenario.write import scenario_yaml
 
 __all__ = [
     "MAX_BYTES",
     "OWN_PICTURE",
+    "Mark",
     "Scenario",
     "ScenarioError",
     "json_schema",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -10,24 +10,25 @@ import numpy as np
 from mgdemo.actions import ActionTrack, Mode
 from mgdemo.blocks import BLOCK_FRAMES, FIRST_BLOCK_FRAMES
 from mgdemo.random_actions import choices, random_choices
-from mgdemo.scenario.grammar import MAX_FRAMES, MAX_MINUTES, RandomStep, RepeatStep, quoted
+from mgdemo.scenario.body import Body
+from mgdemo.scenario.grammar import (
+    MAX_FRAMES,
+    MAX_LENGTH,
+    MAX_MARKS,
+    MAX_MINUTES,
+    MarkStep,
+    RandomStep,
+    RepeatStep,
+    printable,
+    quoted,
+)
+from mgdemo.scenario.model import Mark
 from mgdemo.scenario.nodes import Node, Source
 from mgdemo.scenario.times import UNIT, Duration
 
 AXES = "pitch", "yaw"
 TOO_LONG = f"here the scenario gets longer than {MAX_MINUTES} minutes; shorten it"
-
-
-@dataclass
-class _Body:
-    """Steps in a row: what each does, how long it takes in UNITs, and all together.
-
-    An action is a row of `Compiler.rows`, or, below 0, ~i for the random actions of seed i.
-    """
-
-    actions: list[int] = field(default_factory=list)
-    lengths: list[int] = field(default_factory=list)
-    total: int = 0
+TOO_MANY_MARKS = f"here the scenario gets more than {MAX_MARKS} marks; leave some out"
 
 
 class Compiler:
@@ -38,51 +39,62 @@ class Compiler:
         self.rows: dict[tuple, int] = {}  # held controls and camera
         self.seeds: dict[int, int] = {}
 
-    def track(self, steps: list[Any], node: Node) -> ActionTrack:
-        """The track of validated steps, which stand in `node`."""
-        body = self._body(steps, node, self._early(steps))
+    def compile(self, steps: list[Any], node: Node) -> tuple[ActionTrack, tuple[Mark, ...]]:
+        """The track and the marks of validated steps, which stand in `node`."""
+        body = self._body(steps, node)
         lengths = np.array(body.lengths, np.int64)
-        lengths[0] -= self._early(steps)
-        edges = (np.cumsum(lengths) + UNIT // 2) // UNIT
-        return self._filled(np.array(body.actions), np.diff(edges, prepend=0))
+        lengths[0] -= body.early
+        edges = np.concatenate([[0], (np.cumsum(lengths) + UNIT // 2) // UNIT])
+        track = self._filled(np.array(body.actions), np.diff(edges))
+        return track, self._marks(body, [min(int(edges[at]), len(track) - 1) for at, _ in body.marks])
 
-    @staticmethod
-    def _early(steps: list[Any]) -> int:
-        """How much the first step is shorter for being the first: the first block has fewer frames."""
-        first = steps[0]
-        while isinstance(first, RepeatStep):
-            first = first.actions[0]
-        time: Any = first.random.time if isinstance(first, RandomStep) else first.time
-        return (BLOCK_FRAMES - FIRST_BLOCK_FRAMES) * UNIT * time.blocks
-
-    def _body(self, steps: list[Any], node: Node, early: int) -> _Body:
-        body = _Body()
+    def _body(self, steps: list[Any], node: Node) -> Body:
+        body = Body()
         for step, at in zip(steps, node.parts, strict=True):
-            if isinstance(step, RepeatStep):
-                inner = self._body(step.actions, at.part("actions"), early)
-                body.total += inner.total * step.repeat
-                place = at.part("repeat")
+            times, place = 1, at
+            if isinstance(step, MarkStep):
+                place = at.part("mark")
+                part = Body(marks=[(0, place)])
+            elif isinstance(step, RepeatStep):
+                part = self._body(step.actions, at.part("actions"))
+                times, place = step.repeat, at.part("repeat")
             elif isinstance(step, RandomStep):
                 walk: Any = step.random
                 place = at.part("random").part("for")
-                inner = self._step(~self.seeds.setdefault(walk.seed or 0, len(self.seeds)), walk.time, place)
-                body.total += inner.total
+                part = self._step(~self.seeds.setdefault(walk.seed or 0, len(self.seeds)), walk.time, place)
             else:
                 place = at.part("for")
-                inner = self._step(self._row(step, at), step.time, place)
-                body.total += inner.total
-            if body.total - early > MAX_FRAMES * UNIT:
+                part = self._step(self._row(step, at), step.time, place)
+            early = body.early if body.actions else part.early
+            if body.total + part.total * times - early > MAX_FRAMES * UNIT:
                 raise self.source.error(place, TOO_LONG)
-            repeats = step.repeat if isinstance(step, RepeatStep) else 1
-            body.actions += inner.actions * repeats
-            body.lengths += inner.lengths * repeats
+            if len(body.marks) + len(part.marks) * times > MAX_MARKS:
+                raise self.source.error(place, TOO_MANY_MARKS)
+            body.add(part, times)
         return body
 
-    def _step(self, action: int, time: Duration, place: Node) -> _Body:
+    def _step(self, action: int, time: Duration, place: Node) -> Body:
         if time.units < UNIT:
             text = quoted(place.text)
             raise self.source.error(place, f"{text} is shorter than one video frame; write at least 0.04s")
-        return _Body([action], [time.units], time.units)
+        early = (BLOCK_FRAMES - FIRST_BLOCK_FRAMES) * UNIT * time.blocks
+        return Body([action], [time.units], time.units, early)
+
+    def _marks(self, body: Body, frames: list[int]) -> tuple[Mark, ...]:
+        """Where the marks are; one that comes again, as in a repeat, has a number: corner, corner 2."""
+        found: dict[str, Mark] = {}
+        begun: dict[str, Node] = {}
+        counts: Counter[str] = Counter()
+        for (_, node), frame in zip(body.marks, frames, strict=True):
+            name = printable(node.text)
+            counts[name.casefold()] += 1
+            if (count := counts[name.casefold()]) > 1:
+                name = f"{name[: MAX_LENGTH['mark'] - 1 - len(str(count))]} {count}"
+            first = begun.setdefault(printable(node.text).casefold(), node)
+            if first is not node or name.casefold() in found:
+                raise self.source.error(node, f"there is a mark {quoted(name)} already; choose another name")
+            found[name.casefold()] = Mark(name, frame)
+        return tuple(found.values())
 
     def _row(self, step: Any, at: Node) -> int:
         held = step.hold or ()

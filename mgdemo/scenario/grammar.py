@@ -38,7 +38,8 @@ MAX_BYTES = 256 * 1024
 MAX_DEPTH = 20
 MAX_MINUTES = 10
 MAX_FRAMES = MAX_MINUTES * 60 * FPS
-MAX_LENGTH = {"title": 120, "description": 2000, "image": 120}
+MAX_MARKS = 100
+MAX_LENGTH = {"title": 120, "description": 2000, "image": 120, "mark": 60}
 
 # Patterns are also part of the JSON Schema, so they keep to what Rust, Python and ECMAScript share.
 # No folders: a stranger's file names no other file.
@@ -62,10 +63,12 @@ def _string(value: Any) -> Any:
     return str(value) if isinstance(value, bool | int | float) else value
 
 
-def _text(name: str) -> Any:
+def _text(name: str, about: str | None = None) -> Any:
     """What a line of text may be; `title: 2024` needs no quotes."""
     types: JsonDict = {"type": ["string", "number", "boolean"]}
-    return Field(min_length=1, max_length=MAX_LENGTH[name], pattern=SHOWN, json_schema_extra=types)
+    return Field(
+        min_length=1, max_length=MAX_LENGTH[name], pattern=SHOWN, json_schema_extra=types, description=about
+    )
 
 
 def _any_case(words: Iterable[str]) -> str:
@@ -121,6 +124,11 @@ def _mode(word: str) -> str:
 ModeName = Annotated[str, AfterValidator(_mode), WithJsonSchema(_words(mode_names()))]
 Title = Annotated[str, _text("title"), BeforeValidator(_string)]
 Description = Annotated[str, _text("description"), BeforeValidator(_string)]
+MarkName = Annotated[
+    str,
+    _text("mark", "The name of this moment; no other mark of the scenario has it."),
+    BeforeValidator(_string),
+]
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED), BeforeValidator(_number)]
 Times = Annotated[int, Field(ge=1, le=MAX_FRAMES), BeforeValidator(_number)]
 ImageName = Annotated[
@@ -166,14 +174,22 @@ class RepeatStep(_Fields):
     actions: list[Any]
 
 
+class MarkStep(_Fields):
+    """A moment with a name; takes no time."""
+
+    mark: MarkName
+
+
 # What the parts are called in errors; steps carry theirs as tags in pydantic's locations.
-STEP, REPEAT, RANDOM_STEP, ONE, SEVERAL = "a step", "a repeat", "a random step", "one control", "controls"
+STEP, REPEAT, RANDOM_STEP, MARK = "a step", "a repeat", "a random step", "a mark"
+ONE, SEVERAL = "one control", "controls"
+KINDS = {"repeat": REPEAT, "random": RANDOM_STEP, "mark": MARK}  # by the field that only they have
 Axis = Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]
 
 
 def _kind(step: Any) -> str:
     keys = step if isinstance(step, dict) else ()
-    return REPEAT if "repeat" in keys else RANDOM_STEP if "random" in keys else STEP
+    return next((kind for key, kind in KINDS.items() if key in keys), STEP)
 
 
 def _amount(held: Any) -> str:
@@ -190,12 +206,25 @@ def steps(mode_name: str) -> TypeAdapter[list]:
         axes: dict[str, Any] = dict.fromkeys(mode.axes, (Axis, 0.0))
         camera = create_model("Camera", __base__=_Fields, **axes)
         fields["camera"] = (_with(camera, Field(description=about)) | None, None)
-    repeated: dict[str, Any] = {"actions": ("list[AnyStep]", Field(min_length=1))}
+    repeated: dict[str, Any] = {"actions": ("Steps", ...)}
     repeat = create_model("Repeat", __base__=RepeatStep, **repeated)
-    kinds = {STEP: create_model("Step", __base__=_Fields, **fields), REPEAT: repeat, RANDOM_STEP: RandomStep}
-    step = _one_of(kinds, _kind)
-    repeat.model_rebuild(_types_namespace={"AnyStep": step})
-    return TypeAdapter(_with(GenericAlias(list, (step,)), Field(min_length=1)))
+    kinds = {
+        STEP: create_model("Step", __base__=_Fields, **fields),
+        REPEAT: repeat,
+        RANDOM_STEP: RandomStep,
+        MARK: MarkStep,
+    }
+    lasting: JsonDict = {"contains": {"not": {"required": ["mark"]}}}
+    several = _with(GenericAlias(list, (_one_of(kinds, _kind),)), Field(min_length=1), AfterValidator(_last))
+    several = _with(several, Field(json_schema_extra=lasting))
+    repeat.model_rebuild(_types_namespace={"Steps": several})
+    return TypeAdapter(several)
+
+
+def _last(steps: list[Any]) -> list[Any]:
+    if all(isinstance(step, MarkStep) for step in steps):
+        raise ValueError('a mark takes no time; add a step, such as "- {hold: [W], for: 2s}"')
+    return steps
 
 
 def _with(kind: Any, *more: Any) -> Any:

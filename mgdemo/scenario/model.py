@@ -11,8 +11,21 @@ OWN_PICTURE = "own-picture.png"  # stands in a recorded scenario for a start ima
 
 
 @dataclass(frozen=True)
+class Mark:
+    """A moment with a name, the only one of its scenario: what comes before `frame`, a video frame of the
+    track, is done. One at the end names the last frame.
+    """
+
+    name: str
+    frame: int
+
+
+@dataclass(frozen=True)
 class Scenario:
-    """A track with its words. `image` is a file name beside `path`, "embedded:<name>", or None."""
+    """A track with its words. `image` is a file name beside `path`, "embedded:<name>", or None.
+
+    marks: in the order of their frames
+    """
 
     title: str
     description: str
@@ -21,3 +34,4 @@ class Scenario:
     seed: int | None
     track: ActionTrack
     path: Path | None = None
+    marks: tuple[Mark, ...] = ()

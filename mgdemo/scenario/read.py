@@ -22,6 +22,7 @@ FIELDS = {
     grammar.STEP: ("for", "hold", "camera"),
     grammar.REPEAT: ("repeat", "actions"),
     grammar.RANDOM_STEP: ("random",),
+    grammar.MARK: ("mark",),
     "random": ("for", "seed"),
 }
 PROBLEMS = {
@@ -29,6 +30,7 @@ PROBLEMS = {
     "description": f"description must have 1 to {MAX_LENGTH['description']} characters",
     "image": "image must be the name of a file beside the scenario, or embedded:<name>",
     "seed": f"seed must be a whole number from 0 to {MAX_SEED}",
+    "mark": f"mark must be a name of 1 to {MAX_LENGTH['mark']} characters",
     "repeat": f"repeat must be a whole number from 1 to {MAX_FRAMES}",
 }
 
@@ -62,7 +64,7 @@ def _read(text: str | bytes, name: str, path: Path | None) -> Scenario:
         steps = grammar.steps(mode.name).validate_python(file.actions)
     except ValidationError as error:
         raise _told(source, actions, LIST, error, mode.name) from None
-    track = Compiler(source, mode).track(steps, actions)
+    track, marks = Compiler(source, mode).compile(steps, actions)
     return Scenario(
         title=grammar.printable(root.part("title").text),
         description=grammar.printable(root.part("description").text) if file.description else "",
@@ -71,6 +73,7 @@ def _read(text: str | bytes, name: str, path: Path | None) -> Scenario:
         seed=file.seed,
         track=track,
         path=path,
+        marks=marks,
     )
 
 
@@ -103,6 +106,8 @@ def _told(source: Source, node: Node, what: str, errors: ValidationError, mode: 
 def _unknown(name: str, what: str, names: Any, mode: str) -> str:
     if name == "camera" and mode and not MODES[mode].axes:
         return f"mode {mode} has no camera; leave it out"
+    if what == grammar.MARK:
+        return f"a mark stands by itself; write {quoted(name)} in a step after it"
     return f"unknown field {quoted(name)} for {what}{grammar.meant(name, names)}; use {either(names)}"
 
 

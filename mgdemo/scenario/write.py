@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import numpy as np
 import yaml
@@ -10,7 +12,7 @@ import yaml
 from mgdemo.actions import MODES, ActionTrack, Mode, same_values
 from mgdemo.blocks import BLOCK_FRAMES, FIRST_BLOCK_FRAMES, FPS
 from mgdemo.scenario.grammar import MAX_LENGTH, printable
-from mgdemo.scenario.model import OWN_PICTURE
+from mgdemo.scenario.model import OWN_PICTURE, Mark
 
 ABOUT_OWN_PICTURE = (
     f"# This began with a picture that is not in this file: put it beside it as {OWN_PICTURE}.\n"
@@ -24,8 +26,10 @@ def scenario_yaml(
     description: str = "",
     image: str | None = None,
     seed: int | None = None,
+    marks: Sequence[Mark] = (),
 ) -> str:
-    """The scenario of a session, a step for each stretch of one action; read again, it is `track` exactly.
+    """The scenario of a session, a step for each stretch of one action, with `marks` in between; read again,
+    it is `track` and `marks` exactly. Marks beyond the end are left out.
 
     Texts are shortened to what a scenario may have, so a recording never fails on them. Raises ValueError for
     an empty track, and for values that no controls and camera can make.
@@ -41,13 +45,27 @@ def scenario_yaml(
     }
     about = ABOUT_OWN_PICTURE if image == OWN_PICTURE else ""
     lines = ["actions:"]
-    for start, stop in track.runs():
+    last = len(track) - 1  # a mark there is written at the end
+    at = {mark: mark.frame if mark.frame < last else len(track) for mark in marks if mark.frame <= last}
+    for start, stop in _split(track.runs(), at.values()):
+        lines += [_mark(mark) for mark in at if at[mark] == start]
         mouse = None if track.mouse is None else track.mouse[start]
         action = _action(MODES[track.mode], track.keyboard[start], mouse)
         lines.append(f"  - {{{action}for: {_time(start, stop)}}}")
+    lines += [_mark(mark) for mark in at if at[mark] == len(track)]
     head = {key: value for key, value in head.items() if value not in (None, "")}
     words = yaml.safe_dump(head, sort_keys=False, allow_unicode=True, width=math.inf)
     return about + words + "\n".join(lines) + "\n"
+
+
+def _split(runs: Sequence[tuple[int, int]], frames: Iterable[int]) -> list[tuple[int, int]]:
+    """The runs, cut at frames, too."""
+    edges = sorted({0, *(stop for _, stop in runs), *frames})
+    return list(pairwise(edges))
+
+
+def _mark(mark: Mark) -> str:
+    return f"  - {yaml.safe_dump({'mark': mark.name}, allow_unicode=True, width=math.inf).strip()}"
 
 
 def _action(mode: Mode, keyboard: np.ndarray, mouse: np.ndarray | None) -> str:

@@ -48,7 +48,10 @@ def fragment(shared: Shared) -> str:
     fields = {key: getattr(shared, key) for key in ("mode", "checkpoint", "image", "seed")}
     if scenario := shared.scenario:
         fields["scenario"] = scenario_yaml(
-            scenario.track, title=scenario.title, description=scenario.description
+            scenario.track,
+            title=scenario.title,
+            description=scenario.description,
+            marks=scenario.marks,
         )
     packed = zlib.compress(json.dumps(fields).encode(), 9)
     text = (REPLAY if scenario else PLAY) + base64.urlsafe_b64encode(packed).decode().rstrip("=")
