@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import shutil
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mgdemo.cli.terminal import status
 
 if TYPE_CHECKING:
-    from mgdemo.compare.plan import Grid, Run
+    from mgdemo.compare.jobs import Job
+    from mgdemo.compare.plan import Grid
     from mgdemo.compare.run import Outcome
     from mgdemo.compare.store import RunStore
-    from mgdemo.serving import SessionService
 
 
 def compare(args: argparse.Namespace) -> int:
@@ -50,7 +47,7 @@ def compare(args: argparse.Namespace) -> int:
     print(summary(planned, store.speeds()), file=sys.stderr)
     if args.dry_run:
         return 0
-    outcomes = _made(planned, store, args.device, kind, args.out)
+    outcomes = _made(planned, store, args.device, kind)
     table = cells(planned, outcomes)
     title = args.title or " against ".join(dict.fromkeys(column.title for column in columns))
     path = write_report(args.out, planned, table, title=title, device=kind, inside=not args.videos_beside)
@@ -65,23 +62,23 @@ def _embedded() -> list[str]:
     return [entry.name for entry in catalogue() if entry.embedded]
 
 
-def _made(planned: Grid, store: RunStore, device: str, kind: str, out: Path) -> list[Outcome]:
+def _made(planned: Grid, store: RunStore, device: str, kind: str) -> list[Outcome]:
     """All runs; those of one optimization share a service."""
+    from mgdemo.compare.jobs import Comparisons
     from mgdemo.serving import SessionService, Settings
 
     found: dict[str, Outcome] = {}
-    folder = out / ".sessions"
     for words in dict.fromkeys(column.optimization for column in planned.columns):
-        settings = replace(
-            Settings.from_env(), sessions=1, device=device, optimization=words, record_dir=folder
-        )
+        settings = replace(Settings.from_env(), sessions=1, device=device, optimization=words)
         service = SessionService(settings)
+        comparisons = Comparisons(service, store, device=kind)
         try:
-            for outcome in asyncio.run(_outcomes(service, store, kind, _part(planned, words))):
-                found[outcome.run.key] = outcome
+            job = comparisons.start(_part(planned, words))
+            asyncio.run(_watch(job))
+            found |= {outcome.run.key: outcome for outcome in job.outcomes()}
         finally:
+            comparisons.close()
             service.close()
-            shutil.rmtree(folder, ignore_errors=True)
             status("")
     return list(found.values())
 
@@ -95,15 +92,13 @@ def _part(planned: Grid, words: str) -> Grid:
     )
 
 
-async def _outcomes(service: SessionService, store: RunStore, kind: str, planned: Grid) -> Sequence[Outcome]:
-    from mgdemo.compare.run import Runner
-
-    made: list[Outcome] = []
-    total = len(planned.all)
-
-    def progress(run: Run, share: float, text: str) -> None:
-        status(f"{len(made) + 1} of {total}, {run.variant.title}: {share:4.0%} {text}")
-
-    async for outcome in Runner(service, store, device=kind).outcomes(planned, progress):
-        made.append(outcome)
-    return made
+async def _watch(job: Job) -> None:
+    """Show a job's progress until its end."""
+    async for states in job.changes():
+        over = sum(state.over for state in states)
+        under_way = [
+            f"{run.variant.title}: {state.share:4.0%} {state.words}"
+            for run, state in zip(job.grid.all, states, strict=True)
+            if state.phase in ("running", "measuring")
+        ]
+        status("; ".join([f"{over} of {len(states)} runs", *under_way]))

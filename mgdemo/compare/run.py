@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import logging
 import platform
-import shutil
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from mgdemo import __version__
-from mgdemo.compare.plan import Grid, Run
+from mgdemo import messages as m
+from mgdemo.compare.plan import Run
 from mgdemo.compare.store import RunStore, StoredRun, write_json
 from mgdemo.errors import UserError
 from mgdemo.measure.run import RunMeasures
@@ -23,9 +22,7 @@ from mgdemo.picture import prepare_image
 from mgdemo.serving import SessionRequest, SessionService
 from mgdemo.video.mp4 import read_frames
 
-log = logging.getLogger(__name__)
-
-Progress = Callable[[Run, float, str], None]  # called with a run, the share done, 0 to 1, and words about it
+Heard = Callable[[m.Status, bytes | None], None]  # a run's status, and a small JPEG of its latest frame
 
 
 class RunFailed(UserError):
@@ -49,61 +46,64 @@ class Runner:
         """device: the kind that the keys were planned with."""
         self.service, self.store, self.device = service, store, device
 
-    async def outcomes(self, grid: Grid, progress: Progress) -> AsyncIterator[Outcome]:
-        """All runs in order, column by column, so that each checkpoint is loaded once.
+    async def make(self, run: Run, heard: Heard, played: Callable[[], None], visitor: str = "") -> StoredRun:
+        """Make one run; cancelling ends it, and nothing of it is left.
 
-        What is finished already costs nothing. A run that fails does not keep the others from being made.
-        Closing the iterator ends the run under way; the finished ones stay.
+        heard: called with each status; played: when the service is done with it, and it is to be measured.
+        visitor: as in `SessionRequest`. Raises RunFailed, ServingError or OSError.
         """
-        for column in range(len(grid.columns)):
-            for row in grid.runs:
-                run = row[column]
-                if stored := self.store.get(run.key):
-                    yield Outcome(run, stored, kept=True)
-                    continue
-                try:
-                    yield Outcome(run, await self.make(run, progress))
-                except (UserError, OSError) as error:
-                    log.warning("A run of %s failed: %s", run.variant.checkpoint, error)
-                    yield Outcome(run, None, str(error))
+        with self.store.filling(run.key) as folder:
+            timings = await self._play(run, folder, heard, visitor)
+            played()
+            await asyncio.to_thread(self._measure, run, folder, timings)
+        stored = self.store.get(run.key)
+        assert stored is not None, "its folder was just filled"
+        return stored
 
-    async def make(self, run: Run, progress: Progress) -> StoredRun:
-        """Make one run. Raises RunFailed, ServingError or OSError."""
-        case, variant = run.case, run.variant
+    async def _play(self, run: Run, folder: Path, heard: Heard, visitor: str) -> dict:
+        """Have the film made as `folder`/video.mp4; gives the timings."""
+        case = run.case
         session = self.service.open(
-            SessionRequest(variant.checkpoint, run.start, case.seed, run.track, case.title)
+            SessionRequest(
+                run.variant.checkpoint,
+                run.start,
+                case.seed,
+                run.track,
+                case.title,
+                visitor,
+                background=True,
+                folder=folder,
+            )
         )
         began, speeds = time.monotonic(), []
         try:
             async for status in session.statuses():
                 if status.fps:
                     speeds.append(status.fps)
-                share = status.progress if status.phase == "playing" else None
-                progress(run, share or 0.0, status.text)
+                heard(status, session.picture())
             ended = await session.ended()
-        finally:
+        except BaseException:
             session.end("ended", "The comparison was stopped.")
+            await session.ended()  # its recorder must not be left without a folder
+            raise
         if ended.outcome == "error" or ended.recording is None:
             raise RunFailed(ended.text)
         if ended.recording.frames != run.frames:
             raise RunFailed(f"{ended.recording.frames} of {run.frames} frames were made. {ended.text}")
-        timings = {
+        film = ended.recording.mp4
+        film.rename(folder / "video.mp4")
+        for rest in film.parent.iterdir():
+            rest.unlink()
+        film.parent.rmdir()
+        return {
             "seconds": time.monotonic() - began,
             "fps": float(np.median(speeds)) if speeds else None,
         }
-        film = ended.recording.mp4
-        progress(run, 1.0, "Measuring")
-        return await asyncio.to_thread(self._keep, run, film, timings)
 
-    def _keep(self, run: Run, film: Path, timings: dict) -> StoredRun:
-        with self.store.filling(run.key) as folder:
-            shutil.copyfile(film, folder / "video.mp4")
-            measures, digest = measured(run, film)
-            write_json(folder / "measures.json", measures)
-            write_json(folder / "run.json", self._facts(run, digest, timings))
-        stored = self.store.get(run.key)
-        assert stored is not None, "its folder was just filled"
-        return stored
+    def _measure(self, run: Run, folder: Path, timings: dict) -> None:
+        measures, digest = measured(run, folder / "video.mp4")
+        write_json(folder / "measures.json", measures)
+        write_json(folder / "run.json", self._facts(run, digest, timings))
 
     def _facts(self, run: Run, digest: str, timings: dict) -> dict:
         case, variant = run.case, run.variant

@@ -87,8 +87,8 @@ class Archive:
         title = request.title or f"A session of {request.checkpoint}"
         about = About(title, request.checkpoint, request.seed, request.start)
         try:
-            # Drawing the keys takes long, and nobody would see them.
-            recording = phase.recorder.finish(phase.head, about, not self._hurry)
+            overlay = not (self._hurry or request.background)  # it takes long, and nobody would see it
+            recording = phase.recorder.finish(phase.head, about, overlay)
             trouble = phase.recorder.trouble
         except Exception:
             log.exception("The files of a session could not be written.")

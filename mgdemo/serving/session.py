@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -40,7 +41,9 @@ class SessionRequest:
     """What to run: live, or along `track`.
 
     visitor: the same text for all sessions of one visitor, like Gradio's session hash, to tell those
-    who wait for their own session; "" if it is not known.
+    who wait for their own session; "" if it is not known. background: a run of a comparison that nobody
+    watches: visitors go before it, and there will be no film with the keys drawn on it. folder: where it is
+    recorded, for the caller to keep or to delete; None: where the service keeps the newest recordings.
     """
 
     checkpoint: str
@@ -49,6 +52,8 @@ class SessionRequest:
     track: ActionTrack | None = None
     title: str = ""
     visitor: str = ""
+    background: bool = False
+    folder: Path | None = None
 
     def order(self, session: str) -> m.Open:
         """The command that begins it on an engine."""
@@ -167,6 +172,12 @@ class Session:
         picture = pictures[START] = thumbnail(np.asarray(self.request.start.picture))
         return picture
 
+    def picture(self) -> bytes | None:
+        """A small JPEG of the latest frame, as far as there is one."""
+        with self._lock:
+            pictures = self.phase.thumbnails if isinstance(self.phase, Playing) else {}
+            return pictures[max(pictures)] if pictures else None
+
     # For the service; with the lock held
 
     def wait(self, turn: Turn) -> None:
@@ -233,7 +244,8 @@ class Session:
     def _ready(self, event: m.Ready) -> None:
         settings, name, engine = self._host.settings, self.request.checkpoint, self.engine
         assert engine is not None
-        recorder = Recorder(settings.record_dir, name, event.width, event.height, event.fps)
+        folder = self.request.folder or settings.record_dir
+        recorder = Recorder(folder, name, event.width, event.height, event.fps)
         length = None if self.request.track is None else len(self.request.track)
         self.phase = Playing(event, engine.send, self._link, recorder, self._host.counts, length)
         if self._link.connected:

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from mgdemo.actions import ActionTrack
+from mgdemo.compare.jobs import Comparisons
 from mgdemo.compare.plan import Case, Variant, grid
-from mgdemo.compare.run import Runner
 from mgdemo.compare.store import RunStore
 from mgdemo.picture import StartImage
 from mgdemo.serving import SessionService, Settings
@@ -41,22 +41,25 @@ def planned(*checkpoints, frames=21, rows=1):
 
 
 def made(folder, planned):
+    """The outcomes of a grid, by a service of its own, and the states that were seen on the way."""
     service = SessionService(settings(folder))
-    heard = []
-
-    async def all_of_them():
-        runner = Runner(service, RunStore(folder / "runs"), device="cpu")
-        return [o async for o in runner.outcomes(planned, lambda *progress: heard.append(progress))]
-
+    comparisons = Comparisons(service, RunStore(folder / "runs"), device="cpu")
     try:
-        return asyncio.run(all_of_them()), heard
+        job = comparisons.start(planned)
+
+        async def watch():
+            return [state async for states in job.changes() for state in states]
+
+        return job, asyncio.run(watch())
     finally:
+        comparisons.close()
         service.close()
 
 
 def test_runs_are_made_measured_and_kept(tmp_path):
     plan = planned("universal", "gta_drive", "templerun")
-    outcomes, heard = made(tmp_path, plan)
+    job, heard = made(tmp_path, plan)
+    outcomes = job.outcomes()
     assert [o.error for o in outcomes] == ["", "", ""] and not any(o.kept for o in outcomes)
     for run, outcome in zip(plan.all, outcomes, strict=True):
         stored = outcome.stored
@@ -65,7 +68,8 @@ def test_runs_are_made_measured_and_kept(tmp_path):
         assert "scenario" in metadata(stored.video), "it can be replayed"
         assert {"follows", "holds", "returns", "mirrors", "splits"} <= stored.measures.keys()
     assert len({o.stored.facts["frames_sha256"] for o in outcomes}) > 1
-    assert {run.variant.checkpoint for run, _, _ in heard} == {"universal", "gta_drive", "templerun"}
+    assert {state.key for state in heard if state.phase == "running"} == {run.key for run in plan.all}
+    assert all(state.phase == "finished" and state.share == 1 for state in job.states())
     assert not list((tmp_path / "runs").glob(".unfinished*"))
 
 
@@ -73,20 +77,19 @@ def test_what_is_there_costs_nothing_and_is_the_same(tmp_path):
     plan = planned("universal", rows=2)
     first, _ = made(tmp_path, plan)
     again, heard = made(tmp_path, plan)
-    assert all(o.kept for o in again) and not heard
-    assert [o.stored.facts for o in again] == [o.stored.facts for o in first]
+    assert all(state.kept for state in again.states()) and not any(s.phase == "running" for s in heard)
+    assert [s.stored.facts for s in again.states()] == [s.stored.facts for s in first.states()]
 
 
 def test_the_same_run_has_the_same_frames(tmp_path):
     plan = planned("universal")
-    (one,), _ = made(tmp_path / "a", plan)
-    (two,), _ = made(tmp_path / "b", plan)
+    (one,), (two,) = (made(tmp_path / name, plan)[0].states() for name in "ab")
     assert one.stored.facts["frames_sha256"] == two.stored.facts["frames_sha256"]
     assert one.stored.measures == two.stored.measures
 
 
 def test_a_run_that_fails_says_why_and_the_others_are_made(tmp_path):
-    outcomes, _ = made(tmp_path, planned("universal-broken", "universal", frames=60))
+    outcomes = made(tmp_path, planned("universal-broken", "universal", frames=60))[0].states()
     assert outcomes[0].stored is None and outcomes[0].error
     assert outcomes[1].stored is not None
     assert len(list((tmp_path / "runs").iterdir())) == 1, "nothing half-finished is left"
@@ -94,7 +97,7 @@ def test_a_run_that_fails_says_why_and_the_others_are_made(tmp_path):
 
 def test_a_folder_that_lacks_a_part_is_no_run(tmp_path):
     plan = planned("universal")
-    (outcome,), _ = made(tmp_path, plan)
+    (outcome,) = made(tmp_path, plan)[0].states()
     store = RunStore(tmp_path / "runs")
     for name in ("run.json", "measures.json", "video.mp4"):
         path = outcome.stored.folder / name
@@ -131,6 +134,6 @@ def test_killed_at_any_moment_a_grid_continues_after_the_last_finished_run(tmp_p
                 assert stored is not None and json.dumps(stored.measures)
                 assert sum(1 for _ in read_frames(stored.video)) == 21
     before = {run.key: store.get(run.key) for run in plan.all}
-    outcomes, _ = made(tmp_path, plan)
+    outcomes = made(tmp_path, plan)[0].outcomes()
     assert all(o.stored for o in outcomes)
     assert all(o.kept for o in outcomes if before[o.run.key] is not None)

@@ -1,0 +1,287 @@
+"""Grids run in the background: started once, watched by any number of readers, cancelled at any time.
+
+The page, the programming interface and the command line share this.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Literal
+from weakref import WeakValueDictionary
+
+from mgdemo import messages as m
+from mgdemo.compare.plan import KEY_LENGTH, Grid, PlanError, Run
+from mgdemo.compare.run import Outcome, Runner
+from mgdemo.compare.store import RunStore, StoredRun
+from mgdemo.errors import UserError
+from mgdemo.serving import ServingError, SessionService
+from mgdemo.serving.outbox import Wake
+
+CHANGES_A_SECOND = 4  # that a reader hears of at most
+RUNNING = 8  # grids at once
+REMEMBERED = 20  # grids that have ended
+ENDING_SECONDS = 10  # that closing waits for runs under way
+
+Phase = Literal["waiting", "running", "measuring", "finished", "failed", "cancelled"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class CellState:
+    """How a run stands.
+
+    key: the run's. share: of its frames that are made, 0 to 1. fps: frames made a second, as far as known.
+    words: what is being done, or why it waits. error: why it failed, in a sentence. stored: once finished.
+    kept: it was there before. picture: a small JPEG of the latest frame while it runs.
+    """
+
+    key: str
+    phase: Phase = "waiting"
+    share: float = 0.0
+    fps: float | None = None
+    seconds_left: float | None = None
+    words: str = ""
+    error: str = ""
+    stored: StoredRun | None = None
+    kept: bool = False
+    picture: bytes | None = None
+
+    @property
+    def over(self) -> bool:
+        return self.phase in ("finished", "failed", "cancelled")
+
+
+class Job:
+    """A grid that is run, or has been. Made by `Comparisons.start`; for any thread and any event loop."""
+
+    def __init__(self, grid: Grid, stop: Callable[[Job], None]):
+        """stop: ends it, from any thread."""
+        self.id, self.grid = grid_id(grid), grid
+        self.began = time.time()
+        self._order = [run.key for run in grid.all]
+        self._states = {key: CellState(key) for key in self._order}
+        self._lock, self._wake = threading.Lock(), Wake()
+        self._done, self._stop = threading.Event(), stop
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing more will change: every run is finished, failed or cancelled."""
+        return self._done.is_set()
+
+    def states(self) -> list[CellState]:
+        """Of each run, row by row."""
+        with self._lock:
+            return [self._states[key] for key in self._order]
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait for its end, in a thread; whether it came."""
+        return self._done.wait(seconds)
+
+    async def changes(self) -> AsyncIterator[list[CellState]]:
+        """The states now, and after each change, at most `CHANGES_A_SECOND` times a second; ends with the
+        job, after its last states."""
+        with self._wake.listen() as changed:
+            while True:
+                changed.clear()
+                done = self.done
+                yield self.states()
+                if done:
+                    return
+                await asyncio.sleep(1 / CHANGES_A_SECOND)
+                await changed.wait()
+
+    def cancel(self) -> None:
+        """Make no more runs. What is finished stays; a run under way is ended."""
+        self._stop(self)
+
+    def outcomes(self) -> list[Outcome]:
+        """Of each run, row by row; those that are not finished have none stored."""
+        states = self.states()
+        return [
+            Outcome(run, state.stored, state.error, state.kept)
+            for run, state in zip(self.grid.all, states, strict=True)
+        ]
+
+    # From the loop of the comparisons
+
+    def change(self, state: CellState) -> None:
+        with self._lock:
+            self._states[state.key] = state
+        self._wake.set()
+
+    def end(self) -> None:
+        """No run is under way any more."""
+        with self._lock:
+            for key, state in self._states.items():
+                if not state.over:
+                    self._states[key] = CellState(key, "cancelled", words="Cancelled.")
+        self._done.set()
+        self._wake.set()
+
+
+class Comparisons:
+    """The grids of one service, each in the background; the same grid is run only once at a time.
+
+    Their runs go through the service like sessions, as many at once as it has places, and are kept in the
+    store. Close it before the service.
+    """
+
+    def __init__(
+        self, service: SessionService, store: RunStore, *, device: str, most_frames: int | None = None
+    ):
+        """device: the kind that grids are planned with. most_frames: of one grid; None: any number."""
+        self.service, self.store, self.most_frames = service, store, most_frames
+        self._runner = Runner(service, store, device=device)
+        self._jobs: OrderedDict[str, Job] = OrderedDict()
+        self._lock, self._closed = threading.Lock(), False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._places: asyncio.Semaphore  # of the loop, like the locks
+        self._tasks: dict[Job, asyncio.Task] = {}
+        # By a run's key: two grids may have it in common.
+        self._making: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    def start(self, grid: Grid, visitor: str = "") -> Job:
+        """Run a grid, or join the job that runs it already. Finished runs in the store cost nothing.
+
+        visitor: as in `SessionRequest`. Raises PlanError or ServingError, with a sentence.
+        """
+        if self.most_frames is not None and grid.frames > self.most_frames:
+            raise PlanError(
+                f"{grid.frames} frames are too many for one comparison here: choose fewer or shorter "
+                f"scenarios, up to {self.most_frames} frames together, or use `mgdemo compare`."
+            )
+        job = Job(grid, self._cancel)
+        with self._lock:
+            if self._closed:
+                raise ServingError("The server is shutting down: try again in a minute.")
+            if (running := self._jobs.get(job.id)) is not None and not running.done:
+                return running
+            if sum(not other.done for other in self._jobs.values()) >= RUNNING:
+                raise ServingError("Too many comparisons are running here: try again in a few minutes.")
+            self._jobs[job.id] = job
+            self._jobs.move_to_end(job.id)
+            self._forget()
+            self._started().call_soon_threadsafe(self._begin, job, visitor)
+        return job
+
+    def get(self, id: str) -> Job | None:
+        """A job that runs, or one of the last that ended."""
+        with self._lock:
+            return self._jobs.get(id)
+
+    def close(self) -> None:
+        """Cancel all jobs. Can be repeated; nothing starts afterwards."""
+        with self._lock:
+            self._closed = True
+            jobs = list(self._jobs.values())
+        for job in jobs:
+            job.cancel()
+        for job in jobs:
+            job.wait(ENDING_SECONDS)
+        with self._lock:
+            loop, self._loop = self._loop, None
+        if loop is not None:
+            loop.call_soon_threadsafe(loop.stop)
+
+    def _forget(self) -> None:
+        ended = [job for job in self._jobs.values() if job.done]
+        for job in ended[: max(0, len(ended) - REMEMBERED)]:
+            del self._jobs[job.id]
+
+    def _started(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            self._places = asyncio.Semaphore(self.service.settings.sessions)
+            threading.Thread(target=self._work, args=(self._loop,), name="compare", daemon=True).start()
+        return self._loop
+
+    @staticmethod
+    def _work(loop: asyncio.AbstractEventLoop) -> None:
+        loop.run_forever()
+        loop.close()
+
+    def _cancel(self, job: Job) -> None:
+        def cancel() -> None:
+            if (task := self._tasks.get(job)) is not None:
+                task.cancel()
+
+        if not job.done and self._loop is not None:
+            self._loop.call_soon_threadsafe(cancel)
+
+    # In the loop
+
+    def _begin(self, job: Job, visitor: str) -> None:
+        task = self._tasks[job] = asyncio.create_task(self._run(job, visitor))
+
+        def ended(_: asyncio.Task) -> None:
+            del self._tasks[job]
+            job.end()
+
+        task.add_done_callback(ended)
+
+    async def _run(self, job: Job, visitor: str) -> None:
+        """All runs of a job, column by column, so that each checkpoint is loaded once."""
+        grid = job.grid
+        columns = [row[column] for column in range(len(grid.columns)) for row in grid.runs]
+        todo = [run for run in {run.key: run for run in columns}.values() if not self._kept(job, run)]
+        async with asyncio.TaskGroup() as group:
+            for run in todo:
+                await self._places.acquire()
+                place = contextlib.ExitStack()  # given back once, after the session or when cancelled
+                place.callback(self._places.release)
+                group.create_task(self._make(job, run, visitor, place)).add_done_callback(
+                    lambda _, place=place: place.close()
+                )
+
+    def _kept(self, job: Job, run: Run) -> bool:
+        if (stored := self.store.get(run.key)) is not None:
+            job.change(CellState(run.key, "finished", 1.0, stored=stored, kept=True))
+        return stored is not None
+
+    async def _make(self, job: Job, run: Run, visitor: str, place: contextlib.ExitStack) -> None:
+        """One run. If it fails, the others are made nevertheless."""
+        key = run.key
+        lock = self._making.setdefault(key, asyncio.Lock())
+
+        def heard(status: m.Status, picture: bytes | None) -> None:
+            job.change(_running(key, status, picture))
+
+        def played() -> None:
+            place.close()
+            job.change(CellState(key, "measuring", 1.0, words="Measuring."))
+
+        try:
+            async with lock:
+                if self._kept(job, run):
+                    return
+                stored = await self._runner.make(run, heard, played, visitor)
+            job.change(CellState(key, "finished", 1.0, stored=stored))
+        except (UserError, OSError) as error:
+            log.warning("A run of %s failed: %s", run.variant.checkpoint, error)
+            job.change(CellState(key, "failed", error=str(error)))
+        except Exception:
+            log.exception("A run of %s failed.", run.variant.checkpoint)
+            job.change(CellState(key, "failed", error="Something went wrong on the server; see its log."))
+
+
+def _running(key: str, status: m.Status, picture: bytes | None) -> CellState:
+    if status.phase == "queued":
+        return CellState(key, words=status.text)
+    share = (status.progress or 0.0) if status.phase == "playing" else 1.0 * (status.phase == "saving")
+    left = status.seconds_left if status.phase == "playing" else None
+    return CellState(key, "running", share, status.fps, left, status.text, picture=picture)
+
+
+def grid_id(grid: Grid) -> str:
+    """The hash of a grid's shape and of its runs' keys: the same grid has the same one, everywhere."""
+    text = "\n".join(" ".join(run.key for run in row) for row in grid.runs)
+    return hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]

@@ -1,0 +1,143 @@
+"""Grids in the background: joined, watched, cancelled, and forgotten in the end."""
+
+import asyncio
+import time
+
+import pytest
+from test_runs import planned, settings
+
+from mgdemo.compare import jobs
+from mgdemo.compare.jobs import Comparisons
+from mgdemo.compare.plan import PlanError
+from mgdemo.compare.store import RunStore
+from mgdemo.serving import ServingError, SessionService
+
+PATIENCE = 30
+
+
+@pytest.fixture
+def comparisons(tmp_path):
+    service = SessionService(settings(tmp_path))
+    made = Comparisons(service, RunStore(tmp_path / "runs"), device="cpu")
+    yield made
+    made.close()
+    service.close()
+
+
+async def first(job, condition):
+    """The first states that meet a condition."""
+    async with asyncio.timeout(PATIENCE):
+        async for states in job.changes():
+            if condition(states):
+                return states
+    raise AssertionError(f"the job ended with {job.states()}")
+
+
+def running(states):
+    return [state for state in states if state.phase == "running" and state.share > 0]
+
+
+def test_several_readers_see_the_same_end(comparisons):
+    job = comparisons.start(planned("universal", "gta_drive"))
+
+    async def watch():
+        return [states async for states in job.changes()]
+
+    async def both():
+        return await asyncio.gather(watch(), watch())
+
+    for seen in asyncio.run(both()):
+        assert seen[-1] == job.states() and all(state.phase == "finished" for state in seen[-1])
+        shares = [states[0].share for states in seen]
+        assert shares == sorted(shares), "it only goes forward"
+    assert job.done and comparisons.get(job.id) is job
+
+
+def test_the_same_grid_joins_the_running_job_and_another_has_its_own(comparisons):
+    plan = planned("universal-200", frames=57)
+    job = comparisons.start(plan)
+    assert comparisons.start(planned("universal-200", frames=57)) is job
+    other = comparisons.start(planned("universal", frames=9))
+    assert other is not job and other.id != job.id
+    assert job.wait(PATIENCE) and other.wait(PATIENCE)
+    again = comparisons.start(plan)
+    assert again is not job and again.id == job.id and again.wait(PATIENCE)
+    assert [state.kept for state in again.states()] == [True]
+
+
+def test_what_two_grids_have_in_common_is_made_once(comparisons):
+    one, two = planned("universal-200", frames=57), planned("universal-200", "universal", frames=57)
+    first_job, second = comparisons.start(one), comparisons.start(two)
+    assert first_job.wait(PATIENCE) and second.wait(PATIENCE)
+    assert comparisons.service.metrics()["sessions_total"] == 2
+    assert [state.phase for state in second.states()] == ["finished", "finished"]
+
+
+def test_cancel_keeps_what_is_finished_and_asks_for_nothing_more(comparisons):
+    job = comparisons.start(planned("universal-200", frames=45, rows=4))
+
+    async def cancel():
+        await first(job, lambda states: states[0].phase == "finished" and running(states[1:]))
+        job.cancel()
+
+    asyncio.run(cancel())
+    assert job.wait(PATIENCE)
+    states = job.states()
+    assert [state.phase for state in states] == ["finished"] + ["cancelled"] * 3
+    assert [folder.name for folder in comparisons.store.folder.iterdir()] == [states[0].key]
+    health = comparisons.service.health()
+    assert (health["playing"], health["queued"]) == (0, 0)
+    blocks = comparisons.service.metrics()["blocks_total"]
+    time.sleep(0.6)
+    assert comparisons.service.metrics()["blocks_total"] == blocks
+    again = comparisons.start(job.grid)
+    assert again.wait(PATIENCE)
+    assert [state.kept for state in again.states()] == [True, False, False, False]
+
+
+def test_a_run_that_waits_can_be_cancelled_too(comparisons):
+    ahead, behind = planned("universal-200", frames=57), planned("universal", frames=9)
+    first_job, job = comparisons.start(ahead), comparisons.start(behind)
+    job.cancel()
+    assert job.wait(PATIENCE) and [state.phase for state in job.states()] == ["cancelled"]
+    assert first_job.wait(PATIENCE) and first_job.states()[0].phase == "finished"
+
+
+def test_a_run_shows_a_picture_while_it_is_made(comparisons):
+    job = comparisons.start(planned("universal-200", frames=57))
+    states = asyncio.run(first(job, lambda states: states[0].picture))
+    assert states[0].picture.startswith(b"\xff\xd8"), "a JPEG"
+    job.cancel()
+
+
+def test_too_large_and_too_many_are_refused_with_a_sentence(comparisons, monkeypatch):
+    comparisons.most_frames = 50
+    with pytest.raises(PlanError, match="84 frames are too many"):
+        comparisons.start(planned("universal", frames=21, rows=4))
+    monkeypatch.setattr(jobs, "RUNNING", 1)
+    job = comparisons.start(planned("universal-200", frames=45))
+    with pytest.raises(ServingError, match="Too many comparisons"):
+        comparisons.start(planned("universal", frames=9))
+    job.cancel()
+    assert job.wait(PATIENCE)
+    assert comparisons.start(planned("universal", frames=9)).wait(PATIENCE)
+
+
+def test_old_jobs_are_forgotten_and_their_runs_are_kept(comparisons, monkeypatch):
+    monkeypatch.setattr(jobs, "REMEMBERED", 1)
+    made = []
+    for frames in (9, 21, 33):
+        made.append(comparisons.start(planned("universal", frames=frames)))
+        assert made[-1].wait(PATIENCE)
+    comparisons.start(planned("universal", frames=45)).wait(PATIENCE)
+    assert comparisons.get(made[0].id) is None and comparisons.get(made[2].id) is made[2]
+    assert all(comparisons.store.get(job.states()[0].key) for job in made)
+
+
+def test_closing_ends_what_is_under_way(comparisons):
+    job = comparisons.start(planned("universal-200", frames=117))
+    asyncio.run(first(job, running))
+    comparisons.close()
+    assert job.done and job.states()[0].phase == "cancelled"
+    with pytest.raises(ServingError, match="shutting down"):
+        comparisons.start(planned("universal"))
