@@ -87,11 +87,12 @@ class Compiler:
         counts: Counter[str] = Counter()
         for (_, node), frame in zip(body.marks, frames, strict=True):
             name = printable(node.text)
-            counts[name.casefold()] += 1
-            if (count := counts[name.casefold()]) > 1:
+            key = name.casefold()
+            counts[key] += 1
+            if (count := counts[key]) > 1 and begun[key] is node:
                 name = f"{name[: MAX_LENGTH['mark'] - 1 - len(str(count))]} {count}"
-            first = begun.setdefault(printable(node.text).casefold(), node)
-            if first is not node or name.casefold() in found:
+            begun[key] = node
+            if name.casefold() in found:
                 raise self.source.error(node, f"there is a mark {quoted(name)} already; choose another name")
             found[name.casefold()] = Mark(name, frame)
         return tuple(found.values())
