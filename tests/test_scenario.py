@@ -548,3 +548,10 @@ def test_no_input_raises_anything_but_a_scenario_error():
 def test_yaml_objects_are_never_made():
     told = error(EXAMPLE.replace("seed: 7", "seed: !!python/object/apply:os.getpid []"))
     assert "seed must be a single value" in told
+
+
+def test_a_scenario_keeps_the_text_that_it_was_read_from(tmp_path):
+    text = "# Mine\r\n" + EXAMPLE
+    path = tmp_path / "mine.yaml"
+    path.write_bytes(b"\xef\xbb\xbf" + text.encode())
+    assert parse_scenario(text).text == load_scenario(path).text == text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mgdemo.actions import ActionTrack
@@ -24,7 +24,7 @@ class Mark:
 class Scenario:
     """A track with its words. `image` is a file name beside `path`, "embedded:<name>", or None.
 
-    marks: in the order of their frames
+    marks: in the order of their frames; text: the YAML that it was read from, comments included
     """
 
     title: str
@@ -35,3 +35,4 @@ class Scenario:
     track: ActionTrack
     path: Path | None = None
     marks: tuple[Mark, ...] = ()
+    text: str = field(default="", repr=False, compare=False)

@@ -74,6 +74,7 @@ def _read(text: str | bytes, name: str, path: Path | None) -> Scenario:
         track=track,
         path=path,
         marks=marks,
+        text=text if isinstance(text, str) else text.decode("utf-8-sig"),
     )
 
 
