@@ -30,7 +30,7 @@ class Variant:
 
     weights: identifies its files, as `mgdemo.compare.catalog.weights_id` does. known: whether it moves at the
     embedded worlds' speeds, so that sizes of motion can be judged. start: the first start image that ships
-    for it.
+    for it. seed: instead of the rows' own, so that seeds stand beside each other.
     """
 
     checkpoint: str
@@ -41,6 +41,7 @@ class Variant:
     optimization: str = ""
     title: str = ""
     start: StartImage | None = None
+    seed: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,11 +57,12 @@ class Case:
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """One cell of a grid."""
+    """One cell of a grid. start, seed: the row's, unless the column has its own."""
 
     case: Case
     variant: Variant
     start: StartImage
+    seed: int
     translation: Translation
     key: str
 
@@ -129,8 +131,9 @@ def grid(
 
 def _run(case: Case, variant: Variant, version: str, device: str, by: By) -> Run:
     translation, start = translate(case.track, variant.mode, by), start_of(case, variant)
-    key = run_key(translation.track, start, case.seed, variant, version, device)
-    return Run(case, variant, start, translation, key)
+    seed = case.seed if variant.seed is None else variant.seed
+    key = run_key(translation.track, start, seed, variant, version, device)
+    return Run(case, variant, start, seed, translation, key)
 
 
 def start_of(case: Case, variant: Variant) -> StartImage:

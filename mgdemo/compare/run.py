@@ -67,7 +67,7 @@ class Runner:
             SessionRequest(
                 run.variant.checkpoint,
                 run.start,
-                case.seed,
+                run.seed,
                 run.track,
                 case.title,
                 visitor,
@@ -116,7 +116,7 @@ class Runner:
             "weights": variant.weights,
             "optimization": variant.optimization,
             "image": run.start.reference,
-            "seed": case.seed,
+            "seed": run.seed,
             "frames": run.frames,
             "frames_sha256": digest,
             "lost": [vars(lost) for lost in run.translation.lost],

@@ -55,9 +55,9 @@ def cells(grid: Grid, outcomes: Sequence[Outcome]) -> list[list[Cell]]:
 
 
 def _alike(outcome: Outcome, baseline: Outcome) -> bool:
-    """Whether the same frames are expected of both: the same actions from the same image."""
+    """Whether the same frames are expected of both: the same actions from the same image and seed."""
     mine, other = outcome.run, baseline.run
-    return mine.track == other.track and mine.start.picture == other.start.picture
+    return mine.track == other.track and mine.start.picture == other.start.picture and mine.seed == other.seed
 
 
 def _splits(stored: StoredRun, baseline: StoredRun) -> dict | None:
@@ -126,7 +126,7 @@ def as_csv(grid: Grid, rows: Sequence[Sequence[Cell]]) -> str:
                 [
                     case.title,
                     cell.outcome.run.start.reference or "",
-                    case.seed,
+                    cell.outcome.run.seed,
                     variant.checkpoint,
                     variant.optimization,
                 ]

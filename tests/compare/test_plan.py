@@ -41,6 +41,13 @@ def test_a_grid_has_every_row_in_every_column():
     assert len({run.key for run in made.all}) == 6
 
 
+def test_a_column_with_a_seed_of_its_own_has_it_in_every_row():
+    columns = [a_variant(), a_variant(seed=3), a_variant(seed=0)]
+    made = grid([a_case(), a_case(seed=7)], columns, **FACTS)
+    assert [[run.seed for run in row] for row in made.runs] == [[0, 3, 0], [7, 3, 0]]
+    assert made.runs[0][1].key == made.runs[1][1].key == key(a_case(seed=3))
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -50,6 +57,7 @@ def test_a_grid_has_every_row_in_every_column():
         {"case": a_case(track=ActionTrack.hold("universal", ["forward"], (0.1, 0), frames=30))},
         {"variant": a_variant(weights="others")},
         {"variant": a_variant(optimization="fp8")},
+        {"variant": a_variant(seed=1)},
         {"version": "1.1"},
         {"device": "cuda"},
     ],
