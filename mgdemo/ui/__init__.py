@@ -6,7 +6,7 @@ import gradio as gr
 
 from mgdemo import checkpoints, scenario
 from mgdemo.serving import SessionService, live_routes
-from mgdemo.ui import opening, player, restore
+from mgdemo.ui import modules, opening, player, restore
 from mgdemo.ui.events import EVENT_OPTIONS
 from mgdemo.ui.library import Library
 from mgdemo.ui.links import Links
@@ -55,5 +55,5 @@ def build(service: SessionService | None = None, library: Library | None = None)
     demo.queue(default_concurrency_limit=16)
     demo.service = service
     loops = {entry.name: path for entry in library.catalogue() if (path := library.loop(entry.name))}
-    demo.live_routes = [*live_routes(service), *player.routes(loops)]
+    demo.live_routes = [*live_routes(service), *modules.routes(), *player.routes(loops)]
     return demo

@@ -10,7 +10,7 @@ from gradio.utils import get_upload_folder
 
 from mgdemo.errors import UserError
 from mgdemo.replay import Replay, open_replay, open_tags
-from mgdemo.ui.player import on_load
+from mgdemo.ui.modules import on_load
 
 PICTURES = "image/*,.heic,.heif,.avif,.jfif"
 REPLAYS = ".yaml,.yml,.mp4"
@@ -30,7 +30,7 @@ def file_button(label: str, accept: str, **options) -> gr.HTML:
     return gr.HTML(
         html_template=f'<button type="button">{escape(label)}</button>'
         f'<input type="file" accept="{escape(accept)}" hidden aria-hidden="true" tabindex="-1">',
-        js_on_load=on_load("file_button.js", "chosen"),
+        js_on_load=on_load("ui/player/file_button.js", "chosen"),
         apply_default_css=False,
         elem_classes="file-button",
         **options,

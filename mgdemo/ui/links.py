@@ -11,7 +11,7 @@ import gradio as gr
 from mgdemo.errors import UserError
 from mgdemo.ui import share
 from mgdemo.ui.events import EVENT_OPTIONS
-from mgdemo.ui.player import on_load
+from mgdemo.ui.modules import on_load
 from mgdemo.ui.share import Shared
 
 OWN_PICTURE = "Links can't include your own picture; whoever opens it starts from a built-in one."
@@ -37,7 +37,7 @@ class Links:
             copy=None,
             elem_id="links",
             html_template=TEMPLATE,
-            js_on_load=on_load("links.js", *EVENTS),
+            js_on_load=on_load("ui/player/links.js", *EVENTS),
             apply_default_css=False,
         )
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import gradio as gr
 from PIL import Image
 
-from mgdemo.ui.player import on_load
+from mgdemo.ui.modules import on_load
 
 WIDTH = 240  # of a thumbnail, in pixels
 OWN = "Your own picture"
@@ -21,7 +21,7 @@ def start_images(paths: list[str], selected: str | None) -> gr.HTML:
     return gr.HTML(
         **_shown(paths, selected),
         html_template='<div class="start-images" role="radiogroup" aria-label="Start image"></div>',
-        js_on_load=on_load("start_images.js", "chosen"),
+        js_on_load=on_load("ui/player/start_images.js", "chosen"),
         apply_default_css=False,
     )
 

@@ -5,10 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-import json
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 from PIL import Image
@@ -17,66 +14,20 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from mgdemo.actions import MODES, ActionTrack, Mode
+from mgdemo.ui.modules import FOREVER, on_load
 
 HERE = Path(__file__).parent
 LOOPS = "gradio_api/loops"
-# The page may lie behind a path prefix, which only Gradio's configuration knows. Gradio lets Python listen to
-# the events that it finds named here.
-JS_ON_LOAD = """
-  const events = EVENTS;
-  const root = (window.gradio_config?.root || document.baseURI).replace(/^https?:/, location.protocol);
-  import(root.split(/[?#]/)[0].replace(/[/]*$/, "/MODULES/SCRIPT"))
-    .then((module) => module.mount(element, { trigger, props, watch, upload, options: OPTIONS }))
-    .catch((error) => {
-      console.error(error);
-      element.querySelector(".message").textContent = "A part of the page could not be loaded: reload it.";
-    });
-"""
-
-
-@cache
-def _modules_path() -> str:
-    """Where the modules are served: a new address for each version, so browsers may keep them for good."""
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(HERE.glob("*.js"))))
-    return f"gradio_api/player/{digest.hexdigest()[:12]}"
 
 
 def routes(loops: dict[str, Path]) -> list[Route]:
-    """Routes for the app that serve the JavaScript modules, and `loops`: the checkpoints' opening films.
-
-    (Starlette's StaticFiles would not find its files in an app with a root path.)
-    """
-    modules = {path.name: path for path in HERE.glob("*.js")}
-
-    async def module(request: Request) -> Response:
-        path = modules.get(request.path_params["name"])
-        if path is None:
-            return Response(status_code=404)
-        headers = {"Cache-Control": "public, max-age=31536000, immutable"}
-        # Not by the system's table of types, which may say text/plain: browsers don't run that.
-        return FileResponse(path, headers=headers, media_type="text/javascript")
+    """The route that serves `loops`: the checkpoints' opening films."""
 
     async def film(request: Request) -> Response:
         path = loops.get(request.path_params["checkpoint"])
-        if path is None:
-            return Response(status_code=404)
-        return FileResponse(path, headers={"Cache-Control": "public, max-age=31536000, immutable"})
+        return Response(status_code=404) if path is None else FileResponse(path, headers=FOREVER)
 
-    return [Route(f"/{_modules_path()}/{{name}}", module), Route(f"/{LOOPS}/{{checkpoint}}.mp4", film)]
-
-
-def on_load(script: str, *events: str, **options: Any) -> str:
-    """The JavaScript of a `gr.HTML` that is run by a module of this folder and has events of its own.
-
-    The `options` never change. (Of properties, an update makes Gradio forget those that it leaves out, while
-    the tab has not been open.)
-    """
-    return (
-        JS_ON_LOAD.replace("EVENTS", json.dumps(events))
-        .replace("MODULES", _modules_path())
-        .replace("SCRIPT", script)
-        .replace("OPTIONS", json.dumps(options))
-    )
+    return [Route(f"/{LOOPS}/{{checkpoint}}.mp4", film)]
 
 
 def player(setup: dict, name: str, title: str) -> gr.HTML:
@@ -95,7 +46,7 @@ def player(setup: dict, name: str, title: str) -> gr.HTML:
         html_template=(HERE / "player.html").read_text("utf-8"),
         css_template="".join((HERE / name).read_text("utf-8") for name in ("player.css", "controls.css")),
         js_on_load=on_load(
-            "player.js",
+            "ui/player/player.js",
             *("start", "resume", "stop", "finished"),
             name=name,
             title=title,
