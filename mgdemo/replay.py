@@ -14,7 +14,7 @@ from PIL import Image
 
 from mgdemo.picture import PictureError, open_picture
 from mgdemo.scenario import Scenario, ScenarioError, load_scenario, parse_scenario
-from mgdemo.scenario.grammar import printable
+from mgdemo.scenario.words import printable
 
 SCENARIOS, FILMS = (".yaml", ".yml"), (".mp4",)
 MAX_IMAGE = 12 * 2**20  # characters of the start image's tag
@@ -39,11 +39,14 @@ def film_tags(checkpoint: str, image: Image.Image | None) -> dict[str, str]:
     return {"checkpoint": checkpoint, "start_image": base64.b64encode(data.getvalue()).decode()}
 
 
-def open_replay(path: str | Path) -> Replay:
-    """Read a scenario's YAML file or a film that was made here. Raises ScenarioError."""
+def open_replay(path: str | Path, *, alone: bool = False) -> Replay:
+    """Read a scenario's YAML file or a film that was made here. Raises ScenarioError.
+
+    alone: it is an upload, beside which lies nothing that it could include.
+    """
     path = Path(path)
     if path.suffix.lower() not in FILMS:
-        return Replay(load_scenario(path))
+        return Replay(load_scenario(path, alone=alone))
     from av.error import FFmpegError
 
     from mgdemo.video.mp4 import metadata

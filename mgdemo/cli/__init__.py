@@ -9,7 +9,7 @@ from inspect import cleandoc
 from pathlib import Path
 
 from mgdemo.actions import MODES
-from mgdemo.cli import record, tools
+from mgdemo.cli import record, scenario, tools
 from mgdemo.cli.compare import compare
 from mgdemo.devices import out_of_memory
 from mgdemo.errors import UserError
@@ -60,20 +60,12 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = whole.add_subparsers(required=True, metavar="COMMAND")
-
-    def command(run: Callable, summary: str) -> argparse.ArgumentParser:
-        """A command whose long help is the docstring of its function."""
-        added = commands.add_parser(
-            run.__name__,
-            help=summary,
-            description=cleandoc(run.__doc__ or "").replace(MODULE, program),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        added.set_defaults(run=run)
-        return added
-
+    command = _adding(commands, program)
     _recording(command)
     _comparing(command(compare, "compare checkpoints over scenarios"))
+    summary = "put scenarios together"
+    about = commands.add_parser("scenario", help=summary, description=f"{summary.capitalize()}.")
+    _scenarios(_adding(about.add_subparsers(required=True, metavar="COMMAND"), program))
     check = command(tools.check, "say what weight files are, and what is wrong with them")
     check.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="a file or a folder")
     check.add_argument("--deep", action="store_true", help="look at every number; takes minutes")
@@ -96,6 +88,29 @@ def parser() -> argparse.ArgumentParser:
     )
     app.add_argument("--no-browser", action="store_true", help="do not open a browser")
     return whole
+
+
+def _adding(commands: argparse._SubParsersAction, program: str) -> Callable:
+    """What adds a command whose long help is the docstring of its function."""
+
+    def command(run: Callable, summary: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(
+            run.__name__,
+            help=summary,
+            description=cleandoc(run.__doc__ or "").replace(MODULE, program),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        added.set_defaults(run=run)
+        return added
+
+    return command
+
+
+def _scenarios(command: Callable[[Callable, str], argparse.ArgumentParser]) -> None:
+    """The commands about scenario files."""
+    flatten = command(scenario.flatten, "make one file of a scenario and those that it includes")
+    flatten.add_argument("file", type=Path, metavar="SCENARIO", help="a .yaml file, or a recorded .mp4")
+    flatten.add_argument("--out", type=Path, metavar="FILE", help="write it there (default: print it)")
 
 
 def _recording(command: Callable[[Callable, str], argparse.ArgumentParser]) -> None:

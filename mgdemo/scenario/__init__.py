@@ -24,9 +24,10 @@ from pathlib import Path
 
 from mgdemo.actions import MODES
 from mgdemo.paths import SCENARIOS
-from mgdemo.scenario.grammar import MAX_BYTES, ScenarioError, json_schema
+from mgdemo.scenario.grammar import MAX_BYTES, ScenarioError
 from mgdemo.scenario.model import OWN_PICTURE, Mark, Scenario
 from mgdemo.scenario.read import load_scenario, parse_scenario
+from mgdemo.scenario.schema import json_schema
 from mgdemo.scenario.write import scenario_yaml
 
 __all__ = [

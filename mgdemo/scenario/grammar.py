@@ -6,9 +6,7 @@ more than one field to judge (times in sum, two names of one control) is left to
 
 from __future__ import annotations
 
-import difflib
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import cache, reduce
 from operator import or_
 from types import GenericAlias
@@ -31,7 +29,9 @@ from pydantic.config import JsonDict
 from mgdemo.actions import MODES, Mode
 from mgdemo.blocks import FPS
 from mgdemo.errors import UserError
+from mgdemo.scenario.opposites import OPPOSITES
 from mgdemo.scenario.times import TIME, Duration
+from mgdemo.scenario.words import any_case, either, meant, quoted, words_schema
 from mgdemo.seeds import MAX_SEED
 
 MAX_BYTES = 256 * 1024
@@ -39,11 +39,13 @@ MAX_DEPTH = 20
 MAX_MINUTES = 10
 MAX_FRAMES = MAX_MINUTES * 60 * FPS
 MAX_MARKS = 100
-MAX_LENGTH = {"title": 120, "description": 2000, "image": 120, "mark": 60}
+MAX_LENGTH = {"title": 120, "description": 2000, "image": 120, "include": 120, "mark": 60}
 
 # Patterns are also part of the JSON Schema, so they keep to what Rust, Python and ECMAScript share.
 # No folders: a stranger's file names no other file.
-IMAGE = r"^(?:embedded:)?[^./\\:\x00-\x1f\x7f-\x9f][^/\\:\x00-\x1f\x7f-\x9f]*$"
+_FIRST, _NEXT = r"[^./\\:\x00-\x1f\x7f-\x9f]", r"[^/\\:\x00-\x1f\x7f-\x9f]"
+IMAGE = f"^(?:embedded:)?{_FIRST}{_NEXT}*$"
+INCLUDE = f"^(?:{_FIRST}{_NEXT}*[.][yY][aA]?[mM][lL]|embedded:{_FIRST}{_NEXT}*)$"
 SHOWN = r"[^\s\x00-\x1f\x7f-\x9f]"  # anything that can be seen
 
 
@@ -71,43 +73,6 @@ def _text(name: str, about: str | None = None) -> Any:
     )
 
 
-def _any_case(words: Iterable[str]) -> str:
-    """The pattern of words in upper or lower case."""
-
-    def letter(c: str) -> str:
-        return f"[{c.lower()}{c.upper()}]" if c.isalpha() else c
-
-    return "^(?:" + "|".join("".join(map(letter, word)) for word in words) + ")$"
-
-
-def _words(words: Iterable[str]) -> dict:
-    """JSON Schema of words, as they are offered and in upper or lower case."""
-    words = list(words)
-    return {"type": "string", "anyOf": [{"enum": words}, {"pattern": _any_case(words)}]}
-
-
-def either(words: Iterable[str]) -> str:
-    *most, last = words
-    return f"{', '.join(most)} or {last}" if most else last
-
-
-def quoted(text: object) -> str:
-    text = printable(str(text))
-    return f'"{text if len(text) <= 40 else text[:40] + "…"}"'
-
-
-def printable(text: str) -> str:
-    """One line without control characters and lone surrogates, which files and pages choke on."""
-    return re.sub(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]", "", " ".join(text.split()))
-
-
-def meant(word: str, words: Iterable[str]) -> str:
-    """A question after the word that may be meant, if one is near."""
-    near = {known.casefold(): known for known in reversed(list(words))}
-    found = difflib.get_close_matches(word.casefold()[:40], near, n=1, cutoff=0.7)
-    return f" (did you mean {near[found[0]]}?)" if found else ""
-
-
 def mode_names() -> dict[str, str]:
     """The modes by all their names: universal, gta_drive and GTA drive, templerun and Temple Run."""
     names = {mode.name: mode.name for mode in MODES.values()}
@@ -121,7 +86,7 @@ def _mode(word: str) -> str:
     return names[word.casefold()]
 
 
-ModeName = Annotated[str, AfterValidator(_mode), WithJsonSchema(_words(mode_names()))]
+ModeName = Annotated[str, AfterValidator(_mode), WithJsonSchema(words_schema(mode_names()))]
 Title = Annotated[str, _text("title"), BeforeValidator(_string)]
 Description = Annotated[str, _text("description"), BeforeValidator(_string)]
 MarkName = Annotated[
@@ -137,6 +102,15 @@ ImageName = Annotated[
         max_length=MAX_LENGTH["image"],
         pattern=IMAGE,
         description="A file beside the scenario, or embedded:<name>. Without it, the first that ships.",
+    ),
+]
+IncludeName = Annotated[
+    str,
+    Field(
+        max_length=MAX_LENGTH["include"],
+        pattern=INCLUDE,
+        description="A scenario of the same mode, whose actions are performed here: a file beside this one, "
+        "or embedded:<name>.",
     ),
 ]
 Time = Annotated[
@@ -174,16 +148,39 @@ class RepeatStep(_Fields):
     actions: list[Any]
 
 
+class MirrorStep(_Fields):
+    """There and back: actions, then each one's opposite, the last one first."""
+
+    mirror: list[Any]
+
+
 class MarkStep(_Fields):
     """A moment with a name; takes no time."""
 
     mark: MarkName
 
 
+class IncludeStep(_Fields):
+    include: IncludeName
+
+
 # What the parts are called in errors; steps carry theirs as tags in pydantic's locations.
-STEP, REPEAT, RANDOM_STEP, MARK = "a step", "a repeat", "a random step", "a mark"
+STEP, REPEAT, MIRROR, RANDOM_STEP, MARK, INCLUDE_STEP = (
+    "a step",
+    "a repeat",
+    "a mirror",
+    "a random step",
+    "a mark",
+    "an include",
+)
 ONE, SEVERAL = "one control", "controls"
-KINDS = {"repeat": REPEAT, "random": RANDOM_STEP, "mark": MARK}  # by the field that only they have
+KINDS = {  # by the field that only they have
+    "repeat": REPEAT,
+    "mirror": MIRROR,
+    "random": RANDOM_STEP,
+    "mark": MARK,
+    "include": INCLUDE_STEP,
+}
 Axis = Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]
 
 
@@ -196,29 +193,47 @@ def _amount(held: Any) -> str:
     return SEVERAL if isinstance(held, list) else ONE
 
 
+def _no_random(step: Any) -> Any:
+    raise ValueError("random actions cannot be mirrored; move them out of the mirror")
+
+
+NoRandom = Annotated[Any, AfterValidator(_no_random), WithJsonSchema({"not": {}})]
+
+
 @cache
 def steps(mode_name: str) -> TypeAdapter[list]:
     """Validates the steps of a mode, and has their JSON Schema."""
     mode = MODES[mode_name]
-    fields: dict[str, Any] = {"time": (Time, Field(alias="for")), "hold": (_held(mode) | None, None)}
+    return TypeAdapter(_steps(mode, "", _steps(mode, "Mirrored", None)))
+
+
+def _steps(mode: Mode, prefix: str, mirrored: Any) -> Any:
+    """A list of steps; `mirrored`: what a mirror holds, None for such a list itself."""
+    held = _held(mode, mirrored is None)
+    fields: dict[str, Any] = {"time": (Time, Field(alias="for")), "hold": (held | None, None)}
     if mode.axes:
         about = "Analog camera, per frame; a held key is worth 0.1, up and right are positive."
         axes: dict[str, Any] = dict.fromkeys(mode.axes, (Axis, 0.0))
         camera = create_model("Camera", __base__=_Fields, **axes)
         fields["camera"] = (_with(camera, Field(description=about)) | None, None)
     repeated: dict[str, Any] = {"actions": ("Steps", ...)}
-    repeat = create_model("Repeat", __base__=RepeatStep, **repeated)
+    repeat = create_model(f"{prefix}Repeat", __base__=RepeatStep, **repeated)
+    gone: dict[str, Any] = {"mirror": ("Steps" if mirrored is None else mirrored, ...)}
+    mirror = create_model(f"{prefix}Mirror", __base__=MirrorStep, **gone)
     kinds = {
-        STEP: create_model("Step", __base__=_Fields, **fields),
+        STEP: create_model(f"{prefix}Step", __base__=_Fields, **fields),
         REPEAT: repeat,
-        RANDOM_STEP: RandomStep,
+        MIRROR: mirror,
+        RANDOM_STEP: NoRandom if mirrored is None else RandomStep,
         MARK: MarkStep,
+        INCLUDE_STEP: IncludeStep,
     }
     lasting: JsonDict = {"contains": {"not": {"required": ["mark"]}}}
     several = _with(GenericAlias(list, (_one_of(kinds, _kind),)), Field(min_length=1), AfterValidator(_last))
     several = _with(several, Field(json_schema_extra=lasting))
-    repeat.model_rebuild(_types_namespace={"Steps": several})
-    return TypeAdapter(several)
+    for model in (repeat, mirror):
+        model.model_rebuild(_types_namespace={"Steps": several})
+    return several
 
 
 def _last(steps: list[Any]) -> list[Any]:
@@ -238,60 +253,32 @@ def _one_of(kinds: dict[str, Any], judge: Callable[[Any], str]) -> Any:
     return _with(reduce(or_, (_with(kind, Tag(tag)) for tag, kind in kinds.items())), Discriminator(judge))
 
 
-def _held(mode: Mode) -> Any:
-    """One control, or a list of several different ones."""
-    names = {c.name: (c.label, c.name, c.code, *c.aliases) for c in mode.controls}
+def _held(mode: Mode, mirrored: bool) -> Any:
+    """One control, or a list of several different ones. mirrored: those that have an opposite."""
+    allowed = [c for c in mode.controls if not mirrored or c.name in OPPOSITES[mode.name]]
+    names = {c.name: (c.label, c.name, c.code, *c.aliases) for c in allowed}
     everything = [name for several in names.values() for name in several]
 
     def known(word: str) -> str:
         if control := mode.control(word):
+            if control not in allowed:
+                raise ValueError(
+                    f"{quoted(word)} has no opposite, so it cannot be mirrored; move it out of the mirror"
+                )
             return control.name
-        labels = ", ".join(control.label for control in mode.controls)
+        labels = ", ".join(control.label for control in allowed)
         near = meant(word, everything) if len(word) > 2 else ""
         raise ValueError(f"unknown control {quoted(word)} for mode {mode.name}{near}; use one of {labels}")
 
-    hints = "; ".join(f"{control.label}: {control.hint.lower()}" for control in mode.controls)
+    hints = "; ".join(f"{control.label}: {control.hint.lower()}" for control in allowed)
     about = f"Controls held together. {hints}."
-    key = _with(str, AfterValidator(known), WithJsonSchema(_words(everything)))
+    key = _with(str, AfterValidator(known), WithJsonSchema(words_schema(everything)))
     once: JsonDict = {
         "allOf": [
-            {"contains": {"pattern": _any_case(several)}, "minContains": 0, "maxContains": 1}
+            {"contains": {"pattern": any_case(several)}, "minContains": 0, "maxContains": 1}
             for several in names.values()
         ]
     }
     most = Field(max_length=1 if mode.one_hot else len(names), json_schema_extra=once)
     keys = _with(GenericAlias(list, (key,)), most)
     return _with(_one_of({ONE: key, SEVERAL: keys}, _amount), Field(description=about))
-
-
-def json_schema() -> dict:
-    """JSON Schema of scenario files, for editors; published as scenarios/schema.json."""
-    schema = File.model_json_schema()
-    definitions, cases = {}, []
-    schema["properties"]["actions"] = {"type": "array", "minItems": 1}
-    for mode in MODES.values():
-        reference = f"#/$defs/{mode.name}_{{model}}"
-        own = steps(mode.name).json_schema(ref_template=reference)
-        definitions |= {f"{mode.name}_{name}": part for name, part in own.pop("$defs").items()}
-        definitions[mode.name] = own
-        names = [name for name, of in mode_names().items() if of == mode.name]
-        chosen = {"properties": {"mode": {"pattern": _any_case(names)}}}
-        cases.append({"if": chosen, "then": {"properties": {"actions": {"$ref": f"#/$defs/{mode.name}"}}}})
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **_plain(schema) | {"title": "mgdemo scenario"},
-        "allOf": cases,
-        "$defs": _plain(definitions),
-    }
-
-
-def _plain(schema: Any) -> Any:
-    """Without the titles, defaults and discriminators that pydantic adds, which tell an editor nothing."""
-    if isinstance(schema, list):
-        return [_plain(item) for item in schema]
-    if not isinstance(schema, dict):
-        return schema
-    kept = {key: _plain(value) for key, value in schema.items() if key not in ("default", "discriminator")}
-    if isinstance(kept.get("title"), str):
-        del kept["title"]
-    return kept

@@ -24,7 +24,9 @@ class Mark:
 class Scenario:
     """A track with its words. `image` is a file name beside `path`, "embedded:<name>", or None.
 
-    marks: in the order of their frames; text: the YAML that it was read from, comments included
+    marks: in the order of their frames; returns: pairs of frames with the same view, as far as the actions
+    tell: where the camera sets out on a mirror, and where it is back; text: the YAML that it was read from,
+    comments included
     """
 
     title: str
@@ -36,3 +38,4 @@ class Scenario:
     path: Path | None = None
     marks: tuple[Mark, ...] = ()
     text: str = field(default="", repr=False, compare=False)
+    returns: tuple[tuple[int, int], ...] = ()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import yaml
 
-from mgdemo.scenario.grammar import MAX_BYTES, MAX_DEPTH, MAX_FRAMES, ScenarioError, quoted
+from mgdemo.scenario.grammar import MAX_BYTES, MAX_DEPTH, MAX_FRAMES, ScenarioError
+from mgdemo.scenario.words import quoted
 
 # PyYAML's C parser where it was built in: a hundred times faster, with the same events.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -64,10 +66,10 @@ class Node:
 
 
 class Source:
-    """A file's text; its errors say where they are."""
+    """A file's text; its errors say where they are. `folder` is where its author sees it lie, if anywhere."""
 
-    def __init__(self, name: str):
-        self.name = name
+    def __init__(self, name: str, folder: Path | None = None):
+        self.name, self.folder = name, folder
 
     def error(self, at: Any, problem: str) -> ScenarioError:
         """at: a Node, or a mark of PyYAML."""

@@ -1,42 +1,23 @@
-"""Reading scenario files: every error names the line, the column and the cure."""
+"""Reading scenario files."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
-
-from pydantic import ValidationError
 
 from mgdemo.actions import MODES
-from mgdemo.scenario import grammar
+from mgdemo.scenario.check import check
 from mgdemo.scenario.compiler import Compiler
-from mgdemo.scenario.grammar import MAX_BYTES, MAX_FRAMES, MAX_LENGTH, ScenarioError, either, quoted
+from mgdemo.scenario.grammar import MAX_BYTES, ScenarioError
 from mgdemo.scenario.model import Scenario
-from mgdemo.scenario.nodes import Node, Source
-from mgdemo.seeds import MAX_SEED
-
-TIMES = "write it like 2s, 18 frames or 4 blocks"
-LIST = 'actions must be a list of steps, such as "- {hold: [W], for: 2s}"'
-FIELDS = {
-    "a scenario": ("title", "mode", "actions", "description", "image", "seed"),
-    grammar.STEP: ("for", "hold", "camera"),
-    grammar.REPEAT: ("repeat", "actions"),
-    grammar.RANDOM_STEP: ("random",),
-    grammar.MARK: ("mark",),
-    "random": ("for", "seed"),
-}
-PROBLEMS = {
-    "title": f"title must have 1 to {MAX_LENGTH['title']} characters",
-    "description": f"description must have 1 to {MAX_LENGTH['description']} characters",
-    "image": "image must be the name of a file beside the scenario, or embedded:<name>",
-    "seed": f"seed must be a whole number from 0 to {MAX_SEED}",
-    "mark": f"mark must be a name of 1 to {MAX_LENGTH['mark']} characters",
-    "repeat": f"repeat must be a whole number from 1 to {MAX_FRAMES}",
-}
+from mgdemo.scenario.nodes import Source
+from mgdemo.scenario.words import printable
 
 
-def load_scenario(path: str | Path) -> Scenario:
-    """Read a scenario file. Raises ScenarioError."""
+def load_scenario(path: str | Path, *, alone: bool = False) -> Scenario:
+    """Read a scenario file. Raises ScenarioError.
+
+    alone: the folder of the file is not where it came from, as with an upload, so it includes nothing there.
+    """
     path = Path(path)
     try:
         with path.open("rb") as file:
@@ -44,88 +25,30 @@ def load_scenario(path: str | Path) -> Scenario:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a path"
         raise ScenarioError(f"{path.name} cannot be read ({reason}); check the path.") from error
-    return _read(text, path.name, path)
+    return _read(text, Source(path.name, None if alone else path.parent), path)
 
 
-def parse_scenario(text: str | bytes, name: str = "scenario") -> Scenario:
-    """Compile YAML text; `name` stands for the file in error messages. Raises ScenarioError."""
-    return _read(text, name, None)
+def parse_scenario(text: str | bytes, name: str = "scenario", folder: Path | None = None) -> Scenario:
+    """Compile YAML text. Raises ScenarioError.
+
+    name: stands for the file in error messages; folder: where files that it includes are, if anywhere.
+    """
+    return _read(text, Source(name, folder), None)
 
 
-def _read(text: str | bytes, name: str, path: Path | None) -> Scenario:
-    source = Source(name)
-    root = source.nodes(text)
-    try:
-        file = grammar.File.model_validate(root.plain())
-    except ValidationError as error:
-        raise _told(source, root, "a scenario", error) from None
-    actions, mode = root.part("actions"), MODES[file.mode]
-    try:
-        steps = grammar.steps(mode.name).validate_python(file.actions)
-    except ValidationError as error:
-        raise _told(source, actions, LIST, error, mode.name) from None
-    track, marks = Compiler(source, mode).compile(steps, actions)
+def _read(text: str | bytes, source: Source, path: Path | None) -> Scenario:
+    checked = check(source, text)
+    file, root = checked.file, checked.root
+    track, marks, returns = Compiler(MODES[file.mode], checked, path, len(text)).compile()
     return Scenario(
-        title=grammar.printable(root.part("title").text),
-        description=grammar.printable(root.part("description").text) if file.description else "",
-        mode=mode.name,
+        title=printable(root.part("title").text),
+        description=printable(root.part("description").text) if file.description else "",
+        mode=file.mode,
         image=file.image,
         seed=file.seed,
         track=track,
         path=path,
         marks=marks,
+        returns=returns,
         text=text if isinstance(text, str) else text.decode("utf-8-sig"),
     )
-
-
-def _told(source: Source, node: Node, what: str, errors: ValidationError, mode: str = "") -> ScenarioError:
-    """One of the errors in our words, if possible a field that there is not. what: the thing in `node`."""
-    listed = errors.errors(include_url=False)
-    error = next((error for error in listed if error["type"] == "extra_forbidden"), listed[0])
-    kind, location = error["type"], list(error["loc"])
-    name = location.pop() if kind in ("extra_forbidden", "missing") else None
-    field = ""
-    for key in location:  # a key, an index, or what pydantic's unions were told a thing is called
-        if (below := node.at(key)) is not None:
-            node, field = below, key if isinstance(key, str) else field
-            if field in ("random", "camera"):
-                what = field if field == "random" else f"the camera of mode {mode}"
-        elif isinstance(key, str):
-            what = key
-    if kind == "value_error":
-        return source.error(node, str(error.get("ctx", {}).get("error")))
-    names = MODES[mode].axes if mode and what.startswith("the camera") else FIELDS.get(what, ())
-    if kind == "missing":
-        return source.error(node, f'{what} needs "{name}"; add it')
-    if kind == "extra_forbidden":
-        return source.error(node.key(str(name)), _unknown(str(name), what, names, mode))
-    if kind.startswith(("model", "dict")):
-        return source.error(node, f"{what} is written with fields: {', '.join(names)}")
-    return source.error(node, _problem(node, field, kind, error.get("ctx", {}), mode))
-
-
-def _unknown(name: str, what: str, names: Any, mode: str) -> str:
-    if name == "camera" and mode and not MODES[mode].axes:
-        return f"mode {mode} has no camera; leave it out"
-    if what == grammar.MARK:
-        return f"a mark stands by itself; write {quoted(name)} in a step after it"
-    return f"unknown field {quoted(name)} for {what}{grammar.meant(name, names)}; use {either(names)}"
-
-
-def _problem(node: Node, field: str, kind: str, context: dict, mode: str) -> str:
-    if field == "hold" and kind == "too_long":
-        if MODES[mode].one_hot:
-            return f"mode {mode} does one thing at a time; hold one control only"
-        return f"mode {mode} has {context['max_length']} controls; hold each only once"
-    if field in ("", "actions"):
-        return LIST
-    if node.parts is not None:
-        return f"{'a held control' if field == 'hold' else field} must be a single value"
-    if field == "for":
-        return f"{quoted(node.text)} is not a time; {TIMES}"
-    if field in ("pitch", "yaw"):
-        return f"{quoted(node.text)} is not a number from -1 to 1; a held key is worth 0.1"
-    if field == "hold":
-        labels = ", ".join(control.label for control in MODES[mode].controls)
-        return f"unknown control {quoted(node.text)} for mode {mode}; use one of {labels}"
-    return PROBLEMS.get(field, f"{field} must be a single value")

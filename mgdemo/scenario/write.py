@@ -11,8 +11,9 @@ import yaml
 
 from mgdemo.actions import MODES, ActionTrack, Mode, same_values
 from mgdemo.blocks import BLOCK_FRAMES, FIRST_BLOCK_FRAMES, FPS
-from mgdemo.scenario.grammar import MAX_LENGTH, printable
+from mgdemo.scenario.grammar import MAX_LENGTH
 from mgdemo.scenario.model import OWN_PICTURE, Mark
+from mgdemo.scenario.words import printable
 
 ABOUT_OWN_PICTURE = (
     f"# This began with a picture that is not in this file: put it beside it as {OWN_PICTURE}.\n"

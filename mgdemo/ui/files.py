@@ -49,7 +49,7 @@ def sent(data: dict) -> Path:
 def sent_replay(data: dict) -> Replay:
     """The scenario, or the film by its tags, that the page has sent. Raises FileError and ScenarioError."""
     path = sent(data)
-    return open_tags(path, name_of(data)) if path.suffix == ".json" else open_replay(path)
+    return open_tags(path, name_of(data)) if path.suffix == ".json" else open_replay(path, alone=True)
 
 
 def name_of(data: dict) -> str:
