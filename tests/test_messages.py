@@ -18,8 +18,8 @@ from mgdemo.settings import Settings
     ("text", "message"),
     [
         (
-            '{"type":"hello","version":3,"codecs":["av1","jpeg","h264"]}',
-            m.Hello(version=3, codecs=("jpeg", "h264")),
+            '{"type":"hello","version":4,"codecs":["av1","jpeg","h264"]}',
+            m.Hello(version=m.VERSION, codecs=("jpeg", "h264")),
         ),
         ('{"type":"input","held":["KeyW","KeyD"]}', m.Input(held=("KeyW", "KeyD"))),
         ('{"type":"input","held":[],"camera":[0.05,-7]}', m.Input(held=(), camera=(0.05, -1.0))),
@@ -51,7 +51,7 @@ def test_messages_are_read(text, message):
         '{"type":"jump"}',
         '{"type":["hello"]}',
         '{"type":"hello","version":3,"codecs":[]}',
-        '{"type":"hello","version":3,"codecs":["av1",{}]}',
+        '{"type":"hello","version":4,"codecs":["av1",{}]}',
         '{"type":"hello","version":3,"codecs":"h264"}',
         '{"type":"hello","codecs":["h264"]}',
         '{"type":"input"}',
@@ -83,7 +83,7 @@ def test_other_text_is_refused(text):
 
 @pytest.mark.parametrize("rest", ['"codecs":["h264"]', '"codes":7', '"codecs":[]'])
 def test_another_version_is_told_to_reload(rest):
-    with pytest.raises(m.BadMessage, match=r"^this page speaks version 2, the server 3: reload the page$"):
+    with pytest.raises(m.BadMessage, match=r"^this page speaks version 2, the server 4: reload the page$"):
         m.parse(f'{{"type":"hello","version":2,{rest}}}')
 
 
@@ -117,8 +117,8 @@ EVENTS = [
     m.Heartbeat(stuck_seconds=2.5),
     m.Loading(checkpoint="universal", progress=0.5, text="Reading"),
     m.Block(session="a", message=BLOCK, actions=TRACK, late_ms=3.0),
-    m.Frame(session="a", node=1, block=0, frame=8, h264=b"\0\1\2", jpeg=b""),
-    m.Frame(session="a", node=1, block=0, frame=8, h264=bytes(70_000)),
+    m.Frames(session="a", node=1, block=0, first=8, h264=(b"\0\1\2",), jpeg=(b"",)),
+    m.Frames(session="a", node=1, block=0, first=8, h264=(bytes(70_000), b"\3")),
     m.RewindDone(session="a", message=m.Rewound(node=0, block=-1, frames=0), picture=b"\xff\xd8"),
     m.Standing(session="a"),
     m.Failed(session="a", text="No."),

@@ -1,4 +1,4 @@
-"""What browser, server and engines say to each other: one family of messages, version 3.
+"""What browser, server and engines say to each other: one family of messages, version 4.
 
 Browser and server talk over the live WebSocket. Text messages are JSON objects, told apart by "type". Video
 frames are binary: `video_packet`. The client speaks first (`Hello`, also while it waits in the queue). The
@@ -64,7 +64,7 @@ from mgdemo.messages.engine import (
     Event,
     Failed,
     Finished,
-    Frame,
+    Frames,
     Heartbeat,
     Loading,
     Open,
@@ -102,7 +102,7 @@ __all__ = [
     "Event",
     "Failed",
     "Finished",
-    "Frame",
+    "Frames",
     "Heartbeat",
     "Hello",
     "Input",

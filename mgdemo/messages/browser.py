@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
-VERSION = 3
+VERSION = 4
 CODECS = {"h264": 1, "jpeg": 2}  # and their number in a packet's header
 PACKET_HEADER = struct.Struct("<BBHIII")  # codec, key, 0, frame, block, node
 

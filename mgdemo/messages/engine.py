@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from PIL import Image
-from pydantic import Field, PlainSerializer, PlainValidator
+from pydantic import Field, PlainSerializer, PlainValidator, model_validator
 
 from mgdemo.actions import ActionTrack
 from mgdemo.messages.browser import (
@@ -192,16 +192,25 @@ class Block(Message):
     late_ms: float = 0.0
 
 
-class Frame(Message):
-    """One video frame: its H.264 packet, and its JPEG picture if the player needs it."""
+class Frames(Message):
+    """Successive video frames of a block, from `first` on; their pictures, too, if the player needs JPEG.
 
-    type: Literal["frame"] = "frame"
+    Several at once, because each message costs both sides as much as encoding a frame.
+    """
+
+    type: Literal["frames"] = "frames"
     session: str
     node: Count
     block: Count
-    frame: Count
-    h264: bytes
-    jpeg: bytes | None = None
+    first: Count
+    h264: tuple[bytes, ...]
+    jpeg: tuple[bytes, ...] | None = None
+
+    @model_validator(mode="after")
+    def _pictures_fit(self) -> Self:
+        if self.jpeg is not None and len(self.jpeg) != len(self.h264):
+            raise ValueError("as many pictures as packets")
+        return self
 
 
 class Thumbnail(Message):
@@ -257,7 +266,7 @@ Event = Annotated[
     | Loading
     | Ready
     | Block
-    | Frame
+    | Frames
     | Thumbnail
     | Rewinding
     | RewindDone

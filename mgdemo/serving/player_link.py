@@ -88,16 +88,19 @@ class PlayerLink:
             self.unanswered_since = min(self.unanswered_since, now)
         self._outbox.text(message.model_dump_json())
 
-    def shows(self, frame: m.Frame) -> bool:
+    def shows(self, frame: int) -> bool:
         """Whether the player gets a frame, too: those before a splice are for the recording only."""
-        return frame.frame >= self._splice
+        return frame >= self._splice
 
-    def frame(self, frame: m.Frame) -> None:
+    def frames(self, event: m.Frames) -> None:
         if self._outbox is None:
             return
-        key, payload = (is_key(frame.h264), frame.h264) if self.codec == "h264" else (True, frame.jpeg)
-        if payload is not None:  # JPEG pictures begin when the worker knows of the player
-            packet = m.video_packet(self.codec, key, frame.frame, frame.block, frame.node, payload)
+        payloads = event.h264 if self.codec == "h264" else event.jpeg or ()
+        for frame, payload in enumerate(
+            payloads, event.first
+        ):  # no JPEG until the worker knows of the player
+            key = self.codec == "jpeg" or is_key(payload)
+            packet = m.video_packet(self.codec, key, frame, event.block, event.node, payload)
             self._outbox.frame(packet, key)
 
     def rewound(self, message: m.Rewound, picture: bytes) -> None:

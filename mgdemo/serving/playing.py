@@ -126,11 +126,12 @@ class Playing:
     def handle(self, event: m.Event) -> bool:
         """Handle an event of the engine; returns whether the status changes."""
         match event:
-            case m.Frame():
-                self.recorder.frame(event.node, event.frame, event.h264)
-                if self.link.shows(event):
-                    self.frames = event.frame + 1
-                    self.link.frame(event)
+            case m.Frames():
+                for frame, packet in enumerate(event.h264, event.first):
+                    self.recorder.frame(event.node, frame, packet)
+                if self.link.shows(event.first):
+                    self.frames = event.first + len(event.h264)
+                    self.link.frames(event)
             case m.Block():
                 return self._block(event)
             case m.Thumbnail():

@@ -60,28 +60,34 @@ class Delivery:
 
         def encode(frames: np.ndarray, start: int, shown: bool = True) -> None:
             nonlocal encoding
-            begin = time.monotonic()
-            for index, frame in enumerate(frames, start):
-                packet = session.encoder.encode(frame, key=session.player.wants_key)
+            if not len(frames):
+                return
+            begin, packets = time.monotonic(), []
+            for frame in frames:
+                packets.append(session.encoder.encode(frame, key=session.player.wants_key))
                 session.player.wants_key = False
-                picture = jpeg(frame) if session.player.jpeg and session.player.attached and shown else None
-                self._emit(
-                    m.Frame(
-                        session=session.session,
-                        node=head,
-                        block=node.block,
-                        frame=index,
-                        h264=packet,
-                        jpeg=picture,
-                    )
+            pictures = session.player.jpeg and session.player.attached and shown
+            self._emit(
+                m.Frames(
+                    session=session.session,
+                    node=head,
+                    block=node.block,
+                    first=start,
+                    h264=tuple(packets),
+                    jpeg=tuple(map(jpeg, frames)) if pictures else None,
                 )
-                if index == (splice or first):
-                    pace.first.add(time.monotonic() - began)
+            )
             encoding += time.monotonic() - begin
 
         index, seen = first, splice - first if splice else 0
         for frames in pieces:
-            encode(frames[seen:], index + seen)
+            fresh = frames[seen:]
+            if index == first:  # the first one by itself: a visitor waits for it
+                encode(fresh[:1], index + seen)
+                pace.first.add(time.monotonic() - began)
+                encode(fresh[1:], index + seen + 1)
+            else:
+                encode(fresh, index + seen)
             index += len(frames)
             session.history.picture = frames[-1]
             if seen:  # for the recording: what the player has shown already, as it would have been

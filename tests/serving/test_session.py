@@ -284,7 +284,7 @@ def test_trouble_with_the_recording_is_said_while_it_plays(stage, tmp_path):
     it = stage(record_dir=tmp_path / "file" / "sessions")
     it.ready()
     it.block(1)
-    it.event(m.Frame, node=1, block=0, frame=0, h264=b"\0\0\0\1\x65")
+    it.event(m.Frames, node=1, block=0, first=0, h264=(b"\0\0\0\1\x65",))
     deadline = time.monotonic() + 20
     while not it.session.status().text and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -297,7 +297,7 @@ def test_frames_are_packets_with_their_numbers(stage):
     it.block(1)
     frame = np.zeros((48, 64, 3), np.uint8)
     h264 = H264Encoder(64, 48, 25).encode(frame, key=True)
-    it.event(m.Frame, node=1, block=0, frame=0, h264=h264)
+    it.event(m.Frames, node=1, block=0, first=0, h264=(h264,))
     packet = it.outbox._items[-1]
     assert m.PACKET_HEADER.unpack(packet[:16]) == (1, 1, 0, 0, 0, 1) and packet[16:] == h264
     assert it.session.status().frames == 1

@@ -3,7 +3,7 @@
  * messages of mgdemo/messages.
  */
 
-export const VERSION = 3;
+export const VERSION = 4;
 
 export const CLOSE = { BAD_MESSAGE: 4400, UNKNOWN_SESSION: 4404, CONNECTION_LOST: 4408, REPLACED: 4409 };
 
