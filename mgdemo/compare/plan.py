@@ -14,6 +14,7 @@ from mgdemo.blocks import FPS, frames_in_blocks
 from mgdemo.compare.translate import By, Translation, translate
 from mgdemo.errors import UserError
 from mgdemo.picture import StartImage
+from mgdemo.scenario import Mark
 
 MAX_COLUMNS = 6
 MAX_FRAMES = 15_000  # of all runs together on the page; the command line has no limit
@@ -46,13 +47,14 @@ class Variant:
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A row: a scenario from a start image with a seed."""
+    """A row: a scenario from a start image with a seed. marks: its named moments, in order."""
 
     title: str
     track: ActionTrack
     start: StartImage
     seed: int = 0
     returns: tuple[tuple[int, int], ...] | None = None  # frames to compare; None: found by dead reckoning
+    marks: tuple[Mark, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
