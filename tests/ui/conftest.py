@@ -1,19 +1,18 @@
 """The page in a real browser, over real workers with stub worlds."""
 
 import contextlib
-import os
-import shutil
 import socket
 
 import pytest
 from PIL import Image
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from mgdemo import scenario, ui
 from mgdemo.checkpoints import Entry
 from mgdemo.config import CheckpointConfig
 from mgdemo.serving import SessionService, Settings
 from mgdemo.ui.library import Library
+from tests.support.chromium import chromium
 from tests.support.page_player import HEIGHT, WIDTH, Player
 
 SCENARIOS = {
@@ -21,17 +20,6 @@ SCENARIOS = {
     "  - {hold: [W], for: 1 block}\n  - {hold: [A, L], for: 8 blocks}\n",
     "templerun": "title: A run\nmode: templerun\nactions:\n  - {for: 2 blocks}\n",
 }
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
 expect.set_options(timeout=15_000)
 
 
@@ -69,14 +57,8 @@ def stub_library(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browser():
-    path = os.environ.get("CHROMIUM") or shutil.which("chromium")
-    assert path, (
-        "These tests need Chromium: install it (apt-get install chromium) or set CHROMIUM to its path."
-    )
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield chromium
-        chromium.close()
+    with chromium() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="module")
