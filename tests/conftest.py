@@ -13,6 +13,7 @@ BROWSER_FIXTURES = {"browser", "visit"}
 LIVE = (
     "serving",
     "benchmarks/test_latency.py",
+    "compare/test_exports.py",
     "compare/test_runs.py",
     "compare/test_report.py",
     "test_cli_compare.py",

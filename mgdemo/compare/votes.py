@@ -107,15 +107,28 @@ class Votes:
         """Every vote, the oldest first. Raises VoteError if the file cannot be read."""
         if not self.path.is_file():
             return []
-        try:
-            with self._open() as db:
-                rows = db.execute(f"SELECT {FIELDS} FROM votes ORDER BY at, rowid").fetchall()
-        except sqlite3.Error as error:
-            raise VoteError(f"{self.path.name} holds no votes that can be read: move it away.") from error
+        with self._reading() as db:
+            rows = db.execute(f"SELECT {FIELDS} FROM votes ORDER BY at, rowid").fetchall()
         return [
             Vote(voter, question, answer, Side(left_run, left), Side(right_run, right), at)
             for voter, question, answer, left, right, left_run, right_run, at in rows
         ]
+
+    def voted(self, voter: str) -> set[frozenset[str]]:
+        """The pairs of runs on which a voter has answered every question. Raises VoteError."""
+        if not self.path.is_file():
+            return set()
+        query = "SELECT pair FROM votes WHERE voter = ? GROUP BY pair HAVING COUNT(*) = ?"
+        with self._reading() as db:
+            return {frozenset(pair.split()) for (pair,) in db.execute(query, (voter, len(QUESTIONS)))}
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with self._open() as db:
+                yield db
+        except sqlite3.Error as error:
+            raise VoteError(f"{self.path.name} holds no votes that can be read: move it away.") from error
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:

@@ -1,0 +1,190 @@
+"""Scores and files of a grid on demand: made by a child process, one at a time; visitors keep the cores."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import mkdtemp
+
+from mgdemo.compare.jobs import Job
+from mgdemo.compare.plan import Grid
+from mgdemo.compare.run import Outcome
+from mgdemo.compare.store import UNFINISHED
+from mgdemo.compare.table import Cell, cells
+from mgdemo.errors import UserError
+
+FILES = {
+    "report.html": "text/html",
+    "report.csv": "text/csv",
+    "report.json": "application/json",
+    "contact-sheet.png": "image/png",
+    "grid.mp4": "video/mp4",
+}
+WAITING = 8  # that may wait for their turn
+PATIENCE = 900  # seconds for one of them
+TABLES = 20  # that are remembered
+NICE = 10  # levels of priority below the server
+CHILD = "from mgdemo.compare.exports import main; main()"
+
+
+class ExportError(UserError):
+    """A file that could not be made; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class _Order:
+    """What a child makes: the scores, or the files of a report in `folder`."""
+
+    grid: Grid
+    outcomes: list[Outcome]
+    device: str
+    title: str
+    folder: Path | None = None
+    name: str = ""
+
+
+class Exports:
+    """Makes them for finished runs and keeps them in `folder`. Any thread may ask; what is asked for twice is
+    made once."""
+
+    def __init__(self, folder: Path, device: str = ""):
+        """device: the kind on which the runs were made, for the report."""
+        self.folder, self.device = folder, device
+        self._pool = ThreadPoolExecutor(1, "exports")
+        self._going: dict[str, Future] = {}
+        self._tables: OrderedDict[str, list[list[Cell]]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def table(self, job: Job) -> Future[list[list[Cell]]]:
+        """The scores of a grid as it stands, for `grid_view`; fails with ExportError."""
+        stage = stage_of(job)
+        with self._lock:
+            if (found := self._tables.get(stage)) is not None:
+                ready: Future[list[list[Cell]]] = Future()
+                ready.set_result(found)
+                return ready
+        return self._once(f"{stage} table", lambda: self._table(job, stage))
+
+    def file(self, job: Job, name: str) -> Future[Path]:
+        """One of `FILES` of a grid as it stands; fails with ExportError."""
+        if name not in FILES:
+            raise ExportError(f"There is no {name[:40]}; there are {', '.join(FILES)}.")
+        if not any(state.stored for state in job.states()):
+            raise ExportError("Nothing is finished yet: wait for the first run.")
+        stage = stage_of(job)
+        path = self.folder / stage / name
+        if path.is_file():
+            ready: Future[Path] = Future()
+            ready.set_result(path)
+            return ready
+        return self._once(f"{stage} {name}", lambda: self._file(job, path))
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _once(self, what: str, make) -> Future:
+        with self._lock:
+            if (going := self._going.get(what)) is not None:
+                return going
+            if len(self._going) >= WAITING:
+                raise ExportError("Too many files are being made here: try again in a minute.")
+            future = self._going[what] = self._pool.submit(make)
+
+        def done(_: Future) -> None:
+            with self._lock:
+                self._going.pop(what, None)
+
+        future.add_done_callback(done)
+        return future
+
+    def _table(self, job: Job, stage: str) -> list[list[Cell]]:
+        table = _child(_Order(job.grid, job.outcomes(), self.device, title_of(job.grid)))
+        with self._lock:
+            self._tables[stage] = table
+            while len(self._tables) > TABLES:
+                self._tables.popitem(last=False)
+        return table
+
+    def _file(self, job: Job, path: Path) -> Path:
+        if path.is_file():  # with the others of its report
+            return path
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            making = Path(mkdtemp(prefix=UNFINISHED, dir=self.folder))
+            try:
+                _child(_Order(job.grid, job.outcomes(), self.device, title_of(job.grid), making, path.name))
+                path.parent.mkdir(mode=0o700, exist_ok=True)
+                for made in making.iterdir():
+                    made.replace(path.parent / made.name)
+            finally:
+                shutil.rmtree(making, ignore_errors=True)
+        except OSError as error:
+            raise ExportError(f"{path.name} could not be written: {error.strerror}.") from error
+        return path
+
+
+def stage_of(job: Job) -> str:
+    """A name for a grid and what of it is finished: files of one stage never change."""
+    finished = " ".join(state.key for state in job.states() if state.stored is not None)
+    return f"{job.id}-{hashlib.sha256(finished.encode()).hexdigest()[:8]}"
+
+
+def title_of(grid: Grid) -> str:
+    return " against ".join(dict.fromkeys(column.title or column.checkpoint for column in grid.columns))
+
+
+def _child(order: _Order) -> list[list[Cell]]:
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    try:
+        child = subprocess.run(
+            [sys.executable, "-c", CHILD],
+            input=pickle.dumps(order),
+            stdout=subprocess.PIPE,
+            env=environment,
+            timeout=PATIENCE,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise ExportError("This could not be made: see the server's log, and try again.") from error
+    answer = pickle.loads(child.stdout)
+    if isinstance(answer, str):
+        raise ExportError(answer)
+    return answer
+
+
+# In the child
+
+
+def main() -> None:
+    """Reads an order from stdin, and writes the scores, or a sentence about what went wrong, to stdout."""
+    with contextlib.suppress(AttributeError, OSError):
+        os.nice(NICE)
+    order: _Order = pickle.load(sys.stdin.buffer)
+    out = os.dup(1)
+    os.dup2(2, 1)  # what libraries print is no answer
+    try:
+        answer: object = _make(order)
+    except UserError as error:
+        answer = str(error)
+    with os.fdopen(out, "wb") as file:
+        file.write(pickle.dumps(answer))
+
+
+def _make(order: _Order) -> Sequence[Sequence[Cell]]:
+    table = cells(order.grid, order.outcomes)
+    if order.folder is not None:
+        from mgdemo.compare.report import write_report
+
+        write_report(order.folder, order.grid, table, title=order.title, device=order.device)
+    return table
