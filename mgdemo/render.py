@@ -14,6 +14,7 @@ from mgdemo.actions import ActionTrack
 from mgdemo.collapse import Soundness
 from mgdemo.interfaces import Model
 from mgdemo.picture import StartImage
+from mgdemo.scenario import Mark
 from mgdemo.video.encode import H264Encoder
 from mgdemo.video.films import About, Cut, PacketLog, Recording, write_recording
 
@@ -29,6 +30,7 @@ class RenderJob:
     seed: int
     title: str
     folder: Path
+    marks: tuple[Mark, ...] = ()  # of the scenario that is followed
 
 
 def blocks(track: ActionTrack) -> Iterator[ActionTrack]:
@@ -67,7 +69,7 @@ def render(
     finally:
         if places:  # of the block that was interrupted, a part may be there
             cut = Cut(places, ActionTrack.concat(tracks).frames(0, len(places)))
-            about = About(job.title, model.name, job.seed, start, IMAGE)
+            about = About(job.title, model.name, job.seed, start, IMAGE, job.marks)
             film, drawn = folder / "demo.mp4", folder / "demo_icon.mp4"
             recording = write_recording(packets, cut, film, (width, height), model.fps, about, overlay=drawn)
         packets.remove()

@@ -11,14 +11,19 @@ from mgdemo.collapse import BrokenModel
 from mgdemo.paths import ROOT
 from mgdemo.picture import StartImage
 from mgdemo.render import RenderJob, blocks, render
+from mgdemo.replay import open_replay
+from mgdemo.scenario import Mark, load_scenario
 from mgdemo.video.mp4 import read_frames
 
 PLACE = Image.open(ROOT / "worlds" / "universal" / "start" / "meadow-1.png").convert("RGB")
 TRACK = ActionTrack.hold("universal", ["W"], None, 33)
 
 
+MARKS = (Mark("corner", 12), Mark("end", 32))
+
+
 def job(folder):
-    return RenderJob(StartImage(None, PLACE), blocks(TRACK), 0, "A walk", folder)
+    return RenderJob(StartImage(None, PLACE), blocks(TRACK), 0, "A walk", folder, MARKS)
 
 
 def test_films_and_scenario_are_written_and_nothing_else_stays(tmp_path):
@@ -30,6 +35,7 @@ def test_films_and_scenario_are_written_and_nothing_else_stays(tmp_path):
         "demo.yaml",
         "demo_icon.mp4",
     ]
+    assert open_replay(recording.mp4).scenario.marks == load_scenario(recording.scenario).marks == MARKS
 
 
 def test_a_model_that_makes_no_picture_is_told_after_its_first_block(tmp_path):

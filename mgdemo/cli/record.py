@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mgdemo.checkpoints import Located
     from mgdemo.picture import StartImage
     from mgdemo.replay import Replay
+    from mgdemo.scenario import Mark
 
 LATENTS = 150  # of a video whose length nobody has chosen
 
@@ -80,6 +81,7 @@ class Setting:
         seed: int,
         title: str,
         progress: Callable[[np.ndarray, int, float], None],
+        marks: tuple[Mark, ...] = (),
     ) -> None:
         """Make the video and say where it is."""
         from mgdemo.loading import load_world_model
@@ -92,7 +94,7 @@ class Setting:
             optimization=self.optimization,
             progress=lambda share, text: status(f"{share:4.0%} {text}"),
         )
-        made = render(model, RenderJob(start, actions, seed, title, self.folder), progress)
+        made = render(model, RenderJob(start, actions, seed, title, self.folder, marks), progress)
         status("")
         if made is None:
             print("Nothing was made.")
@@ -167,7 +169,8 @@ def _record(args: argparse.Namespace, track: ActionTrack, replay: Replay | None)
 
     seed = args.seed if args.seed is not None else (replay.scenario.seed if replay else None) or 0
     title = replay.scenario.title if replay else f"{setting.title}, random actions"
-    setting.record(start, blocks(track), seed, title, progress)
+    marks = replay.scenario.marks if replay else ()
+    setting.record(start, blocks(track), seed, title, progress, marks)
 
 
 def play(args: argparse.Namespace) -> None:

@@ -81,7 +81,8 @@ def _case(replay: Replay, seed: int, start: StartImage, several: tuple[bool, boo
         title += f", seed {seed}"
     if several[1] and start.reference:
         title += f", {start.reference.partition(':')[2]}"
-    return Case(title, replay.scenario.track, start, seed, marks=replay.scenario.marks)
+    scenario = replay.scenario
+    return Case(title, scenario.track, start, seed, scenario.returns or None, scenario.marks)
 
 
 def _own_image(replay: Replay, path: Path, shipped: Sequence[Path]) -> StartImage:

@@ -77,6 +77,11 @@ class Run:
     def frames(self) -> int:
         return frames_in_blocks(self.track.blocks)
 
+    @property
+    def returns(self) -> tuple[tuple[int, int], ...] | None:
+        """The case's; in another mode, the way back may lead elsewhere."""
+        return self.case.returns if self.variant.mode == self.case.track.mode else None
+
 
 @dataclass(frozen=True, eq=False)
 class Grid:

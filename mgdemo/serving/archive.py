@@ -85,7 +85,7 @@ class Archive:
         request, phase = session.request, session.phase
         assert isinstance(phase, Saving)
         title = request.title or f"A session of {request.checkpoint}"
-        about = About(title, request.checkpoint, request.seed, request.start)
+        about = About(title, request.checkpoint, request.seed, request.start, marks=request.marks)
         try:
             overlay = not (self._hurry or request.background)  # it takes long, and nobody would see it
             recording = phase.recorder.finish(phase.head, about, overlay)

@@ -20,6 +20,7 @@ import numpy as np
 from mgdemo import messages as m
 from mgdemo.actions import ActionTrack
 from mgdemo.picture import StartImage
+from mgdemo.scenario import Mark
 from mgdemo.serving.engines import Engine
 from mgdemo.serving.limits import Facts, Turn, ending
 from mgdemo.serving.outbox import Outbox, Wake
@@ -44,6 +45,7 @@ class SessionRequest:
     who wait for their own session; "" if it is not known. background: a run of a comparison that nobody
     watches: visitors go before it, and there will be no film with the keys drawn on it. folder: where it is
     recorded, for the caller to keep or to delete; None: where the service keeps the newest recordings.
+    marks: of the scenario that is followed; its recording keeps them.
     """
 
     checkpoint: str
@@ -54,6 +56,7 @@ class SessionRequest:
     visitor: str = ""
     background: bool = False
     folder: Path | None = None
+    marks: tuple[Mark, ...] = ()
 
     def order(self, session: str) -> m.Open:
         """The command that begins it on an engine."""

@@ -162,6 +162,7 @@ class SessionForm:
             seed_of(seed),
             scenario.track if scenario else None,
             scenario.title if scenario else "",
+            marks=scenario.marks if scenario else (),
         )
 
     def shared(

@@ -15,7 +15,7 @@ from mgdemo.actions import ActionTrack
 from mgdemo.errors import UserError
 from mgdemo.picture import StartImage
 from mgdemo.replay import film_tags
-from mgdemo.scenario import OWN_PICTURE, scenario_yaml
+from mgdemo.scenario import OWN_PICTURE, Mark, scenario_yaml
 from mgdemo.video.mp4 import mux
 from mgdemo.video.overlay import overlay_mp4
 
@@ -60,6 +60,7 @@ class About:
     """What a session was, for the tags of its films and for its scenarios.
 
     beside: what its scenarios call a start image that does not ship, which would lie beside them
+    marks: of the scenario that it followed
     """
 
     title: str
@@ -67,12 +68,13 @@ class About:
     seed: int
     start: StartImage
     beside: str = OWN_PICTURE
+    marks: tuple[Mark, ...] = ()
 
     def scenario(self, track: ActionTrack) -> str:
         """The scenario that repeats the session; "" if it cannot be written."""
         image = self.start.reference or self.beside
         try:
-            return scenario_yaml(track, title=self.title, image=image, seed=self.seed)
+            return scenario_yaml(track, title=self.title, image=image, seed=self.seed, marks=self.marks)
         except ValueError:
             log.exception("The scenario of a session could not be written.")
             return ""

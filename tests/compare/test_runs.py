@@ -18,6 +18,7 @@ from mgdemo.compare.jobs import Comparisons
 from mgdemo.compare.plan import Case, Variant, grid
 from mgdemo.compare.store import RunStore
 from mgdemo.picture import StartImage
+from mgdemo.scenario import Mark, parse_scenario
 from mgdemo.serving import SessionService, Settings
 from mgdemo.video.mp4 import metadata, read_frames
 
@@ -33,7 +34,14 @@ def settings(folder):
 def planned(*checkpoints, frames=21, rows=1):
     start = StartImage("embedded:x", Image.fromarray(np.full((*SMALL, 3), 90, np.uint8)))
     cases = [
-        Case("Ahead", ActionTrack.hold("universal", ["forward"], frames=frames), start, seed)
+        Case(
+            "Ahead",
+            ActionTrack.hold("universal", ["forward"], frames=frames),
+            start,
+            seed,
+            returns=((3, 17),),
+            marks=(Mark("corner", 12),),
+        )
         for seed in range(rows)
     ]
     columns = [Variant(name, name.split("-")[0], SMALL, name, True) for name in checkpoints]
@@ -65,7 +73,10 @@ def test_runs_are_made_measured_and_kept(tmp_path):
         stored = outcome.stored
         assert stored.key == run.key and stored.facts["frames"] == 21
         assert sum(1 for _ in read_frames(stored.video)) == 21
-        assert "scenario" in metadata(stored.video), "it can be replayed"
+        scenario = parse_scenario(metadata(stored.video)["scenario"])
+        assert scenario.track == run.track and scenario.marks == run.case.marks, "it can be replayed"
+        pairs = [(pair["start"], pair["back"]) for pair in stored.measures["returns"]["pairs"]]
+        assert pairs == ([(3, 17)] if run.variant.mode == "universal" else [])
         assert {"follows", "holds", "returns", "mirrors", "splits"} <= stored.measures.keys()
     assert len({o.stored.facts["frames_sha256"] for o in outcomes}) > 1
     assert {state.key for state in heard if state.phase == "running"} == {run.key for run in plan.all}

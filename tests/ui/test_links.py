@@ -10,7 +10,7 @@ import pytest
 
 from mgdemo.actions import ActionTrack
 from mgdemo.random_actions import random_actions
-from mgdemo.scenario import Scenario
+from mgdemo.scenario import Mark, Scenario
 from mgdemo.ui.files import uploaded
 from mgdemo.ui.share import MAX_LINK, Shared, ShareError, fragment, parse
 
@@ -27,7 +27,7 @@ def packed(fields):
 
 
 def scenario(track, title="A walk: “über” & <b>"):
-    return Scenario(title, "", track.mode, None, None, track)
+    return Scenario(title, "", track.mode, None, None, track, marks=(Mark("corner", 3),))
 
 
 @pytest.mark.parametrize("image", ["embedded:meadow-1", None])
