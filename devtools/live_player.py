@@ -52,6 +52,7 @@ class Player:
         self.url, self.codecs, self.acknowledge = server.url(f"live/{token}"), codecs, acknowledge
         self.buffer_ms = buffer_ms  # what it says to have left when a block has come
         self.messages, self.frames = [], []  # frames: (codec number, key, frame, block, payload)
+        self.nodes = []  # of each of the frames
         self.closed = None
         self._news = asyncio.Event()
 
@@ -81,6 +82,7 @@ class Player:
                 else:
                     header = np.frombuffer(data[:16], "<u4")
                     self.frames.append((data[0], data[1], int(header[1]), int(header[2]), data[16:]))
+                    self.nodes.append(int(header[3]))
                     await self._answer()
                 self._news.set()
         self.closed = (self.socket.close_code, self.socket.close_reason)

@@ -56,7 +56,9 @@ from mgdemo.messages.codec import (
 )
 from mgdemo.messages.engine import (
     Attach,
+    Begun,
     Block,
+    Broken,
     Close,
     Command,
     Configure,
@@ -69,6 +71,8 @@ from mgdemo.messages.engine import (
     Loading,
     Open,
     Ready,
+    Restored,
+    Restoring,
     RewindDone,
     Rewinding,
     Standing,
@@ -77,6 +81,7 @@ from mgdemo.messages.engine import (
     Warm,
     WorldMessage,
 )
+from mgdemo.messages.past import Past, Unfinished
 
 __all__ = [
     "BAD_MESSAGE",
@@ -91,8 +96,10 @@ __all__ = [
     "Ack",
     "Attach",
     "BadMessage",
+    "Begun",
     "Block",
     "BlockMessage",
+    "Broken",
     "ClientMessage",
     "Close",
     "Command",
@@ -111,9 +118,12 @@ __all__ = [
     "Message",
     "Open",
     "Outcome",
+    "Past",
     "Pause",
     "Phase",
     "Ready",
+    "Restored",
+    "Restoring",
     "Rewind",
     "RewindDone",
     "Rewinding",
@@ -125,6 +135,7 @@ __all__ = [
     "Stop",
     "Thumbnail",
     "ToSession",
+    "Unfinished",
     "Warm",
     "Warned",
     "Welcome",

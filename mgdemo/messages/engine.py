@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-import numpy as np
-from PIL import Image
-from pydantic import Field, PlainSerializer, PlainValidator, model_validator
+from pydantic import Field, model_validator
 
-from mgdemo.actions import ActionTrack
 from mgdemo.messages.browser import (
     VERSION,
     Ack,
@@ -22,58 +19,9 @@ from mgdemo.messages.browser import (
     SameVersion,
     Step,
 )
+from mgdemo.messages.past import Past
+from mgdemo.messages.values import Count, Picture, Track
 from mgdemo.settings import Settings
-
-Count = Annotated[int, Field(ge=0, le=2**32 - 1)]
-
-# Values between server and engine that JSON does not know; they travel as bytes
-
-
-def _to_array(value: Any) -> np.ndarray:
-    match value:
-        case np.ndarray():
-            return value
-        case {"dtype": "uint8" | "float32" as dtype, "shape": [*shape], "data": bytes(data)}:
-            if all(type(size) is int and 0 <= size < 2**31 for size in shape):
-                return np.frombuffer(data, dtype).reshape(shape)  # a ValueError if they don't fit
-    raise ValueError("no array")
-
-
-def _to_image(value: Any) -> Image.Image:
-    match value:
-        case Image.Image():
-            return value
-        case {"size": [int(width), int(height)], "data": bytes(data)} if width > 0 and height > 0:
-            if len(data) == 3 * width * height:
-                return Image.frombytes("RGB", (width, height), data)
-    raise ValueError("no image")
-
-
-def _to_track(value: Any) -> ActionTrack:
-    match value:
-        case ActionTrack():
-            return value
-        case {"mode": str(mode), "keyboard": keyboard, "mouse": mouse}:
-            return ActionTrack(mode, _to_array(keyboard), None if mouse is None else _to_array(mouse))
-    raise ValueError("no track")
-
-
-def _of_array(value: np.ndarray) -> dict:
-    return {"dtype": value.dtype.name, "shape": list(value.shape), "data": value.tobytes()}
-
-
-def _of_image(image: Image.Image) -> dict:
-    return {"size": list(image.size), "data": image.convert("RGB").tobytes()}
-
-
-def _of_track(track: ActionTrack) -> dict:
-    mouse = None if track.mouse is None else _of_array(track.mouse)
-    return {"mode": track.mode, "keyboard": _of_array(track.keyboard), "mouse": mouse}
-
-
-Picture = Annotated[Image.Image, PlainValidator(_to_image), PlainSerializer(_of_image)]
-Track = Annotated[ActionTrack, PlainValidator(_to_track), PlainSerializer(_of_track)]
-
 
 # To an engine
 
@@ -95,7 +43,9 @@ class Warm(Message):
 
 
 class Open(Message):
-    """Begin a session: live, or along a track of whole blocks."""
+    """Begin a session: live, or along a track of whole blocks. With a `past` its worker was lost: it is made
+    again first, unseen, and goes on where it stood.
+    """
 
     type: Literal["open"] = "open"
     session: str
@@ -103,6 +53,7 @@ class Open(Message):
     image: Picture
     seed: int = 0
     track: Track | None = None
+    past: Past | None = None
 
 
 class Attach(Message):
@@ -177,6 +128,14 @@ class Ready(Message):
     fps: int
 
 
+class Begun(Message):
+    """A block below `parent` is being made from now on: if the worker dies, that may be why."""
+
+    type: Literal["begun"] = "begun"
+    session: str
+    parent: Count
+
+
 class Block(Message):
     """A block's first frames are made; all will follow. With a `splice` they are those of a regenerated node:
     first those from there on, which are all that a player needs, then the ones before.
@@ -239,6 +198,24 @@ class RewindDone(Message):
     picture: bytes
 
 
+class Restoring(Message):
+    """A node of the session's past was made again; `progress`: the share of the way that is done (0 to 1)."""
+
+    type: Literal["restoring"] = "restoring"
+    session: str
+    node: Count
+    progress: float
+
+
+class Restored(Message):
+    """The session stands where it did when its worker was lost, and goes on. The frames that were missing of
+    its last block have been sent.
+    """
+
+    type: Literal["restored"] = "restored"
+    session: str
+
+
 class Standing(Message):
     """A live session makes no blocks, since nothing is held; the next input or step resumes it."""
 
@@ -253,6 +230,15 @@ class Finished(Message):
     session: str
 
 
+class Broken(Message):
+    """The device itself fails, and why, in a sentence with a cure. The worker ends; its sessions can go on in
+    another one.
+    """
+
+    type: Literal["broken"] = "broken"
+    text: str
+
+
 class Failed(Message):
     """The session cannot continue, and why, in a sentence with a cure."""
 
@@ -265,13 +251,17 @@ Event = Annotated[
     Heartbeat
     | Loading
     | Ready
+    | Begun
     | Block
     | Frames
     | Thumbnail
     | Rewinding
     | RewindDone
+    | Restoring
+    | Restored
     | Standing
     | Finished
+    | Broken
     | Failed,
     Field(discriminator="type"),
 ]

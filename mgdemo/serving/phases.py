@@ -23,10 +23,11 @@ class Queued:
 
 @dataclass(frozen=True)
 class Loading:
-    """It has a place; the engine loads its checkpoint and starts its world."""
+    """It has a place; the engine loads its checkpoint and starts its world. tries: that have failed."""
 
     text: str = "Starting the engine"
     progress: float = 0.0
+    tries: int = 0
 
 
 @dataclass(frozen=True)

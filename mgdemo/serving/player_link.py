@@ -113,6 +113,15 @@ class PlayerLink:
             packet = m.video_packet("jpeg", True, index, message.block, message.node, picture)
             self._outbox.frame(packet, key=True)
 
+    def excuse(self) -> None:
+        """No answer is due: frames are missing that it would answer to."""
+        self.unanswered_since = math.inf
+
+    def expect(self, now: float) -> None:
+        """They have been sent; it has to answer from now on."""
+        if self.connected and self._sent > self._acknowledged:
+            self.unanswered_since = now
+
     def acknowledge(self, block: int, now: float) -> bool:
         """A block has arrived; whether the engine is to know (else it was never sent, or was said before).
 

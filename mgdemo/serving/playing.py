@@ -7,9 +7,12 @@ from collections import Counter, deque
 from collections.abc import Callable
 
 from mgdemo import messages as m
+from mgdemo.serving.moving import Flight, Move
 from mgdemo.serving.player_link import PlayerLink
 from mgdemo.serving.recorder import Recorder
+from mgdemo.tree import BlockTree
 
+MOVE_SECONDS = 180.0  # without progress, after which a move is given up: starting and loading take a while
 SLOW = 0.95  # of the nominal frame rate
 
 
@@ -61,22 +64,74 @@ class Playing:
     ):
         self.ready, self.link, self.recorder, self.length = ready, link, recorder, length
         self._send, self._counts = send, counts
-        self.tree = recorder.tree
         self.rate = Rate(ready.fps)
         self.thumbnails: dict[int, bytes] = {}
         self.paused = self.standing = False
         self.rewinding: float | None = None  # the share of the way that is done
         self.warning: m.BlockMessage | None = None  # the last block's, if it carried one
         self.frames = 0  # that are there, up to the head
-        self.made = 0  # frames of all branches
+        self.flight = Flight()
+        self.move: Move | None = None  # while it has no worker, or a new one restores it
+        self._wish: m.Step | m.Rewind | None = None  # that no worker has fulfilled yet
+
+    @property
+    def tree(self) -> BlockTree:
+        return self.recorder.tree
 
     @property
     def seconds_recorded(self) -> float:
-        return self.made / self.ready.fps
+        """Of all branches together."""
+        return sum(len(node.actions or ()) for node in self.tree.nodes.values()) / self.ready.fps
 
     def making(self, node: int) -> bool:
         """Whether a node is announced and its frames are on their way."""
         return node == self.tree.head and node in self.tree and node not in self.thumbnails
+
+    # Its worker is lost
+
+    def lost(self, now: float) -> bool:
+        """Wait for a new worker; whether this one may have died of the session, as one did before."""
+        self.move = Move(self.move.since if self.move else now)
+        self.rate.rest()
+        self.link.excuse()
+        return self.flight.lost()
+
+    def stranded(self, now: float) -> bool:
+        """Whether it has waited too long for a new worker."""
+        return self.move is not None and now - self.move.since > MOVE_SECONDS
+
+    def moved(self, send: Callable[[m.Command], None]) -> m.Past:
+        """A new worker is chosen, and `send` reaches it: what it has to restore."""
+        assert self.move is not None
+        attached, jpeg = self.link.connected, self.link.codec == "jpeg"
+        past = self.flight.past(self.tree, paused=self.paused, attached=attached, jpeg=jpeg)
+        self._send, self.move.told, self.move.arrived = send, past, False
+        return past
+
+    def ready_again(self) -> None:
+        """The new worker listens: what has changed since it was told."""
+        move = self.move
+        if move is None or move.told is None:
+            return
+        move.listening = True
+        if move.arrived and self.link.connected:
+            self._attach()
+        elif move.told.attached and not self.link.connected:
+            self.detached()
+        if move.told.paused != self.paused:
+            self._tell(m.Pause(on=self.paused))
+        if self.link.input is not None:
+            self._tell(self.link.input)
+
+    def _restored(self, now: float) -> bool:
+        self.move = None
+        self.link.active = now
+        self.link.expect(now)
+        self.rate.rest()
+        self._counts.update(moves=1)
+        if self._wish is not None:
+            self._tell(self._wish)
+        return True
 
     def attached(self, **fields) -> None:
         """A player is connected; `fields` are what `Welcome` says of the session."""
@@ -84,12 +139,24 @@ class Playing:
         self.rate.rest()
         self.link.welcome(self.ready, self.tree, frames=self.length, paused=self.paused, **fields)
         if self.link.connected:
-            self._send(m.Attach(session=self.ready.session, jpeg=self.link.codec == "jpeg"))
+            self._attach()
             if self.link.input is not None:
                 self._tell(self.link.input)
 
     def detached(self) -> None:
-        self._send(m.Detach(session=self.ready.session))
+        if self._heard:
+            self._send(m.Detach(session=self.ready.session))
+
+    def _attach(self) -> None:
+        if self._heard:
+            self._send(m.Attach(session=self.ready.session, jpeg=self.link.codec == "jpeg"))
+        elif self.move is not None:
+            self.move.arrived = True
+
+    @property
+    def _heard(self) -> bool:
+        """Whether there is a worker that listens."""
+        return self.move is None or self.move.listening
 
     def receive(self, message: m.ClientMessage) -> bool:
         """Handle a player's message; returns whether the status changes."""
@@ -101,6 +168,8 @@ class Playing:
                 was_behind = self.link.behind
                 if self.link.acknowledge(message.block, now):
                     self._tell(message)
+                if self.move is not None:
+                    self.link.excuse()
                 if was_behind and not self.link.behind:
                     self.rate.rest()
                     return True
@@ -116,17 +185,20 @@ class Playing:
                 return True
             case m.Step() if self.paused or self.standing:
                 self.link.active = now
-                self._tell(message)
+                self._ask(message)
             case m.Rewind(node=node) if node in self.tree:
                 self.link.active, self.rewinding = now, 0.0
-                self._tell(message)
+                self._ask(message)
                 return True
         return False
 
     def handle(self, event: m.Event) -> bool:
         """Handle an event of the engine; returns whether the status changes."""
         match event:
+            case m.Begun():
+                self.flight.begun(event.parent)
             case m.Frames():
+                self.flight.came += len(event.h264)
                 for frame, packet in enumerate(event.h264, event.first):
                     self.recorder.frame(event.node, frame, packet)
                 if self.link.shows(event.first):
@@ -136,15 +208,23 @@ class Playing:
                 return self._block(event)
             case m.Thumbnail():
                 self.thumbnails[event.node] = event.picture
+                self.flight.made(self.tree[event.node].parent)
             case m.Standing():
                 self.standing = True
                 self.rate.rest()
                 return True
             case m.Rewinding():
-                self.rewinding = event.progress
+                self.rewinding, self.flight.below = event.progress, None
                 return True
+            case m.Restoring() if self.move is not None:
+                self.move.progress, self.move.since = event.progress, time.monotonic()
+                self.flight.repeated(self.tree[event.node].parent)
+                return True
+            case m.Restored():
+                return self._restored(time.monotonic())
             case m.RewindDone(message=message):
                 self.paused, self.standing, self.rewinding, self.warning = True, False, None, None
+                self._wish, self.flight.below = None, None
                 self.tree.head, self.frames = message.node, message.frames
                 self.rate.rest()
                 self.link.rewound(message, event.picture)
@@ -154,8 +234,9 @@ class Playing:
     def _block(self, event: m.Block) -> bool:
         message, now = event.message, time.monotonic()
         late, again = event.late_ms > 0, message.splice is not None
+        self.flight.announced(event)
+        self._wish = None if isinstance(self._wish, m.Step) else self._wish
         self.recorder.block(message.node, message.parent, event.actions)
-        self.made += 0 if again else message.frames
         self._counts.update(
             blocks=not again, regenerated_blocks=again, frames=message.frames, late_blocks=late
         )
@@ -166,5 +247,13 @@ class Playing:
         self.link.block(message, now)
         return self.link.behind or before != (self.standing, self.warning)
 
+    def _ask(self, wish: m.Step | m.Rewind) -> None:
+        """Tell it now, or when the world stands where it stood."""
+        self._wish = wish
+        if self.move is None:
+            self._tell(wish)
+
     def _tell(self, message: m.WorldMessage) -> None:
+        if not self._heard:
+            return
         self._send(m.ToSession(session=self.ready.session, message=message))

@@ -21,6 +21,7 @@ from mgdemo.serving.devices import Devices
 from mgdemo.serving.engines import EngineFactory
 from mgdemo.serving.engines.process import ProcessEngine
 from mgdemo.serving.phases import Ended, Playing, Saving
+from mgdemo.serving.places import Places
 from mgdemo.serving.session import Session, SessionRequest
 from mgdemo.settings import Settings
 from mgdemo.video.films import Recording
@@ -47,8 +48,8 @@ class SessionService:
         self.counts: Counter[str] = Counter()
         self._sessions: dict[str, Session] = {}  # that have not ended, by token
         self._queue: deque[Session] = deque()
-        self._places: dict[Session, int] = {}  # and the engine of each
         self._devices = Devices(self.settings, engine, self._event, self._lost)
+        self._places = Places(self._devices)
         self._archive = Archive(self.settings, self._folders)
         self._clock: threading.Thread | None = None
         self._closed = threading.Event()
@@ -112,7 +113,7 @@ class SessionService:
         with self.lock:
             playing, queued = len(self._places), len(self._queue)
         return {
-            "status": "closing" if self._closed.is_set() else "ok",
+            "status": "closing" if self._closed.is_set() else self._devices.status,
             "version": __version__,
             "sessions": self.settings.sessions,
             "playing": playing,
@@ -131,6 +132,7 @@ class SessionService:
             "regenerated_blocks",
             "frames",
             "late_blocks",
+            "moves",
         )
         with self.lock:
             totals = {f"{name}_total": self.counts[name] for name in names}
@@ -150,7 +152,7 @@ class SessionService:
 
     def on_session_ended(self, session: Session) -> None:
         """See `Host`."""
-        self._places.pop(session, None)
+        self._places.leave(session)
         if session in self._queue:
             self._queue.remove(session)
         phase = session.phase
@@ -170,10 +172,10 @@ class SessionService:
     def _admit(self) -> None:
         """Give free places to the sessions that wait, and update what all of them know of it."""
         while self._queue and len(self._places) < self.settings.sessions and not self._closed.is_set():
-            session = self._queue.popleft()
-            self._places[session] = index = self._devices.least_loaded(self._places.values())
+            if not self._places.take(self._queue[0]):
+                break
+            self._queue.popleft()
             self.counts.update(sessions=1)
-            session.begin(self._devices[index])
         self._plan()
 
     def _plan(self) -> None:
@@ -195,12 +197,13 @@ class SessionService:
 
     def _event(self, index: int, event: m.Event) -> None:
         with self.lock:
-            if isinstance(event, m.Loading):
-                addressed = [session for session, engine in self._places.items() if engine == index]
-            else:
-                session = self._sessions.get(getattr(event, "session", ""))
-                addressed = [session] if session is not None else []
-            for session in addressed:
+            match event:
+                case m.Broken(text=text):
+                    self._devices.broken(index, text)
+                case m.Thumbnail():
+                    self._devices.works(index)
+            token = getattr(event, "session", None)  # else it concerns all of them
+            for session in [s for s in self._places.on(index) if token in (None, s.token)]:
                 try:
                     session.handle(event)
                 except Exception:
@@ -212,8 +215,7 @@ class SessionService:
     def _lost(self, index: int, text: str) -> None:
         with self.lock:
             self.counts.update(crashes=1)
-            for session in [s for s, engine in self._places.items() if engine == index]:
-                session.end("error", text)
+            self._places.lost(index, self._devices.failed(index, text))
 
     def _tick(self) -> None:
         while not self._closed.wait(TICK):
@@ -221,4 +223,6 @@ class SessionService:
                 now = time.monotonic()
                 for session in list(self._sessions.values()):
                     session.tick(now)
+                self._places.settle()
+                self._admit()
             self._devices.check()

@@ -34,6 +34,10 @@ from mgdemo.tree import START
 from mgdemo.video.encode import thumbnail
 from mgdemo.video.films import Recording
 
+STRANDED = (
+    "The device could not be restarted in time. Your recording is kept; press Start to begin another session."
+)
+
 log = logging.getLogger(__name__)
 
 
@@ -58,11 +62,15 @@ class SessionRequest:
     folder: Path | None = None
     marks: tuple[Mark, ...] = ()
 
-    def order(self, session: str) -> m.Open:
-        """The command that begins it on an engine."""
-        image = self.start.picture
+    def order(self, session: str, past: m.Past | None = None) -> m.Open:
+        """The command that begins it on an engine, or goes on with it after a past."""
         return m.Open(
-            session=session, checkpoint=self.checkpoint, image=image, seed=self.seed, track=self.track
+            session=session,
+            checkpoint=self.checkpoint,
+            image=self.start.picture,
+            seed=self.seed,
+            track=self.track,
+            past=past,
         )
 
 
@@ -199,16 +207,40 @@ class Session:
         engine.send(self.request.order(self.token))
         self._wake.set()
 
+    def lost(self, reason: str, tries: int) -> None:
+        """Its engine's worker is lost, so it waits for `move`. It ends if nothing was shown after so many
+        tries, or if the session itself seems to be the reason."""
+        self.engine = None
+        match self.phase:
+            case Playing() as phase if phase.lost(time.monotonic()):
+                self.end("error", reason)
+            case Loading() as phase if phase.tries >= tries:
+                self.end("error", reason)
+            case Loading() as phase:
+                self.phase = Loading("The device is being restarted", tries=phase.tries + 1)
+        self._wake.set()
+
+    def move(self, engine: Engine) -> None:
+        """It goes on, or begins, on an engine."""
+        self.engine = engine
+        match self.phase:
+            case Playing() as phase:
+                engine.send(self.request.order(self.token, phase.moved(engine.send)))
+            case Loading():
+                engine.send(self.request.order(self.token))
+
     def handle(self, event: m.Event) -> None:
         """Handle an event of its engine."""
         match self.phase, event:
             case Loading(), m.Loading(checkpoint=self.request.checkpoint):
-                self.phase = Loading(event.text, event.progress)
+                self.phase = replace(self.phase, text=event.text, progress=event.progress)
                 self._wake.set()
             case Loading(), m.Ready():
                 self._ready(event)
             case ((Loading() | Playing()), m.Failed()):
                 self.end("error", event.text)
+            case Playing() as phase, m.Ready():
+                phase.ready_again()
             case Playing(), m.Finished():
                 self.end("ended", "The scenario is complete.")
             case Playing() as phase, _:
@@ -220,7 +252,9 @@ class Session:
         settings = self._host.settings
         if now - self._link.unanswered_since > settings.ack_seconds:
             self._detach(m.CONNECTION_LOST, "No answer for too long; connect again.")
-        if outcome := ending(self._facts(now), settings, now):
+        if isinstance(self.phase, Playing) and self.phase.stranded(now):
+            self.end("error", STRANDED)
+        elif outcome := ending(self._facts(now), settings, now):
             self.end(*outcome)
 
     def end(self, outcome: m.Outcome, text: str) -> None:

@@ -9,6 +9,8 @@ from mgdemo.serving.limits import GRACE, duration, queue_text
 from mgdemo.serving.phases import Ended, Loading, Phase, Queued, Saving
 from mgdemo.serving.playing import Playing
 
+MOVING = "The device was restarted; your world goes on in a moment."
+
 
 def status_of(phase: Phase, ends: float, now: float) -> m.Status:
     """ends: the moment when others get its place, or infinite."""
@@ -30,6 +32,8 @@ def status_of(phase: Phase, ends: float, now: float) -> m.Status:
 def _playing_status(phase: Playing, seconds_left: float) -> m.Status:
     name, text = _playing_text(phase, seconds_left)
     fps, progress, left = phase.rate.fps, phase.rewinding, None
+    if phase.move is not None and progress is None:
+        progress = phase.move.progress
     if phase.length is not None:
         progress = phase.frames / phase.length
         left = (phase.length - phase.frames) / fps if fps else None
@@ -50,6 +54,9 @@ def _playing_status(phase: Playing, seconds_left: float) -> m.Status:
 
 def _playing_text(phase: Playing, seconds_left: float) -> tuple[m.Phase, str]:
     link, rate = phase.link, phase.rate
+    resting = phase.paused or phase.standing or phase.rewinding is not None
+    if phase.move is not None and not resting:
+        return "buffering", MOVING
     if phase.length is not None:
         return "playing", f"Frame {phase.frames} of {phase.length}. {phase.recorder.trouble}".rstrip()
     if phase.rewinding is not None:

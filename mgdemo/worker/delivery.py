@@ -56,10 +56,29 @@ class Delivery:
         )
         event = m.Block(session=session.session, message=message, actions=node.actions, late_ms=late * 1000)
         self._emit(event)
+        self._frames(session, pieces, began, splice)
+
+    def finish(self, session: Playing, frames: np.ndarray, began: float, unfinished: m.Unfinished) -> None:
+        """Send what is missing of the head's block, which was announced by a worker that was lost."""
+        self._frames(session, [frames], began, unfinished.splice, unfinished.sent)
+
+    def _frames(
+        self,
+        session: Playing,
+        pieces: Iterable[np.ndarray],
+        began: float,
+        splice: int | None,
+        sent: int = 0,
+    ) -> None:
+        """Encode and send the head's frames; the first `sent` of them, in this order, have been sent."""
+        pace, head = session.pace, session.history.tree.head
+        node = session.history.tree[head]
         first, encoding = node.first_frame, 0.0
 
         def encode(frames: np.ndarray, start: int, shown: bool = True) -> None:
-            nonlocal encoding
+            nonlocal encoding, sent
+            there = min(sent, len(frames))
+            frames, start, sent = frames[there:], start + there, sent - there
             if not len(frames):
                 return
             begin, packets = time.monotonic(), []

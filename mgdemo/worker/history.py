@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mgdemo.actions import ActionTrack
 from mgdemo.interfaces import Snapshot, World
 from mgdemo.tree import START, BlockTree
 
@@ -66,13 +65,13 @@ class History:
         self.tree.head, self.picture = mark.node, mark.picture
         return way
 
-    def repeat(self, node: int) -> ActionTrack:
-        """Make a node that `rewind` gave once more; it is the head. Gives its actions."""
+    def repeat(self, node: int) -> np.ndarray:
+        """Make a node below the head once more; it is the head. Gives its frames."""
         actions = self.tree[node].actions
         assert actions is not None
-        self.picture = self.world.step(actions)[-1]
-        self.tree.head = node
-        return actions
+        frames = self.world.step(actions)
+        self.picture, self.tree.head = frames[-1], node
+        return frames
 
     def _way(self, node: int) -> tuple[Mark, list[int]]:
         path = []

@@ -6,42 +6,53 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+import numpy as np
+
 from mgdemo import messages as m
 from mgdemo.video.encode import jpeg
-from mgdemo.worker.sessions import Playing, Rewinding
+from mgdemo.worker.sessions import Playing, Restoring, Rewinding
 
 Emit = Callable[[m.Event], None]
 
 
 def rewind(session: Playing, node: int, emit: Emit) -> None:
     """Begin to rewind to a node, if it exists. The session is paused from now on."""
-    if not session.live or node not in session.history.tree:
+    restoring = isinstance(session.repeating, Restoring)  # the service asks for it when that is done
+    if restoring or not session.live or node not in session.history.tree:
         return
     session.history.mark()
     way = session.history.rewind(node)
     session.pausing.on, session.pausing.steps, session.player.wants_key = True, 0, True
-    session.rewinding = Rewinding(deque(way), len(way))
+    session.repeating = Rewinding(deque(way), len(way))
     session.input.release()
     if not way:
         arrive(session, emit)
 
 
-def repeat_block(session: Playing, emit: Emit) -> None:
-    """Make one of the blocks between again."""
-    began, rewinding = time.monotonic(), session.rewinding
-    assert rewinding is not None
-    session.history.repeat(rewinding.way.popleft())
+def repeat_block(session: Playing, emit: Emit) -> np.ndarray:
+    """Make one of the blocks between again, now the head; its frames."""
+    began, repeating = time.monotonic(), session.repeating
+    assert repeating is not None
+    node = repeating.way.popleft()
+    emit(m.Begun(session=session.session, parent=session.history.tree[node].parent))
+    frames = session.history.repeat(node)
     session.pace.served = time.monotonic()
     session.pace.cost.add(session.pace.served - began)
-    progress = 1 - len(rewinding.way) / rewinding.length
-    emit(m.Rewinding(session=session.session, progress=progress))
-    if not rewinding.way:
+    return frames
+
+
+def rewind_on(session: Playing, emit: Emit) -> None:
+    """Make one of the blocks between again; after the last one, arrive."""
+    repeat_block(session, emit)
+    assert session.repeating is not None
+    emit(m.Rewinding(session=session.session, progress=session.repeating.progress))
+    if not session.repeating.way:
         arrive(session, emit)
 
 
 def arrive(session: Playing, emit: Emit) -> None:
     """The session stands where it should; its player gets the picture there."""
-    session.rewinding = None
+    session.repeating = None
     session.reset_to_head()
     tree = session.history.tree
     message = m.Rewound(node=tree.head, block=tree.blocks - 1, frames=tree.frames)

@@ -19,7 +19,7 @@ PATIENCE = 2.0  # seconds after which a job without a deadline no longer gives w
 class Job(Enum):
     BLOCK = "make the next block"
     REGENERATE = "make the last block again, under newer input"
-    REWIND = "make one of the blocks between a snapshot and where the session rewinds to"
+    REPEAT = "make one of the blocks between a snapshot and where the session rewinds to, or was before"
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,21 @@ class Rewinding:
     way: deque[int]
     length: int
 
+    @property
+    def progress(self) -> float:
+        return 1 - len(self.way) / self.length
+
+
+@dataclass
+class Restoring(Rewinding):
+    """The same until it is where it was when its worker was lost, and what its player lacks of the last one.
+
+    show: a player has come in a pause, and has nothing to show yet.
+    """
+
+    unfinished: m.Unfinished | None
+    show: bool = False
+
 
 @dataclass
 class Idling:
@@ -98,7 +113,7 @@ class Playing:
         self.input, self.pace, self.player = Input(), Pace(fps=model.fps), Player(now + AUDIENCE)
         self.pausing = Pausing()
         self.making: Making | None = None
-        self.rewinding: Rewinding | None = None
+        self.repeating: Rewinding | None = None
         self.timings: dict[str, float] = {}  # of the last block's stages, in ms
         self._last: ActionTrack | None = None  # of the last block, as long as it can be regenerated
         blocks = settings.stand_seconds * model.fps / BLOCK_FRAMES
@@ -115,13 +130,15 @@ class Playing:
     @property
     def finished(self) -> bool:
         """Whether a scenario's last block is made."""
-        return self.order.track is not None and self.pace.blocks >= self.order.track.blocks
+        track = None if self.repeating is not None else self.order.track
+        return track is not None and self.pace.blocks >= track.blocks
 
     @property
     def standing(self) -> bool:
         """Whether its picture stands still and is left alone: nothing is held, and nothing was recently."""
         blocks = self._idling.blocks if self.live else 0
-        if not blocks or self.pausing.on or self.pausing.steps or self.making:
+        busy = self.making is not None or self.repeating is not None
+        if not blocks or self.pausing.on or self.pausing.steps or busy:
             return False
         tree, still = self.history.tree, 0
         node = tree[tree.head]
@@ -134,6 +151,8 @@ class Playing:
         self.input.release()
         self.pausing.on, self.pausing.steps = self.pausing.on or self.standing, 0
         self.player.attached, self.player.jpeg, self.player.wants_key = True, jpeg, True
+        if isinstance(self.repeating, Restoring):
+            self.repeating.show = True
         self.reset_to_head()
 
     def begins_to_stand(self, now: float) -> bool:
@@ -148,8 +167,8 @@ class Playing:
         if self.making is not None:
             return None
         pace = self.pace
-        if self.rewinding is not None:
-            return Turn(self.session, Job.REWIND, longest=pace.cost.high, served=pace.served)
+        if self.repeating is not None:
+            return Turn(self.session, Job.REPEAT, longest=pace.cost.high, served=pace.served)
         if not self.live:
             opens = -math.inf if self.player.attached or pace.blocks else self.player.awaited_until
             return Turn(self.session, longest=pace.cost.high, served=pace.served, opens=opens)

@@ -22,9 +22,10 @@ from mgdemo.worker.checkpoint_cache import CheckpointCache, Loaded, gpu_index
 from mgdemo.worker.delivery import Delivery
 from mgdemo.worker.failures import sentence
 from mgdemo.worker.inbox import Inbox, Order
-from mgdemo.worker.rewind import arrive, repeat_block, rewind
+from mgdemo.worker.restore import begin_to_restore, restore_on
+from mgdemo.worker.rewind import arrive, rewind, rewind_on
 from mgdemo.worker.schedule import Decision, Job, decide
-from mgdemo.worker.sessions import Making, Playing, Waiting
+from mgdemo.worker.sessions import Making, Playing, Restoring, Waiting
 from mgdemo.worker.watch import Watch
 
 BLOCK = "block"  # the work of making one, to be watched
@@ -97,12 +98,16 @@ class Worker:
             case Decision(job=Job.BLOCK):
                 self._make(session)
             case Decision(job=Job.REGENERATE, splice=int(splice)):
-                began = time.monotonic()
+                began, tree = time.monotonic(), session.history.tree
+                self.emit(m.Begun(session=session.session, parent=tree[tree.head].parent))
                 frames, input_seq = session.regenerate(splice), session.input.input_seq
                 session.player.wants_key = True  # it does not follow what was encoded last
                 self._delivery.send(session, [frames], began, input_seq=input_seq, splice=splice)
-            case Decision(job=Job.REWIND):
-                repeat_block(session, self.emit)
+            case Decision(job=Job.REPEAT) if isinstance(session.repeating, Restoring):
+                restore_on(session, self.emit, self._delivery)
+                self._finish(session)
+            case Decision(job=Job.REPEAT):
+                rewind_on(session, self.emit)
 
     def _guard(self, session: Waiting | Playing, step: Callable[..., None]) -> None:
         """Do something for a session; if it fails, the session ends and the others continue."""
@@ -141,7 +146,7 @@ class Worker:
         match command:
             case m.Attach(jpeg=jpeg):
                 session.attach(jpeg)
-                if session.pausing.on and session.rewinding is None:
+                if session.pausing.on and session.repeating is None:
                     arrive(session, self.emit)  # or the player would have nothing to show
             case m.Detach():
                 session.input.release()
@@ -183,8 +188,11 @@ class Worker:
             return
         (height, width), fps = model.size, model.fps
         encoder = live_encoder(width, height, fps, gpu_index(self.device))
-        self._sessions[order.session] = Playing(order, model, encoder, self.settings, time.monotonic())
+        session = Playing(order, model, encoder, self.settings, time.monotonic())
+        self._sessions[order.session] = session
         self.emit(m.Ready(session=order.session, mode=model.mode, width=width, height=height, fps=fps))
+        if order.past is not None:
+            begin_to_restore(session, order.past, self.emit)
 
     # Blocks
 
@@ -196,6 +204,7 @@ class Worker:
             self._making.popleft().making = None
 
     def _begin(self, session: Playing) -> None:
+        self.emit(m.Begun(session=session.session, parent=session.history.tree.head))
         session.begin(time.monotonic())
         self._making.append(session)
 
@@ -222,6 +231,10 @@ class Worker:
         late = pace.late(made) if session.live else 0.0
         self._delivery.send(session, pieces, making.began, input_seq=making.input_seq, late=late)
         pace.delivered(len(making.actions), made, time.monotonic())
+        self._finish(session)
+
+    def _finish(self, session: Playing) -> None:
+        """End a scenario whose last block is made."""
         if session.finished:
             del self._sessions[session.session]
             self.emit(m.Finished(session=session.session))

@@ -584,9 +584,10 @@ async def test_health_and_metrics(serve):
 
     health = json.loads(await asyncio.to_thread(fetch, "live-health"))
     assert health["status"] == "ok"
-    assert health["workers"] == [
-        {"device": "auto", "running": False, "silent_seconds": 0.0, "stuck_seconds": 0.0, "trouble": ""}
-    ]
+    (worker,) = health["workers"]
+    assert (worker["device"], worker["running"], worker["failures"]) == ("auto", False, 0)
+    assert worker["silent_seconds"] == worker["stuck_seconds"] == worker["aside_seconds"] == 0
+    assert worker["trouble"] == worker["reason"] == ""
     session = server.open()
     async with Player(server, session.token) as player:
         await player.block(1)

@@ -229,12 +229,21 @@ def test_only_hello_begins_a_connection(stage):
         it.say(m.Hello(version=m.VERSION, codecs=("h264",)))
 
 
-def test_an_engine_that_is_lost_ends_its_sessions_and_no_others(stage):
+def test_a_session_whose_engine_fails_before_anything_is_shown_begins_on_others(stage):
     it = stage(sessions=2, device="cpu,cpu")
     other = it.open()
-    assert [len([c for c in e.commands if isinstance(c, m.Open)]) for e in it.engines] == [1, 1]
+
+    def opened():
+        return [[c.session for c in e.commands if isinstance(c, m.Open)] for e in it.engines]
+
+    first, second = it.session.token, other.token
+    assert opened() == [[first], [second]]
     it.engines[1].lost("The engine stopped unexpectedly (fire).")
-    assert it.service.ended(other.token).text == "The engine stopped unexpectedly (fire)."
+    assert opened() == [[first, second], [second]]
+    it.engines[0].lost("The engine stopped unexpectedly (water).")
+    assert opened() == [[first, second], [second, first, second]], "all of them move"
+    it.engines[1].lost("The engine stopped unexpectedly (fire).")
+    assert it.service.ended(second).text == "The engine stopped unexpectedly (fire)."
     assert it.phase() == "loading"
 
 

@@ -53,9 +53,9 @@ def test_scenarios_fill_the_gaps_and_take_turns():
 
 
 def test_rewinding_takes_turns_with_scenarios():
-    rewinding = Turn("rewinding", Job.REWIND, longest=0.3, served=9.0)
+    rewinding = Turn("rewinding", Job.REPEAT, longest=0.3, served=9.0)
     turns = [live("live", due=10), scenario("one", served=9.1), rewinding]
-    assert decide(turns, 9.3) == Decision(9.3, "rewinding", Job.REWIND)
+    assert decide(turns, 9.3) == Decision(9.3, "rewinding", Job.REPEAT)
     assert decide(turns[:2], 9.3) == Decision(9.3, "one", Job.BLOCK)
 
 

@@ -1,0 +1,55 @@
+"""Services over worlds that remember, behind a real server on loopback; and ways to break them."""
+
+import contextlib
+import hashlib
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from devtools.live_player import Server
+from mgdemo.serving import Settings
+
+WORLDS = "tests.support.remembering_world:load"
+
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+
+@pytest.fixture
+def serve(tmp_path):
+    """serve(**settings) -> Server; all of them are closed in the end."""
+    with contextlib.ExitStack() as stack:
+
+        def start(**settings):
+            defaults = {"loader": WORLDS, "regenerate": False, "stand_seconds": 0, "threads": 1}
+            server = Server(Settings(**defaults | {"record_dir": tmp_path / "sessions"} | settings))
+            stack.callback(server.close)
+            return server
+
+        yield start
+
+
+def workers(pid=None):
+    """Process ids of the workers of a process: this one."""
+    tasks = Path(f"/proc/{pid or os.getpid()}/task").iterdir()
+    return [int(child) for task in tasks for child in (task / "children").read_text().split()]
+
+
+def kill_workers():
+    """How an out-of-memory killer does it; how many there were."""
+    pids = workers()
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    return len(pids)
+
+
+def seen(player):
+    """What a player with JPEG pictures has got of each frame of each node, in the order of coming."""
+    pictures = {}
+    for node, (_, _, frame, _, payload) in zip(player.nodes, player.frames, strict=True):
+        pictures.setdefault((node, frame), []).append(hashlib.sha256(payload).hexdigest())
+    return pictures

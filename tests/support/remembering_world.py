@@ -1,0 +1,89 @@
+"""A world without a model whose frames depend on all that was done before: restored wrongly, they differ."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+
+import numpy as np
+
+from benchmarks.stub_world import SMALL_HEIGHT, SMALL_WIDTH
+from mgdemo.actions import MODES
+from mgdemo.blocks import FPS, block_frames
+
+GRAIN = 8  # pixels of a square of the picture
+SECONDS = 0.02  # that a block takes
+
+
+class Model:
+    """A `mgdemo.interfaces.Model`. Its name is a mode, then perhaps milliseconds that a block takes."""
+
+    def __init__(self, name):
+        self.name = name
+        self.mode, *words = name.split("-")
+        assert self.mode in MODES
+        self.seconds = next((int(word) / 1000 for word in words if word.isdigit()), SECONDS)
+        self.size, self.fps, self.pipelined = (SMALL_HEIGHT, SMALL_WIDTH), FPS, False
+
+    def start(self, image, seed=0):
+        return World(self, hashlib.sha256(image.tobytes() + str(seed).encode()).digest())
+
+
+class World:
+    """A `mgdemo.interfaces.World`."""
+
+    def __init__(self, model, state):
+        self.model, self.state, self.block = model, state, 0
+        self.before = None
+        self.timings = {"dit": 0.0, "vae": 0.0}
+
+    @property
+    def frames_next(self):
+        return block_frames(self.block)
+
+    def step(self, actions):
+        return np.concatenate(list(self.stream(actions)))
+
+    def stream(self, actions):
+        assert len(actions) == self.frames_next
+        self.before = self.snapshot()
+        mouse = b"" if actions.mouse is None else actions.mouse.tobytes()
+        self.state = hashlib.sha256(self.state + actions.keyboard.tobytes() + mouse).digest()
+        self.block += 1
+        return self._make(self.state, len(actions))
+
+    def _make(self, state, count):
+        time.sleep(self.model.seconds)
+        frames = np.stack([self._picture(state, index) for index in range(count)])
+        yield from np.split(frames, [len(frames) - 8])
+
+    @staticmethod
+    def _picture(state, index):
+        random = np.random.default_rng([*state, index])
+        grains = random.integers(0, 256, (SMALL_HEIGHT // GRAIN, SMALL_WIDTH // GRAIN, 3), np.uint8)
+        return np.kron(grains, np.ones((GRAIN, GRAIN, 1), np.uint8))
+
+    @property
+    def can_regenerate(self):
+        return self.before is not None
+
+    def regenerate(self, actions):
+        self.restore(self.before)
+        return self.step(actions)
+
+    snapshot_bytes = 40
+
+    def snapshot(self):
+        return Snapshot(self.block, self.state)
+
+    def restore(self, snapshot):
+        self.block, self.state, self.before = snapshot.block, snapshot.state, None
+
+
+class Snapshot:
+    def __init__(self, block, state):
+        self.block, self.state = block, state
+
+
+def load(checkpoint, *, device, progress=None, optimization=""):
+    return Model(checkpoint)
