@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mgdemo.scenario.nodes import Node, Source
 from mgdemo.scenario.times import UNIT
@@ -11,10 +11,11 @@ from mgdemo.scenario.times import UNIT
 
 @dataclass(frozen=True, eq=False)
 class Written:
-    """A mark as it is written."""
+    """A mark as it is written. returns_to: the node of that field, if it has one."""
 
     source: Source
     node: Node
+    returns_to: Node | None = None
 
 
 @dataclass
@@ -57,7 +58,8 @@ class Body:
         size, lengths = len(self.actions), self._whole()
         again = {action: opposite(action) for action in dict.fromkeys(self.actions)}
         back = [again[action] for action in reversed(self.actions)]
-        marks = [(2 * size - at, mark) for at, mark in reversed(self.marks) if at < size]
+        passed = [(2 * size - at, mark) for at, mark in reversed(self.marks) if at < size]
+        marks = [(at, replace(mark, returns_to=None)) for at, mark in passed]
         returns = [(2 * size - b, 2 * size - a) for a, b in reversed(self.returns)]
         return Body(
             self.actions + back,

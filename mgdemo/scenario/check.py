@@ -23,7 +23,7 @@ FIELDS = {
     grammar.MIRROR: ("mirror",),
     grammar.RANDOM_STEP: ("random",),
     grammar.INCLUDE_STEP: ("include",),
-    grammar.MARK: ("mark",),
+    grammar.MARK: ("mark", "returns_to"),
     "random": ("for", "seed"),
 }
 PROBLEMS = {
@@ -33,6 +33,7 @@ PROBLEMS = {
     "seed": f"seed must be a whole number from 0 to {MAX_SEED}",
     "include": "include must be the name of a scenario beside this one, as in other.yaml, or embedded:<name>",
     "mark": f"mark must be a name of 1 to {MAX_LENGTH['mark']} characters",
+    "returns_to": "returns_to must be the name of an earlier mark",
     "repeat": f"repeat must be a whole number from 1 to {MAX_FRAMES}",
 }
 
@@ -95,7 +96,7 @@ def _told(source: Source, node: Node, what: str, errors: ValidationError, mode: 
 def _unknown(name: str, what: str, names: Any, mode: str) -> str:
     if name == "camera" and mode and not MODES[mode].axes:
         return f"mode {mode} has no camera; leave it out"
-    if what == grammar.MARK:
+    if what == grammar.MARK and name in FIELDS[grammar.STEP]:
         return f"a mark stands by itself; write {quoted(name)} in a step after it"
     return f"unknown field {quoted(name)} for {what}{meant(name, names)}; use {either(names)}"
 

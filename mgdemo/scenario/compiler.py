@@ -60,8 +60,11 @@ class Compiler:
         edges = np.concatenate([[0], (np.cumsum(lengths) + UNIT // 2) // UNIT])
         track = self._filled(np.array(body.actions), np.diff(edges))
         shown = np.minimum(edges, len(track) - 1).tolist()  # there is no frame after the last
-        returns = [(shown[a], shown[b]) for a, b in body.returns] if self.mode.name in LEADS_BACK else []
         marks = _marks([(shown[at], mark) for at, mark in body.marks])
+        places = {mark.name: mark.frame for mark in marks}
+        returns = [(places[mark.returns_to], mark.frame) for mark in marks if mark.returns_to]
+        if self.mode.name in LEADS_BACK:
+            returns += [(shown[a], shown[b]) for a, b in body.returns]
         return track, marks, tuple(sorted(dict.fromkeys(returns)))
 
     def _body(self, source: Source, steps: list[Any], node: Node) -> Body:
@@ -93,7 +96,8 @@ class Compiler:
                 return self._included(source, step.include, place), 1, place
             case MarkStep():
                 place = at.part("mark")
-                return Body(marks=[(0, Written(source, place))]), 1, place
+                returns_to = at.at("returns_to") if step.returns_to else None
+                return Body(marks=[(0, Written(source, place, returns_to))]), 1, place
             case RandomStep():
                 walk: Any = step.random
                 place = at.part("random").part("for")
@@ -182,6 +186,7 @@ def _marks(written: list[tuple[int, Written]]) -> tuple[Mark, ...]:
     found: dict[str, Mark] = {}
     counts: Counter[str] = Counter()
     before: dict[str, Written] = {}
+    latest: dict[str, str] = {}  # by the name that is written, and by the one that it got
     for frame, mark in written:
         name = printable(mark.node.text)
         key = name.casefold()
@@ -189,9 +194,13 @@ def _marks(written: list[tuple[int, Written]]) -> tuple[Mark, ...]:
         twice = key in before and before[key].source is mark.source and before[key].node is not mark.node
         if (count := counts[key]) > 1 and not twice:
             name = f"{name[: MAX_LENGTH['mark'] - 1 - len(str(count))]} {count}"
-        before[key] = mark
+        before[key], earlier = mark, None
+        if mark.returns_to and not (earlier := latest.get(printable(mark.returns_to.text).casefold())):
+            text = f"there is no mark {quoted(mark.returns_to.text)} before this one; check the name"
+            raise mark.source.error(mark.returns_to, text)
         if name.casefold() in found:
             text = f"there is a mark {quoted(name)} already; choose another name"
             raise mark.source.error(mark.node, text)
-        found[name.casefold()] = Mark(name, frame)
+        found[name.casefold()] = Mark(name, frame, earlier)
+        latest[key] = latest[name.casefold()] = name
     return tuple(found.values())

@@ -158,6 +158,9 @@ class MarkStep(_Fields):
     """A moment with a name; takes no time."""
 
     mark: MarkName
+    returns_to: MarkName | None = Field(
+        None, description="An earlier mark: here the view is the same again, if the world remembers it."
+    )
 
 
 class IncludeStep(_Fields):

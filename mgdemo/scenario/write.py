@@ -66,7 +66,12 @@ def _split(runs: Sequence[tuple[int, int]], frames: Iterable[int]) -> list[tuple
 
 
 def _mark(mark: Mark) -> str:
-    return f"  - {yaml.safe_dump({'mark': mark.name}, allow_unicode=True, width=math.inf).strip()}"
+    fields = {"mark": mark.name} | ({"returns_to": mark.returns_to} if mark.returns_to else {})
+    flow = len(fields) > 1
+    text = yaml.safe_dump(
+        fields, default_flow_style=flow, allow_unicode=True, width=math.inf, sort_keys=False
+    )
+    return f"  - {text.strip()}"
 
 
 def _action(mode: Mode, keyboard: np.ndarray, mouse: np.ndarray | None) -> str:

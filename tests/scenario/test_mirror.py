@@ -93,6 +93,30 @@ def test_marks_are_passed_again_on_the_way_back():
     assert (again.track, again.marks) == (made.track, made.marks)
 
 
+def test_a_mark_may_say_where_the_view_is_back():
+    made = read(
+        "  - mark: start\n  - {hold: W, for: 1s}\n  - {hold: S, for: 1s}\n"
+        "  - {mark: home, returns_to: Start}\n"
+        "  - repeat: 2\n    actions: [{mark: 'a: b'}, {hold: W, for: 1s}, {mark: c, returns_to: 'a: b'}]\n"
+        "  - {mirror: [{mark: m, returns_to: start}, {for: 1s}]}"
+    )
+    assert [(mark.name, mark.frame, mark.returns_to) for mark in made.marks] == [
+        ("start", 0, None),
+        ("home", 50, "start"),
+        ("a: b", 50, None),
+        ("c", 75, "a: b"),
+        ("a: b 2", 75, None),
+        ("c 2", 100, "a: b 2"),
+        ("m", 100, "start"),
+        ("m 2", 149, None),
+    ]
+    said = {(0, 50), (50, 75), (75, 100), (0, 100)}
+    assert set(made.returns) == said | {(100, 149)}, "and the mirror's"
+    again = parse_scenario(scenario_yaml(made.track, title="T", marks=made.marks))
+    assert (again.marks, set(again.returns)) == (made.marks, said)
+    assert read("  - mark: a\n  - for: 1s\n  - {mark: b, returns_to: a}\n  - for: 1s", "gta_drive").returns
+
+
 def test_a_mirror_of_nothing_held_is_twice_as_long():
     assert read("  - mirror: [{for: 1 block}]").track == hold("universal", frames=24)
 
@@ -115,6 +139,14 @@ def test_a_mirror_of_nothing_held_is_twice_as_long():
             "  - mirror: [{random: {for: 1s}}]",
             "line 4, column 14: random actions cannot be mirrored; move them out of the mirror.",
         ),
+        (
+            "universal",
+            "  - {mark: a, returns_to: b}\n  - for: 1s\n  - mark: b",
+            'line 4, column 27: there is no mark "b" before this one; check the name.',
+        ),
+        ("universal", "  - {mark: a, returns_to: a}\n  - for: 1s", 'there is no mark "a" before this one'),
+        ("universal", "  - {mark: a, returns_to: []}", "returns_to must be a single value."),
+        ("universal", "  - {mark: a, returns_to: ''}", "returns_to must be the name of an earlier mark."),
         ("universal", "  - mirror: []", 'mirror must be a list of steps, such as "- {hold: [W], for: 2s}".'),
         ("universal", "  - mirror: W", "mirror must be a list of steps"),
         ("universal", "  - mirror: [{mark: a}]", "a mark takes no time"),

@@ -19,6 +19,7 @@ BEYOND = {
     "names of marks": "already; choose another name",
     "number of marks": "more than 100 marks",
     "number of mirrors": "more than 100 mirrors",
+    "earlier marks": "before this one; check the name",
     "depth": "this is nested too deeply",
     "other files": "would be a file beside this one",
     "what ships": "ships for mode",
@@ -47,7 +48,7 @@ ODD = [
     "embedded:x", "embedded:", "templerun", "0 frames", "1 fortnight",
 ]  # fmt: skip
 KEYS = [
-    "for", "hold", "camera", "repeat", "actions", "mirror", "mark", "include", "random", "seed",
+    "for", "hold", "camera", "repeat", "actions", "mirror", "mark", "returns_to", "include", "random", "seed",
     "title", "mode",
     "image", "description", "yaw", "pitch", "roll", "For", "other",
 ]  # fmt: skip
@@ -84,7 +85,10 @@ class Documents:
                 else {"repeat": self.random.choice([1, 2, 9]), "actions": inner}
             )
         if kind == "mark":
-            return {"mark": self.random.choice(["a", "b", "corner", 3])}
+            mark = {"mark": self.random.choice(["a", "b", "corner", 3])}
+            if self.random.random() < 0.2:
+                mark["returns_to"] = self.random.choice(["a", "b", 3, None])
+            return mark
         if kind == "random":
             return {"random": {"for": self.time(), "seed": self.random.choice([None, 3])}}
         if kind == "include" and self.random.random() < 0.2:
@@ -173,6 +177,7 @@ def nested(depth: int) -> dict:
         ("names of marks", [{"mark": "a"}, {"mark": "A"}, {"for": "1s"}]),
         ("number of marks", [{"repeat": 101, "actions": [{"mark": "a"}, {"for": "1s"}]}]),
         ("number of mirrors", [{"repeat": 101, "actions": [{"mirror": [{"for": "1s"}]}]}]),
+        ("earlier marks", [{"for": "1s"}, {"mark": "a", "returns_to": "b"}]),
         ("depth", [nested(10)]),
         ("other files", [{"include": "other.yaml"}]),
         ("what ships", [{"include": "embedded:nowhere"}]),
