@@ -14,8 +14,10 @@ LIVE = (
     "serving",
     "benchmarks/test_latency.py",
     "compare/test_exports.py",
-    "compare/test_runs.py",
+    "compare/test_jobs.py",
     "compare/test_report.py",
+    "compare/test_runs.py",
+    "compare/test_visitors_first.py",
     "test_cli_compare.py",
     "ui/test_crowd.py",
     "ui/test_serve.py",
@@ -30,6 +32,7 @@ MODEL = (
     "test_install.py",
     "test_world.py",
     "training",
+    "worker/test_suspend.py",
 )
 
 

@@ -63,33 +63,21 @@ def _embedded() -> list[str]:
 
 
 def _made(planned: Grid, store: RunStore, device: str, kind: str) -> list[Outcome]:
-    """All runs; those of one optimization share a service."""
+    """All runs."""
     from mgdemo.compare.jobs import Comparisons
     from mgdemo.serving import SessionService, Settings
 
-    found: dict[str, Outcome] = {}
-    for words in dict.fromkeys(column.optimization for column in planned.columns):
-        settings = replace(Settings.from_env(), sessions=1, device=device, optimization=words)
-        service = SessionService(settings)
-        comparisons = Comparisons(service, store, device=kind)
-        try:
-            job = comparisons.start(_part(planned, words))
-            asyncio.run(_watch(job))
-            found |= {outcome.run.key: outcome for outcome in job.outcomes()}
-        finally:
-            comparisons.close()
-            service.close()
-            status("")
-    return list(found.values())
-
-
-def _part(planned: Grid, words: str) -> Grid:
-    """The columns of one optimization."""
-    return replace(
-        planned,
-        columns=tuple(column for column in planned.columns if column.optimization == words),
-        runs=tuple(tuple(run for run in row if run.variant.optimization == words) for row in planned.runs),
-    )
+    settings = replace(Settings.from_env(), sessions=len(device.split(",")), device=device)
+    service = SessionService(settings)
+    comparisons = Comparisons(service, store, device=kind)
+    try:
+        job = comparisons.start(planned)
+        asyncio.run(_watch(job))
+        return job.outcomes()
+    finally:
+        comparisons.close()
+        service.close()
+        status("")
 
 
 async def _watch(job: Job) -> None:

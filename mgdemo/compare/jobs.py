@@ -131,8 +131,8 @@ class Job:
 class Comparisons:
     """The grids of one service, each in the background; the same grid is run only once at a time.
 
-    Their runs go through the service like sessions, as many at once as it has places, and are kept in the
-    store. Close it before the service.
+    Their runs go through the service like sessions, one on each device at a time, so that speeds are their
+    own, and give way to visitors. They are kept in the store. Close it before the service.
     """
 
     def __init__(
@@ -200,7 +200,7 @@ class Comparisons:
     def _started(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
-            self._places = asyncio.Semaphore(self.service.settings.sessions)
+            self._places = asyncio.Semaphore(min(self.service.devices, self.service.settings.sessions))
             threading.Thread(target=self._work, args=(self._loop,), name="compare", daemon=True).start()
         return self._loop
 
@@ -275,7 +275,7 @@ class Comparisons:
 
 def _running(key: str, status: m.Status, picture: bytes | None) -> CellState:
     if status.phase == "queued":
-        return CellState(key, words=status.text)
+        return CellState(key, share=status.progress or 0.0, words=status.text)
     share = (status.progress or 0.0) if status.phase == "playing" else 1.0 * (status.phase == "saving")
     left = status.seconds_left if status.phase == "playing" else None
     return CellState(key, "running", share, status.fps, left, status.text, picture=picture)

@@ -74,6 +74,7 @@ class Runner:
                 background=True,
                 folder=folder,
                 marks=case.marks,
+                optimization=run.variant.optimization,
             )
         )
         began, speeds = time.monotonic(), []

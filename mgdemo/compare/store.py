@@ -7,7 +7,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -20,8 +20,8 @@ class StoredRun:
     """A finished run. `facts`: what it was and how it went; `measures`: of `mgdemo.measure.run`."""
 
     folder: Path
-    facts: dict
-    measures: dict
+    facts: dict = field(repr=False)
+    measures: dict = field(repr=False)
 
     @property
     def key(self) -> str:

@@ -45,6 +45,9 @@ class Warm(Message):
 class Open(Message):
     """Begin a session: live, or along a track of whole blocks. With a `past` its worker was lost: it is made
     again first, unseen, and goes on where it stood.
+
+    background: nobody watches, so it neither waits for a player nor holds up live sessions.
+    optimization: None is that of the settings.
     """
 
     type: Literal["open"] = "open"
@@ -54,6 +57,8 @@ class Open(Message):
     seed: int = 0
     track: Track | None = None
     past: Past | None = None
+    background: bool = False
+    optimization: str | None = None
 
 
 class Attach(Message):
@@ -82,6 +87,20 @@ class ToSession(Message):
     message: Annotated[WorldMessage, Field(discriminator="type")]
 
 
+class Suspend(Message):
+    """Make no more blocks of a scenario for now, and free its memory on the device."""
+
+    type: Literal["suspend"] = "suspend"
+    session: str
+
+
+class Continue(Message):
+    """Continue a scenario that was suspended: its frames are the same as if it had not been."""
+
+    type: Literal["continue"] = "continue"
+    session: str
+
+
 class Close(Message):
     """Forget a session. Events that are on their way may still arrive."""
 
@@ -90,7 +109,8 @@ class Close(Message):
 
 
 Command = Annotated[
-    Configure | Warm | Open | Attach | Detach | ToSession | Close, Field(discriminator="type")
+    Configure | Warm | Open | Attach | Detach | ToSession | Suspend | Continue | Close,
+    Field(discriminator="type"),
 ]
 
 
@@ -115,6 +135,7 @@ class Loading(Message):
     checkpoint: str
     progress: float
     text: str
+    optimization: str = ""
 
 
 class Ready(Message):

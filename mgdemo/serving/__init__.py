@@ -2,8 +2,9 @@
 
 from mgdemo.serving.live import live_routes
 from mgdemo.serving.phases import Ended
+from mgdemo.serving.request import SessionRequest
 from mgdemo.serving.service import ServingError, SessionService
-from mgdemo.serving.session import Session, SessionRequest
+from mgdemo.serving.session import Session
 from mgdemo.settings import Settings, SettingsError
 from mgdemo.video.films import Recording
 

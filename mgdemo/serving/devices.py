@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from functools import partial
 
@@ -62,11 +62,20 @@ class Devices:
     def __len__(self) -> int:
         return len(self._engines)
 
-    def least_loaded(self, loads: Iterable[int], avoid: int | None = None) -> int | None:
+    @property
+    def working(self) -> list[int]:
+        """Those that are not set aside."""
+        now = time.monotonic()
+        return [index for index, condition in enumerate(self._conditions) if condition.until <= now]
+
+    def least_loaded(
+        self, loads: Iterable[int], avoid: int | None = None, among: Collection[int] | None = None
+    ) -> int | None:
         """The engine for the next session, if one is not set aside; loads: the engine of each session that
-        runs; avoid: one that is only taken if there is no other."""
-        counts, now = Counter(loads), time.monotonic()
-        able = [index for index, condition in enumerate(self._conditions) if condition.until <= now]
+        runs; avoid: one that is only taken if there is no other; among: the only ones in question.
+        """
+        counts = Counter(loads)
+        able = [index for index in self.working if among is None or index in among]
         return min(able, key=lambda index: (index == avoid, counts[index]), default=None)
 
     def works(self, index: int) -> None:

@@ -40,12 +40,13 @@ class Waiter:
 class Turn:
     """How a waiting session stands: its position, from 1, and the moment by which its turn comes, if known.
 
-    behind_own: it is next, and a session of the same visitor has a place.
+    behind_own: it is next, and a session of the same visitor has a place. background: a run of a comparison.
     """
 
     position: int
     at: float = math.inf
     behind_own: bool = False
+    background: bool = False
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,8 @@ def ending(facts: Facts, settings: Settings, now: float) -> tuple[Outcome, str] 
 
 def queue_text(turn: Turn, now: float) -> str:
     """What a waiting visitor reads."""
+    if turn.background:
+        return "Waiting for a free place: visitors go first."
     if turn.behind_own:
         return "Your own session on the other tab is still running: stop it there, and this one begins."
     place = (

@@ -1,4 +1,4 @@
-"""The sessions that have a place, and the engine of each; they move when it is lost."""
+"""The sessions that have a place, and the engine of each; they move when it is lost, and runs give way."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 from mgdemo.serving.devices import Devices
 from mgdemo.serving.phases import Loading
 from mgdemo.serving.session import Session
+from mgdemo.serving.sharing import Applicant, Holder
 
 
 class Places(Collection[Session]):
@@ -16,6 +17,7 @@ class Places(Collection[Session]):
         self._devices = devices
         self._engines: dict[Session, int | None] = {}  # None: it waits for one
         self._lost: dict[Session, int] = {}  # the engine that failed it
+        self._aside: dict[Session, int] = {}  # runs that gave way; their engines keep their worlds
 
     def __contains__(self, session: object) -> bool:
         return session in self._engines
@@ -26,25 +28,43 @@ class Places(Collection[Session]):
     def __len__(self) -> int:
         return len(self._engines)
 
-    def take(self, session: Session) -> bool:
-        """Give it a place, and begin it; False if no engine works now."""
-        index = self._choose(session)
-        if index is None:
-            return False
+    @property
+    def holders(self) -> list[Holder]:
+        return [Holder(s.token, at, s.request.background, s.began) for s, at in self._engines.items()]
+
+    def applicants(self, queue: Collection[Session]) -> list[Applicant]:
+        """Those who wait, in order."""
+        waiting = sorted(queue, key=lambda session: session.opened)
+        return [Applicant(s.token, s.request.background, self._aside.get(s)) for s in waiting]
+
+    def take(self, session: Session, among: Collection[int]) -> None:
+        """Give it a place on one of these engines, and begin it, or let it continue there."""
+        index = self._choose(session, among)
+        assert index is not None, "they are asked of the devices"
+        self._aside.pop(session, None)
         self._engines[session] = index
         session.begin(self._devices[index])
-        return True
+
+    def give_way(self, session: Session) -> None:
+        """Take its place from a run, for a visitor."""
+        if (index := self._engines.pop(session)) is not None:
+            self._aside[session] = index
+        session.suspend()
 
     def leave(self, session: Session) -> None:
-        self._engines.pop(session, None)
-        self._lost.pop(session, None)
+        for sessions in (self._engines, self._lost, self._aside):
+            sessions.pop(session, None)
 
     def on(self, index: int) -> list[Session]:
-        """Those on an engine."""
-        return [session for session, engine in self._engines.items() if engine == index]
+        """Those on an engine, and those whose worlds it keeps."""
+        both = self._engines | self._aside
+        return [session for session, engine in both.items() if engine == index]
 
     def lost(self, index: int, reason: str) -> None:
         """An engine's worker is lost: its sessions move, or end with the reason."""
+        for session in [session for session, engine in self._aside.items() if engine == index]:
+            del self._aside[session]
+            session.engine = None  # its blocks will be made again when its turn comes
         for session in self.on(index):
             self._engines[session], self._lost[session] = None, index
             session.lost(reason, tries=len(self._devices))
@@ -59,8 +79,8 @@ class Places(Collection[Session]):
             self._engines[session] = index
             session.move(self._devices[index])
 
-    def _choose(self, session: Session) -> int | None:
+    def _choose(self, session: Session, among: Collection[int] | None = None) -> int | None:
         loads = [engine for engine in self._engines.values() if engine is not None]
         # One that has shown nothing yet may have been the first to see that a device fails.
         avoid = self._lost.get(session) if isinstance(session.phase, Loading) else None
-        return self._devices.least_loaded(loads, avoid)
+        return self._devices.least_loaded(loads, avoid, among)

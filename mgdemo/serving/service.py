@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +22,9 @@ from mgdemo.serving.engines import EngineFactory
 from mgdemo.serving.engines.process import ProcessEngine
 from mgdemo.serving.phases import Ended, Playing, Saving
 from mgdemo.serving.places import Places
-from mgdemo.serving.session import Session, SessionRequest
+from mgdemo.serving.request import SessionRequest
+from mgdemo.serving.session import Session
+from mgdemo.serving.sharing import Move, next_move
 from mgdemo.settings import Settings
 from mgdemo.video.films import Recording
 
@@ -69,7 +71,7 @@ class SessionService:
         with self.lock:
             if self._closed.is_set():
                 raise ServingError("The server is shutting down: try again in a minute.")
-            if trouble := limits.full(len(self._places), len(self._queue), self.settings):
+            if not request.background and (trouble := self._full()):
                 raise ServingError(trouble)
             session = Session(self, request)
             self._sessions[session.token] = session
@@ -81,6 +83,15 @@ class SessionService:
                 self._clock = threading.Thread(target=self._tick, name="clock", daemon=True)
                 self._clock.start()
         return session
+
+    def _full(self) -> str | None:
+        """Why no other visitor can get in the queue, if so. (Runs of a comparison give way to visitors.)"""
+        return limits.full(len(_visitors(self._places)), len(_visitors(self._queue)), self.settings)
+
+    @property
+    def devices(self) -> int:
+        """How many devices there are, each with one worker."""
+        return len(self._devices)
 
     def get(self, token: str) -> Session | None:
         """The session of a token, until its files are written."""
@@ -171,21 +182,31 @@ class SessionService:
 
     def _admit(self) -> None:
         """Give free places to the sessions that wait, and update what all of them know of it."""
-        while self._queue and len(self._places) < self.settings.sessions and not self._closed.is_set():
-            if not self._places.take(self._queue[0]):
-                break
-            self._queue.popleft()
-            self.counts.update(sessions=1)
+        while not self._closed.is_set() and (move := self._next_move()):
+            session = self._sessions[move.token]
+            if move.engines:
+                self._queue.remove(session)
+                self.counts.update(sessions=int(not session.suspended))
+                self._places.take(session, move.engines)
+            else:
+                self._places.give_way(session)
+                self._queue.append(session)
         self._plan()
 
+    def _next_move(self) -> Move | None:
+        places, waiting = self._places, self._places.applicants(self._queue)
+        return next_move(places.holders, waiting, self.settings.sessions, self._devices.working)
+
     def _plan(self) -> None:
-        places = [limits.Place(s.token, s.request.visitor, s.live, s.began) for s in self._places]
-        waiters = [limits.Waiter(s.token, s.request.visitor, s.live, s.opened) for s in self._queue]
+        """Runs of a comparison are left out: a visitor never waits for one."""
+        playing, waiting = _visitors(self._places), _visitors(self._queue)
+        places = [limits.Place(s.token, s.request.visitor, s.live, s.began) for s in playing]
+        waiters = [limits.Waiter(s.token, s.request.visitor, s.live, s.opened) for s in waiting]
         plan = limits.plan(places, waiters, self.settings.session_seconds, limits.GRACE)
         for session in self._queue:
-            session.wait(plan.turns[session.token])
+            session.wait(plan.turns.get(session.token) or limits.Turn(len(waiting) + 1, background=True))
         for session in self._places:
-            session.limit(plan.ends.get(session.token), crowded=bool(waiters))
+            session.limit(plan.ends.get(session.token), crowded=bool(self._queue))
 
     def _folders(self) -> Collection[Path]:
         """Those of recordings that are being made."""
@@ -226,3 +247,8 @@ class SessionService:
                 self._places.settle()
                 self._admit()
             self._devices.check()
+
+
+def _visitors(sessions: Iterable[Session]) -> list[Session]:
+    """Without the runs of comparisons."""
+    return [session for session in sessions if not session.request.background]

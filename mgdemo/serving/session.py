@@ -11,16 +11,12 @@ import threading
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
 
 from mgdemo import messages as m
-from mgdemo.actions import ActionTrack
-from mgdemo.picture import StartImage
-from mgdemo.scenario import Mark
 from mgdemo.serving.engines import Engine
 from mgdemo.serving.limits import Facts, Turn, ending
 from mgdemo.serving.outbox import Outbox, Wake
@@ -28,7 +24,8 @@ from mgdemo.serving.phases import Ended, Loading, Phase, Queued, Saving
 from mgdemo.serving.player_link import PlayerLink
 from mgdemo.serving.playing import Playing
 from mgdemo.serving.recorder import Recorder
-from mgdemo.serving.status import status_of
+from mgdemo.serving.request import SessionRequest
+from mgdemo.serving.status import status_of, suspended_status
 from mgdemo.settings import Settings
 from mgdemo.tree import START
 from mgdemo.video.encode import thumbnail
@@ -39,39 +36,6 @@ STRANDED = (
 )
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class SessionRequest:
-    """What to run: live, or along `track`.
-
-    visitor: the same text for all sessions of one visitor, like Gradio's session hash, to tell those
-    who wait for their own session; "" if it is not known. background: a run of a comparison that nobody
-    watches: visitors go before it, and there will be no film with the keys drawn on it. folder: where it is
-    recorded, for the caller to keep or to delete; None: where the service keeps the newest recordings.
-    marks: of the scenario that is followed; its recording keeps them.
-    """
-
-    checkpoint: str
-    start: StartImage
-    seed: int = 0
-    track: ActionTrack | None = None
-    title: str = ""
-    visitor: str = ""
-    background: bool = False
-    folder: Path | None = None
-    marks: tuple[Mark, ...] = ()
-
-    def order(self, session: str, past: m.Past | None = None) -> m.Open:
-        """The command that begins it on an engine, or goes on with it after a past."""
-        return m.Open(
-            session=session,
-            checkpoint=self.checkpoint,
-            image=self.start.picture,
-            seed=self.seed,
-            track=self.track,
-            past=past,
-        )
 
 
 class Host(Protocol):
@@ -100,6 +64,7 @@ class Session:
         self.engine: Engine | None = None  # from when it has a place
         self.ends = math.inf  # the moment when others get its place
         self.crowded = False  # whether others wait
+        self.suspended = False  # it gave its place to a visitor
         self._link = PlayerLink(self.live, self.opened)
         self._host, self._lock = host, host.lock
         self._wake = Wake()
@@ -133,6 +98,8 @@ class Session:
 
     def status(self) -> m.Status:
         with self._lock:
+            if self.suspended and isinstance(self.phase, Loading | Playing):
+                return suspended_status(self.phase)
             return status_of(self.phase, self.ends, time.monotonic())
 
     # For the live transport
@@ -193,7 +160,7 @@ class Session:
 
     def wait(self, turn: Turn) -> None:
         """Its turn in the queue."""
-        if self.phase != Queued(turn):
+        if not self.suspended and self.phase != Queued(turn):
             self.phase = Queued(turn)
             self._wake.set()
 
@@ -202,9 +169,26 @@ class Session:
         self.ends, self.crowded = math.inf if ends is None else ends, crowded
 
     def begin(self, engine: Engine) -> None:
-        """It gets a place."""
-        self.engine, self.began, self.phase = engine, time.monotonic(), Loading()
-        engine.send(self.request.order(self.token))
+        """It gets a place: its first one, or again after it gave way."""
+        now = self.began = time.monotonic()
+        if self.suspended and self.engine is not None:
+            engine.send(m.Continue(session=self.token))
+        elif isinstance(self.phase, Playing):  # its worker was lost meanwhile
+            self.phase.lost(now)
+            self.move(engine)
+        else:
+            self.phase = Loading()
+            self.move(engine)
+        self.suspended = False
+        self._wake.set()
+
+    def suspend(self) -> None:
+        """Give its place to a visitor, keeping what is made so far; `begin` continues."""
+        self.suspended = True
+        if isinstance(self.phase, Playing):
+            self.phase.rate.rest()
+        if self.engine is not None:
+            self.engine.send(m.Suspend(session=self.token))
         self._wake.set()
 
     def lost(self, reason: str, tries: int) -> None:
@@ -232,7 +216,7 @@ class Session:
     def handle(self, event: m.Event) -> None:
         """Handle an event of its engine."""
         match self.phase, event:
-            case Loading(), m.Loading(checkpoint=self.request.checkpoint):
+            case Loading(), m.Loading(checkpoint=self.request.checkpoint, optimization=self._optimization):
                 self.phase = replace(self.phase, text=event.text, progress=event.progress)
                 self._wake.set()
             case Loading(), m.Ready():
@@ -277,6 +261,11 @@ class Session:
         with self._lock:
             self.phase = ended
         self._wake.set()
+
+    @property
+    def _optimization(self) -> str:
+        wanted = self.request.optimization
+        return self._host.settings.optimization if wanted is None else wanted
 
     def _ready(self, event: m.Ready) -> None:
         settings, name, engine = self._host.settings, self.request.checkpoint, self.engine

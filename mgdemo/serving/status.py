@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from mgdemo import messages as m
-from mgdemo.serving.limits import GRACE, duration, queue_text
+from mgdemo.serving.limits import GRACE, Turn, duration, queue_text
 from mgdemo.serving.phases import Ended, Loading, Phase, Queued, Saving
 from mgdemo.serving.playing import Playing
 
@@ -27,6 +27,15 @@ def status_of(phase: Phase, ends: float, now: float) -> m.Status:
             return m.Status(phase="saving", text="Writing the recording.", frames=frames)
         case Ended():
             return m.Status(phase=phase.outcome, text=phase.text, frames=phase.frames)
+
+
+def suspended_status(phase: Phase) -> m.Status:
+    """Of a run that gave its place to a visitor."""
+    share, frames = None, 0
+    if isinstance(phase, Playing):
+        frames, share = phase.frames, phase.frames / phase.length if phase.length else None
+    text = queue_text(Turn(1, background=True), 0.0)
+    return m.Status(phase="queued", text=text, progress=share, frames=frames)
 
 
 def _playing_status(phase: Playing, seconds_left: float) -> m.Status:

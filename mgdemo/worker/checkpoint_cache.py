@@ -8,6 +8,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from mgdemo import messages as m
 from mgdemo.interfaces import Loader, Model
@@ -18,16 +19,23 @@ from mgdemo.worker.watch import Watch
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Loaded:
-    """A checkpoint was loaded, or could not be."""
+class Weights(NamedTuple):
+    """A checkpoint as it is in memory: changed for speed by its optimizations."""
 
     checkpoint: str
+    optimization: str = ""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Weights were loaded, or could not be."""
+
+    weights: Weights
     result: Model | Exception
 
 
 class CheckpointCache:
-    """Models by name, the least recently used first; at most `settings.models`, if that many are unused.
+    """Models by their weights, the least recently used first; at most `settings.models`, but those in use.
 
     loaded: called with every result, from the thread that loads
     emit: called with the progress, from that thread, too
@@ -43,60 +51,60 @@ class CheckpointCache:
     ):
         self._settings, self._device = settings, device
         self._loaded, self._emit, self._watch = loaded, emit, watch
-        self._models: OrderedDict[str, Model] = OrderedDict()
-        self._loading: set[str] = set()
+        self._models: OrderedDict[Weights, Model] = OrderedDict()
+        self._loading: set[Weights] = set()
         self._one_load = threading.Lock()
 
     @property
-    def names(self) -> list[str]:
+    def held(self) -> list[Weights]:
         return list(self._models)
 
-    def get(self, checkpoint: str) -> Model | None:
-        return self._models.get(checkpoint)
+    def get(self, weights: Weights) -> Model | None:
+        return self._models.get(weights)
 
-    def load(self, checkpoint: str, in_use: Collection[str]) -> None:
+    def load(self, weights: Weights, in_use: Collection[Weights]) -> None:
         """Load a checkpoint unless it is there or on its way; those `in_use` stay."""
-        if checkpoint in self._models:
-            self._models.move_to_end(checkpoint)
-        elif checkpoint not in self._loading:
-            self._loading.add(checkpoint)
-            unused = [name for name in self._models if name not in in_use]
+        if weights in self._models:
+            self._models.move_to_end(weights)
+        elif weights not in self._loading:
+            self._loading.add(weights)
+            unused = [held for held in self._models if held not in in_use]
             while unused and len(self._models) + len(self._loading) > self._settings.models:
                 del self._models[unused.pop(0)]  # before loading, so that memory never holds one more
             # So that sessions continue. A new thread each time: OpenMP keeps a pool for each living thread
             # that has computed, and with more threads than cores it no longer spins: blocks take half as
             # long again.
-            threading.Thread(target=self._load, args=(checkpoint,), daemon=True).start()
+            threading.Thread(target=self._load, args=(weights,), daemon=True).start()
 
     def add(self, loaded: Loaded) -> None:
         """Take what `loaded` was called with; from the thread that owns the cache."""
-        self._loading.discard(loaded.checkpoint)
+        self._loading.discard(loaded.weights)
         if not isinstance(loaded.result, Exception):
-            self._models[loaded.checkpoint] = loaded.result
+            self._models[loaded.weights] = loaded.result
 
-    def _load(self, checkpoint: str) -> None:
+    def _load(self, weights: Weights) -> None:
+        checkpoint, words = weights
+
         def progress(fraction: float, text: str) -> None:
-            self._watch.progress(checkpoint)
-            self._emit(m.Loading(checkpoint=checkpoint, progress=float(fraction), text=text))
+            self._watch.progress(weights)
+            event = m.Loading(checkpoint=checkpoint, progress=float(fraction), text=text, optimization=words)
+            self._emit(event)
 
-        settings = self._settings
         try:
             progress(0.0, "Starting the engine")
-            module, _, function = settings.loader.partition(":")
+            module, _, function = self._settings.loader.partition(":")
             with self._one_load:
                 load: Loader = getattr(importlib.import_module(module), function)
-                model = load(
-                    checkpoint, device=self._device, progress=progress, optimization=settings.optimization
-                )
+                model = load(checkpoint, device=self._device, progress=progress, optimization=words)
                 # The first encoder finds out whether the GPU can encode, which takes a while.
                 height, width = model.size
                 live_encoder(width, height, model.fps, gpu_index(self._device))
-            self._loaded(Loaded(checkpoint, model))
+            self._loaded(Loaded(weights, model))
         except Exception as error:
             log.exception("%s could not be loaded.", checkpoint)
-            self._loaded(Loaded(checkpoint, error))
+            self._loaded(Loaded(weights, error))
         finally:
-            self._watch.done(checkpoint)
+            self._watch.done(weights)
 
 
 def gpu_index(device: str) -> int | None:

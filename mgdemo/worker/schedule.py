@@ -32,6 +32,7 @@ class Turn:
     served: when its last job was done
     opens: it can begin from then on
     splice: the video frame from which on its last block could be regenerated now; None if it cannot be
+    background: it never holds up live sessions, however long it waits
     """
 
     session: str
@@ -43,6 +44,7 @@ class Turn:
     served: float = -math.inf
     opens: float = -math.inf
     splice: int | None = None
+    background: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,9 @@ def decide(turns: Sequence[Turn], now: float) -> Decision:
             return Decision(now, turn.session, Job.REGENERATE, turn.splice)
     patient = [turn for turn in ready if turn.due is None]
     if patient:
-        turn = min(patient, key=lambda turn: turn.served)
-        if now + turn.longest <= start or now - turn.served > PATIENCE:
+        turn = min(patient, key=lambda turn: (turn.background, turn.served))
+        hurried = not turn.background and now - turn.served > PATIENCE
+        if now + turn.longest <= start or hurried:
             return Decision(now, turn.session, turn.job)
     look = min((turn.opens for turn in turns if turn.opens > now), default=math.inf)
     return Decision(start, live[0][1].session) if live and start <= look else Decision(look)

@@ -1,4 +1,4 @@
-"""A worker's sessions: those that wait for their checkpoint, and those that play."""
+"""A worker's sessions that play."""
 
 from __future__ import annotations
 
@@ -24,13 +24,6 @@ from mgdemo.worker.pace import Pace
 from mgdemo.worker.schedule import Job, Turn
 
 AUDIENCE = 2.0  # seconds for which a scenario waits for its visitor's player, so that all of it is seen
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """A session whose checkpoint is being loaded."""
-
-    order: m.Open
 
 
 @dataclass
@@ -110,7 +103,8 @@ class Playing:
         self.order, self.model, self.world, self.encoder = order, model, world, encoder
         self.history = History(world, picture, settings.rewind_megabytes * 10**6)
         self.soundness = Soundness(picture)
-        self.input, self.pace, self.player = Input(), Pace(fps=model.fps), Player(now + AUDIENCE)
+        awaited_until = -math.inf if order.background else now + AUDIENCE
+        self.input, self.pace, self.player = Input(), Pace(fps=model.fps), Player(awaited_until)
         self.pausing = Pausing()
         self.making: Making | None = None
         self.repeating: Rewinding | None = None
@@ -171,7 +165,10 @@ class Playing:
             return Turn(self.session, Job.REPEAT, longest=pace.cost.high, served=pace.served)
         if not self.live:
             opens = -math.inf if self.player.attached or pace.blocks else self.player.awaited_until
-            return Turn(self.session, longest=pace.cost.high, served=pace.served, opens=opens)
+            background = self.order.background
+            return Turn(
+                self.session, longest=pace.cost.high, served=pace.served, opens=opens, background=background
+            )
         resting = self.pausing.on or self.standing
         if not self.player.attached or pace.behind or (resting and not self.pausing.steps):
             return None

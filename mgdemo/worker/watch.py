@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Hashable
 
 
 class Watch:
     """When each kind of work that is being done made progress last."""
 
     def __init__(self):
-        self._since: dict[str, float] = {}
+        self._since: dict[Hashable, float] = {}
 
-    def progress(self, work: str) -> None:
+    def progress(self, work: Hashable) -> None:
         """Something named so began, or is further."""
         self._since[work] = time.monotonic()
 
-    def done(self, work: str) -> None:
+    def done(self, work: Hashable) -> None:
         self._since.pop(work, None)
 
     @property

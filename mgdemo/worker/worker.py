@@ -18,14 +18,15 @@ import numpy as np
 from mgdemo import messages as m
 from mgdemo.settings import Settings
 from mgdemo.video.encode import live_encoder
-from mgdemo.worker.checkpoint_cache import CheckpointCache, Loaded, gpu_index
+from mgdemo.worker.checkpoint_cache import CheckpointCache, Loaded, Weights, gpu_index
 from mgdemo.worker.delivery import Delivery
 from mgdemo.worker.failures import sentence
 from mgdemo.worker.inbox import Inbox, Order
 from mgdemo.worker.restore import begin_to_restore, restore_on
 from mgdemo.worker.rewind import arrive, rewind, rewind_on
 from mgdemo.worker.schedule import Decision, Job, decide
-from mgdemo.worker.sessions import Making, Playing, Restoring, Waiting
+from mgdemo.worker.sessions import Making, Playing, Restoring
+from mgdemo.worker.suspend import Suspended, Waiting, suspend
 from mgdemo.worker.watch import Watch
 
 BLOCK = "block"  # the work of making one, to be watched
@@ -43,7 +44,7 @@ class Worker:
     def __init__(self, settings: Settings, device: str, emit: Callable[[m.Event], None]):
         self.settings, self.device, self.emit = settings, device, emit
         self._inbox, self._watch = Inbox(), Watch()
-        self._sessions: dict[str, Waiting | Playing] = {}
+        self._sessions: dict[str, Waiting | Playing | Suspended] = {}
         self._making: deque[Playing] = deque()
         self._checkpoints = CheckpointCache(settings, device, self.hear, emit, self._watch)
         self._delivery = Delivery(emit)
@@ -128,13 +129,17 @@ class Worker:
             case None:
                 self._stopping = True
             case m.Warm():
-                self._load(command.checkpoint)
+                self._load(Weights(command.checkpoint, self.settings.optimization))
             case m.Open():
-                self._sessions[command.session] = waiting = Waiting(command)
-                self._load(command.checkpoint)
-                self._guard(waiting, self._start)
+                self._wait(Waiting(command))
             case Loaded():
                 self._loaded(command)
+            case m.Suspend():
+                self._suspend(command.session)
+            case m.Continue():
+                suspended = self._sessions.get(command.session)
+                if isinstance(suspended, Suspended):
+                    self._wait(Waiting(suspended.order, suspended))
             case m.Close():
                 self._sessions.pop(command.session, None)
             case m.Attach() | m.Detach() | m.ToSession():
@@ -166,14 +171,34 @@ class Worker:
 
     # Sessions
 
-    def _load(self, checkpoint: str) -> None:
-        in_use = {session.order.checkpoint for session in self._sessions.values()}
-        self._checkpoints.load(checkpoint, in_use)
+    def _wait(self, waiting: Waiting) -> None:
+        """Begin or continue a session as soon as its checkpoint is there."""
+        self._sessions[waiting.order.session] = waiting
+        self._load(self._weights(waiting.order))
+        self._guard(waiting, self._start)
+
+    def _suspend(self, name: str) -> None:
+        def put_aside(session: Playing) -> None:
+            self._sessions[name] = suspend(session)
+
+        match self._sessions.get(name):
+            case Waiting(order=order, suspended=before):
+                self._sessions[name] = before or Suspended(order)
+            case Playing() as session:
+                self._guard(session, put_aside)
+
+    def _weights(self, order: m.Open) -> Weights:
+        wanted = order.optimization
+        return Weights(order.checkpoint, self.settings.optimization if wanted is None else wanted)
+
+    def _load(self, weights: Weights) -> None:
+        sessions = [session for session in self._sessions.values() if not isinstance(session, Suspended)]
+        self._checkpoints.load(weights, {self._weights(session.order) for session in sessions})
 
     def _loaded(self, loaded: Loaded) -> None:
         self._checkpoints.add(loaded)
         for waiting in [s for s in self._sessions.values() if isinstance(s, Waiting)]:
-            if waiting.order.checkpoint != loaded.checkpoint:
+            if self._weights(waiting.order) != loaded.weights:
                 continue
             if isinstance(loaded.result, Exception):
                 del self._sessions[waiting.order.session]
@@ -182,9 +207,12 @@ class Worker:
                 self._guard(waiting, self._start)
 
     def _start(self, waiting: Waiting) -> None:
-        """Begin a session, if its checkpoint is there."""
-        order, model = waiting.order, self._checkpoints.get(waiting.order.checkpoint)
-        if model is None:
+        """Begin a session, or continue it, if its checkpoint is there."""
+        order = waiting.order
+        if (model := self._checkpoints.get(self._weights(order))) is None:
+            return
+        if waiting.suspended is not None and (session := waiting.suspended.proceed(model)) is not None:
+            self._sessions[order.session] = session
             return
         (height, width), fps = model.size, model.fps
         encoder = live_encoder(width, height, fps, gpu_index(self.device))

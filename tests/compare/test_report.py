@@ -21,7 +21,7 @@ def compared(tmp_path_factory):
     """A grid of two modes and a failure, its cells and its folder."""
     folder = tmp_path_factory.mktemp("compared")
     plan = planned("universal", "universal-30", "templerun", "universal-broken", frames=57)
-    outcomes, _ = made(folder, plan)
+    outcomes = made(folder, plan)[0].outcomes()
     rows = cells(plan, outcomes)
     write_report(folder, plan, rows, title='Three <worlds> & "one" failure', device="cpu")
     return folder, plan, rows

@@ -65,7 +65,7 @@ def made(folder, planned):
 
 
 def test_runs_are_made_measured_and_kept(tmp_path):
-    plan = planned("universal", "gta_drive", "templerun")
+    plan = planned("universal-300", "gta_drive-300", "templerun-300")
     job, heard = made(tmp_path, plan)
     outcomes = job.outcomes()
     assert [o.error for o in outcomes] == ["", "", ""] and not any(o.kept for o in outcomes)

@@ -52,6 +52,14 @@ def test_scenarios_fill_the_gaps_and_take_turns():
     assert chosen(turns, 9.1 + PATIENCE + 0.1)[0] == "other", "but none waits without an end"
 
 
+def test_what_nobody_watches_only_fills_the_gaps_however_long_it_waits():
+    run = Turn("run", longest=0.3, served=0.0, background=True)
+    assert chosen([live("live", due=10), run], 9.3) == ("run", 9.3)
+    assert chosen([live("live", due=10), run], 9.7)[0] == "live"
+    assert chosen([live("live", due=9.0), run], 9.7)[0] == "live", "which is late already"
+    assert chosen([scenario("watched", served=9.0), run], 9.3)[0] == "watched"
+
+
 def test_rewinding_takes_turns_with_scenarios():
     rewinding = Turn("rewinding", Job.REPEAT, longest=0.3, served=9.0)
     turns = [live("live", due=10), scenario("one", served=9.1), rewinding]

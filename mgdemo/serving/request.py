@@ -1,0 +1,48 @@
+"""What a session is asked to be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mgdemo import messages as m
+from mgdemo.actions import ActionTrack
+from mgdemo.picture import StartImage
+from mgdemo.scenario import Mark
+
+
+@dataclass(frozen=True)
+class SessionRequest:
+    """What to run: live, or along `track`.
+
+    visitor: the same text for all sessions of one visitor, like Gradio's session hash, to tell those
+    who wait for their own session; "" if it is not known. background: a run of a comparison that nobody
+    watches: it gives way to visitors, and there will be no film with the keys drawn on it. folder: where it
+    is recorded, for the caller to keep or to delete; None: where the service keeps the newest recordings.
+    optimization: None is that of the settings. marks: of the scenario that is followed; its recording keeps
+    them.
+    """
+
+    checkpoint: str
+    start: StartImage
+    seed: int = 0
+    track: ActionTrack | None = None
+    title: str = ""
+    visitor: str = ""
+    background: bool = False
+    folder: Path | None = None
+    optimization: str | None = None
+    marks: tuple[Mark, ...] = ()
+
+    def order(self, session: str, past: m.Past | None = None) -> m.Open:
+        """The command that begins it on an engine, or goes on with it after a past."""
+        return m.Open(
+            session=session,
+            checkpoint=self.checkpoint,
+            image=self.start.picture,
+            seed=self.seed,
+            track=self.track,
+            past=past,
+            background=self.background,
+            optimization=self.optimization,
+        )
