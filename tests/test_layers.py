@@ -7,12 +7,22 @@ import pytest
 
 from devtools.house import ROOT, imports
 
-WITHOUT_TORCH = ("ui", "serving", "messages", "settings", "scenario", "actions", "blocks", "checkpoints")
+WITHOUT_TORCH = (
+    "ui",
+    "serving",
+    "messages",
+    "settings",
+    "scenario",
+    "wbench",
+    "actions",
+    "blocks",
+    "checkpoints",
+)
 # Top to bottom: what stands below imports nothing from above.
 LAYERS = (
     {"cli", "__main__"},
     {"ui"},
-    {"compare"},
+    {"compare", "wbench"},
     {"serving"},
     {"worker"},
     {"render"},

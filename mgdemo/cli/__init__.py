@@ -63,7 +63,7 @@ def parser() -> argparse.ArgumentParser:
     command = _adding(commands, program)
     _recording(command)
     _comparing(command(compare, "compare checkpoints over scenarios"))
-    summary = "put scenarios together"
+    summary = "put scenarios together; take WBench's cases, and give its results"
     about = commands.add_parser("scenario", help=summary, description=f"{summary.capitalize()}.")
     _scenarios(_adding(about.add_subparsers(required=True, metavar="COMMAND"), program))
     check = command(tools.check, "say what weight files are, and what is wrong with them")
@@ -95,7 +95,7 @@ def _adding(commands: argparse._SubParsersAction, program: str) -> Callable:
 
     def command(run: Callable, summary: str) -> argparse.ArgumentParser:
         added = commands.add_parser(
-            run.__name__,
+            run.__name__.rstrip("_"),  # import_
             help=summary,
             description=cleandoc(run.__doc__ or "").replace(MODULE, program),
             formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -111,6 +111,27 @@ def _scenarios(command: Callable[[Callable, str], argparse.ArgumentParser]) -> N
     flatten = command(scenario.flatten, "make one file of a scenario and those that it includes")
     flatten.add_argument("file", type=Path, metavar="SCENARIO", help="a .yaml file, or a recorded .mp4")
     flatten.add_argument("--out", type=Path, metavar="FILE", help="write it there (default: print it)")
+
+    taken = command(scenario.import_, "make scenarios of WBench's cases")
+    taken.add_argument("cases", nargs="+", type=Path, metavar="CASE", help="JSON files, or folders of them")
+    taken.add_argument(
+        "--data",
+        type=Path,
+        metavar="DIR",
+        help="what the paths of start images are relative to (default: the case's folder, or the one above)",
+    )
+    taken.add_argument("--out", type=Path, metavar="DIR", default=Path("wbench"), help="default: wbench")
+
+    given = command(scenario.export, "make a folder for WBench's evaluation of films of its cases")
+    given.add_argument("films", nargs="+", type=Path, metavar="FILM", help="films, or folders with films")
+    given.add_argument("--name", required=True, metavar="MODEL", help="of the model, as in matrix-game-2")
+    given.add_argument("--display-name", metavar="TEXT", help="as the board shows it (default: the name)")
+    given.add_argument("--org", metavar="TEXT", default="", help="whose model it is")
+    given.add_argument("--contact", metavar="TEXT", default="", help="an address for questions")
+    given.add_argument("--checkpoint", metavar="NAME", help="only films that this one has made")
+    given.add_argument(
+        "--out", type=Path, metavar="DIR", default=Path("wbench-results"), help="default: wbench-results"
+    )
 
 
 def _recording(command: Callable[[Callable, str], argparse.ArgumentParser]) -> None:

@@ -131,6 +131,12 @@ def frame_rate(path: str | Path) -> float:
         return float(file.streams.video[0].average_rate or 0)
 
 
+def frame_count(path: str | Path) -> int:
+    """Frames of an mp4, as its table of contents says."""
+    with av.open(str(path), format="mp4") as file:
+        return file.streams.video[0].frames
+
+
 def metadata(path: str | Path) -> dict[str, str]:
     """The tags of an mp4 that were given to it."""
     # As nothing but mp4: in a stranger's file FFmpeg might find a format that has it read other files.
