@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 from itertools import chain
@@ -73,9 +73,11 @@ def write_mp4(
     fps: int,
     tags: Mapping[str, str] | None = None,
     crf: int = CRF,
+    options: Sequence[str] = (),
 ) -> int:
     """Encode frames, uint8 RGB [H, W, 3] of one even size, into an mp4; returns how many there were.
 
+    options: more of FFmpeg's, such as ["-g", "25"] for a key frame every 25 frames.
     An existing file is replaced only when all went well. Raises ValueError without frames or at an odd size,
     and OSError.
     """
@@ -86,7 +88,7 @@ def write_mp4(
     check_size(width, height)
     encoded = path.with_name(f".{path.stem}.encoded.mp4")
     try:
-        count = _encode(encoded, chain([first], frames), (width, height), fps, crf)
+        count = _encode(encoded, chain([first], frames), (width, height), fps, crf, options)
         with (
             _replacing(path) as temporary,
             av.open(str(encoded)) as source,
@@ -105,10 +107,17 @@ def write_mp4(
     return count
 
 
-def _encode(path: Path, frames: Iterable[np.ndarray], size: tuple[int, int], fps: int, crf: int) -> int:
+def _encode(
+    path: Path,
+    frames: Iterable[np.ndarray],
+    size: tuple[int, int],
+    fps: int,
+    crf: int,
+    options: Sequence[str],
+) -> int:
     from moviepy.video.io.ffmpeg_writer import FFMPEG_VideoWriter  # late: it takes a moment to import
 
-    params, count = ["-crf", str(crf), *BT709], 0
+    params, count = ["-crf", str(crf), *options, *BT709], 0
     with FFMPEG_VideoWriter(str(path), size, fps, preset="veryfast", ffmpeg_params=params) as writer:
         for frame in frames:
             writer.write_frame(frame)
