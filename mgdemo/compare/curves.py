@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypedDict
 
-from mgdemo.blocks import FPS
+from mgdemo.blocks import BLOCK_FRAMES, FPS
 from mgdemo.measure.holds import DRIFT, FLICKER, SHARP
 
 Span = tuple[int, int]  # frames: the first, and the first that is not in it any more
@@ -98,8 +98,9 @@ def moments(measures: dict, splits: dict | None) -> list[Moment]:
     found: list[Moment] = []
     if stretches := wrong(measures):
         start, end = max(stretches, key=lambda span: span[1] - span[0])
-        words = f"does not follow its controls for {(end - start) / FPS:.1f} s"
-        found.append({"frame": start, "words": words})
+        if end - start >= BLOCK_FRAMES:
+            words = f"does not follow its controls for {(end - start) / FPS:.1f} s"
+            found.append({"frame": start, "words": words})
     if (at := measures["holds"]["collapsed"]) is not None:
         found.append({"frame": at, "words": "collapses"})
     if splits and splits["first"] is not None:

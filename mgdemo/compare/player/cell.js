@@ -3,16 +3,18 @@
 import { element, write } from "./dom.js";
 import { openFilm } from "./films.js";
 import { Keys } from "./keys.js";
+import { Strip } from "./strip.js";
 
 const SMALL = 512; // pixels; narrower pictures are drawn doubled, so that their edges stay crisp
 const PHASES = { waiting: "Waits", running: "Runs", measuring: "Is measured", failed: "Failed", cancelled: "Cancelled" };
 
 export class Cell {
   /**
-   * @param {import("./types.js").CellData} data @param {import("./types.js").Mode} mode @param {number} fps
-   * @param {{onfilm: () => void}} handlers  onfilm: its film is there, or is not any more
+   * @param {import("./types.js").CellData} data @param {number} column @param {import("./types.js").Mode} mode
+   * @param {number} fps
+   * @param {{onfilm: () => void, ongo: (frame: number) => void}} handlers  onfilm: its film is there, or is not any more
    */
-  constructor(data, mode, fps, { onfilm }) {
+  constructor(data, column, mode, fps, { onfilm, ongo }) {
     this.mode = mode;
     this.fps = fps;
     this.onfilm = onfilm;
@@ -30,7 +32,9 @@ export class Cell {
     this.veil = element("div.veil", {}, this.words, this.bar);
     this.name = element("span.name", { "aria-hidden": "true" });
     this.picture = element("div.picture", {}, this.preview, this.canvas, this.name, this.veil);
-    this.root = element("figure.cell", {}, element("figcaption", {}, this.title, " ", this.from), this.picture);
+    this.strip = new Strip(fps, ongo);
+    const caption = element("figcaption", {}, element(`i.dot.c${column}`), this.title, " ", this.from);
+    this.root = element("figure.cell", {}, caption, this.picture, this.strip.root);
     this.update(data);
   }
 
@@ -50,6 +54,7 @@ export class Cell {
       this.keys = new Keys(this.mode, data.lanes);
       this.picture.append(this.keys.root);
     }
+    this.strip.draw(data);
     if (changed) this.close();
     this.render();
   }
@@ -100,6 +105,7 @@ export class Cell {
   /** @param {number} frame */
   show(frame) {
     this.keys.show(Math.min(frame, this.data.frames - 1));
+    this.strip.show(frame);
     this.root.toggleAttribute("data-ended", frame >= this.data.frames);
   }
 

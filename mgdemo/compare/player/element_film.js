@@ -8,6 +8,7 @@
 const KEPT = 6; // pictures
 const LEAD = 3; // frames by which it may be ahead before it waits
 const LOST = 12; // and beyond this it jumps
+const LATE_MS = 20; // after which a presented frame is not believed
 
 /** @param {string} address @param {number} fps @returns {Promise<ElementFilm>} */
 export function openElement(address, fps) {
@@ -41,9 +42,11 @@ export class ElementFilm {
 
   /** Hears of each presented frame, where the browser tells. */
   listen() {
-    this.video.requestVideoFrameCallback?.((_, { mediaTime }) => {
+    this.video.requestVideoFrameCallback?.((_, { mediaTime, expectedDisplayTime }) => {
       if (this.closed) return;
-      this.keep(Math.round(mediaTime * this.fps));
+      // A page that hears too late would draw the picture after the one that it is told of.
+      const late = performance.now() - expectedDisplayTime;
+      if (this.video.paused || late < LATE_MS) this.keep(Math.round(mediaTime * this.fps));
       this.listen();
     });
   }
