@@ -1,39 +1,27 @@
-"""The report of a comparison: one HTML file that opens anywhere, and the same as JSON and CSV."""
+"""The report of a comparison: one HTML file that opens anywhere; and its figures, film and contact sheet."""
 
 from __future__ import annotations
 
 import base64
 import io
-import json
-import os
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-import numpy as np
-from jinja2 import Environment, FileSystemLoader, select_autoescape
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 from mgdemo import __version__
-from mgdemo.blocks import FPS
-from mgdemo.compare.plan import Grid, summary
+from mgdemo.compare import player, report_films
+from mgdemo.compare.grid_film import write_grid_film
+from mgdemo.compare.jobs import CellState
+from mgdemo.compare.plan import Grid, Run, summary
+from mgdemo.compare.sheet import contact_sheet
 from mgdemo.compare.store import StoredRun, write_json
 from mgdemo.compare.table import Cell, as_csv, as_json
-from mgdemo.measure.run import THRESHOLDS
-from mgdemo.references import SHIPPED
-from mgdemo.video.mp4 import read_frames, write_mp4
+from mgdemo.compare.view import GridView, grid_view
 
 TEMPLATES = Path(__file__).parent / "templates"
-CRF = 30  # of the videos inside: about 25 KB a second at 256x144
-SHEET_FRAMES, SHEET_HEIGHT = 8, 72
-WORDS = {
-    "follows": "moves as the controls say",
-    "mirrors": "same and opposite actions look alike",
-    "returns": "the place is there on the way back",
-    "holds": "stays sharp, in its colors, steady",
-    "splits": "shows the baseline's frames",
-}
 
 
 def write_report(
@@ -44,11 +32,12 @@ def write_report(
     title: str,
     device: str = "",
     inside: bool = True,
+    film: bool = True,
 ) -> Path:
-    """Write report.html, report.json, report.csv and contact-sheet.png into `folder`; returns the first.
+    """Write report.html, report.json, report.csv, contact-sheet.png and grid.mp4; returns the first.
 
-    inside: whether the videos are in the file, smaller than those of the runs; else it refers to them. A grid
-    of 3 x 3 runs of 12 s is well under 10 MB.
+    inside: whether the films are in the page, encoded to fit into 10 MB together; else it refers to those of
+    the runs. film: whether to write grid.mp4, which takes the longest. Raises OSError.
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "report.json", as_json(grid, rows))
@@ -56,118 +45,87 @@ def write_report(
     sheet = contact_sheet(rows)
     if sheet is not None:
         sheet.save(folder / "contact-sheet.png")
-    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=select_autoescape())
-    page = environment.get_template("report.html").render(
+    if film:
+        write_grid_film(folder / "grid.mp4", rows, title)
+    view = _view(grid, rows, folder, title, inside)
+    path = folder / "report.html"
+    path.write_text(_page(grid, rows, view, sheet, title, device), encoding="utf-8")
+    return path
+
+
+def _view(grid: Grid, rows: Sequence[Sequence[Cell]], folder: Path, title: str, inside: bool) -> GridView:
+    seconds = report_films.seconds_of(cell.stored for row in rows for cell in row)
+
+    def address(stored: StoredRun) -> str:
+        return report_films.inside(stored, seconds) if inside else report_films.beside(stored, folder)
+
+    states = [_state(cell) for row in rows for cell in row]
+    return grid_view(grid, states, address, rows, title)
+
+
+def _state(cell: Cell) -> CellState:
+    outcome, key = cell.outcome, cell.outcome.run.key
+    if outcome.stored is not None:
+        return CellState(key, "finished", 1.0, stored=outcome.stored)
+    if outcome.error:
+        return CellState(key, "failed", error=outcome.error)
+    return CellState(key, "cancelled", words="It was not made.")
+
+
+def _page(
+    grid: Grid,
+    rows: Sequence[Sequence[Cell]],
+    view: GridView,
+    sheet: Image.Image | None,
+    title: str,
+    device: str,
+) -> str:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.filters["percent"] = percent
+    environment.filters["points"] = points
+    # Facts are in the page once, as text; what is repeated by hand is written out below.
+    data = {
+        **view,
+        "rows": [{**row, "cells": [{**c, "facts": None} for c in row["cells"]]} for row in view["rows"]],
+    }
+    return environment.get_template("report.html").render(
         title=title,
         summary=summary(grid, {}),
         version=__version__,
         device=device,
         date=datetime.now().strftime("%Y-%m-%d"),
-        fps=FPS,
-        most=max((run.frames for run in grid.all), default=1),
+        view=view,
+        data=data,
+        repeats=[[_repeat(cell) for cell in row] for row in rows],
+        modules=player.import_map(),
+        player_css=player.CSS.read_text("utf-8"),
+        report_css=(TEMPLATES / "report.css").read_text("utf-8"),
         sheet=None if sheet is None else _picture(sheet),
-        rows=[
-            {
-                "title": case.title,
-                "seed": case.seed,
-                "frames": len(case.track),
-                "cells": [_cell(cell, folder, inside) for cell in row],
-            }
-            for case, row in zip(grid.rows, rows, strict=True)
-        ],
     )
-    path = folder / "report.html"
-    path.write_text(page, encoding="utf-8")
-    return path
 
 
-def _cell(cell: Cell, folder: Path, inside: bool) -> dict:
-    run, stored = cell.outcome.run, cell.stored
-    title = run.variant.title or run.variant.checkpoint
-    if stored is None:
-        return {"title": title, "error": cell.outcome.error}
-    follows = stored.measures["follows"]
+def _repeat(cell: Cell) -> dict:
+    """What is needed to make a run again: its scenario as it was run, and what it was made with."""
+    run: Run = cell.outcome.run
+    column = {name: value for name, value in vars(run.variant).items() if name != "start"}
+    stored = cell.stored
     return {
-        "title": title,
-        "error": "",
-        "image": (run.start.reference or "own picture").removeprefix(SHIPPED),
-        "frames": run.frames,
-        "video": _video(stored) if inside else _relative(stored.video, folder),
-        "curve": _curve(cell),
-        "curve_words": "Likeness to the baseline" if cell.splits else "Sharpness, of the start image's",
-        "wrong": [(w["from"], w["to"]) for w in follows["windows"] if not w["right"]],
-        "lost": [(lost.start, lost.end) for lost in run.translation.lost],
-        "scores": [_score(name, cell) for name in THRESHOLDS],
-        "controls": [_control(name, it) for name, it in follows["controls"].items()],
-        "facts": json.dumps(stored.facts, indent=1, ensure_ascii=False),
+        "title": run.variant.title or run.variant.checkpoint,
+        "scenario": report_films.scenario_of(stored) if stored else "",
+        "facts": stored.facts if stored else {"key": run.key, "seed": run.seed, "column": column},
+        "error": cell.outcome.error,
     }
 
 
-def _score(name: str, cell: Cell) -> dict:
-    score, words = cell.scores[name], WORDS[name]
-    assert cell.stored is not None
-    if name == "holds" and (at := cell.stored.measures["holds"]["collapsed"]) is not None:
-        words = f"collapsed at {at / FPS:.1f} s"
-    if name == "splits" and cell.splits and cell.splits["first"] is not None:
-        words = f"parts from the baseline at {cell.splits['first'] / FPS:.1f} s"
-    if name == "follows" and (worst := cell.stored.measures["follows"]["worst"]) and score != 1:
-        words += f"; least: {worst}"
-    low = score is not None and score < THRESHOLDS[name]
-    kind = "best " * (name in cell.best) + "low" * low
-    return {"name": name, "text": _percent(score), "words": words, "kind": kind.strip()}
-
-
-def _control(name: str, control: dict) -> dict:
-    size = control["size"]
-    words = f"{control['windows']} windows" + (f", {size:.2f} of its size" if size is not None else "")
-    kind = "low" if control["score"] < THRESHOLDS["follows"] else ""
-    return {"name": name, "text": _percent(control["score"]), "words": words, "kind": kind}
-
-
-def _percent(score: float | None) -> str:
+def percent(score: float | None) -> str:
     return "–" if score is None else f"{score:.0%}"
 
 
-def _curve(cell: Cell) -> str:
-    """Points of a line in a box of 100: likeness to the baseline, else sharpness (1 in the middle)."""
-    if cell.splits:
-        heights = [100 - 100 * min(1.0, max(0.0, frame["ssim"])) for frame in cell.splits["frames"]]
-    else:
-        assert cell.stored is not None
-        frames = cell.stored.measures["holds"]["frames"]
-        heights = [100 - 50 * min(2.0, frame["sharpness"]) for frame in frames]
-    return " ".join(f"{i},{height:.1f}" for i, height in enumerate(heights))
-
-
-def _video(stored: StoredRun) -> str:
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "small.mp4"
-        write_mp4(path, read_frames(stored.video), FPS, crf=CRF)
-        return "data:video/mp4;base64," + base64.b64encode(path.read_bytes()).decode()
-
-
-def _relative(path: Path, folder: Path) -> str:
-    return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
-
-
-def contact_sheet(rows: Sequence[Sequence[Cell]]) -> Image.Image | None:
-    """A strip of frames for each run, from left to right in time; None if there are no runs."""
-    strips = [_strip(cell.stored) for row in rows for cell in row if cell.stored]
-    if not strips:
-        return None
-    width = max(strip.shape[1] for strip in strips)
-    padded = [np.pad(strip, ((0, 2), (0, width - strip.shape[1]), (0, 0))) for strip in strips]
-    return Image.fromarray(np.concatenate(padded))
-
-
-def _strip(stored: StoredRun) -> np.ndarray:
-    frames = stored.facts["frames"]
-    wanted = set(np.linspace(0, frames - 1, SHEET_FRAMES).round().astype(int).tolist())
-    shown = [frame for i, frame in enumerate(read_frames(stored.video)) if i in wanted]
-    width = round(shown[0].shape[1] * SHEET_HEIGHT / shown[0].shape[0])
-    return np.concatenate(
-        [np.asarray(Image.fromarray(frame).resize((width, SHEET_HEIGHT))) for frame in shown], axis=1
-    )
+def points(delta: float | None) -> str:
+    """A difference of scores in points of a hundred, with its sign."""
+    return "" if delta is None else f"{100 * delta:+.0f}".replace("-", "−")
 
 
 def _picture(image: Image.Image) -> str:
