@@ -12,9 +12,9 @@ from pathlib import Path
 
 from mgdemo.serving.phases import Ended, Saving
 from mgdemo.serving.recorder import prune
+from mgdemo.serving.registry import Registry
 from mgdemo.serving.session import Session
 from mgdemo.settings import Settings
-from mgdemo.video.films import About
 
 REMEMBERED = 1000  # ended sessions; files are kept by number and size
 
@@ -38,6 +38,9 @@ class Archive:
         )
         self._thread: threading.Thread | None = None
         self._hurry = False
+        self._registry = Registry(settings.record_dir)
+        if self._registry.cut_off:
+            threading.Thread(target=self._registry.recover, name="recover", daemon=True).start()
 
     def add(self, token: str, ended: Ended) -> None:
         """Remember how a session has ended."""
@@ -47,9 +50,14 @@ class Archive:
                 self._ended.popitem(last=False)
 
     def get(self, token: str) -> Ended | None:
-        """How a session has ended; without its recording, if that is no longer on disk."""
+        """How a session has ended; without its recording, if that is no longer on disk.
+
+        May take seconds for one that an earlier server process had not finished.
+        """
         with self._lock:
             ended = self._ended.get(token)
+        if ended is None:
+            return self._registry.find(token)
         if ended is not None and ended.recording is not None and not ended.recording.mp4.exists():
             return replace(ended, recording=None)
         return ended
@@ -72,6 +80,7 @@ class Archive:
         while (job := self._waiting.get()) is not None:
             session, saved = job
             ended = self._write(session)
+            self._register(session, ended)
             self.add(session.token, ended)  # first, since the page asks for it as soon as it knows
             session.settle(ended)
             saved(session)
@@ -81,11 +90,18 @@ class Archive:
             except OSError:
                 log.exception("Old recordings could not be deleted.")
 
+    def _register(self, session: Session, ended: Ended) -> None:
+        phase = session.phase
+        if session.request.folder is None and isinstance(phase, Saving):
+            try:
+                self._registry.write(session.token, ended, phase.head)
+            except OSError:
+                log.exception("How a session has ended could not be written.")
+
     def _write(self, session: Session) -> Ended:
         request, phase = session.request, session.phase
         assert isinstance(phase, Saving)
-        title = request.title or f"A session of {request.checkpoint}"
-        about = About(title, request.checkpoint, request.seed, request.start, marks=request.marks)
+        about = request.about
         try:
             overlay = not (self._hurry or request.background)  # it takes long, and nobody would see it
             recording = phase.recorder.finish(phase.head, about, overlay)

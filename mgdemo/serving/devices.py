@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
@@ -15,6 +16,7 @@ from mgdemo.settings import Settings
 
 PAUSE = 2.0  # seconds for which an engine is set aside; twice as long after each further failure
 LONGEST_PAUSE = 300.0
+CLOSE_SECONDS = 5.0  # that workers may take to end
 
 log = logging.getLogger(__name__)
 
@@ -133,5 +135,8 @@ class Devices:
         return states
 
     def close(self) -> None:
-        for engine in self._engines:
-            engine.close()
+        closing = [threading.Thread(target=engine.close, daemon=True) for engine in self._engines]
+        for thread in closing:
+            thread.start()
+        for thread in closing:
+            thread.join(CLOSE_SECONDS)

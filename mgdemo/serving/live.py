@@ -67,7 +67,7 @@ async def _serve(service: SessionService, socket: WebSocket) -> None:
             raise m.BadMessage("hello comes first")
         if session is not None:
             session.attach(outbox, hello.codecs[0])
-        elif (ended := service.ended(token)) is not None:
+        elif (ended := await asyncio.to_thread(service.ended, token)) is not None:
             outbox.text(ended.message().model_dump_json())
             outbox.close()
         else:

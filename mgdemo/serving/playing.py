@@ -225,7 +225,8 @@ class Playing:
             case m.RewindDone(message=message):
                 self.paused, self.standing, self.rewinding, self.warning = True, False, None, None
                 self._wish, self.flight.below = None, None
-                self.tree.head, self.frames = message.node, message.frames
+                self.recorder.go(message.node)
+                self.frames = message.frames
                 self.rate.rest()
                 self.link.rewound(message, event.picture)
                 return True

@@ -9,6 +9,7 @@ from mgdemo import messages as m
 from mgdemo.actions import ActionTrack
 from mgdemo.picture import StartImage
 from mgdemo.scenario import Mark
+from mgdemo.video.films import About
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,12 @@ class SessionRequest:
     folder: Path | None = None
     optimization: str | None = None
     marks: tuple[Mark, ...] = ()
+
+    @property
+    def about(self) -> About:
+        """For its films."""
+        title = self.title or f"A session of {self.checkpoint}"
+        return About(title, self.checkpoint, self.seed, self.start, marks=self.marks)
 
     def order(self, session: str, past: m.Past | None = None) -> m.Open:
         """The command that begins it on an engine, or goes on with it after a past."""

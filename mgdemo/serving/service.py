@@ -29,7 +29,7 @@ from mgdemo.settings import Settings
 from mgdemo.video.films import Recording
 
 TICK = 0.25  # seconds between looks at the clock
-SAVING_SECONDS = 10  # that the end of the program waits for recordings
+SAVING_SECONDS = 12  # that the end of the program waits for recordings
 
 log = logging.getLogger(__name__)
 

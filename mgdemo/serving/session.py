@@ -18,6 +18,7 @@ import numpy as np
 
 from mgdemo import messages as m
 from mgdemo.serving.engines import Engine
+from mgdemo.serving.journal import Journaled, key_of
 from mgdemo.serving.limits import Facts, Turn, ending
 from mgdemo.serving.outbox import Outbox, Wake
 from mgdemo.serving.phases import Ended, Loading, Phase, Queued, Saving
@@ -174,6 +175,7 @@ class Session:
         if self.suspended and self.engine is not None:
             engine.send(m.Continue(session=self.token))
         elif isinstance(self.phase, Playing):  # its worker was lost meanwhile
+            self.phase.move = None  # it has not been waited for since then
             self.phase.lost(now)
             self.move(engine)
         else:
@@ -236,7 +238,7 @@ class Session:
         settings = self._host.settings
         if now - self._link.unanswered_since > settings.ack_seconds:
             self._detach(m.CONNECTION_LOST, "No answer for too long; connect again.")
-        if isinstance(self.phase, Playing) and self.phase.stranded(now):
+        if not self.suspended and isinstance(self.phase, Playing) and self.phase.stranded(now):
             self.end("error", STRANDED)
         elif outcome := ending(self._facts(now), settings, now):
             self.end(*outcome)
@@ -271,7 +273,8 @@ class Session:
         settings, name, engine = self._host.settings, self.request.checkpoint, self.engine
         assert engine is not None
         folder = self.request.folder or settings.record_dir
-        recorder = Recorder(folder, name, event.width, event.height, event.fps)
+        journaled = None if self.request.folder else Journaled(key_of(self.token), self.request.about)
+        recorder = Recorder(folder, name, event.width, event.height, event.fps, journaled)
         length = None if self.request.track is None else len(self.request.track)
         self.phase = Playing(event, engine.send, self._link, recorder, self._host.counts, length)
         if self._link.connected:

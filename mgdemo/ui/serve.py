@@ -9,6 +9,7 @@ from mgdemo.errors import UserError
 from mgdemo.folders import private_folder
 from mgdemo.serving import SessionService
 from mgdemo.serving.address import EVERYWHERE, Address
+from mgdemo.serving.shutdown import serve_until_stopped
 from mgdemo.ui.share import MAX_UPLOAD_BYTES
 from mgdemo.ui.theme import CSS, theme
 
@@ -74,7 +75,8 @@ def launch(
         url = Address(address.host, demo.server_port).url
         print(f"The page is at {url}{more}. Ctrl-C ends it.", flush=True)
     if not prevent_thread_lock:
-        demo.block_thread()
+        serve_until_stopped(demo.service, lambda: demo.is_running)
+        demo.close(verbose=False)
     return demo
 
 

@@ -32,6 +32,13 @@ class PacketLog:
         self.path, self.size = Path(path), 0  # bytes
         self._file = self.path.open("wb", buffering=0)
 
+    @classmethod
+    def reopen(cls, path: Path) -> PacketLog:
+        """One that was written earlier, to be read. Raises OSError."""
+        log_ = cls.__new__(cls)
+        log_.path, log_.size, log_._file = path, path.stat().st_size, path.open("rb", buffering=0)
+        return log_
+
     def add(self, data: bytes) -> Place:
         """Append a packet, or several. Raises OSError, as on a full disk; then nothing was appended."""
         self._file.seek(self.size)  # what was written in part is overwritten

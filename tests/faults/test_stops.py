@@ -1,0 +1,184 @@
+"""The server is stopped or killed in play: pages are told, and recordings are found again by their token."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from devtools.live_player import Player
+from mgdemo.paths import ROOT
+from mgdemo.scenario import load_scenario
+from mgdemo.serving import SessionService, Settings
+from mgdemo.video.mp4 import read_frames
+from tests.faults.conftest import workers
+
+pytestmark = pytest.mark.anyio
+
+EXIT_SECONDS = 25
+
+
+class ServerProcess:
+    """A server that can be killed; `Player` takes it for a server."""
+
+    def __init__(self, folder, **settings):
+        command = [sys.executable, "-m", "tests.support.server_process", str(folder)]
+        command += [f"{name}={value}" for name, value in settings.items()]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "bufsize": 1}
+        self.process = subprocess.Popen(command, cwd=ROOT, **pipes)
+        self.port = int(self.process.stdout.readline())
+
+    def open(self, checkpoint="universal"):
+        self.process.stdin.write(f"{checkpoint}\n")
+        return self.process.stdout.readline().strip()
+
+    def url(self, path, scheme="ws"):
+        return f"{scheme}://127.0.0.1:{self.port}/gradio_api/{path}"
+
+    def end(self, number):
+        """Send a signal; how long it takes to exit, and its exit code."""
+        began = time.monotonic()
+        self.process.send_signal(number)
+        code = self.process.wait(60)
+        return time.monotonic() - began, code
+
+
+@pytest.fixture
+def start(tmp_path):
+    started = []
+
+    def start(**settings):
+        started.append(ServerProcess(tmp_path / "sessions", **settings))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.process.kill()
+        server.process.communicate()
+
+
+def alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+async def gone(pids):
+    async with asyncio.timeout(20):
+        while any(map(alive, pids)):
+            await asyncio.sleep(0.05)
+
+
+def free_port():
+    with socket.socket() as trial:
+        trial.bind(("127.0.0.1", 0))
+        return trial.getsockname()[1]
+
+
+async def test_sigterm_tells_the_pages_and_writes_the_recordings(start, tmp_path):
+    server = start(sessions=2)
+    tokens = [server.open() for _ in range(3)]
+    players = [Player(server, token) for token in tokens]
+    one, two, last = players
+    async with one, two, last:
+        await one.press("KeyW")
+        await one.block(6)
+        await two.block(6)
+        pids = workers(server.process.pid)
+        ending = asyncio.create_task(asyncio.to_thread(server.end, signal.SIGTERM))
+        for player in players:
+            await player.until(lambda player=player: player.of("end"))
+            assert player.of("end")[0]["text"] == "The server was shut down; reload the page in a minute."
+        seconds, code = await ending
+    assert seconds <= EXIT_SECONDS and code == 0
+    assert [player.of("end")[0]["recording"] for player in players] == [True, True, False]
+    await gone(pids)
+    again = start()
+    for token, player in zip(tokens[:2], (one, two), strict=True):
+        async with Player(again, token) as page:
+            await page.until(lambda page=page: page.of("end"))
+        assert page.of("end") == player.of("end")
+    service = SessionService(Settings(record_dir=tmp_path / "sessions"))
+    recording = service.recording_of(tokens[0])
+    service.close()
+    assert len(list(read_frames(recording.mp4))) == recording.frames >= 6 * 12 + 9
+    assert load_scenario(recording.scenario).track.keyboard[-1].any()
+    assert recording.mp4.parent.joinpath("ended.json").read_text().count(tokens[0]) == 0
+
+
+async def test_no_session_begins_while_the_server_ends(start):
+    server = start()
+    token = server.open("universal-300")
+    async with Player(server, token) as player:
+        await player.block(1)
+        server.process.send_signal(signal.SIGTERM)
+        await player.until(lambda: player.of("status")[-1]["phase"] == "saving" or player.of("end"))
+        assert server.process.stdout.readline() == "Ending: recordings are being written.\n"
+        assert "shutting down" in server.open()
+
+
+async def test_a_killed_server_leaves_films_for_the_pages_that_come_back(start, tmp_path):
+    server = start(sessions=2)
+    tokens = [server.open(), server.open()]
+    async with Player(server, tokens[0]) as one, Player(server, tokens[1]) as two:
+        await one.press("KeyW")
+        await one.block(4)
+        await one.send(type="rewind", node=2)
+        await one.until(lambda: one.of("rewound"))
+        await one.send(type="pause", on=False)
+        await one.until(lambda: one.nodes[-1] >= 9)
+        await two.block(9)
+        pids = workers(server.process.pid)
+        server.end(signal.SIGKILL)
+        await one.until(lambda: one.closed)
+        await two.until(lambda: two.closed)
+    await gone(pids)
+    again = start()
+    for token in tokens:
+        async with Player(again, token) as page:
+            await page.until(lambda page=page: page.of("end"))
+        assert page.of("end")[0]["text"].startswith("The server was restarted during your session.")
+        assert page.of("end")[0]["recording"]
+    again.end(signal.SIGTERM)
+    service = SessionService(Settings(record_dir=tmp_path / "sessions"))
+    branched, straight = map(service.recording_of, tokens)
+    assert len(list(read_frames(straight.mp4))) == straight.frames >= 9 * 12
+    assert len(list(read_frames(branched.mp4))) == branched.frames >= 4 * 12
+    (other,) = branched.branches
+    assert other.left_at == 21 and other.frames >= 4 * 12 + 9
+    assert len(list(read_frames(other.write().mp4))) == other.frames
+    service.close()
+
+
+async def test_another_server_with_the_same_folder_leaves_a_running_session_alone(start):
+    server = start()
+    token = server.open()
+    async with Player(server, token) as player:
+        await player.block(2)
+        other = start()
+        async with Player(other, token) as page:
+            await page.until(lambda: page.closed)
+        assert page.closed[0] == 4404
+        await player.block(player.of("block")[-1]["block"] + 3)
+
+
+async def test_the_command_itself_ends_at_sigterm(tmp_path):
+    environment = os.environ | {"TMPDIR": str(tmp_path), "PYTHONUNBUFFERED": "1"}
+    command = [sys.executable, "-m", "mgdemo", "app", "--no-browser", "--port", str(free_port())]
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+    try:
+        assert "The page is at" in await asyncio.to_thread(process.stdout.readline)
+        began = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(process.wait, 60) == 0
+        assert time.monotonic() - began <= EXIT_SECONDS
+        assert "Ending" in process.stdout.read()
+    finally:
+        process.kill()
+        process.communicate()

@@ -1,0 +1,36 @@
+"""A server in a process of its own: `python -m tests.support.server_process FOLDER [SETTING=VALUE] …`.
+
+Prints its port; for each line at stdin, a checkpoint, it opens a session there and prints its token.
+"""
+
+import sys
+import threading
+from pathlib import Path
+
+from devtools.live_player import Server
+from mgdemo.serving import ServingError, Settings
+from mgdemo.serving.shutdown import serve_until_stopped
+
+
+def main():
+    folder, *settings = sys.argv[1:]
+    values = dict(setting.split("=", 1) for setting in settings)
+    fields = {name: type(getattr(Settings(), name))(value) for name, value in values.items()}
+    defaults = {"loader": "tests.support.remembering_world:load", "regenerate": False, "stand_seconds": 0}
+    server = Server(Settings(**defaults | {"record_dir": Path(folder), "threads": 1} | fields))
+    print(server.port, flush=True)
+    threading.Thread(target=listen, args=(server,), daemon=True).start()
+    serve_until_stopped(server.service, lambda: True)
+    server.close()
+
+
+def listen(server):
+    for line in sys.stdin:
+        try:
+            print(server.open(line.strip()).token, flush=True)
+        except ServingError as error:
+            print(error, flush=True)
+
+
+if __name__ == "__main__":
+    main()
