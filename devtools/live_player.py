@@ -16,7 +16,7 @@ from mgdemo.messages import VERSION
 from mgdemo.picture import StartImage
 from mgdemo.serving import SessionRequest, SessionService, live_routes
 
-PATIENCE = 20  # seconds; only reached when something is broken
+PATIENCE = 60  # seconds; only reached when something is broken
 
 
 class Server:
