@@ -50,6 +50,11 @@ class Settings:
     record_dir: Path = field(default_factory=lambda: temporary_folder("sessions"))
     keep_sessions: int = field(default=50, metadata={"min": 1})  # recordings kept, the newest ones
     keep_megabytes: int = field(default=2000, metadata={"min": 1})  # that they may take together
+    compare_frames: int = field(
+        default=15_000, metadata={"min": 1}
+    )  # of a visitor's comparison, all its runs
+    compare_days: float = 30.0  # that runs, reports and plans of comparisons are kept unused; 0: no limit
+    compare_megabytes: int = field(default=2000, metadata={"min": 1})  # that they may take together
 
     def __post_init__(self):
         for item in fields(self):

@@ -69,10 +69,28 @@ def cases(
     for path in _files(scenarios):
         replay = open_replay(path)
         shipped = _shipped(replay.scenario.mode)
-        for seed in seeds or [replay.scenario.seed or 0]:
-            for start in [start_image(p, shipped) for p in images] or [_own_image(replay, path, shipped)]:
-                rows.append(_case(replay, seed, start, several=(len(seeds) > 1, len(images) > 1)))
+        try:
+            rows += cases_of(replay, shipped, seeds=seeds, images=[start_image(p, shipped) for p in images])
+        except ImageMissing as error:
+            raise PlanError(f"{path.name}: {str(error).rstrip('.')} with --images.") from None
     return rows
+
+
+def cases_of(
+    replay: Replay,
+    shipped: Sequence[Path],
+    *,
+    seeds: Sequence[int] = (),
+    images: Sequence[StartImage] = (),
+) -> list[Case]:
+    """The rows of one scenario; see `cases`. shipped: the start images of its mode. Raises ImageMissing."""
+    starts = images or [_own_image(replay, shipped)]
+    several = (len(seeds) > 1, len(images) > 1)
+    return [
+        _case(replay, seed, start, several)
+        for seed in seeds or [replay.scenario.seed or 0]
+        for start in starts
+    ]
 
 
 def _case(replay: Replay, seed: int, start: StartImage, several: tuple[bool, bool]) -> Case:
@@ -85,14 +103,10 @@ def _case(replay: Replay, seed: int, start: StartImage, several: tuple[bool, boo
     return Case(title, scenario.track, start, seed, scenario.returns or None, scenario.marks)
 
 
-def _own_image(replay: Replay, path: Path, shipped: Sequence[Path]) -> StartImage:
+def _own_image(replay: Replay, shipped: Sequence[Path]) -> StartImage:
     if replay.image is not None:
         return StartImage(None, replay.image)
-    try:
-        wanted = wanted_image(replay.scenario, shipped)
-    except ImageMissing as error:
-        raise PlanError(f"{path.name}: {str(error).rstrip('.')} with --images.") from None
-    return start_image(wanted or shipped[0], shipped)
+    return start_image(wanted_image(replay.scenario, shipped) or shipped[0], shipped)
 
 
 def _files(patterns: Sequence[str]) -> list[Path]:

@@ -18,7 +18,7 @@ from typing import Literal
 from weakref import WeakValueDictionary
 
 from mgdemo import messages as m
-from mgdemo.compare.plan import KEY_LENGTH, Grid, PlanError, Run
+from mgdemo.compare.plan import KEY_LENGTH, Grid, Run, check_frames
 from mgdemo.compare.run import Outcome, Runner
 from mgdemo.compare.store import RunStore, StoredRun
 from mgdemo.errors import UserError
@@ -154,11 +154,7 @@ class Comparisons:
 
         visitor: as in `SessionRequest`. Raises PlanError or ServingError, with a sentence.
         """
-        if self.most_frames is not None and grid.frames > self.most_frames:
-            raise PlanError(
-                f"{grid.frames} frames are too many for one comparison here: choose fewer or shorter "
-                f"scenarios, up to {self.most_frames} frames together, or use `mgdemo compare`."
-            )
+        check_frames(grid, self.most_frames)
         job = Job(grid, self._cancel)
         with self._lock:
             if self._closed:

@@ -17,7 +17,6 @@ from mgdemo.picture import StartImage
 from mgdemo.scenario import Mark
 
 MAX_COLUMNS = 6
-MAX_FRAMES = 15_000  # of all runs together on the page; the command line has no limit
 KEY_LENGTH = 24  # characters of a run's name
 
 
@@ -134,6 +133,15 @@ def grid(
         raise PlanError("A scenario without actions has nothing to compare.")
     runs = tuple(tuple(_run(case, column, version, device, by) for column in columns) for case in rows)
     return Grid(tuple(rows), tuple(columns), runs)
+
+
+def check_frames(planned: Grid, most: int | None) -> None:
+    """Raises PlanError for a grid of more video frames than `most`; None: any number."""
+    if most is not None and planned.frames > most:
+        raise PlanError(
+            f"{planned.frames} frames are too many for one comparison here: choose fewer or shorter "
+            f"scenarios, up to {most} frames together, or use `mgdemo compare`."
+        )
 
 
 def _run(case: Case, variant: Variant, version: str, device: str, by: By) -> Run:

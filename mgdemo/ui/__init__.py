@@ -1,4 +1,4 @@
-"""The page: two tabs over one player component. Knows sessions and pictures, no tensors."""
+"""The page: tabs to play, to run scenarios and to compare. Knows sessions and pictures, no tensors."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import gradio as gr
 from mgdemo import checkpoints, scenario
 from mgdemo.serving import SessionService, live_routes
 from mgdemo.ui import modules, opening, player, restore
+from mgdemo.ui.compare import compare_tab
+from mgdemo.ui.compare.bench import Bench
+from mgdemo.ui.compare.routes import routes as compare_routes
 from mgdemo.ui.events import EVENT_OPTIONS
 from mgdemo.ui.library import Library
 from mgdemo.ui.links import Links
@@ -49,11 +52,19 @@ def build(service: SessionService | None = None, library: Library | None = None)
                 form = play_tab(service, library, links)
             with gr.Tab("Scenarios", id="scenarios"):
                 scenarios = scenarios_tab(service, library, links)
-        opening.connect(links, tabs, form, scenarios)
-        restore.connect(links, tabs, form, scenarios)
+            with gr.Tab("Compare", id="compare"):
+                bench = Bench(service, library)
+                compare = compare_tab(bench)
+        opening.connect(links, tabs, form, scenarios, compare)
+        restore.connect(links, tabs, form, scenarios, compare)
         demo.load(warm, **EVENT_OPTIONS)
     demo.queue(default_concurrency_limit=16)
-    demo.service = service
+    demo.service, demo.bench = service, bench
     loops = {entry.name: path for entry in library.catalogue() if (path := library.loop(entry.name))}
-    demo.live_routes = [*live_routes(service), *modules.routes(), *player.routes(loops)]
+    demo.live_routes = [
+        *live_routes(service),
+        *modules.routes(),
+        *player.routes(loops),
+        *compare_routes(bench),
+    ]
     return demo

@@ -8,6 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from mgdemo.checkpoints import Entry
+from mgdemo.compare.catalog import variant
+from mgdemo.compare.plan import Variant
 from mgdemo.errors import UserError
 from mgdemo.picture import PictureError, StartImage, open_picture
 from mgdemo.references import ImageMissing, reference_of, shipped_image, wanted_image
@@ -38,6 +40,9 @@ class Library:
     start_images: Callable[[str], list[Path]]
     scenarios: Callable[[], dict[str, list[Scenario]]]
     loop: Callable[[str], Path | None] = lambda checkpoint: None  # the film shown before Start
+    variant: Callable[[str, str], Variant] = (
+        variant  # a checkpoint with an optimization, as a column to compare
+    )
 
     def entry(self, checkpoint: str) -> Entry:
         """Raises LibraryError."""

@@ -17,7 +17,7 @@ from mgdemo.ui.share import Shared
 OWN_PICTURE = "Links can't include your own picture; whoever opens it starts from a built-in one."
 EVENTS = (
     *("link", "replay_link", "replay", "picture", "scenario_picture", "refused"),
-    *("restore_play", "restore_scenarios"),
+    *("compare_link", "restore_play", "restore_scenarios", "restore_compare"),
 )
 TEMPLATE = """
 <div class="drop-cue" hidden><p>Drop a film or a scenario made here, or a picture</p></div>

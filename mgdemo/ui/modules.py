@@ -20,9 +20,8 @@ FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 JS_ON_LOAD = """
   const events = EVENTS;
   const root = (window.gradio_config?.root || document.baseURI).replace(/^https?:/, location.protocol);
-  const base = root.split(/[?#]/)[0].replace(/[/]*$/, "/");
-  import(base + "MODULES/SCRIPT")
-    .then((module) => module.mount(element, { trigger, props, watch, upload, base, options: OPTIONS }))
+  import(root.split(/[?#]/)[0].replace(/[/]*$/, "/MODULES/SCRIPT"))
+    .then((module) => module.mount(element, { trigger, props, watch, upload, options: OPTIONS }))
     .catch((error) => {
       console.error(error);
       element.querySelector(".message").textContent = "A part of the page could not be loaded: reload it.";

@@ -11,6 +11,7 @@ import gradio as gr
 from mgdemo.errors import UserError
 from mgdemo.replay import Replay
 from mgdemo.ui import share
+from mgdemo.ui.compare import CompareTab
 from mgdemo.ui.events import EVENT_OPTIONS
 from mgdemo.ui.files import PROBLEMS, name_of
 from mgdemo.ui.form import SessionForm, say_replaced
@@ -19,7 +20,9 @@ from mgdemo.ui.scenarios import ScenarioTab
 from mgdemo.ui.share import Shared, ShareError
 
 
-def connect(links: Links, tabs: gr.Tabs, play: SessionForm, scenarios: ScenarioTab) -> None:
+def connect(
+    links: Links, tabs: gr.Tabs, play: SessionForm, scenarios: ScenarioTab, compare: CompareTab
+) -> None:
     """Lets links and files open in the tabs.
 
     Each event has the outputs of one tab, and changes them all or raises: what an update leaves out,
@@ -53,6 +56,13 @@ def connect(links: Links, tabs: gr.Tabs, play: SessionForm, scenarios: ScenarioT
         scenario = dataclasses.replace(shared.scenario, image=shared.image, seed=shared.seed)
         return gr.Tabs(selected="scenarios"), *scenarios.open(Replay(scenario, checkpoint))
 
+    def open_comparison(event: gr.EventData) -> tuple:
+        try:
+            updates = compare.open_link(str(event._data.get("fragment")))
+        except ShareError as error:
+            raise refusal(error) from error
+        return gr.Tabs(selected="compare"), *updates
+
     def open_replay(event: gr.EventData) -> tuple:
         try:
             updates = scenarios.open_file(event._data)
@@ -77,6 +87,7 @@ def connect(links: Links, tabs: gr.Tabs, play: SessionForm, scenarios: ScenarioT
     on = links.html
     on.link(open_link, play.own, [tabs, *play.all], **EVENT_OPTIONS)
     on.replay_link(open_replay_link, None, [tabs, *scenarios.outputs], **EVENT_OPTIONS)
+    on.compare_link(open_comparison, None, [tabs, *compare.outputs], **EVENT_OPTIONS)
     on.replay(open_replay, None, [tabs, *scenarios.outputs], **EVENT_OPTIONS)
     on.picture(picture_opener(play), play.checkpoint, [play.own, *play.shown], **EVENT_OPTIONS)
     on.scenario_picture(picture_opener(there), there.checkpoint, [there.own, *there.shown], **EVENT_OPTIONS)

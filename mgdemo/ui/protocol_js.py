@@ -44,7 +44,7 @@ CONSTANTS = {
     "CAMERA_STEP": CAMERA_STEP,
     "CONNECT_SECONDS": Settings.connect_seconds,
     "RECONNECT_SECONDS": Settings.reconnect_seconds,
-    "LINK_PREFIXES": {"PLAY": share.PLAY, "REPLAY": share.REPLAY},
+    "LINK_PREFIXES": {"PLAY": share.PLAY, "REPLAY": share.REPLAY, "COMPARE": share.COMPARE},
     "MAX_LINK": share.MAX_LINK,
     "MAX_UPLOAD_BYTES": share.MAX_UPLOAD_BYTES,
 }

@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 
 from mgdemo.seeds import MAX_SEED
+from mgdemo.ui.compare import CompareTab
 from mgdemo.ui.events import EVENT_OPTIONS
 from mgdemo.ui.files import uploaded
 from mgdemo.ui.form import SessionForm
@@ -14,11 +15,15 @@ from mgdemo.ui.links import Links
 from mgdemo.ui.scenarios import ScenarioTab
 
 
-def connect(links: Links, tabs: gr.Tabs, play: SessionForm, scenarios: ScenarioTab) -> None:
-    """Lets the events `restore_play` and `restore_scenarios` bring back what they say was chosen.
+def connect(
+    links: Links, tabs: gr.Tabs, play: SessionForm, scenarios: ScenarioTab, compare: CompareTab
+) -> None:
+    """Lets the events `restore_play`, `restore_scenarios` and `restore_compare` bring back what they say was
+    chosen.
 
-    Their data are those of `setup` (checkpoint, image), the seed, the key of the scenario's track and whether
-    the tab was open. Each has the outputs of one tab, and changes them all or raises.
+    The data of the first two are those of `setup` (checkpoint, image), the seed, the key of the scenario's
+    track and whether the tab was open; those of the third are what its page kept. Each has the outputs of
+    one tab, and changes them all or raises.
     """
 
     def restore_play(event: gr.EventData) -> tuple:
@@ -31,8 +36,13 @@ def connect(links: Links, tabs: gr.Tabs, play: SessionForm, scenarios: ScenarioT
         tab = gr.Tabs(selected="scenarios") if event._data.get("open") is True else gr.skip()
         return tab, *scenarios.restore(str(event._data.get("track")), *chosen)
 
+    def restore_compare(event: gr.EventData) -> tuple:
+        tab = gr.Tabs(selected="compare") if event._data.get("open") is True else gr.skip()
+        return tab, *compare.restore(event._data)
+
     links.html.restore_play(restore_play, None, play.all, **EVENT_OPTIONS)
     links.html.restore_scenarios(restore_scenarios, None, [tabs, *scenarios.outputs], **EVENT_OPTIONS)
+    links.html.restore_compare(restore_compare, None, [tabs, *compare.outputs], **EVENT_OPTIONS)
 
 
 def _chosen(form: SessionForm, data: dict[str, Any]) -> tuple[str, int, str | None, str | None]:

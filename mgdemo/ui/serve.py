@@ -10,15 +10,21 @@ from mgdemo.folders import private_folder
 from mgdemo.serving import SessionService
 from mgdemo.serving.address import EVERYWHERE, Address
 from mgdemo.serving.shutdown import serve_until_stopped
+from mgdemo.ui.compare.bench import Bench, folder_of
 from mgdemo.ui.share import MAX_UPLOAD_BYTES
 from mgdemo.ui.theme import CSS, theme
 
 
 class Page(gr.Blocks):
-    """The page with the service behind it, and the routes to serve beside Gradio's own."""
+    """The page with the service and comparisons behind it, and the routes to serve beside Gradio's own."""
 
     service: SessionService
+    bench: Bench
     live_routes: list[BaseRoute]
+
+    def close(self, verbose: bool = True) -> None:
+        self.bench.close()  # before the service, which the page does not own
+        super().close(verbose)
 
 
 class ServeError(UserError):
@@ -49,6 +55,7 @@ def launch(
         "ssr_mode": False,  # its front proxy cannot pass a WebSocket on
         "app_kwargs": {"routes": demo.live_routes},
         "allowed_paths": [str(demo.service.settings.record_dir.resolve())],
+        "blocked_paths": [str(folder_of(demo.service.settings.record_dir.resolve()))],
         "max_file_size": MAX_UPLOAD_BYTES,
         "footer_links": [],
         "quiet": True,

@@ -14,6 +14,7 @@ from mgdemo.scenario import MAX_BYTES, Scenario, ScenarioError, parse_scenario, 
 from mgdemo.seeds import MAX_SEED
 
 PLAY, REPLAY = "play=", "replay="  # what the fragment begins with: without a scenario, and with one
+COMPARE = "compare="  # a comparison, see mgdemo/ui/compare/link.py
 MAX_LINK = 16_000  # characters of a fragment: what chats and mails pass on
 MAX_UPLOAD_BYTES = 40 * 10**6  # of a file that is opened on the page
 SHIPPED = r"embedded:[^/\\]{1,120}"  # the name of a start image that ships
@@ -53,8 +54,7 @@ def fragment(shared: Shared) -> str:
             description=scenario.description,
             marks=scenario.marks,
         )
-    packed = zlib.compress(json.dumps(fields).encode(), 9)
-    text = (REPLAY if scenario else PLAY) + base64.urlsafe_b64encode(packed).decode().rstrip("=")
+    text = (REPLAY if scenario else PLAY) + packed(fields)
     if len(text) > MAX_LINK:
         raise ShareError("This session is too long for a link. Save its film or scenario and share the file.")
     return text
@@ -66,8 +66,7 @@ def parse(text: str) -> Shared:
         key, _, rest = text.partition("=")
         if len(text) > MAX_LINK:
             raise ValueError("too long")
-        packed = base64.urlsafe_b64decode(rest + "===")
-        fields = _fields(_unpacked(packed))
+        fields = _fields(unpacked(rest))
         written = fields.pop("scenario")
         if f"{key}=" != (PLAY if written is None else REPLAY):
             raise ValueError("not of our making")
@@ -79,17 +78,23 @@ def parse(text: str) -> Shared:
         raise ShareError(DAMAGED) from error
 
 
-def _unpacked(packed: bytes) -> bytes:
-    """Decompressed, but never to more than a scenario may have."""
+def packed(value: object) -> str:
+    """A JSON value in characters that may stand in a fragment."""
+    data = zlib.compress(json.dumps(value).encode(), 9)
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def unpacked(text: str) -> object:
+    """What `packed` made, but never more than a scenario may have. Raises ValueError, zlib.error or
+    RecursionError."""
     stream = zlib.decompressobj()
-    data = stream.decompress(packed, 2 * MAX_BYTES)
+    data = stream.decompress(base64.urlsafe_b64decode(text + "==="), 2 * MAX_BYTES)
     if not stream.eof:
         raise ValueError("too large or cut off")
-    return data
+    return json.loads(data)
 
 
-def _fields(data: bytes) -> dict:
-    fields = json.loads(data)
+def _fields(fields: object) -> dict:
     if not isinstance(fields, dict) or not fields.keys() <= _RIGHT.keys():
         raise ValueError("no fields of ours")
     fields = {name: fields.get(name) for name in _RIGHT}

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import av
 import numpy as np
@@ -105,6 +106,22 @@ def write_mp4(
     finally:
         encoded.unlink(missing_ok=True)
     return count
+
+
+def without_tags(path: str | Path) -> bytes:
+    """A film's packets as they are, in an mp4 that says nothing of where they come from."""
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / "film.mp4"
+        with (
+            av.open(str(path)) as source,
+            av.open(str(copy), "w", options={"movflags": "faststart"}) as target,
+        ):
+            stream = target.add_stream_from_template(source.streams.video[0])
+            for packet in source.demux(video=0):
+                if packet.size:
+                    packet.stream = stream
+                    target.mux(packet)
+        return copy.read_bytes()
 
 
 def _encode(

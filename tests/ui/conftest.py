@@ -8,7 +8,9 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from mgdemo import scenario, ui
-from mgdemo.checkpoints import Entry
+from mgdemo.checkpoints import CheckpointError, Entry
+from mgdemo.compare.device import Device
+from mgdemo.compare.plan import Variant
 from mgdemo.config import CheckpointConfig
 from mgdemo.serving import SessionService, Settings
 from mgdemo.ui.library import Library
@@ -50,8 +52,26 @@ def stub_library(tmp_path_factory):
         stub_entry("universal-black", "Black world"),
         stub_entry("templerun", "Grey run"),
     ]
+    available = {entry.name: entry for entry in entries if entry.available}
+
+    def variant(name, optimization):
+        if name not in available:
+            raise CheckpointError("Big world is not on this machine: download it.")
+        return Variant(
+            name,
+            available[name].mode,
+            (HEIGHT, WIDTH),
+            f"{name} weights",
+            False,
+            optimization,
+            available[name].title,
+        )
+
     return Library(
-        lambda: entries, lambda _name: sorted(folder.glob("*.png")), lambda: scenario.library(library)
+        lambda: entries,
+        lambda _name: sorted(folder.glob("*.png")),
+        lambda: scenario.library(library),
+        variant=variant,
     )
 
 
@@ -65,6 +85,8 @@ def browser():
 def serve(tmp_path_factory, stub_library):
     """serve(library=…, root_path="", **settings) -> the address of a page of its own."""
     with contextlib.ExitStack() as stack:
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        patch.setattr("mgdemo.ui.compare.bench.device_of", lambda wanted: Device("cpu stub"))
 
         def start(library=stub_library, root_path="", **settings):
             # Many sessions: that of a page which is gone keeps its place for a while.

@@ -6,7 +6,7 @@ import pytest
 from moviepy.video.io.ffmpeg_writer import FFMPEG_VideoWriter
 
 from mgdemo.video.encode import H264Encoder
-from mgdemo.video.mp4 import frame_rate, metadata, mux, read_frames, write_mp4
+from mgdemo.video.mp4 import frame_rate, metadata, mux, read_frames, without_tags, write_mp4
 from tests.support.color_bars import bars
 
 SCENARIO = "title: Grüße, 世界\nmode: universal\nactions:\n" + "  - {hold: [W], for: 3 frames}\n" * 3000
@@ -97,3 +97,17 @@ def test_what_cannot_be_written_leaves_the_old_file(tmp_path, frames):
         write_mp4(path, frames, 25)
     assert len(list(read_frames(path))) == 1
     assert [p.name for p in tmp_path.iterdir()] == ["demo.mp4"]
+
+
+def test_a_film_without_tags_has_the_same_frames_and_says_nothing(tmp_path):
+    frames = [np.full((48, 64, 3), 10 * i, np.uint8) for i in range(12)]
+    write_mp4(
+        tmp_path / "film.mp4", frames, 25, tags={"checkpoint": "universal-tiny", "scenario": "title: Secret"}
+    )
+    data = without_tags(tmp_path / "film.mp4")
+    assert b"universal-tiny" not in data and b"Secret" not in data
+    (tmp_path / "plain.mp4").write_bytes(data)
+    assert metadata(tmp_path / "plain.mp4") == {}
+    pairs = zip(read_frames(tmp_path / "film.mp4"), read_frames(tmp_path / "plain.mp4"), strict=True)
+    assert sum(1 for one, other in pairs if np.array_equal(one, other)) == 12
+    assert data.index(b"moov") < data.index(b"mdat"), "it can be shown before all of it has arrived"

@@ -33,4 +33,6 @@ export function restoreChoices(trigger) {
     const linked = name === "scenarios" && link().startsWith(LINK_PREFIXES.REPLAY); // it is opened again
     if (chosen && !linked) trigger(`restore_${name}`, chosen);
   }
+  const compared = keptInTab("compare choices");
+  if (compared) trigger("restore_compare", compared);
 }

@@ -15,8 +15,11 @@ import { uniteRadios } from "./radio_group.js";
 
 const SHOWN_MS = 6000;
 
-/** @type {{trigger: Function, upload: (file: File) => Promise<{path: string}>} | null} */
+/** @type {{trigger: Function, upload: (file: File) => Promise<{path: string}>, element: HTMLElement} | null} */
 let page = null;
+
+/** Copies a link, as the buttons do. @param {string} fragment @param {string} note what the link leaves out */
+export const offerLink = (fragment, note = "") => take(page.element, { fragment, note, id: "" });
 
 /** Opens files as if they were dropped on the page. @param {Iterable<File>} files */
 export async function openFiles(files) {
@@ -77,7 +80,7 @@ async function take(element, { fragment, note }) {
 
 /** Called by Gradio, once on a page. */
 export function mount(element, { trigger, props, watch, upload }) {
-  page = { trigger, upload };
+  page = { trigger, upload, element };
   uniteRadios(".modes");
   bindDrop(element.querySelector(".drop-cue"));
   element.querySelector(".close").addEventListener("click", () => (element.querySelector(".toast").hidden = true));
@@ -86,6 +89,7 @@ export function mount(element, { trigger, props, watch, upload }) {
     const fragment = window.location.hash.slice(1);
     if (fragment.startsWith(LINK_PREFIXES.PLAY)) trigger("link", { fragment });
     if (fragment.startsWith(LINK_PREFIXES.REPLAY)) trigger("replay_link", { fragment });
+    if (fragment.startsWith(LINK_PREFIXES.COMPARE)) trigger("compare_link", { fragment });
   };
   window.addEventListener("hashchange", look);
   // When the page is loaded again, what was chosen after the link is restored instead.

@@ -27,7 +27,7 @@ export const CONNECT_SECONDS = 10;
 
 export const RECONNECT_SECONDS = 30;
 
-export const LINK_PREFIXES = { PLAY: "play=", REPLAY: "replay=" };
+export const LINK_PREFIXES = { PLAY: "play=", REPLAY: "replay=", COMPARE: "compare=" };
 
 export const MAX_LINK = 16000;
 

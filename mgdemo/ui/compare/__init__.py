@@ -1,0 +1,190 @@
+"""The Compare tab: choose rows and columns, run the grid, watch it in lockstep, vote, save a report."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from mgdemo.compare import player as lockstep
+from mgdemo.compare.device import Device
+from mgdemo.compare.plan import check_frames
+from mgdemo.errors import UserError
+from mgdemo.ui.compare import link
+from mgdemo.ui.compare.bench import Bench
+from mgdemo.ui.compare.choice import PLAIN, Choice
+from mgdemo.ui.compare.form import CompareForm
+from mgdemo.ui.compare.planner import Planner
+from mgdemo.ui.compare.presets import PRESETS
+from mgdemo.ui.compare.words import losses_of, size_of
+from mgdemo.ui.events import EVENT_OPTIONS
+from mgdemo.ui.files import name_of, sent
+from mgdemo.ui.modules import on_load
+from mgdemo.ui.share import ShareError
+
+HERE = Path(__file__).parent
+FAILED = "Something went wrong on the server (see its log). Try again."
+UNKNOWN_DEVICE = Device("?")
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class CompareTab:
+    """What others need of the tab.
+
+    The functions give the updates of `outputs`: `open_link` of a link's fragment, or raises ShareError;
+    `restore` of what the page kept of itself before it was loaded again.
+    """
+
+    outputs: list[Component]
+    open_link: Callable[[str], tuple]
+    restore: Callable[[dict[str, Any]], tuple]
+
+
+def compare_tab(bench: Bench) -> CompareTab:
+    """Lays the tab out in the current Gradio context."""
+    library = bench.library
+    first = PRESETS[0].choice(library, bench.device)
+    form = CompareForm(library, first if isinstance(first, Choice) else Choice())
+    screen = gr.HTML(
+        plan={"summary": "", "problem": "", "lost": [], "choice": ""},
+        job=None,
+        elem_id="compare",
+        html_template=(HERE / "compare.html").read_text("utf-8"),
+        css_template=lockstep.CSS.read_text("utf-8") + (HERE / "compare.css").read_text("utf-8"),
+        js_on_load=on_load("ui/compare/compare.js", "opened", "run"),
+        apply_default_css=False,
+    )
+
+    def device_now() -> Device:
+        return bench.known_device or UNKNOWN_DEVICE
+
+    def plan(choice: Choice) -> dict:
+        """What the page shows of a choice before it is run."""
+        shown = {"summary": "", "problem": "", "lost": [], "choice": choice.text()}
+        try:
+            plain = all(words == PLAIN for words in choice.optimizations)
+            device = device_now() if plain else bench.device()
+            grid = Planner(library, device).plan(choice)
+            check_frames(grid, bench.service.settings.compare_frames)
+            kept = {run.key for run in grid.all if bench.known_device and bench.store.get(run.key)}
+            return shown | {"summary": size_of(grid, bench.store.speeds(), kept), "lost": losses_of(grid)}
+        except UserError as error:
+            return shown | {"problem": str(error)}
+
+    def replan(*values) -> tuple:
+        return None, gr.HTML(plan=plan(form.choice(*values)))
+
+    def open_(*values) -> gr.HTML:
+        bench.warm()
+        return gr.HTML(plan=plan(form.choice(*values)))
+
+    def choose_preset(name: str, own: dict[str, str]) -> tuple:
+        preset = next(each for each in PRESETS if each.name == name)
+        try:
+            choice = preset.choice(library, bench.device)
+        except UserError as error:
+            choice = str(error)
+        if isinstance(choice, str):  # it cannot be run here: what is chosen stays
+            problem = {"summary": "", "problem": choice, "lost": [], "choice": ""}
+            return *(gr.skip(),) * len(form.outputs), gr.HTML(plan=problem)
+        return *form.put(choice, own, name), gr.HTML(plan=plan(choice))
+
+    def add(key: str) -> Callable:
+        """Adds a file that the page has sent to the list of scenarios or of images."""
+
+        def added(event: gr.EventData, *values) -> tuple:
+            try:
+                path = str(sent(event._data))
+            except UserError as error:
+                gr.Warning(escape(str(error)))
+                return *(gr.skip(),) * len(form.outputs), gr.skip()
+            names = {**(values[0] or {}), path: name_of(event._data)}
+            chosen = form.choice(names, *values[1:])
+            listed = (*getattr(chosen, key), path)
+            chosen = replace(chosen, names={**chosen.names, path: names[path]}, **{key: listed})
+            return *form.put(chosen, names), gr.HTML(plan=plan(chosen))
+
+        return added
+
+    async def run(visitor: gr.Request, *values) -> tuple:
+        choice = form.choice(*values)
+
+        def started() -> dict:
+            job, token = bench.start(bench.plan(choice), visitor.session_hash or "")
+            return _job(
+                grid=job.id, token=token, fragment=link.fragment(job.id, choice), private=choice.private
+            )
+
+        try:
+            answer = await asyncio.to_thread(started)
+        except UserError as error:
+            return gr.skip(), gr.HTML(job=_job(error=str(error)))
+        except Exception:
+            log.exception("A comparison could not be started.")
+            return gr.skip(), gr.HTML(job=_job(error=FAILED))
+        return gr.Accordion(open=False), gr.HTML(job=answer)
+
+    options: dict[str, Any] = EVENT_OPTIONS
+    latest = options | {"trigger_mode": "always_last"}
+    for component in form.lists:
+        component.input(replan, form.inputs, [form.preset, screen], **latest)
+    form.preset.input(choose_preset, [form.preset, form.own], [*form.outputs, screen], **options)
+    screen.opened(open_, form.inputs, screen, **options)
+    for button, key in ((form.file, "scenarios"), (form.picture, "images")):
+        button.chosen(add(key), form.inputs, [*form.outputs, screen], **options)
+    screen.run(
+        run, form.inputs, [form.box, screen], trigger_mode="once", **options | {"concurrency_limit": None}
+    )
+
+    outputs = [form.box, *form.outputs, screen]
+
+    def put(choice: Choice | None, **job) -> tuple:
+        """Updates for `outputs`."""
+        chosen = choice or Choice()
+        answer = gr.HTML(plan=plan(chosen), job=_job(**job) if job.get("grid") else None)
+        known = [preset.name for preset in PRESETS if preset.choice(library, device_now) == chosen]
+        updates = form.put(chosen, {}, known[0] if known else None)
+        return gr.Accordion(open=not job.get("grid")), *updates, answer
+
+    def open_link(fragment: str) -> tuple:
+        opened = link.parse(fragment)
+        plain = fragment.partition(link.AT)[0]
+        return put(
+            opened.choice, grid=opened.grid, fragment=plain, at=opened.at, private=opened.choice is None
+        )
+
+    def restore(kept: dict[str, Any]) -> tuple:
+        try:
+            choice = Choice.read(str(kept.get("choice")))
+        except (ValueError, TypeError):
+            choice = first if isinstance(first, Choice) else None
+        try:
+            fragment = str(kept.get("fragment"))
+            opened = link.parse(fragment)
+        except ShareError:
+            return put(choice)
+        return put(
+            choice,
+            grid=opened.grid,
+            token=str(kept.get("token") or ""),
+            fragment=fragment,
+            blind=kept.get("blind") is True,
+            at=str(kept.get("at") or "")[: link.MAX_AT],
+            private=opened.choice is None,
+        )
+
+    return CompareTab(outputs, open_link, restore)
+
+
+def _job(**fields: object) -> dict:
+    """What the page is told of a grid; the same again is news, too."""
+    return {"id": secrets.token_hex(8), **fields}

@@ -1,0 +1,136 @@
+/** Blind votes: two films without names, a question each for how they obey and how they look, then the names. */
+
+import { element } from "../../compare/player/dom.js";
+import { mountGrid } from "../../compare/player/index.js";
+import { addressOf } from "../player/connection.js";
+import { absolute } from "./films.js";
+import { drawStanding } from "./standing.js";
+import { voter } from "./voter.js";
+
+const QUESTIONS = { obeys: "Which one obeys better?", looks: "Which one looks better?" };
+const ANSWERS = { left: "Left", right: "Right", tie: "Tie", "both bad": "Both bad" };
+
+export class Ballots {
+  /** @param {HTMLElement} root filled by this @param {(text: string) => void} say what goes on */
+  constructor(root, say) {
+    this.say = say;
+    this.grid = "";
+    /** @type {{ballot: string, voted: number, pairs: number} | null} */
+    this.open = null;
+    this.drawing = false;
+    this.player = null;
+    this.stage = element("div.pair");
+    this.words = element("p.count");
+    this.answers = new Map(Object.keys(QUESTIONS).map((question) => [question, ""]));
+    this.form = element("form.questions", { onsubmit: (event) => this.cast(event), onchange: (event) => this.chosen(event) }, ...this.questions(), (this.send = element("button.primary", { type: "submit", disabled: true }, "Vote"))); // prettier-ignore
+    this.names = element("p.names", { tabIndex: -1, hidden: true });
+    this.next = element("button.primary", { type: "button", hidden: true, onclick: () => this.draw() }, "Next pair");
+    this.standing = element("div.standing");
+    root.append(this.words, this.stage, this.form, this.names, this.next, this.standing);
+  }
+
+  questions() {
+    return Object.entries(QUESTIONS).map(([question, words]) =>
+      element(
+        "fieldset",
+        {},
+        element("legend", {}, words),
+        ...Object.entries(ANSWERS).map(([value, label]) =>
+          element("label", {}, element("input", { type: "radio", name: `vote-${question}`, value }), element("span", {}, label)),
+        ),
+      ),
+    );
+  }
+
+  /** Shows pairs of a grid from here on; "" shows none. @param {string} grid */
+  show(grid) {
+    if (grid === this.grid) return;
+    this.grid = grid;
+    this.clear();
+    this.standing.replaceChildren();
+    if (grid) this.draw();
+  }
+
+  /** More films may be finished: takes a pair, if there was none. */
+  refresh() {
+    if (this.grid && !this.open && !this.drawing && this.next.hidden && this.names.hidden) this.draw();
+  }
+
+  clear() {
+    this.open = null;
+    this.player?.close();
+    this.player = null;
+    this.form.reset();
+    for (const question of this.answers.keys()) this.answers.set(question, "");
+    this.send.disabled = true;
+    this.form.hidden = this.names.hidden = this.next.hidden = true;
+    this.words.textContent = "";
+  }
+
+  async draw() {
+    this.clear();
+    const grid = this.grid;
+    this.drawing = true;
+    const answer = await this.ask(`gradio_api/compare/${grid}/ballot?voter=${voter()}`);
+    this.drawing = false;
+    if (!answer || grid !== this.grid || this.open) return;
+    const { voted, pairs, ballot, view } = answer;
+    if (!ballot) {
+      this.words.textContent = pairs
+        ? `You have voted on ${pairs === 1 ? "the only pair" : `all ${pairs} pairs`}. Thank you.`
+        : "There are no two films to vote on yet.";
+      if (pairs) this.showStanding();
+      return;
+    }
+    this.open = { ballot, voted, pairs };
+    this.words.textContent = `Pair ${voted + 1} of ${pairs}. Which film is whose? You see it after your vote.`;
+    this.form.hidden = false;
+    this.player = mountGrid(this.stage, absolute(view));
+  }
+
+  chosen({ target }) {
+    this.answers.set(target.name.replace("vote-", ""), target.value);
+    this.send.disabled = [...this.answers.values()].includes("");
+  }
+
+  async cast(event) {
+    event.preventDefault();
+    if (!this.open || this.send.disabled) return;
+    const { ballot, voted, pairs } = this.open;
+    this.send.disabled = true;
+    const answer = await this.ask(`gradio_api/compare/ballots/${ballot}`, Object.fromEntries(this.answers));
+    if (this.open?.ballot !== ballot) return;
+    if (!answer) {
+      this.send.disabled = false;
+      return;
+    }
+    this.open = null;
+    const [left, right] = answer.names;
+    this.names.replaceChildren("Left: ", element("b", {}, left), ". Right: ", element("b", {}, right), ".");
+    this.form.hidden = true;
+    this.names.hidden = false;
+    this.next.hidden = voted + 1 >= pairs;
+    (this.next.hidden ? this.names : this.next).focus();
+    this.words.textContent = `Your vote is kept: ${voted + 1} of ${pairs} pairs.`;
+    this.showStanding();
+  }
+
+  async showStanding() {
+    const grid = this.grid;
+    const answer = await this.ask(`gradio_api/compare/${grid}/standing`);
+    if (answer && grid === this.grid) drawStanding(this.standing, answer.questions);
+  }
+
+  /** The server's answer; null, with a sentence, if there is none. @param {string} path @param {object} [said] */
+  async ask(path, said) {
+    try {
+      const response = await fetch(addressOf(path), said && { method: "POST", body: JSON.stringify(said) });
+      const answer = await response.json();
+      if (response.ok) return answer;
+      this.say(answer.error);
+    } catch {
+      this.say("The server cannot be reached: try again.");
+    }
+    return null;
+  }
+}

@@ -1,0 +1,210 @@
+/**
+ * The part of the Compare tab below its lists: what would be run, what runs, the films side by side or pairs to vote on.
+ *
+ * Python sets two properties: `plan` is what would be run next; `job` answers "run", or is what a link or a page that
+ * was loaded again brings. All else of a grid travels over its own WebSocket and addresses.
+ *
+ * @typedef {{summary: string, problem: string, lost: string[], choice: string}} Plan
+ *   choice: what is chosen, as Python reads it
+ * @typedef {{id: string, error?: string, grid?: string, token?: string, fragment?: string, blind?: boolean,
+ *   at?: string, private?: boolean}} Job  token: with which this page may cancel; fragment: of a link; at: what the player
+ *   showed; private: files of the visitor's own are in it
+ * @typedef {import("./following.js").Message} Message
+ */
+
+import { element, write } from "../../compare/player/dom.js";
+import { mountGrid } from "../../compare/player/index.js";
+import { newLink } from "../player/choices.js";
+import { offerLink } from "../player/links.js";
+import { keepInTab } from "../player/tab_memory.js";
+import { Ballots } from "./ballots.js";
+import { Files } from "./files.js";
+import { absolute } from "./films.js";
+import { Following } from "./following.js";
+import { ended, numbers, underWay } from "./wording.js";
+
+const PARTS = [".summary", ".problem", ".lost", ".run", ".cancel", ".blind", ".share", ".standing-of-runs", "progress", ".message", ".numbers", ".stage", ".ballots", ".files"]; // prettier-ignore
+const PRIVATE = "Whoever opens it sees this comparison while it is kept here; your own files are not in the link.";
+const UNKNOWN = "This comparison isn't kept here any more. Press Run to make it again.";
+
+class Compare {
+  /** @param {HTMLElement} root @param {Record<string, any>} gradio */
+  constructor(root, { trigger, props }) {
+    this.trigger = trigger;
+    this.props = props;
+    /** @type {HTMLElement} */
+    this.root = root.querySelector(".compare");
+    /** @type {Record<string, any>} */
+    this.parts = {};
+    for (const part of PARTS) this.parts[part.replace(".", "")] = this.root.querySelector(part);
+    /** @type {Job | null} */
+    this.job = null;
+    this.following = null;
+    this.player = null;
+    this.finished = this.failed = 0;
+    this.connecting = false;
+    this.files = new Files(this.parts.files, (text) => this.say(text));
+    this.ballots = new Ballots(this.parts.ballots, (text) => this.say(text));
+    this.bind();
+    this.setPhase("idle");
+  }
+
+  bind() {
+    const { run, cancel, blind, share } = this.parts;
+    run.addEventListener("click", () => this.run());
+    cancel.addEventListener("click", () => this.cancel());
+    blind.addEventListener("change", () => this.job && this.follow(this.job));
+    share.addEventListener("click", () => this.share());
+    window.addEventListener("pagehide", () => this.keep());
+  }
+
+  /** idle: nothing is shown; starting; running; ended; unknown: the grid is not known here. @param {string} phase */
+  setPhase(phase) {
+    const { run, cancel, share, stage, ballots, files, blind } = this.parts;
+    const [ranBefore, focused] = [this.phase === "running", document.activeElement];
+    this.phase = this.root.dataset.phase = phase;
+    const shown = phase === "running" || phase === "ended";
+    run.hidden = phase === "running";
+    run.disabled = phase === "starting" || !this.plan?.choice || Boolean(this.plan.problem);
+    cancel.hidden = phase !== "running" || !this.job?.token;
+    share.hidden = stage.hidden = !shown || blind.checked;
+    ballots.hidden = !shown || !blind.checked;
+    files.hidden = stage.hidden || !this.finished;
+    this.parts["standing-of-runs"].hidden = phase === "idle";
+    this.parts.progress.hidden = phase !== "running";
+    if (focused === run && run.hidden) cancel.focus();
+    if (ranBefore && focused === cancel && cancel.hidden) run.focus();
+  }
+
+  get plan() {
+    /** @type {Plan} */
+    return this.props.plan;
+  }
+
+  showPlan() {
+    const { summary, problem, lost } = this.parts;
+    write(summary, this.plan.summary);
+    write(problem, this.plan.problem);
+    problem.hidden = !this.plan.problem;
+    const sentences = this.plan.lost;
+    lost.hidden = !sentences.length;
+    write(lost.querySelector("summary"), `What changes between modes: ${sentences.length}`);
+    lost.querySelector("ul").replaceChildren(...sentences.map((text) => element("li", {}, text)));
+    this.setPhase(this.phase);
+  }
+
+  run() {
+    if (this.parts.run.disabled) return;
+    this.setPhase("starting");
+    this.say("Starting.");
+    this.trigger("run");
+  }
+
+  cancel() {
+    this.following?.cancel(this.job.token);
+    this.say("Cancelling. What is finished stays.");
+  }
+
+  /** Python's answer. @param {Job | null} job */
+  answer(job) {
+    if (!job) return;
+    if (job.error) {
+      this.say(job.error);
+      return this.setPhase(this.job ? "ended" : "failed");
+    }
+    if (job.blind !== undefined) this.parts.blind.checked = job.blind;
+    this.follow(job);
+  }
+
+  /** @param {Job} job */
+  follow(job) {
+    const blind = this.parts.blind.checked;
+    this.following?.close();
+    if (this.job?.grid !== job.grid || blind) this.clear();
+    this.job = job;
+    this.files.grid = job.grid;
+    this.finished = this.failed = 0;
+    this.connecting = true;
+    this.ballots.show(blind ? job.grid : "");
+    this.setPhase("running");
+    this.following = new Following(job.grid, blind, {
+      onmessage: (message) => this.heard(message),
+      onlost: () => {
+        this.connecting = true;
+        this.say("The connection to the server was lost. Trying again.");
+      },
+      onunknown: () => {
+        this.clear();
+        this.say(UNKNOWN);
+        this.setPhase("unknown");
+      },
+    });
+  }
+
+  clear() {
+    this.player?.close();
+    this.player = null;
+    this.parts.stage.replaceChildren();
+  }
+
+  /** @param {Message} message */
+  heard(message) {
+    const { totals } = message;
+    if (message.type === "grid") this.show(message.view);
+    if (message.type === "progress" && message.cells) this.player?.progress(message.cells);
+    this.parts.progress.value = totals.share;
+    write(this.parts.numbers, message.type === "done" ? "" : numbers(totals));
+    const done = message.type === "done";
+    const news = totals.finished !== this.finished || totals.failed !== this.failed;
+    if (message.type === "note") this.say(message.text);
+    else if (done || news || this.connecting) this.say(done ? ended(totals) : underWay(totals));
+    this.finished = totals.finished;
+    this.failed = totals.failed;
+    this.connecting = false;
+    this.setPhase(done ? "ended" : "running");
+    if (news) this.ballots.refresh();
+    if (done) this.trigger("opened"); // what is there already is known better now
+  }
+
+  /** @param {import("../../compare/player/types.js").GridView} view */
+  show(view) {
+    absolute(view);
+    if (this.player) return this.player.update(view);
+    this.player = mountGrid(this.parts.stage, view, { state: this.job.at });
+    this.job.at = "";
+  }
+
+  /** What the player shows, as a text. */
+  get moment() {
+    return this.player?.link() ?? this.job?.at ?? "";
+  }
+
+  share() {
+    offerLink(`${this.job.fragment}&at=${encodeURIComponent(this.moment)}`, this.job.private ? PRIVATE : "");
+  }
+
+  /** @param {string} text */
+  say(text) {
+    write(this.parts.message, text);
+  }
+
+  /** What this page knows, for itself when it is loaded again. */
+  keep() {
+    const { grid, token, fragment } = this.job ?? {};
+    const { choice } = this.plan;
+    const open = this.root.getClientRects().length > 0;
+    if (!choice && !grid) return;
+    keepInTab("compare choices", { grid, token, fragment, choice, open, blind: this.parts.blind.checked, at: this.moment }); // prettier-ignore
+  }
+}
+
+/** Called by Gradio, when the tab is first shown. */
+export function mount(root, gradio) {
+  const compare = new Compare(root, gradio);
+  const { props, watch, trigger } = gradio;
+  watch("plan", () => compare.showPlan());
+  watch("job", () => compare.answer(props.job));
+  compare.showPlan();
+  compare.answer(props.job);
+  if (!props.plan.choice && !newLink()) trigger("opened");
+}

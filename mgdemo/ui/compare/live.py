@@ -1,0 +1,89 @@
+"""The WebSocket by which a page follows a grid, and cancels it. Gradio's events stay short.
+
+Messages to the page, as JSON: `grid` with the whole view, when a run is finished and when all is scored;
+`progress` with what changes meanwhile; `done`. A page that votes blindly gets only totals, no view. From the
+page: `cancel` with its token.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from mgdemo.compare.exports import ExportError, title_of
+from mgdemo.compare.jobs import CellState, Job
+from mgdemo.compare.table import Cell
+from mgdemo.compare.view import grid_view, progress
+from mgdemo.ui.compare.bench import Bench
+from mgdemo.ui.compare.progress import totals
+
+UNKNOWN = 4404  # close code: there is no such grid here
+SHARED = "Others want this comparison, too, so it goes on."
+
+
+async def live(bench: Bench, socket: WebSocket) -> None:
+    """One socket from its opening to its close; the grid goes on without it."""
+    await socket.accept()
+    job = await asyncio.to_thread(bench.find, socket.path_params["id"])
+    try:
+        if job is None:
+            await socket.close(UNKNOWN)
+            return
+        listening = asyncio.create_task(_listen(bench, socket, job))
+        try:
+            await _tell(bench, socket, job, blind="blind" in socket.query_params)
+            await listening
+        finally:
+            listening.cancel()
+    except (WebSocketDisconnect, RuntimeError, OSError):
+        pass  # the page is gone, perhaps while something was on its way
+
+
+async def _tell(bench: Bench, socket: WebSocket, job: Job, *, blind: bool) -> None:
+    async def tell(kind: str, states: Sequence[CellState], **more: object) -> None:
+        message = {"type": kind, "totals": totals(job.grid, states), **more}
+        await socket.send_text(json.dumps(message, ensure_ascii=False))
+
+    async def whole(states: list[CellState], cells: Sequence[Sequence[Cell]] | None = None) -> None:
+        view = await asyncio.to_thread(_view, job, states, cells)
+        await tell("grid", states, view=view)
+
+    seen = None
+    async for states in job.changes():
+        finished = [state.key for state in states if state.stored is not None]
+        if blind:
+            await tell("progress", states)
+        elif finished != seen:
+            await whole(states)
+        else:
+            await tell("progress", states, cells=progress(states))
+        seen = finished
+    states = job.states()
+    if not blind and any(state.stored for state in states):
+        try:
+            await whole(states, await asyncio.wrap_future(bench.exports.table(job)))
+        except ExportError as error:
+            await tell("note", states, text=str(error))
+    await tell("done", states)
+
+
+def _view(job: Job, states: Sequence[CellState], cells: Sequence[Sequence[Cell]] | None) -> object:
+    folder = f"gradio_api/compare/{job.id}/films"
+    return grid_view(job.grid, states, lambda stored: f"{folder}/{stored.key}.mp4", cells, title_of(job.grid))
+
+
+async def _listen(bench: Bench, socket: WebSocket, job: Job) -> None:
+    """What the page says, until it goes. Raises WebSocketDisconnect then."""
+    while True:
+        try:
+            said = json.loads(await socket.receive_text())
+        except (ValueError, KeyError):
+            continue
+        if not isinstance(said, dict) or said.get("type") != "cancel":
+            continue
+        if not bench.cancel(job.id, str(said.get("token"))) and not job.done:
+            note = {"type": "note", "totals": totals(job.grid, job.states()), "text": SHARED}
+            await socket.send_text(json.dumps(note))

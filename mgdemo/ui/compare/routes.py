@@ -1,0 +1,165 @@
+"""What the page asks for beside Gradio's events: how a grid stands, its films and files, and blind votes.
+
+A grid is found by its id, and all that belongs to it below that: of a comparison that holds a picture of
+somebody's own, nobody can guess it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import random
+from collections.abc import Awaitable, Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+
+from mgdemo.compare.exports import FILES, title_of
+from mgdemo.compare.jobs import Job
+from mgdemo.compare.votes import QUESTIONS, as_csv
+from mgdemo.errors import UserError
+from mgdemo.ui.compare.bench import Bench
+from mgdemo.ui.compare.blind import SIDES, blind_view
+from mgdemo.ui.compare.live import live
+from mgdemo.ui.compare.standing import standing_of
+from mgdemo.video.mp4 import without_tags
+
+ROOT = "gradio_api/compare"
+# What is found by an id or a token belongs to those who know it, and never changes.
+PRIVATE = {"Cache-Control": "private, max-age=86400, immutable"}
+UNCACHED = {"Cache-Control": "no-store"}
+GONE = "This comparison isn't kept here any more. Press Run to make it again."
+MAX_BODY = 10_000
+
+Answer = Callable[[Request], Awaitable[Response]]
+
+
+def routes(bench: Bench) -> list[BaseRoute]:
+    """To be added to the app's routes."""
+
+    async def job_of(request: Request) -> Job:
+        job = await asyncio.to_thread(bench.find, request.path_params["id"])
+        if job is None:
+            raise Missing(GONE)
+        return job
+
+    async def film(request: Request) -> Response:
+        """A finished run of a grid."""
+        job, key = await job_of(request), request.path_params["key"]
+        stored = next((state.stored for state in job.states() if state.key == key and state.stored), None)
+        if stored is None or not stored.video.is_file():
+            raise Missing("This film isn't kept here any more.")
+        return FileResponse(stored.video, media_type="video/mp4", headers=PRIVATE)
+
+    async def file(request: Request) -> Response:
+        """A report or the like; with ?make it is only made, so that the page can say so meanwhile."""
+        job, name = await job_of(request), request.path_params["name"]
+        path = await asyncio.wrap_future(bench.exports.file(job, name))
+        if "make" in request.query_params:
+            return JSONResponse({"name": _file_name(job, name)}, headers=UNCACHED)
+        return FileResponse(path, media_type=FILES[name], filename=_file_name(job, name), headers=UNCACHED)
+
+    async def ballot(request: Request) -> Response:
+        """Two films of a grid to vote on; none if there are none left."""
+        job, voter = await job_of(request), _voter(request.query_params.get("voter", ""))
+        drawn = await asyncio.to_thread(bench.ballots.draw, job, voter)
+        progress = await asyncio.to_thread(bench.ballots.progress, job, voter)
+        view = drawn and blind_view(drawn, f"{ROOT}/ballots/{drawn.token}")
+        token = drawn and drawn.token
+        return JSONResponse({"ballot": token, "view": view, **vars(progress)}, headers=UNCACHED)
+
+    async def nameless(request: Request) -> Response:
+        """A film of a ballot, without the tags that would name its checkpoint."""
+        drawn, side = bench.ballots.get(request.path_params["token"]), request.path_params["side"]
+        if drawn is None or side not in SIDES:
+            raise Missing("These films are not known here any more: take the next pair.")
+        data = await asyncio.to_thread(_without_tags, drawn.films[SIDES.index(side)])
+        return Response(data, media_type="video/mp4", headers=UNCACHED)
+
+    async def vote(request: Request) -> Response:
+        """The names of the films, for the answers to all questions."""
+        answers = await _body(request)
+        cast = await asyncio.to_thread(bench.ballots.cast, request.path_params["token"], answers)
+        names = [run.variant.title or run.variant.checkpoint for run in (cast.left, cast.right)]
+        return JSONResponse({"names": names}, headers=UNCACHED)
+
+    async def standing(request: Request) -> Response:
+        job = await job_of(request)
+        votes = await asyncio.to_thread(bench.ballots.votes.all)
+        found = [standing_of(votes, question, job.grid.columns) for question in QUESTIONS]
+        return JSONResponse({"questions": found}, headers=UNCACHED)
+
+    async def votes(_request: Request) -> Response:
+        """Every vote that was given here."""
+        text = as_csv(await asyncio.to_thread(bench.ballots.votes.all))
+        headers = UNCACHED | {"Content-Disposition": 'attachment; filename="votes.csv"'}
+        return Response(text, media_type="text/csv", headers=headers)
+
+    async def follow(socket) -> None:
+        await live(bench, socket)
+
+    return [
+        WebSocketRoute(f"/{ROOT}/{{id}}/live", follow),
+        Route(f"/{ROOT}/{{id}}/films/{{key}}.mp4", _guarded(film)),
+        Route(f"/{ROOT}/{{id}}/files/{{name}}", _guarded(file)),
+        Route(f"/{ROOT}/{{id}}/ballot", _guarded(ballot)),
+        Route(f"/{ROOT}/{{id}}/standing", _guarded(standing)),
+        Route(f"/{ROOT}/ballots/{{token}}/{{side}}.mp4", _guarded(nameless)),
+        Route(f"/{ROOT}/ballots/{{token}}", _guarded(vote), methods=["POST"]),
+        Route(f"/{ROOT}/votes.csv", _guarded(votes)),
+    ]
+
+
+class Missing(UserError):
+    """What is not here."""
+
+
+def _guarded(answer: Answer) -> Answer:
+    """With sentences for what goes wrong, as {"error": …}."""
+
+    async def guarded(request: Request) -> Response:
+        try:
+            return await answer(request)
+        except Missing as error:
+            return JSONResponse({"error": str(error)}, 404, headers=UNCACHED)
+        except UserError as error:
+            return JSONResponse({"error": str(error)}, 409, headers=UNCACHED)
+
+    return guarded
+
+
+async def _body(request: Request) -> Any:
+    data = b""
+    async for part in request.stream():
+        data += part
+        if len(data) > MAX_BODY:
+            break
+    try:
+        value = json.loads(data[:MAX_BODY])
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise UserError("A vote is a JSON object.")
+    return value
+
+
+def _voter(name: str) -> str:
+    """Of the page's random name for its visitor, what is kept: nobody can vote as somebody in the export."""
+    return hashlib.sha256((name or random.randbytes(16).hex()).encode()).hexdigest()[:16]
+
+
+def _file_name(job: Job, name: str) -> str:
+    """What a downloaded file is called."""
+    words = "".join(char if char.isalnum() else "-" for char in title_of(job.grid))[:60].strip("-")
+    stem, _, ending = name.partition(".")
+    return f"{words or 'comparison'}-{stem}.{ending}"
+
+
+@lru_cache(4)
+def _without_tags(path: Path) -> bytes:
+    return without_tags(path)

@@ -1,0 +1,215 @@
+"""What the Compare tab asks the server for, and what nobody gets: through the app's own routes."""
+
+import csv
+import io
+import json
+import os
+import time
+
+import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
+
+from mgdemo.compare.device import Device
+from mgdemo.serving import SessionService, Settings
+from mgdemo.ui.compare.bench import Bench
+from mgdemo.ui.compare.choice import Choice
+from mgdemo.ui.compare.live import UNKNOWN
+from mgdemo.ui.compare.routes import ROOT, routes
+from mgdemo.video.mp4 import metadata, read_frames
+
+CHOICE = Choice(("templerun/one",), checkpoints=("universal", "templerun"))
+PATIENCE = 60
+ANSWERS = {"obeys": "left", "looks": "both bad"}
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory, stub_library):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mgdemo.ui.compare.bench.device_of", lambda wanted: Device("cpu stub"))
+        folder = tmp_path_factory.mktemp("sessions")
+        loader = "benchmarks.stub_world:load_small"
+        service = SessionService(Settings(loader=loader, threads=1, record_dir=folder))
+        bench = Bench(service, stub_library)
+        yield bench
+        bench.close()
+        service.close()
+
+
+@pytest.fixture(scope="module")
+def client(bench):
+    with TestClient(Starlette(routes=routes(bench))) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def job(bench):
+    job, _ = bench.start(bench.plan(CHOICE))
+    assert job.wait(PATIENCE)
+    return job
+
+
+def films(client, job):
+    return [f"/{ROOT}/{job.id}/films/{run.key}.mp4" for run in job.grid.all]
+
+
+def test_films_are_served_in_parts_and_kept_by_the_browser(client, job, tmp_path):
+    address = films(client, job)[0]
+    whole = client.get(address)
+    assert whole.status_code == 200 and whole.headers["content-type"] == "video/mp4"
+    assert "immutable" in whole.headers["cache-control"] and "private" in whole.headers["cache-control"]
+    part = client.get(address, headers={"Range": "bytes=100-199"})
+    assert part.status_code == 206 and part.content == whole.content[100:200]
+    (tmp_path / "film.mp4").write_bytes(whole.content)
+    assert sum(1 for _ in read_frames(tmp_path / "film.mp4")) == 21
+
+
+def test_a_film_is_found_only_through_its_grid(client, job, bench):
+    key, other = (run.key for run in job.grid.all)
+    for address in (
+        f"{'0' * 24}/films/{key}.mp4",
+        f"{job.id}/films/{'0' * 24}.mp4",
+        f"{job.id}/films/../{key}.mp4",
+        f"{job.id}/films/..%2F..%2Fruns%2F{key}%2Fvideo.mp4",
+        f"{job.id}/films/{key}.mp4%00.mp4",
+        f"..%2F{job.id}/films/{key}.mp4",
+        f"{key}/films/{key}.mp4",
+        f"{job.id}/files/..%2F..%2Fvotes.sqlite3",
+        f"{job.id}/files/run.json",
+    ):
+        assert client.get(f"/{ROOT}/{address}").status_code in (404, 409), address
+    assert key != other and client.get(f"/{ROOT}/{'0' * 24}/ballot").status_code == 404
+
+
+def test_a_page_hears_of_a_grid_to_its_end(client, bench):
+    job, _ = bench.start(
+        bench.plan(Choice(("universal/one",), checkpoints=("universal",), column_seeds="0..1"))
+    )
+    kinds, views = [], []
+    with client.websocket_connect(f"/{ROOT}/{job.id}/live") as socket:
+        while (message := socket.receive_json())["type"] != "done":
+            kinds.append(message["type"])
+            if message["type"] == "grid":
+                views.append(message["view"])
+    assert kinds[0] == "grid" and "progress" in kinds
+    totals = message["totals"]
+    assert (totals["runs"], totals["finished"], totals["share"], totals["seconds_left"]) == (2, 2, 1.0, None)
+    done = [cell["video"] for cell in views[-1]["rows"][0]["cells"]]
+    assert [client.get(f"/{address}").status_code for address in done] == [200, 200]
+    assert (
+        views[-1]["rows"][0]["cells"][0]["scores"] and views[0]["rows"][0]["cells"][0]["phase"] != "finished"
+    )
+
+
+def test_only_the_page_that_asked_may_cancel_and_only_when_no_other_wants_it(client, bench):
+    choice = Choice(("universal/one",), checkpoints=("universal-slow",), seeds="0..3")
+    job, mine = bench.start(bench.plan(choice))
+    same, others = bench.start(bench.plan(choice))
+    assert same is job and mine != others
+    with client.websocket_connect(f"/{ROOT}/{job.id}/live?blind") as socket:
+
+        def cancel(token):
+            socket.send_json({"type": "cancel", "token": token})
+
+        for wrong in ("", "guessed", None):
+            cancel(wrong)
+        socket.send_text("no JSON")
+        cancel(mine)
+        while (message := socket.receive_json())["type"] != "note":
+            assert message["type"] == "progress"
+        assert "others" in message["text"].lower() and not job.done
+        cancel(others)
+        while (message := socket.receive_json())["type"] != "done":
+            pass
+    assert job.wait(PATIENCE) and message["totals"]["cancelled"] >= 3
+
+
+def test_an_unknown_grid_closes_the_socket(client):
+    with (
+        pytest.raises(WebSocketDisconnect) as closed,
+        client.websocket_connect(f"/{ROOT}/{'0' * 24}/live") as socket,
+    ):
+        socket.receive_json()
+    assert closed.value.code == UNKNOWN
+
+
+def test_files_are_made_when_asked_for(client, job):
+    address = f"/{ROOT}/{job.id}/files/report.csv"
+    made = client.get(f"{address}?make").json()
+    assert made == {"name": "Grey-world-against-Grey-run-report.csv"}
+    file = client.get(address)
+    assert made["name"] in file.headers["content-disposition"]
+    assert len(list(csv.reader(io.StringIO(file.text)))) == 3
+    assert "there are report" in client.get(f"/{ROOT}/{job.id}/files/other.txt").json()["error"]
+
+
+def secrets_of(job):
+    """All that would tell whose a film is. (The stub's checkpoints are called like their modes.)"""
+    for run in job.grid.all:
+        yield from (run.key, run.variant.title, run.variant.weights)
+
+
+def test_nothing_tells_whose_the_films_of_a_ballot_are(client, job, tmp_path):
+    ballot = client.get(f"/{ROOT}/{job.id}/ballot?voter=a").json()
+    said = json.dumps(ballot)
+    assert not any(secret in said for secret in secrets_of(job)) and job.id not in said
+    sizes = set()
+    for cell in ballot["view"]["rows"][0]["cells"]:
+        film = client.get(f"/{cell['video']}")
+        assert film.status_code == 200 and film.headers["cache-control"] == "no-store"
+        assert {"etag", "last-modified", "content-disposition"}.isdisjoint(film.headers)
+        (tmp_path / "film.mp4").write_bytes(film.content)
+        assert metadata(tmp_path / "film.mp4") == {}
+        assert not any(secret.encode() in film.content for secret in secrets_of(job))
+        sizes.add((cell["frames"], json.dumps(cell["lanes"]), cell["facts"], json.dumps(cell["scores"])))
+    assert len(sizes) == 1, "beside their pictures both are the same"
+
+
+def test_from_the_ballot_to_the_result(client, job):
+    before = client.get(f"/{ROOT}/{job.id}/standing").json()["questions"][0]["votes"]
+    ballot = client.get(f"/{ROOT}/{job.id}/ballot?voter=b").json()
+    assert (ballot["voted"], ballot["pairs"]) == (0, 1)
+    address = f"/{ROOT}/ballots/{ballot['ballot']}"
+    for wrong in ("no JSON", "[]", '{"obeys": "left"}', '{"obeys": "left", "looks": ["x"]}', "x" * 20_000):
+        assert client.post(address, content=wrong).status_code == 409
+    cast = client.post(address, json=ANSWERS)
+    assert sorted(cast.json()["names"]) == ["Grey run", "Grey world"]
+    assert client.post(address, json=ANSWERS).status_code == 409, "once"
+    assert client.get(f"{address}/left.mp4").status_code == 404
+    assert client.get(f"/{ROOT}/{job.id}/ballot?voter=b").json() == {
+        "ballot": None, "view": None, "voted": 1, "pairs": 1,
+    }  # fmt: skip
+    obeys, looks = client.get(f"/{ROOT}/{job.id}/standing").json()["questions"]
+    assert obeys["votes"] == before + 1 and looks["both_bad"] == obeys["votes"]
+    assert looks["columns"][0]["chance"] is None, "nothing was preferred yet"
+    rows = list(csv.reader(io.StringIO(client.get(f"/{ROOT}/votes.csv").text)))
+    assert len(rows) == 1 + 2 * obeys["votes"]
+    assert all(row[1] != "b" for row in rows), "the page's name for its visitor is not told"
+
+
+def test_a_grid_is_found_again_after_a_restart(bench, job, stub_library):
+    again = Bench(bench.service, stub_library)
+    try:
+        found = again.find(job.id)
+        assert found.done and [state.phase for state in found.states()] == ["finished", "finished"]
+        with TestClient(Starlette(routes=routes(again))) as client:
+            assert client.get(films(client, job)[0]).status_code == 200
+            with client.websocket_connect(f"/{ROOT}/{job.id}/live") as socket:
+                assert socket.receive_json()["view"]["id"] == job.id
+    finally:
+        again.close()
+
+
+def test_what_is_old_is_deleted_when_the_page_starts(tmp_path, stub_library):
+    old = tmp_path / "compare" / "runs" / "abc" / "video.mp4"
+    old.parent.mkdir(parents=True)
+    old.write_bytes(b"film")
+    for path in (old, old.parent):
+        os.utime(path, (time.time() - 40 * 86_400,) * 2)
+    service = SessionService(Settings(record_dir=tmp_path))
+    try:
+        Bench(service, stub_library).close()
+        assert not old.exists()
+    finally:
+        service.close()
