@@ -17,11 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
 
+from mgdemo.compare.grid_film import write_grid_film
 from mgdemo.compare.jobs import Job
 from mgdemo.compare.plan import Grid
 from mgdemo.compare.run import Outcome
-from mgdemo.compare.store import UNFINISHED
-from mgdemo.compare.table import Cell, cells
+from mgdemo.compare.store import UNFINISHED, write_json
+from mgdemo.compare.table import Cell, as_csv, as_json, cells
 from mgdemo.errors import UserError
 
 FILES = {
@@ -184,7 +185,19 @@ def main() -> None:
 def _make(order: _Order) -> Sequence[Sequence[Cell]]:
     table = cells(order.grid, order.outcomes)
     if order.folder is not None:
+        _write(order.folder, order.name, order, table)
+    return table
+
+
+def _write(folder: Path, name: str, order: _Order, table: Sequence[Sequence[Cell]]) -> None:
+    """The file that is asked for. A film takes longest, and a page brings all the others with it."""
+    if name == "report.csv":
+        (folder / name).write_text(as_csv(order.grid, table), encoding="utf-8")
+    elif name == "report.json":
+        write_json(folder / name, as_json(order.grid, table))
+    elif name == "grid.mp4":
+        write_grid_film(folder / name, table, order.title)
+    else:
         from mgdemo.compare.report import write_report
 
-        write_report(order.folder, order.grid, table, title=order.title, device=order.device)
-    return table
+        write_report(folder, order.grid, table, title=order.title, device=order.device, film=False)

@@ -4,6 +4,7 @@ import csv
 import json
 import threading
 
+import av
 import pytest
 from PIL import Image
 from test_ballots import job_with
@@ -46,6 +47,8 @@ def test_files_are_made_on_demand_and_only_once(made, exports):
     assert len(rows) == 3
     report = json.loads(exports.file(made, "report.json").result(PATIENCE).read_text("utf-8"))
     assert [run["key"] for run in report["rows"][0]["runs"]] == [run.key for run in made.grid.all]
+    with av.open(str(exports.file(made, "grid.mp4").result(PATIENCE))) as film:
+        assert sum(1 for _ in film.decode(video=0)) == 21
     assert Image.open(exports.file(made, "contact-sheet.png").result(PATIENCE)).height > 100
     assert not list(exports.folder.glob(".*")), "nothing half-finished is left"
 

@@ -45,7 +45,7 @@ export class Cell {
     this.data = data;
     write(this.title, data.title);
     write(this.name, data.title);
-    write(this.from, `from ${data.image}, seed ${data.seed}`);
+    write(this.from, data.image && `from ${data.image}, seed ${data.seed}`);
     this.canvas.ariaLabel = data.title;
     this.picture.style.setProperty("--ratio", String(data.width / data.height));
     if (lanes !== this.drawn) {

@@ -176,7 +176,7 @@ class Compare {
 
   /** What the player shows, as a text. */
   get moment() {
-    return /** @type {any} */ (this.player)?.link?.() ?? this.job?.at ?? "";
+    return this.player?.link() ?? this.job?.at ?? "";
   }
 
   share() {
