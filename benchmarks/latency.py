@@ -307,6 +307,8 @@ def app(block_ms: int, root_path: str, settings: dict) -> Iterator[int]:
                 threads=1,
                 record_seconds=36_000,
                 record_dir=Path(name) / "plays",
+                visitor_sessions=0,  # all come from one address
+                visitor_requests=0,
                 **settings,
             )
         )

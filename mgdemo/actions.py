@@ -38,6 +38,15 @@ class Control:
     keyboard: int | None = None
     mouse: tuple[float, float] | None = None
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """All that it is called."""
+        return (self.name, self.label, self.code, *self.aliases)
+
+    def spelled(self, key: str) -> str:
+        """One of its `keys` in upper or lower case, as we write it."""
+        return next(each for each in self.keys if each.casefold() == key.casefold())
+
 
 @dataclass(frozen=True)
 class Mode:
@@ -62,11 +71,7 @@ class Mode:
 
     @cached_property
     def _index(self) -> dict[str, Control]:
-        return {
-            key.casefold(): control
-            for control in self.controls
-            for key in (control.name, control.label, control.code, *control.aliases)
-        }
+        return {key.casefold(): control for control in self.controls for key in control.keys}
 
     def control(self, key: str) -> Control | None:
         """The control with this name, label or key code (upper or lower case), if there is one."""

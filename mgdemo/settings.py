@@ -32,6 +32,12 @@ class Settings:
 
     sessions: int = field(default=1, metadata={"min": 1})  # at once, over all devices
     queue: int = 20  # visitors that may wait
+    visitor_sessions: int = 2  # that one visitor may have, playing and waiting; 0: no limit
+    visitor_connections: int = 64  # from one address at once; 0: no limit
+    visitor_requests: int = 10  # events and uploads a second from one address; 0: no limit
+    trusted_proxies: str = ""  # addresses or networks whose X-Forwarded-For is believed, with commas
+    origins: str = ""  # other sites' pages that may open the WebSocket: "https://host", with commas
+    operator_token: str = ""  # that health and metrics ask for; "": they are open
     device: str = "auto"  # of one worker process, or several separated by commas: "cuda:0,cuda:1"
     threads: int = 0  # CPU threads of the model; 0: one per core
     optimization: str = ""  # overrides the GPU optimizations: "fp8", "low-vram", "no-kernels", … with commas

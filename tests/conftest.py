@@ -12,6 +12,7 @@ HERE = Path(__file__).parent
 BROWSER_FIXTURES = {"browser", "visit"}
 LIVE = (
     "serving",
+    "faults",
     "benchmarks/test_latency.py",
     "compare/test_exports.py",
     "compare/test_jobs.py",

@@ -18,27 +18,33 @@ GRACE = 30.0  # seconds that a session has left, at least, when somebody begins 
 
 @dataclass(frozen=True)
 class Place:
-    """A session that has a place on a device."""
+    """A session that has a place on a device.
+
+    limited: whether it has to end for others; runs of a comparison don't. expected: the moment when it ends
+    by itself, as far as that is known.
+    """
 
     token: str
     visitor: str  # whose it is; "": not known
-    live: bool
     began: float  # when it got the place
+    limited: bool = True
+    expected: float = math.inf
 
 
 @dataclass(frozen=True)
 class Waiter:
-    """A session in the queue."""
+    """A session in the queue. lasts: the seconds that it takes by itself, as far as that is known."""
 
     token: str
     visitor: str
-    live: bool
     since: float
+    limited: bool = True
+    lasts: float = math.inf
 
 
 @dataclass(frozen=True)
 class Turn:
-    """How a waiting session stands: its position, from 1, and the moment by which its turn comes, if known.
+    """How a waiting session stands: its position, from 1, and the moment when its turn comes, if known.
 
     behind_own: it is next, and a session of the same visitor has a place. background: a run of a comparison.
     """
@@ -56,30 +62,35 @@ class Plan:
 
 
 def plan(places: Sequence[Place], waiters: Sequence[Waiter], session_seconds: float, grace: float) -> Plan:
-    """For each waiter, in order, a live session has to end, the one that began first before the others.
+    """For each waiter, in order, a session has to end, the one that began first before the others.
 
     session_seconds: how long a session may last while others wait, 0: no limit; grace: the seconds that it
     still has, at least, when somebody begins to wait.
     """
-    live = sorted((place for place in places if place.live), key=lambda place: place.began)
+    limited = sorted((place for place in places if place.limited), key=lambda place: place.began)
     ends = {
         place.token: max(place.began + session_seconds, waiter.since + grace)
-        for place, waiter in zip(live, waiters, strict=False)
+        for place, waiter in zip(limited, waiters, strict=False)
         if session_seconds
     }
-    moments = sorted(ends.values())  # when places become free
+    # When places become free: those that nobody has to leave yet have to be left when their turn comes.
+    moments = [min(place.expected, ends.get(place.token, math.inf)) for place in places]
+    heapq.heapify(moments)
     owners = {place.visitor for place in places} - {""}
     turns = {}
     for position, waiter in enumerate(waiters, 1):
         at = heapq.heappop(moments) if moments else math.inf
-        if at < math.inf and waiter.live:
-            heapq.heappush(moments, at + session_seconds)
+        limit = session_seconds if session_seconds and waiter.limited else math.inf
+        heapq.heappush(moments, at + min(limit, waiter.lasts))
         turns[waiter.token] = Turn(position, at, position == 1 and waiter.visitor in owners)
     return Plan(turns, ends)
 
 
-def full(places: int, waiters: int, settings: Settings) -> str | None:
-    """Why nobody else can get in the queue, if that is so."""
+def full(places: int, waiters: int, own: int, settings: Settings) -> str | None:
+    """Why nobody else can get in the queue, if that is so. own: sessions that this visitor has already."""
+    if settings.visitor_sessions and own >= settings.visitor_sessions:
+        sessions = "a session is" if own == 1 else f"{own} sessions are"
+        return f"At your address {sessions} running or waiting already: stop one, then press Start again."
     if places < settings.sessions or waiters < settings.queue:
         return None
     if not waiters:
@@ -94,10 +105,11 @@ class Facts:
 
     away_since: no player has been connected since then; met: there has been one. active: the last input, or
     when the world was ready. ends: the moment when others get the place. resting: paused or standing, so it
-    takes no device time. seconds_recorded: of video, all branches together.
+    takes no device time. seconds_recorded: of video, all branches together. followed: it needs a player.
     """
 
     live: bool
+    followed: bool = True
     away_since: float = math.inf
     met: bool = False
     active: float = math.inf
@@ -112,9 +124,7 @@ def ending(facts: Facts, settings: Settings, now: float) -> tuple[Outcome, str] 
     away = now - facts.away_since
     if facts.met and away > settings.reconnect_seconds:
         return "ended", "The connection to your page was lost. Press Start to begin another session."
-    if not facts.live:
-        return None  # a scenario comes to its end without a player, too
-    if not facts.met and away > settings.connect_seconds:
+    if facts.followed and not facts.met and away > settings.connect_seconds:
         return (
             "error",
             "The player on your page could not reach the server. Reload the page; a proxy in between has to "
@@ -122,6 +132,8 @@ def ending(facts: Facts, settings: Settings, now: float) -> tuple[Outcome, str] 
         )
     if facts.ends <= now:
         return "ended", "Your time is up, since others are waiting. Press Start to get in the queue again."
+    if not facts.live:
+        return None  # what follows is about visitors who steer
     idle = settings.idle_seconds
     if idle and now - facts.active > idle and (facts.crowded or not facts.resting):
         return "ended", f"Nothing was pressed for {duration(idle)}. Press Start to begin another session."
@@ -145,7 +157,14 @@ def queue_text(turn: Turn, now: float) -> str:
     )
     if math.isinf(turn.at):
         return f"{place}."
-    return f"{place}; your turn comes within {duration(max(1.0, turn.at - now))}."
+    return f"{place}; your turn comes in about {roughly(turn.at - now)}."
+
+
+def roughly(seconds: float) -> str:
+    """Seconds in words, at most a quarter away from them: "15 seconds", "5 minutes"."""
+    if seconds > 120:
+        return f"{round(seconds / 60)} minutes"
+    return f"{max(5, 5 * round(seconds / 5))} seconds"
 
 
 def duration(seconds: float) -> str:

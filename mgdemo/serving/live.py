@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from mgdemo import messages as m
+from mgdemo.serving.budget import Budget
 from mgdemo.serving.outbox import Outbox
 from mgdemo.serving.service import SessionService
 from mgdemo.serving.session import Session
 
 HELLO_SECONDS = 10
+MESSAGES, BURST_SECONDS = 100, 2  # a page says at most some 40 a second
+SOCKETS = 2  # of a session: one may be lost, and nobody knows it yet
 THUMBNAIL_SECONDS = 5  # that a thumbnail is waited for: it comes with its block's last frame
 GONE = 1006  # the code of a connection that was lost; never sent
 
@@ -22,13 +30,23 @@ GONE = 1006  # the code of a connection that was lost; never sent
 def live_routes(service: SessionService) -> list[BaseRoute]:
     """To be added to the app's routes."""
 
+    sockets = Sockets()
+
     async def live(socket: WebSocket) -> None:
-        await _serve(service, socket)
+        with sockets.another(socket.path_params["token"]):
+            await _serve(service, socket)
 
-    async def health(_request) -> JSONResponse:
-        return JSONResponse(service.health())
+    def closed(request: Request) -> Response | None:
+        """The answer to who may not see how the service is."""
+        token = service.settings.operator_token
+        said = request.headers.get("authorization", "").removeprefix("Bearer ")
+        right = not token or hmac.compare_digest(said.encode(), token.encode())
+        return None if right else Response("This needs the operator's token.", 401)
 
-    async def thumbnail(request) -> Response:
+    async def health(request: Request) -> Response:
+        return closed(request) or JSONResponse(service.health())
+
+    async def thumbnail(request: Request) -> Response:
         session, node = service.get(request.path_params["token"]), request.path_params["node"]
         if session is None:
             return Response(status_code=404)
@@ -40,7 +58,9 @@ def live_routes(service: SessionService) -> list[BaseRoute]:
             return Response(status_code=404)
         return Response(picture, media_type="image/jpeg", headers={"Cache-Control": "no-cache"})
 
-    async def metrics(_request) -> PlainTextResponse:
+    async def metrics(request: Request) -> Response:
+        if refusal := closed(request):
+            return refusal
         text = ""
         for name, value in service.metrics().items():
             kind = "counter" if name.endswith("_total") else "gauge"
@@ -53,6 +73,28 @@ def live_routes(service: SessionService) -> list[BaseRoute]:
         Route("/gradio_api/live-health", health),
         Route("/gradio_api/live-metrics", metrics),
     ]
+
+
+class Sockets:
+    """The open sockets of each token: at most `SOCKETS`; a further one ends the oldest."""
+
+    def __init__(self):
+        self._open: defaultdict[str, list[asyncio.Task]] = defaultdict(list)
+
+    @contextmanager
+    def another(self, token: str) -> Iterator[None]:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks = self._open[token]
+        for oldest in tasks[: len(tasks) - SOCKETS + 1]:
+            oldest.cancel()
+        tasks.append(task)
+        try:
+            yield
+        finally:
+            tasks.remove(task)
+            if not tasks:
+                del self._open[token]
 
 
 async def _serve(service: SessionService, socket: WebSocket) -> None:
@@ -106,9 +148,14 @@ async def _text(socket: WebSocket) -> str | None:
 
 
 async def _listen(socket: WebSocket, session: Session, outbox: Outbox) -> None:
+    budget = Budget(MESSAGES, BURST_SECONDS, time.monotonic())
     try:
-        while True:
-            session.receive(outbox, m.parse(await _text(socket)))
+        while not outbox.closed:
+            message = m.parse(await _text(socket))
+            if not budget.take(time.monotonic()):
+                outbox.close(m.TOO_MANY, "Too many messages at once: reload the page.")
+                return
+            session.receive(outbox, message)
     except m.BadMessage as error:
         outbox.close(m.BAD_MESSAGE, str(error))
     except WebSocketDisconnect:

@@ -25,6 +25,7 @@ class PlayerLink:
         self.active = math.inf  # when the visitor did something last, once there is a world to do it in
         self.codec = ""
         self.input: m.Input | None = None  # the latest of this connection
+        self.rewind: m.Rewind | None = None  # the latest that was asked for while another is under way
         self._outbox: Outbox | None = None
         self._sent = self._acknowledged = 0  # blocks up to the head
         self._splice = 0  # from which frame on the block at hand is shown

@@ -7,6 +7,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 
 from mgdemo import messages as m
+from mgdemo.actions import MODES
 from mgdemo.serving.moving import Flight, Move
 from mgdemo.serving.player_link import PlayerLink
 from mgdemo.serving.recorder import Recorder
@@ -187,7 +188,11 @@ class Playing:
                 self.link.active = now
                 self._ask(message)
             case m.Rewind(node=node) if node in self.tree:
-                self.link.active, self.rewinding = now, 0.0
+                self.link.active = now
+                if self.rewinding is not None:
+                    self.link.rewind = message
+                    return False
+                self.rewinding = 0.0
                 self._ask(message)
                 return True
         return False
@@ -229,6 +234,10 @@ class Playing:
                 self.frames = message.frames
                 self.rate.rest()
                 self.link.rewound(message, event.picture)
+                if self.link.rewind is not None:
+                    self.rewinding = 0.0
+                    self._ask(self.link.rewind)
+                    self.link.rewind = None
                 return True
         return False
 
@@ -254,7 +263,15 @@ class Playing:
         if self.move is None:
             self._tell(wish)
 
+    def _known(self, message: m.Input) -> m.Input:
+        """Only what can be held in this mode; a worker keeps what was pressed until it makes a block."""
+        mode = MODES[self.ready.mode]
+        held = tuple(control.spelled(key) for key in message.held if (control := mode.control(key)))
+        return message.model_copy(update={"held": held})
+
     def _tell(self, message: m.WorldMessage) -> None:
         if not self._heard:
             return
+        if isinstance(message, m.Input):
+            message = self._known(message)
         self._send(m.ToSession(session=self.ready.session, message=message))

@@ -25,6 +25,7 @@ from mgdemo.serving.places import Places
 from mgdemo.serving.request import SessionRequest
 from mgdemo.serving.session import Session
 from mgdemo.serving.sharing import Move, next_move
+from mgdemo.serving.turns import Turns
 from mgdemo.settings import Settings
 from mgdemo.video.films import Recording
 
@@ -50,6 +51,7 @@ class SessionService:
         self.counts: Counter[str] = Counter()
         self._sessions: dict[str, Session] = {}  # that have not ended, by token
         self._queue: deque[Session] = deque()
+        self._turns = Turns(self.settings.session_seconds)
         self._devices = Devices(self.settings, engine, self._event, self._lost)
         self._places = Places(self._devices)
         self._archive = Archive(self.settings, self._folders)
@@ -61,8 +63,7 @@ class SessionService:
         """Get in the queue. Raises ServingError where that is impossible.
 
         The session lives as long as its page is connected to `live/<token>`; a page that does not come within
-        `connect_seconds`, or is away for `reconnect_seconds`, loses it. (A scenario that no page has ever
-        followed runs to its end.)
+        `connect_seconds`, or is away for `reconnect_seconds`, loses it. (See `SessionRequest.followed`.)
         """
         if request.track is not None:
             if not len(request.track):
@@ -71,7 +72,8 @@ class SessionService:
         with self.lock:
             if self._closed.is_set():
                 raise ServingError("The server is shutting down: try again in a minute.")
-            if not request.background and (trouble := self._full()):
+            if not request.background and (trouble := self._full(request.account)):
+                self.counts.update(refusals=1)
                 raise ServingError(trouble)
             session = Session(self, request)
             self._sessions[session.token] = session
@@ -84,9 +86,11 @@ class SessionService:
                 self._clock.start()
         return session
 
-    def _full(self) -> str | None:
-        """Why no other visitor can get in the queue, if so. (Runs of a comparison give way to visitors.)"""
-        return limits.full(len(_visitors(self._places)), len(_visitors(self._queue)), self.settings)
+    def _full(self, account: str) -> str | None:
+        """Why this visitor cannot get in the queue, if so. (Runs of a comparison give way to visitors.)"""
+        playing, waiting = _visitors(self._places), _visitors(self._queue)
+        own = [s for s in (*playing, *waiting) if account and s.request.account == account]
+        return limits.full(len(playing), len(waiting), len(own), self.settings)
 
     @property
     def devices(self) -> int:
@@ -144,6 +148,7 @@ class SessionService:
             "frames",
             "late_blocks",
             "moves",
+            "refusals",
         )
         with self.lock:
             totals = {f"{name}_total": self.counts[name] for name in names}
@@ -199,10 +204,8 @@ class SessionService:
 
     def _plan(self) -> None:
         """Runs of a comparison are left out: a visitor never waits for one."""
-        playing, waiting = _visitors(self._places), _visitors(self._queue)
-        places = [limits.Place(s.token, s.request.visitor, s.live, s.began) for s in playing]
-        waiters = [limits.Waiter(s.token, s.request.visitor, s.live, s.opened) for s in waiting]
-        plan = limits.plan(places, waiters, self.settings.session_seconds, limits.GRACE)
+        waiting = _visitors(self._queue)
+        plan = self._turns.plan(_visitors(self._places), waiting)
         for session in self._queue:
             session.wait(plan.turns.get(session.token) or limits.Turn(len(waiting) + 1, background=True))
         for session in self._places:

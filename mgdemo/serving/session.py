@@ -159,10 +159,18 @@ class Session:
 
     # For the service; with the lock held
 
+    @property
+    def followed(self) -> bool:
+        """Whether it needs a page."""
+        return self.live or self.request.followed
+
     def wait(self, turn: Turn) -> None:
         """Its turn in the queue."""
-        if not self.suspended and self.phase != Queued(turn):
-            self.phase = Queued(turn)
+        if self.suspended:
+            return
+        before = self.phase.turn if isinstance(self.phase, Queued) else None
+        self.phase = Queued(turn)
+        if before is None or replace(before, at=turn.at) != turn or abs(before.at - turn.at) > 1:
             self._wake.set()
 
     def limit(self, ends: float | None, *, crowded: bool) -> None:
@@ -296,7 +304,7 @@ class Session:
 
     def _facts(self, now: float) -> Facts:
         link, phase = self._link, self.phase
-        facts = Facts(self.live, link.away_since, link.met)
+        facts = Facts(self.live, self.followed, link.away_since, link.met)
         if not isinstance(phase, Playing):
             return facts
         if link.holding:

@@ -67,7 +67,12 @@ def _playing_text(phase: Playing, seconds_left: float) -> tuple[m.Phase, str]:
     if phase.move is not None and not resting:
         return "buffering", MOVING
     if phase.length is not None:
-        return "playing", f"Frame {phase.frames} of {phase.length}. {phase.recorder.trouble}".rstrip()
+        text = f"Frame {phase.frames} of {phase.length}. {phase.recorder.trouble}".rstrip()
+        if seconds_left <= GRACE and phase.length - phase.frames > seconds_left * (
+            rate.fps or phase.ready.fps
+        ):
+            text += f" Others are waiting: it ends in {duration(max(1.0, seconds_left))}."
+        return "playing", text
     if phase.rewinding is not None:
         return "rewinding", "Rewinding."
     if phase.paused:

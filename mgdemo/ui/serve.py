@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import gradio as gr
+from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
 from mgdemo.errors import UserError
 from mgdemo.folders import private_folder
 from mgdemo.serving import SessionService
 from mgdemo.serving.address import EVERYWHERE, Address
+from mgdemo.serving.front import guard
+from mgdemo.serving.gate import Gate
 from mgdemo.serving.shutdown import serve_until_stopped
+from mgdemo.serving.visitors import trust_proxies
 from mgdemo.ui.compare.bench import Bench, folder_of
 from mgdemo.ui.share import MAX_UPLOAD_BYTES
 from mgdemo.ui.theme import CSS, theme
+
+PAGES = 1000  # whose choices are kept here, the latest ones
 
 
 class Page(gr.Blocks):
@@ -48,14 +54,18 @@ def launch(
     """
     address = Address.choose(server_name, server_port)
     address.check()
-    private_folder(demo.service.settings.record_dir, "MGDEMO_RECORD_DIR")
+    settings = demo.service.settings
+    private_folder(settings.record_dir, "MGDEMO_RECORD_DIR")
+    trust_proxies(settings)
     defaults = {
         "theme": theme(),
         "css_paths": CSS,
         "ssr_mode": False,  # its front proxy cannot pass a WebSocket on
-        "app_kwargs": {"routes": demo.live_routes},
-        "allowed_paths": [str(demo.service.settings.record_dir.resolve())],
-        "blocked_paths": [str(folder_of(demo.service.settings.record_dir.resolve()))],
+        "app_kwargs": {"routes": demo.live_routes, "middleware": [Middleware(Gate, settings=settings)]},
+        "allowed_paths": [str(settings.record_dir.resolve())],
+        "blocked_paths": [str(folder_of(settings.record_dir.resolve()))],
+        "enable_monitoring": False,
+        "state_session_capacity": PAGES,
         "max_file_size": MAX_UPLOAD_BYTES,
         "footer_links": [],
         "quiet": True,
@@ -77,6 +87,7 @@ def launch(
             f"The page does not answer at {Address(address.host, demo.server_port).url}. If a proxy is set "
             "(HTTP_PROXY), set NO_PROXY=localhost,127.0.0.1 too."
         ) from error
+    guard(demo.server, settings)
     if not quiet:
         more = " and at this machine's other addresses" if address.host in EVERYWHERE else ""
         url = Address(address.host, demo.server_port).url

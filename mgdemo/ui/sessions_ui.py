@@ -14,6 +14,7 @@ from gradio.blocks import Block
 
 from mgdemo.errors import UserError
 from mgdemo.serving import Session, SessionRequest, SessionService
+from mgdemo.serving.visitors import account
 from mgdemo.ui import player
 from mgdemo.ui.events import EVENT_OPTIONS
 from mgdemo.ui.results import Left, Results
@@ -46,7 +47,13 @@ def connect(
 
     async def start(visitor: gr.Request, *values) -> tuple | gr.HTML:
         def opened() -> Session:
-            return service.open(dataclasses.replace(request(*values), visitor=visitor.session_hash or ""))
+            wanted = dataclasses.replace(
+                request(*values),
+                visitor=visitor.session_hash or "",
+                account=account(visitor.client.host, visitor.username),
+                followed=True,
+            )
+            return service.open(wanted)
 
         async def answer() -> tuple:
             session = await asyncio.to_thread(opened)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from mgdemo.blocks import FPS, frames_in_blocks
 
 UNACKNOWLEDGED = 3  # blocks; above, a live session waits for its visitor
+FASTEST = 1.25  # times the normal speed, at which a player shows frames at most
 LATENT_FRAMES = 4  # video frames of a latent frame: an action changes the picture from such a boundary on
 
 
@@ -42,6 +43,7 @@ class Pace:
     acknowledged: int = 0  # blocks
     served: float = -math.inf  # when its last block was done
     dry: float = -math.inf  # when its next block must leave, or the player runs dry
+    earliest: float = -math.inf  # and before which it cannot run dry, whatever it says
     first: Estimate = field(default_factory=Estimate)  # of a block, until its first packet has left
     cost: Estimate = field(default_factory=Estimate)  # and until its last one has
     round_trip: Estimate = field(default_factory=Estimate)  # from a block's last packet to its acknowledgment
@@ -68,6 +70,7 @@ class Pace:
         while len(self._sent) > UNACKNOWLEDGED + 1:
             self._sent.popitem(last=False)
         self.dry = max(self.dry, first) + frames / self.fps
+        self.earliest = max(self.earliest, first) + frames / self.fps / FASTEST
 
     def acknowledge(self, block: int, buffered: float, now: float) -> None:
         """Block `block` is there and the player has `buffered` seconds left: when will it run dry?"""
@@ -79,6 +82,7 @@ class Pace:
             self.round_trip.add(min(1.0, now - sent_at))
         # The next packet travels one way and this acknowledgment has traveled the other: take off both.
         self.dry = now + buffered - self.round_trip.high + (self.frames - frames) / self.fps
+        self.dry = max(self.dry, self.earliest - self.round_trip.high)
 
     def splice(self, now: float) -> int | None:
         """The first video frame that would change if the last block were regenerated now: where the next
@@ -95,5 +99,5 @@ class Pace:
     def reset_to(self, blocks: int, frames: int) -> None:
         """The player has shown all of so many blocks, and nothing is on its way to it."""
         self.blocks = self.acknowledged = blocks
-        self.frames, self.dry = frames, -math.inf
+        self.frames, self.dry, self.earliest = frames, -math.inf, -math.inf
         self._sent.clear()

@@ -10,6 +10,8 @@ import pytest
 
 from devtools.live_player import Server
 from mgdemo.serving import Settings
+from tests.serving.conftest import serve as serve_plain  # noqa: F401 a fixture: over worlds that don't
+from tests.support.web_process import web_process
 
 WORLDS = "tests.support.remembering_world:load"
 
@@ -53,3 +55,21 @@ def seen(player):
     for node, (_, _, frame, _, payload) in zip(player.nodes, player.frames, strict=True):
         pictures.setdefault((node, frame), []).append(hashlib.sha256(payload).hexdigest())
     return pictures
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory):
+    """start(descriptors=None, **settings) -> WebProcess; all of them are killed in the end."""
+    with contextlib.ExitStack() as stack:
+
+        def start(descriptors=None, **variables):
+            variables = {f"MGDEMO_{name.upper()}": str(value) for name, value in variables.items()}
+            return stack.enter_context(web_process(tmp_path_factory.mktemp("web"), descriptors, **variables))
+
+        yield start
+
+
+@pytest.fixture(scope="module")
+def web(start):
+    """One with the settings that ship."""
+    return start()

@@ -4,18 +4,30 @@ import math
 
 import pytest
 
-from mgdemo.serving.limits import Facts, Place, Turn, Waiter, duration, ending, full, plan, queue_text
+from mgdemo.serving.limits import (
+    Facts,
+    Place,
+    Plan,
+    Turn,
+    Waiter,
+    duration,
+    ending,
+    full,
+    plan,
+    queue_text,
+    roughly,
+)
 from mgdemo.settings import Settings
 
 SETTINGS = Settings(idle_seconds=300, reconnect_seconds=30, connect_seconds=10, record_seconds=600)
 
 
-def places(*began, live=True):
-    return [Place(f"p{i}", "", live, at) for i, at in enumerate(began)]
+def places(*began, **fields):
+    return [Place(f"p{i}", "", at, **fields) for i, at in enumerate(began)]
 
 
 def waiters(*since):
-    return [Waiter(f"w{i}", "", True, at) for i, at in enumerate(since)]
+    return [Waiter(f"w{i}", "", at) for i, at in enumerate(since)]
 
 
 def test_nobody_has_to_end_while_nobody_waits():
@@ -37,16 +49,25 @@ def test_every_position_has_a_wait_of_its_own():
     assert [got.turns[f"w{i}"].at for i in range(5)] == [300, 400, 600, 700, 900]
     texts = [queue_text(got.turns[f"w{i}"], 200) for i in range(5)]
     assert len(set(texts)) == 5
-    assert texts[0] == "You're next in the queue; your turn comes within 2 minutes."
-    assert texts[1] == "You're number 2 in the queue; your turn comes within 4 minutes."
+    assert texts[0] == "You're next in the queue; your turn comes in about 100 seconds."
+    assert texts[1] == "You're number 2 in the queue; your turn comes in about 3 minutes."
 
 
-def test_scenarios_are_not_ended_and_their_end_is_not_known():
-    got = plan(places(0, live=False), waiters(10), 300, 30)
+def test_scenarios_have_to_end_for_others_too_and_their_own_end_counts():
+    long, short = places(0, expected=900), places(0, expected=90)
+    assert plan(long, waiters(10), 300, 30) == Plan({"w0": Turn(1, 300)}, {"p0": 300})
+    assert plan(short, waiters(10), 300, 30).turns == {"w0": Turn(1, 90)}
+    behind = [Waiter("w0", "", 10, lasts=40), Waiter("w1", "", 11, lasts=900), Waiter("w2", "", 12)]
+    got = plan(short, behind, 300, 30)
+    assert [got.turns[f"w{i}"].at for i in range(3)] == [90, 130, 430]
+
+
+def test_runs_that_nobody_follows_do_not_end_for_others():
+    got = plan(places(0, limited=False), waiters(10), 300, 30)
     assert got.ends == {} and math.isinf(got.turns["w0"].at)
     assert queue_text(got.turns["w0"], 20) == "You're next in the queue."
-    behind = [Waiter("w0", "", False, 10), Waiter("w1", "", True, 11)]
-    assert math.isinf(plan(places(0), behind, 300, 30).turns["w1"].at), "a scenario comes in between"
+    behind = [Waiter("w0", "", 10, limited=False), Waiter("w1", "", 11)]
+    assert math.isinf(plan(places(0), behind, 300, 30).turns["w1"].at)
 
 
 def test_without_a_limit_nobody_ends():
@@ -55,13 +76,13 @@ def test_without_a_limit_nobody_ends():
 
 
 def test_nobody_is_told_to_wait_for_himself():
-    mine, yours = Waiter("w0", "me", True, 1), Waiter("w1", "you", True, 2)
-    got = plan([Place("p0", "me", True, 0)], [mine, yours], 300, 30)
+    mine, yours = Waiter("w0", "me", 1), Waiter("w1", "you", 2)
+    got = plan([Place("p0", "me", 0)], [mine, yours], 300, 30)
     assert "Your own session on the other tab" in queue_text(got.turns["w0"], 5)
     assert "own" not in queue_text(got.turns["w1"], 5)
-    behind = plan([Place("p0", "me", True, 0)], [yours, mine], 300, 30)
+    behind = plan([Place("p0", "me", 0)], [yours, mine], 300, 30)
     assert "own" not in queue_text(behind.turns["w0"], 5), "it waits for another first"
-    unknown = plan([Place("p0", "", True, 0)], [Waiter("w0", "", True, 1)], 300, 30)
+    unknown = plan([Place("p0", "", 0)], [Waiter("w0", "", 1)], 300, 30)
     assert "own" not in queue_text(unknown.turns["w0"], 5)
 
 
@@ -75,12 +96,18 @@ def test_nobody_is_told_to_wait_for_himself():
     ],
 )
 def test_a_full_queue(places, waiting, words):
-    assert full(places, waiting, Settings(sessions=2, queue=2)) == words
+    assert full(places, waiting, 0, Settings(sessions=2, queue=2)) == words
+
+
+def test_a_visitor_has_a_share_of_the_places():
+    words = "At your address 2 sessions are running or waiting already: stop one, then press Start again."
+    assert full(0, 0, 2, Settings()) == words
+    assert full(0, 0, 1, Settings()) is full(0, 0, 99, Settings(visitor_sessions=0)) is None
 
 
 def test_the_words_of_a_full_queue_fit_the_number():
-    assert full(1, 1, Settings(queue=1)).startswith("1 visitor is already waiting")
-    assert full(1, 0, Settings(queue=0)).startswith("All places are taken")
+    assert full(1, 1, 0, Settings(queue=1)).startswith("1 visitor is already waiting")
+    assert full(1, 0, 0, Settings(queue=0)).startswith("All places are taken")
 
 
 def test_the_idle_clock_needs_a_world():
@@ -104,11 +131,27 @@ def test_a_page_that_was_there_is_waited_for(live):
     assert "connection to your page was lost" in ending(gone, SETTINGS, 131)[1]
 
 
-def test_a_page_that_never_came_is_waited_for_less_long_and_a_scenario_needs_none():
-    never = Facts(live=True, away_since=100)
+@pytest.mark.parametrize("live", [True, False])
+def test_a_page_that_never_came_is_waited_for_less_long(live):
+    never = Facts(live=live, away_since=100)
     assert ending(never, SETTINGS, 109) is None
     assert ending(never, SETTINGS, 111)[0] == "error"
-    assert ending(Facts(live=False, away_since=100), SETTINGS, 10_000) is None
+
+
+def test_a_run_without_a_page_waits_for_none():
+    assert ending(Facts(live=False, followed=False, away_since=100), SETTINGS, 10_000) is None
+
+
+def test_a_scenario_ends_when_its_time_is_up_and_not_when_nothing_is_pressed():
+    assert ending(Facts(live=False, met=True, active=0, ends=10_001), SETTINGS, 10_000) is None
+    outcome, text = ending(Facts(live=False, met=True, ends=9_999), SETTINGS, 10_000)
+    assert outcome == "ended" and text.startswith("Your time is up")
+
+
+@pytest.mark.parametrize("seconds", range(20, 4000, 7))
+def test_an_estimate_in_words_is_at_most_a_quarter_off(seconds):
+    count, unit = roughly(seconds).split()
+    assert int(count) * {"seconds": 1, "minutes": 60}[unit] == pytest.approx(seconds, rel=0.25)
 
 
 def test_time_and_recording_have_an_end():

@@ -37,9 +37,9 @@ async def test_the_third_visitor_waits_for_a_place(serve):
         assert (await two.block(2))["held"] == ["back"]
         status = await wait_for(third, lambda status: True)
         assert (status.phase, status.position) == ("queued", 1)
-        assert status.text.startswith("You're next in the queue; your turn comes within ")
+        assert status.text.startswith("You're next in the queue; your turn comes in about ")
         assert fourth.status().position == 2
-        assert fourth.status().text.startswith("You're number 2 in the queue; your turn comes within ")
+        assert fourth.status().text.startswith("You're number 2 in the queue; your turn comes in about ")
         assert 0 < status.seconds_left <= server.service.settings.session_seconds
         async with Player(server, third.token) as three:
             await three.until(lambda: [m for m in three.of("status") if m["position"] == 1])

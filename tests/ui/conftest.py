@@ -91,7 +91,7 @@ def serve(tmp_path_factory, stub_library):
         def start(library=stub_library, root_path="", **settings):
             # Many sessions: that of a page which is gone keeps its place for a while.
             defaults = {"record_dir": tmp_path_factory.mktemp("sessions"), "threads": 1, "stand_seconds": 0}
-            defaults |= {"sessions": 30}
+            defaults |= {"sessions": 30, "visitor_sessions": 0, "visitor_requests": 0}
             if library is stub_library:
                 defaults["loader"] = "benchmarks.stub_world:load_small"
             service = SessionService(Settings(**defaults | settings))

@@ -1,0 +1,49 @@
+"""Whose turn it is and when: what is known of the sessions, put together for the plan."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Collection
+
+from mgdemo.blocks import FPS
+from mgdemo.serving import limits
+from mgdemo.serving.limits import Place, Plan, Waiter
+from mgdemo.serving.playing import Playing
+from mgdemo.serving.session import Session
+
+
+class Turns:
+    """Plans who ends and who waits how long; learns how quickly each checkpoint makes scenarios."""
+
+    def __init__(self, session_seconds: float):
+        self._session_seconds = session_seconds
+        self._speeds: dict[str, float] = {}  # frames per second
+
+    def plan(self, places: Collection[Session], queue: Collection[Session]) -> Plan:
+        for session in places:
+            phase = session.phase
+            if isinstance(phase, Playing) and not session.live and phase.rate.fps:
+                self._speeds[session.request.checkpoint] = phase.rate.fps
+        return limits.plan(
+            [self._place(session) for session in places],
+            [self._waiter(session) for session in queue],
+            self._session_seconds,
+            limits.GRACE,
+        )
+
+    def _place(self, session: Session) -> Place:
+        made = session.phase.frames if isinstance(session.phase, Playing) else 0
+        expected = time.monotonic() + self._lasts(session, made)
+        return Place(session.token, session.request.visitor, session.began, session.followed, expected)
+
+    def _waiter(self, session: Session) -> Waiter:
+        lasts = self._lasts(session, 0)
+        return Waiter(session.token, session.request.visitor, session.opened, session.followed, lasts)
+
+    def _lasts(self, session: Session, made: int) -> float:
+        """Seconds until its scenario is complete; infinite for live sessions."""
+        track = session.request.track
+        if track is None:
+            return math.inf
+        return (len(track) - made) / self._speeds.get(session.request.checkpoint, FPS)

@@ -1,0 +1,148 @@
+"""Connections: silent, too many, too slow, too talkative, from another site."""
+
+import asyncio
+import contextlib
+import json
+import socket
+import time
+
+import httpx
+import pytest
+import websockets
+
+from tests.support.web_process import Script, heard
+
+pytestmark = pytest.mark.anyio
+
+EVIL = "127.0.0.2"  # an address that is no trusted proxy's
+
+
+def silent(web, count, address=EVIL):
+    """So many connections that say nothing; those that were not refused at once."""
+    opened = []
+    for _ in range(count):
+        it = socket.socket()
+        it.bind((address, 0))
+        it.settimeout(2)
+        with contextlib.suppress(OSError):
+            it.connect(("127.0.0.1", web.port))
+            opened.append(it)
+    return opened
+
+
+def test_a_thousand_silent_connections_leave_room_for_others(start):
+    web = start(descriptors=1024)
+    before = web.log.stat().st_size
+    with contextlib.ExitStack() as stack:
+        for address in (EVIL, "127.0.0.1"):  # the second is a proxy's, which may have more
+            for it in silent(web, 1020, address):
+                stack.enter_context(it)
+            with httpx.Client(transport=httpx.HTTPTransport(local_address="127.0.0.3")) as visitor:
+                assert visitor.get(web.address, timeout=30).status_code == 200
+    assert web.log.stat().st_size - before < 10_000
+
+
+def test_a_connection_that_does_not_finish_its_request_is_ended(web):
+    (nothing, half, slow) = silent(web, 3)
+    half.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n")
+    with slow:
+        for _ in range(40):
+            slow.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nX: " if _ == 0 else b"x")
+            time.sleep(0.4)
+            with contextlib.suppress(TimeoutError):
+                slow.settimeout(0.01)
+                if slow.recv(100) == b"":
+                    break
+        else:
+            raise AssertionError("a head may take for ever")
+    for it in (nothing, half):
+        with it:
+            it.settimeout(15)
+            assert it.recv(100) == b""
+
+
+def test_bodies_have_a_size(web):
+    with httpx.Client(base_url=web.address, timeout=30) as client:
+        large = {"data": ["x" * 3_000_000], "fn_index": 0, "session_hash": "a"}
+        assert client.post("/gradio_api/queue/join", json=large).status_code == 413
+
+        def endless():
+            for _ in range(100):
+                yield b"x" * 1_000_000
+
+        with contextlib.suppress(httpx.HTTPError):  # the connection may be closed while it comes
+            assert client.post("/gradio_api/queue/join", content=endless()).status_code != 200
+        files = {"files": ("a.png", b"x" * 43_000_000)}
+        assert client.post("/gradio_api/upload", files=files).status_code == 413
+
+
+def test_what_the_page_does_not_use_is_closed(web):
+    paths = ("/monitoring", "/monitoring/summary", "/gradio_api/monitoring", "/gradio_api/process_recording")
+    for path in (*paths, "/gradio_api/vibe-edit", "/gradio_api/vibe-code/", "/gradio_api/dev/reload"):
+        assert httpx.get(web.address + path).status_code == 404, path
+        assert httpx.post(web.address + path).status_code == 404, path
+
+
+async def test_a_flood_of_events_is_refused_and_others_are_served(web):
+    async with Script(web) as script, Script(web, "127.0.0.3") as visitor:
+        order = script.order(script.events("start")[0], values={0: None})
+        codes = [(await script.join(order)).status_code for _ in range(150)]
+        assert codes[0] == 200 and codes[-1] == 429
+        assert (await visitor.join(visitor.order(visitor.events("load")[0]))).status_code == 200
+
+
+async def test_messages_are_small_and_never_packed(web):
+    async with Script(web, "127.0.0.4") as script:
+        token = (await script.start())["token"]
+        before = web.megabytes
+        web.forget_peak()
+        with contextlib.suppress(websockets.ConnectionClosed):
+            async with script.player(token, compression="deflate") as player:
+                assert not player.response.headers.get("Sec-WebSocket-Extensions")
+                for _ in range(100):
+                    await player.send("a" * 15_000_000)
+        async with script.player(token) as player:
+            await heard(player, "status")
+            await player.send(json.dumps({"type": "stop", "more": "x" * 9000}))
+            with pytest.raises(websockets.ConnectionClosed):
+                while True:
+                    await player.recv()
+            assert player.close_code == 1009
+        assert web.peak - before < 100
+
+
+async def test_a_session_has_two_sockets_and_the_newest_counts(web):
+    async with Script(web, "127.0.0.5") as script:
+        token = (await script.start())["token"]
+        url, options = web.live(token), {"local_addr": (script.address, 0)}
+        mute = [await websockets.connect(url, **options) for _ in range(5)]
+        async with script.player(token) as player:
+            await heard(player, "status")
+        await asyncio.wait_for(asyncio.gather(*(each.wait_closed() for each in mute[:3])), 5)
+
+
+async def test_a_talkative_player_is_stopped_with_a_reason(web):
+    async with Script(web, "127.0.0.6") as script:
+        token = (await script.start())["token"]
+        async with script.player(token) as player:
+            with contextlib.suppress(websockets.ConnectionClosed):
+                for number in range(5000):
+                    await player.send(json.dumps({"type": "input", "held": [], "input_seq": number}))
+                while True:
+                    await player.recv()
+        assert (player.close_code, player.close_reason) == (
+            4429,
+            "Too many messages at once: reload the page.",
+        )
+
+
+async def test_pages_of_other_sites_open_no_socket(start):
+    web = start(origins="https://friend.example")
+    async with Script(web) as script:
+        token = (await script.start())["token"]
+        for origin in ("https://evil.example", "null", f"http://evil.example:{web.port}"):
+            with pytest.raises(websockets.InvalidStatus):
+                await websockets.connect(web.live(token), origin=origin)
+        for origin in (web.address, "https://friend.example"):
+            async with script.player(token, origin=origin) as player:
+                await heard(player, "status")
