@@ -15,6 +15,7 @@ from mgdemo.ui.library import Library
 from mgdemo.ui.links import Links
 from mgdemo.ui.play import play_tab
 from mgdemo.ui.scenarios import scenarios_tab
+from mgdemo.ui.scenarios.thumbnails import Thumbnails
 from mgdemo.ui.serve import Page, launch
 
 __all__ = ["build", "launch"]
@@ -46,12 +47,12 @@ def build(service: SessionService | None = None, library: Library | None = None)
             f"<header><h1>{TITLE}</h1><p>{WORDS}</p></header>",
             apply_default_css=False,
         )
-        links = Links()
+        links, thumbnails = Links(), Thumbnails(library)
         with gr.Tabs() as tabs:
             with gr.Tab("Play", id="play"):
                 form = play_tab(service, library, links)
             with gr.Tab("Scenarios", id="scenarios"):
-                scenarios = scenarios_tab(service, library, links)
+                scenarios = scenarios_tab(service, library, links, thumbnails)
             with gr.Tab("Compare", id="compare"):
                 bench = Bench(service, library)
                 compare = compare_tab(bench)
@@ -65,6 +66,7 @@ def build(service: SessionService | None = None, library: Library | None = None)
         *live_routes(service),
         *modules.routes(),
         *player.routes(loops),
+        thumbnails.route,
         *compare_routes(bench),
     ]
     return demo

@@ -13,7 +13,8 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 PACKAGE = Path(__file__).parent.parent
-FOLDERS = ("ui/player", "ui/compare", "compare/player")  # served as they lie, so that they import each other
+# Served as they lie, so that they import each other.
+FOLDERS = ("ui/player", "ui/scenarios", "ui/compare", "compare/player")
 FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 # The page may lie behind a path prefix, which only Gradio's configuration knows. Gradio lets Python listen to
 # the events that it finds named here.

@@ -21,9 +21,9 @@ def connect(
     """Lets the events `restore_play`, `restore_scenarios` and `restore_compare` bring back what they say was
     chosen.
 
-    The data of the first two are those of `setup` (checkpoint, image), the seed, the key of the scenario's
-    track and whether the tab was open; those of the third are what its page kept. Each has the outputs of
-    one tab, and changes them all or raises.
+    The data of the first two are those of `setup` (checkpoint, image), the seed, what was open in the editor
+    and whether the tab was open; those of the third are what its page kept. Each has the outputs of one tab,
+    and changes them all or raises.
     """
 
     def restore_play(event: gr.EventData) -> tuple:
@@ -34,7 +34,7 @@ def connect(
     def restore_scenarios(event: gr.EventData) -> tuple:
         chosen = _chosen(scenarios.form, event._data)
         tab = gr.Tabs(selected="scenarios") if event._data.get("open") is True else gr.skip()
-        return tab, *scenarios.restore(str(event._data.get("track")), *chosen)
+        return tab, *scenarios.restore(event._data, *chosen)
 
     def restore_compare(event: gr.EventData) -> tuple:
         tab = gr.Tabs(selected="compare") if event._data.get("open") is True else gr.skip()

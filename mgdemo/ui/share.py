@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import re
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mgdemo.actions import MODES
@@ -47,17 +49,24 @@ class Shared:
 def fragment(shared: Shared) -> str:
     """The fragment of the link, without "#". Raises ShareError."""
     fields = {key: getattr(shared, key) for key in ("mode", "checkpoint", "image", "seed")}
-    if scenario := shared.scenario:
-        fields["scenario"] = scenario_yaml(
-            scenario.track,
-            title=scenario.title,
-            description=scenario.description,
-            marks=scenario.marks,
-        )
-    text = (REPLAY if scenario else PLAY) + packed(fields)
-    if len(text) > MAX_LINK:
-        raise ShareError("This session is too long for a link. Save its film or scenario and share the file.")
-    return text
+    if shared.scenario is None:
+        return PLAY + packed(fields)
+    for written in _texts(shared.scenario):
+        text = REPLAY + packed(fields | {"scenario": written})
+        if len(text) <= MAX_LINK:
+            return text
+    raise ShareError("This session is too long for a link. Save its film or scenario and share the file.")
+
+
+def _texts(scenario: Scenario) -> Iterator[str]:
+    """A scenario as its author wrote it, if that says it all by itself; then its bare actions."""
+    with contextlib.suppress(ScenarioError):
+        alone = scenario.text and not re.search(r"\binclude\b", scenario.text)
+        if alone and parse_scenario(scenario.text).track == scenario.track:
+            yield scenario.text
+    yield scenario_yaml(
+        scenario.track, title=scenario.title, description=scenario.description, marks=scenario.marks
+    )
 
 
 def parse(text: str) -> Shared:

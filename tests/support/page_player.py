@@ -50,6 +50,14 @@ class Player:
         self.panel.get_by_label(label).click()
         self.page.get_by_role("option", name=option).click()
 
+    def scenario(self, title):
+        """The radio button of a scenario in the gallery."""
+        return self.panel.get_by_role("radiogroup", name="Scenario").get_by_role("radio", name=title)
+
+    def choose_scenario(self, title):
+        self.panel.get_by_role("radiogroup", name="Scenario").get_by_text(title, exact=True).click()
+        expect(self.scenario(title)).to_be_checked()
+
     def world(self, title):
         self.panel.get_by_text(title, exact=True).click()
 

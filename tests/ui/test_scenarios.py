@@ -23,7 +23,7 @@ def test_a_scenario_from_the_library_to_its_films(world, serve, address, visit, 
     if world != "stub":  # the first scenario's own start image is chosen with it
         wanted = REAL.start_image(REAL.scenarios()["universal"][0])
         expect(scenarios.start_image(name_of(wanted))).to_be_checked()
-    scenarios.choose("Scenario", title)
+    scenarios.choose_scenario(title)
     expect(scenarios.panel.get_by_role("heading", name=title)).to_be_visible()
     scenarios.start()
     scenarios.expect("playing", 60_000)
@@ -78,7 +78,7 @@ def test_a_file_of_ones_own(address, visit, tmp_path):
     scenarios.panel.get_by_text("Universal", exact=True).click()
     expect(scenarios.panel.get_by_label("Checkpoint")).to_have_value("Grey world")
     expect(scenarios.pad("look_up")).to_be_visible()
-    expect(scenarios.panel.locator(".chosen .timeline")).to_have_attribute(
+    expect(scenarios.panel.locator(".chosen .timeline [role=img]")).to_have_attribute(
         "aria-label", re.compile("Timeline of 4.2 s")
     )
 
@@ -98,7 +98,7 @@ def test_seed_and_picture_of_one_scenario_do_not_stick_to_the_next(address, visi
     expect(scenarios.start_image("Blue")).to_be_checked()
     scenarios.upload("Use your own file", own)
     expect(scenarios.start_image("Red")).to_be_checked()
-    scenarios.choose("Scenario", "There and round")
+    scenarios.choose_scenario("There and round")
     expect(scenarios.panel.get_by_label("Seed")).to_have_value("0")
     expect(scenarios.start_image("Blue")).to_be_checked()
 

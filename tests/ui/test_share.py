@@ -120,7 +120,7 @@ def test_a_link_to_a_play_replays_it(address, visit, tmp_path):
     it = follow(one, link)
     expect(it.pad("turn_left")).to_be_visible()
     expect(it.panel.get_by_label("Seed")).to_have_value("5")
-    expect(it.panel.get_by_label("Scenario")).to_have_value(re.compile("A session of .* \\(yours\\)"))
+    expect(it.scenario(re.compile("A session of .* \\(yours\\)"))).to_be_checked()
     expect(it.panel.locator(".start-image")).to_have_count(3)  # its start image is one of those that ship
     it.start()
     it.expect("ended", 30_000)
@@ -145,7 +145,7 @@ def test_a_link_with_a_path_prefix_and_no_clipboard(serve, visit):
     link = player.page.get_by_label("The link").input_value()
     assert link.startswith(f"{address}demo/world/#replay=")
     it = follow(player, link, page["route"])
-    expect(it.panel.get_by_label("Scenario")).to_have_value("There and round (yours)")
+    expect(it.scenario("There and round (yours)")).to_be_checked()
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,8 @@ def test_a_scenario_without_its_picture_waits_for_it(address, visit, tmp_path):
         drop(player, path)
         expect(it.message).to_contain_text(f"This scenario starts from {name}: choose it.")
         expect(it.root.locator(".start")).to_be_disabled()
-        expect(it.panel.get_by_role("radio", checked=True)).to_have_count(1)  # only the world
+        images = it.panel.get_by_role("radiogroup", name="Start image")
+        expect(images.get_by_role("radio", checked=True)).to_have_count(0)
     it.upload("Use your own picture", crossing)
     expect(it.root.locator(".start")).to_be_enabled()
     expect(it.start_image("Your own picture")).to_be_checked()
@@ -272,7 +273,7 @@ def test_what_opens_on_one_tab_leaves_the_other_as_it_was(address, visit, tmp_pa
         player.page.get_by_role("tab", name="Scenarios").click()
         it = Player(player.page, player.scope, "scenarios")
         expect(it.pad("forward")).to_be_visible()
-        expect(it.panel.get_by_label("Scenario")).to_have_value("There and round")
+        expect(it.scenario("There and round")).to_be_checked()
         expect(it.panel.locator(".start-image")).to_have_count(3)
 
 

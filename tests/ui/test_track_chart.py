@@ -3,7 +3,8 @@ import re
 import numpy as np
 
 from mgdemo.actions import ActionTrack
-from mgdemo.ui.track_chart import draw
+from mgdemo.scenario import Mark
+from mgdemo.ui.scenarios.track_chart import draw
 
 
 def lanes(html):
@@ -47,3 +48,16 @@ def test_the_axis_has_few_ticks_however_long():
         ticks = re.findall(r"left:(.*?)%\">(\d+) s<", html)
         assert 2 <= len(ticks) <= 11
         assert all(abs(float(left) - 100 * int(at) / seconds) < 0.01 for left, at in ticks)
+
+
+def test_marks_have_their_names_and_do_not_run_into_one_another():
+    track = ActionTrack.hold("universal", ["W"], None, 100)
+    html = draw(track, (Mark("a <b>", 0), Mark("corner", 25), Mark("end", 99)))
+    flags = re.findall(r'left:(.*?)%;width:(.*?)%" data-frame="(\d+)" title="(.*?)"', html)
+    assert flags == [
+        ("0.000", "25.000", "0", "a &lt;b&gt;"),
+        ("25.000", "74.000", "25", "corner"),
+        ("99.000", "1.000", "99", "end"),
+    ]
+    assert "; marks: a &lt;b&gt; at 0.0 s, corner at 1.0 s, end at 4.0 s" in html
+    assert "marks" not in draw(track)

@@ -31,7 +31,7 @@ export function restoreChoices(trigger) {
   for (const name of ["play", "scenarios"]) {
     const chosen = keptInTab(`${name} choices`);
     const linked = name === "scenarios" && link().startsWith(LINK_PREFIXES.REPLAY); // it is opened again
-    if (chosen && !linked) trigger(`restore_${name}`, chosen);
+    if (chosen && !linked) trigger(`restore_${name}`, { ...chosen, ...keptInTab(`${name} draft`) });
   }
   const compared = keptInTab("compare choices");
   if (compared) trigger("restore_compare", compared);

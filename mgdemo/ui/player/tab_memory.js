@@ -6,7 +6,11 @@
 
 /** @param {string} key @param {any} value a JSON value */
 export function keepInTab(key, value) {
-  history.replaceState({ ...history.state, [key]: value }, "");
+  try {
+    history.replaceState({ ...history.state, [key]: value }, "");
+  } catch {
+    // too large for this browser
+  }
   try {
     sessionStorage.setItem(`mgdemo.${key}`, JSON.stringify(value));
   } catch {

@@ -1,0 +1,187 @@
+"""The Scenarios tab: choose, write or bring a scripted session, see its timeline, watch it come about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+from gradio.blocks import Block
+
+from mgdemo.actions import MODES
+from mgdemo.errors import UserError
+from mgdemo.picture import open_picture
+from mgdemo.replay import Replay
+from mgdemo.scenario import Scenario, ScenarioError
+from mgdemo.serving import SessionRequest, SessionService
+from mgdemo.ui import sessions_ui
+from mgdemo.ui.events import EVENT_OPTIONS
+from mgdemo.ui.files import REPLAYS, file_button, name_of, sent, sent_replay
+from mgdemo.ui.form import FormError, SessionForm, say_replaced
+from mgdemo.ui.library import Library
+from mgdemo.ui.links import Links, refusal
+from mgdemo.ui.player import player, track_key
+from mgdemo.ui.results import Results
+from mgdemo.ui.scenarios.editor import Editor, Origin, placed
+from mgdemo.ui.scenarios.gallery import Gallery, find, key_of
+from mgdemo.ui.scenarios.thumbnails import Thumbnails
+from mgdemo.ui.scenarios.view import ScenarioView, described, problem, words_of
+from mgdemo.ui.share import Shared
+
+GONE = "This scenario is not here any more: choose another one."
+
+
+@dataclass(frozen=True)
+class ScenarioTab:
+    """What others need of the tab.
+
+    The functions give the updates of `outputs`, or raise UserError: `open` of a Replay, `open_file` of what
+    the page says of a file that it has sent, `restore` of what it says was open, and of checkpoint, seed,
+    start image and own picture.
+    """
+
+    form: SessionForm
+    outputs: list[Block]
+    open: Callable[[Replay], tuple]
+    open_file: Callable[[dict], tuple]
+    restore: Callable[..., tuple]
+
+
+def scenarios_tab(
+    service: SessionService, library: Library, links: Links, thumbnails: Thumbnails
+) -> ScenarioTab:
+    """Lays the tab out in the current Gradio context."""
+    scenarios = library.scenarios()[library.first().mode]
+    first = next(iter(scenarios), None)
+    gallery = Gallery(thumbnails, scenarios, first and key_of(first))
+    upload = file_button("Use your own file", REPLAYS, render=False)
+    with gr.Row(elem_classes="halves"):
+        with gr.Column(scale=7, min_width=480):
+            stage = gr.Column()
+        with gr.Column(scale=3, min_width=300):
+            results = Results(links)
+            image = library.start_image(first) if first else None
+            after_mode = (gallery.html, upload)
+            form = SessionForm(library, live=False, start="Run", image=image, after_mode=after_mode)
+    with stage:
+        screen = player(form.first_setup, "scenarios", "Scenarios")
+        running = words_of("running", "")
+        with gr.Column(elem_classes="chosen-scenario"):
+            words = words_of("chosen", described(first))
+            editor = Editor(first)
+    form.connect(screen)
+    view = ScenarioView(library, gallery, words, editor, form)
+
+    def choose(mode: str, checkpoint: str, own: str | None, event: gr.EventData) -> tuple:
+        scenario = find(view.listed(mode), event._data.get("key"))
+        if scenario is None:
+            raise refusal(GONE)
+        return view.show_listed(mode, scenario, checkpoint, own)
+
+    def choose_mode(mode: str, own: str | None) -> tuple:
+        return view.show_listed(mode, next(iter(view.listed(mode)), None), None, own)
+
+    def choose_own(mode: str, checkpoint: str, own: str | None, event: gr.EventData) -> tuple:
+        """A scenario that the browser keeps; it may be one that was left half written."""
+        text, id = str(event._data.get("text")), str(event._data.get("id"))
+        try:
+            return open_(Replay(editor.read(text)), id=id)
+        except ScenarioError as error:
+            first = next(iter(view.listed(mode)), None)
+            return view.show_broken(
+                text, error, view.show_listed(mode, first, checkpoint, own), Origin(id=id)
+            )
+
+    def open_(replay: Replay, image: str | None = None, id: str = "") -> tuple:
+        """image: the path of its start image, if known; id: what the browser calls it, if it keeps it."""
+        scenario = replay.scenario
+        if not library.of_mode(scenario.mode):
+            raise FormError(
+                f"{scenario.title} is for {MODES[scenario.mode].title}, which isn't available here."
+            )
+        say_replaced(library, "film", scenario.mode, replay.checkpoint)
+        own = image = form.keep(replay.image) if replay.image is not None else image
+        if image is None:
+            image, own = view.start(scenario, None)
+        return view.show_own(scenario, replay.checkpoint, scenario.seed or 0, image, own, Origin(id=id))
+
+    def open_file(data: dict) -> tuple:
+        replay, picture = sent_replay(data), data.get("picture")
+        if not isinstance(picture, dict):
+            return open_(replay)
+        path = str(sent(picture))
+        open_picture(path, name_of(picture))
+        return open_(replay, path)
+
+    def choose_upload(valid: Scenario | None, event: gr.EventData) -> tuple:
+        try:
+            return open_file(event._data)
+        except UserError as error:
+            said = problem(str(error)) + (described(valid) if valid else "")
+            return tuple(said if part is words else gr.skip() for part in view.outputs)
+
+    def edit(
+        valid: Scenario | None, checkpoint: str, seed: Any, image: str, own: str, event: gr.EventData
+    ) -> tuple:
+        text, put = str(event._data.get("text")), event._data.get("put") is True
+        return view.edited(text, put, valid, checkpoint, seed, image, own)
+
+    here = [form.mode, form.checkpoint, form.own]
+    gallery.html.chosen(choose, here, view.outputs, **EVENT_OPTIONS)
+    gallery.html.own(choose_own, here, view.outputs, **EVENT_OPTIONS)
+    form.mode.input(choose_mode, [form.mode, form.own], view.outputs, **EVENT_OPTIONS)
+    upload.chosen(choose_upload, view.valid, view.outputs, **EVENT_OPTIONS)
+    # One at a time, and after a burst of changes the last of them.
+    editor.panel.edited(
+        edit,
+        [view.valid, form.checkpoint, form.seed, form.image, form.own],
+        view.outputs,
+        trigger_mode="always_last",
+        **EVENT_OPTIONS,
+    )
+
+    def restore(open: dict, checkpoint: str, seed: int, image: str | None, own: str | None) -> tuple:
+        """open: the `track` of a listed scenario, or the `text` of another one, which the browser may know by
+        an `id`; whether it was `edited`."""
+        mode, text = library.entry(checkpoint).mode, open.get("text")
+        origin = Origin(id=str(open.get("id") or ""), edited=open.get("edited") is True)
+        listed = view.listed(mode)
+        same = [it for it in listed if track_key(it.track) == open.get("track")] or listed
+        shown = view.show_listed(mode, next(iter(same), None), checkpoint, own)
+        try:
+            if isinstance(text, str) and library.of_mode((found := editor.read(text)).mode):
+                return view.show_own(found, checkpoint, seed, image, own, origin)
+        except ScenarioError as error:
+            return view.show_broken(str(text), error, shown, origin)
+        return *shown[: -len(form.all)], *form.put(mode, checkpoint, seed, image, own)
+
+    def scenario_of(text: str) -> Scenario:
+        """What is to be run: what the editor says, whether or not it has been checked. Raises FormError."""
+        if not text.strip():
+            raise FormError("There is no scenario to run. Use a file of your own.")
+        try:
+            return editor.read(text)
+        except ScenarioError as error:
+            raise FormError(f"The scenario cannot be run. {placed(error)[0]}") from error
+
+    def request(checkpoint: str, image: str, seed: object, text: str) -> SessionRequest:
+        scenario = scenario_of(text)
+        if scenario.mode != library.entry(checkpoint).mode:
+            raise FormError("The text has just changed: press Run again.")
+        return form.request(checkpoint, image, seed, scenario)
+
+    def shared(checkpoint: str, image: str | None, seed: object, text: str) -> Shared:
+        return form.shared(checkpoint, image, seed, scenario_of(text))
+
+    def describe(request: SessionRequest, _checkpoint=None, _image=None, _seed=None, text="") -> str:
+        """What runs. Of a session that a page takes up, the description is not known."""
+        if text or request.track is None:
+            return described(editor.read(text) if text else None)
+        track = request.track
+        return described(Scenario(request.title, "", track.mode, None, None, track))
+
+    inputs = [form.checkpoint, form.image, form.seed, editor.code]
+    links.offer(form.link, shared, inputs)
+    sessions_ui.connect(service, screen, results, request, inputs, running, describe)
+    return ScenarioTab(form, view.outputs, open_, open_file, restore)

@@ -1,0 +1,216 @@
+/**
+ * The editor of a scenario's text: has it checked a moment after each change, says what is wrong and marks the line,
+ * keeps it in this browser, and downloads it.
+ *
+ * Python sets `doc`, {text, listed, own, edited, id}: what is open now; and `verdict`, {words, problem, line, about}. It hears "edited" with
+ * {text}, and "mounted" once. The editor itself is Gradio's: it tells of changes by the document's event "mg-typed".
+ *
+ * @typedef {{title: string, mode: string, detail: string}} About
+ */
+
+import { keepInTab, keptInTab } from "../player/tab_memory.js";
+import { ownScenarios } from "./own.js";
+
+const PAUSE_MS = 300; // in typing, before the text is checked
+const QUIET_MS = 1200; // before an error is read out: half a word is none
+export const MAX_BYTES = 256 * 1024; // as the parser takes
+const PICTURE = { width: 160, height: 90 };
+
+/** What is being written, also while another tab is open. */
+export const draft = {
+  text: "",
+  opened: "", // the text as it was when it was opened
+  listed: true, // whether it was one of the library's then
+  changed: false, // since it was opened or saved
+  /** @type {About | null} of the last text that was a scenario */
+  about: null,
+  open: false,
+};
+
+/** A file's name for a title. Pure. @param {string} title */
+export function fileName(title) {
+  const name = title.toLowerCase().replace(/[^\p{Letter}\p{Number}]+/gu, "-").replace(/^-+|-+$/g, "").slice(0, 60);
+  return `${name || "scenario"}.yaml`;
+}
+
+class Editor {
+  /** @param {HTMLElement} element @param {any} gradio */
+  constructor(element, { trigger, props }) {
+    this.element = element;
+    this.trigger = trigger;
+    this.props = props;
+    /** @type {HTMLElement} */
+    this.panel = element.closest('[role="tabpanel"]') ?? document.body;
+    /** @type {HTMLElement} */
+    this.box = element.closest(".editor");
+    this.pause = this.quiet = 0;
+    /** @type {(() => void) | null} */
+    this.next = null; // what waits for the verdict
+    this.checking = false;
+    const button = (name, action) => element.querySelector(`.${name}`).addEventListener("click", action);
+    button("save", () => this.whenChecked(() => this.save()));
+    button("download", () => this.whenChecked(() => this.download()));
+    button("undo", () => this.undo());
+    document.addEventListener("mg-typed", (event) => this.ontyped(/** @type {CustomEvent} */ (event).detail));
+    this.panel.addEventListener("click", ({ target }) => {
+      if (/** @type {Element} */ (target).closest(".edit-toggle")) this.toggle(!draft.open, true);
+    });
+    window.addEventListener("pagehide", () => keepInTab("scenarios draft", this.remembered));
+    new MutationObserver(() => this.dress()).observe(this.box, { childList: true, subtree: true });
+  }
+
+  /** What brings it back when the page is loaded again. */
+  get remembered() {
+    const { text, listed, changed, open } = draft;
+    return changed || !listed ? { text, id: ownScenarios.current, edited: changed, editing: open } : { editing: open };
+  }
+
+  get toggleButton() {
+    return /** @type {HTMLButtonElement | null} */ (this.panel.querySelector(".edit-toggle"));
+  }
+
+  get content() {
+    return /** @type {HTMLElement | null} */ (this.box.querySelector(".cm-content"));
+  }
+
+  /** @param {boolean} open @param {boolean} [byHand] whether the visitor has pressed the button */
+  toggle(open, byHand = false) {
+    draft.open = open;
+    this.box.toggleAttribute("data-open", open);
+    if (this.toggleButton) {
+      this.toggleButton.disabled = false;
+      this.toggleButton.ariaExpanded = String(open);
+      this.toggleButton.textContent = open ? "Close editor" : "Edit scenario";
+    }
+    if (!open && draft.changed) this.keep();
+    if (!open || !byHand) return;
+    const smooth = matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth";
+    this.panel.querySelector(".scenario.chosen")?.scrollIntoView({ block: "start", behavior: smooth });
+    if (!matchMedia("(pointer: coarse)").matches) this.content?.focus({ preventScroll: true });
+  }
+
+  /** Another scenario is open. What was written of the one before is kept. */
+  ondoc() {
+    const { text, listed, own, edited } = this.props.doc;
+    if (draft.changed && text !== draft.text) this.keep();
+    clearTimeout(this.pause);
+    this.pause = 0;
+    Object.assign(draft, { text, opened: text, listed, changed: edited });
+    ownScenarios.open(own || null);
+    this.onverdict();
+  }
+
+  /** @param {string} text */
+  ontyped(text) {
+    Object.assign(draft, { text, changed: text !== draft.opened });
+    clearTimeout(this.pause);
+    this.pause = window.setTimeout(() => this.check(), PAUSE_MS);
+    this.dress();
+  }
+
+  /** Does something that names the scenario: if need be, as soon as its text has been checked. @param {() => void} action */
+  whenChecked(action) {
+    if (!this.pause && !this.checking) return action();
+    this.next = action;
+    return this.pause ? this.check() : undefined;
+  }
+
+  check() {
+    clearTimeout(this.pause);
+    this.pause = 0;
+    const size = new Blob([draft.text]).size;
+    this.checking = size <= MAX_BYTES;
+    if (this.checking) return this.trigger("edited", { text: draft.text });
+    const words = `This is larger than ${MAX_BYTES / 1024} KB: cut it into several scenarios.`;
+    return this.say({ words, problem: true, line: null });
+  }
+
+  onverdict() {
+    const { verdict } = this.props;
+    if (verdict.about) draft.about = verdict.about;
+    this.say(verdict);
+  }
+
+  /** @param {{words: string, problem: boolean, line: number | null}} verdict */
+  say({ words, problem, line }) {
+    const shown = this.element.querySelector(".verdict");
+    shown.toggleAttribute("data-problem", problem);
+    shown.querySelector("p").textContent = words;
+    this.panel.toggleAttribute("data-broken", problem);
+    this.line = problem ? line : null;
+    this.dress();
+    clearTimeout(this.quiet);
+    if (draft.open) this.quiet = window.setTimeout(() => (this.element.querySelector('[role="status"]').textContent = words), QUIET_MS);
+    const { next } = this;
+    this.checking = false;
+    this.next = null;
+    next?.();
+  }
+
+  /** Names the text field, marks the line of an error, and tells the buttons what there is to do. */
+  dress() {
+    if (this.content && this.content.ariaLabel !== "Text of the scenario") {
+      this.content.ariaLabel = "Text of the scenario";
+      this.content.spellcheck = false;
+    }
+    for (const number of this.box.querySelectorAll(".cm-lineNumbers .cm-gutterElement")) {
+      const wrong = this.line !== null && number.textContent === String(this.line);
+      if (number.hasAttribute("data-wrong") !== wrong) number.toggleAttribute("data-wrong", wrong);
+    }
+    const [save, undo] = /** @type {HTMLButtonElement[]} */ (
+      [".save", ".undo"].map((name) => this.element.querySelector(name))
+    );
+    const kept = ownScenarios.get(ownScenarios.current)?.text === draft.text;
+    if (save.disabled !== kept) save.disabled = kept;
+    const same = draft.text === draft.opened;
+    if (undo.disabled !== same) undo.disabled = same;
+  }
+
+  /** Keeps the text among the visitor's scenarios. @returns {boolean} */
+  keep() {
+    const { title, mode, detail } = draft.about ?? { title: "Untitled", mode: "", detail: "" };
+    const kept = ownScenarios.save({ title, mode, detail, text: draft.text, picture: this.picture() });
+    if (kept) draft.changed = false;
+    return kept;
+  }
+
+  save() {
+    const words = this.keep()
+      ? "Saved in this browser, under “Your scenarios”."
+      : "This browser keeps nothing more: remove a scenario of yours, or download this one.";
+    this.element.querySelector('[role="status"]').textContent = words;
+    this.element.querySelector(".verdict p").textContent = words;
+    this.dress();
+  }
+
+  /** The start image, small. */
+  picture() {
+    const poster = /** @type {HTMLImageElement | null} */ (this.panel.querySelector(".player .poster"));
+    if (!poster?.naturalWidth) return null;
+    const canvas = Object.assign(document.createElement("canvas"), PICTURE);
+    canvas.getContext("2d").drawImage(poster, 0, 0, PICTURE.width, PICTURE.height);
+    return canvas.toDataURL("image/jpeg", 0.7);
+  }
+
+  download() {
+    const url = URL.createObjectURL(new Blob([draft.text], { type: "application/yaml" }));
+    Object.assign(document.createElement("a"), { href: url, download: fileName(draft.about?.title ?? "") }).click();
+    setTimeout(() => URL.revokeObjectURL(url), 1000);
+  }
+
+  undo() {
+    Object.assign(draft, { text: draft.opened, changed: false });
+    this.trigger("edited", { text: draft.opened, put: true });
+    this.content?.focus({ preventScroll: true });
+  }
+}
+
+/** Called by Gradio. */
+export function mount(element, gradio) {
+  const editor = new Editor(element, gradio);
+  gradio.watch("doc", () => editor.ondoc());
+  gradio.watch("verdict", () => editor.onverdict());
+  editor.ondoc();
+  gradio.trigger("mounted");
+  editor.toggle(draft.open || keptInTab("scenarios draft")?.editing === true);
+}
