@@ -256,7 +256,7 @@ def test_memory_of_frames_is_bounded(mount, films):
     held = page.evaluate(
         """async (address) => {
           const { openDecoded } = await import("/film.js");
-          const film = await openDecoded(await (await fetch(address)).arrayBuffer(), 20 * 160 * 48 * 1.5);
+          const film = await openDecoded(await (await fetch(address)).arrayBuffer(), 20 * 160 * 48 * 4);
           let most = 0;
           const reach = (frame, direction) => new Promise((resolve) => {
             film.onready = () => { most = Math.max(most, film.cache.size); if (film.has(frame)) resolve(); };

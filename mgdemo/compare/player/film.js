@@ -9,6 +9,7 @@
  */
 
 import { readIndex } from "./mp4.js";
+import { BYTES, pictureOf } from "./pictures.js";
 
 const AHEAD = 12; // frames that are decoded before they are due
 const LEAST = 8; // frames that a cache holds at least
@@ -54,9 +55,9 @@ export class DecodedFilm {
     /** Where each frame's packet is among the samples. */
     this.places = new Array(this.frames);
     this.samples.forEach((sample, i) => (this.places[sample.frame] = i));
-    this.frameBytes = index.width * index.height * 1.5; // 4:2:0
+    this.frameBytes = index.width * index.height * BYTES;
     this.setBudget(budget);
-    /** @type {Map<number, VideoFrame>} */
+    /** @type {Map<number, import("./pictures.js").Picture>} */
     this.cache = new Map();
     /** @type {Set<number>} frames in the decoder */
     this.inFlight = new Set();
@@ -87,13 +88,13 @@ export class DecodedFilm {
   }
 
   draw(context, frame) {
-    context.drawImage(this.cache.get(frame), 0, 0, context.canvas.width, context.canvas.height);
+    this.cache.get(frame).draw(context);
   }
 
   close() {
     this.closed = true;
     this.stop();
-    for (const frame of this.cache.values()) frame.close();
+    for (const picture of this.cache.values()) picture.close();
     this.cache.clear();
   }
 
@@ -175,7 +176,12 @@ export class DecodedFilm {
   /** A decoded frame goes into the cache. @param {VideoDecoder} decoder @param {VideoFrame} frame */
   async keep(decoder, frame) {
     const number = frame.timestamp;
-    const picture = await ownCopy(frame);
+    let picture;
+    try {
+      picture = await pictureOf(frame);
+    } catch (error) {
+      return decoder === this.decoder ? this.fail(error) : undefined;
+    }
     if (decoder === this.decoder) this.inFlight.delete(number);
     if (this.closed || this.cache.has(number)) return picture.close();
     this.failures = 0;
@@ -204,24 +210,5 @@ export class DecodedFilm {
     if (++this.failures >= FAILURES) return this.onfail(error);
     console.warn("a film's decoder stopped and starts again:", error);
     this.pump();
-  }
-}
-
-/**
- * The same picture in memory of its own, and the given one closed: a decoder that has all its pictures lent out
- * makes no more. @param {VideoFrame} frame @returns {Promise<VideoFrame>}
- */
-async function ownCopy(frame) {
-  const { format, timestamp, colorSpace } = frame;
-  const { width, height } = frame.visibleRect;
-  try {
-    const data = new Uint8Array(frame.allocationSize());
-    const layout = await frame.copyTo(data);
-    const copied = { format, timestamp, colorSpace, layout, codedWidth: width, codedHeight: height };
-    return new VideoFrame(data, /** @type {VideoFrameBufferInit} */ (copied));
-  } catch {
-    return frame.clone(); // it lies where it cannot be copied from
-  } finally {
-    frame.close();
   }
 }

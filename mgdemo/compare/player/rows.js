@@ -4,7 +4,7 @@ import { Cell } from "./cell.js";
 import { element, write } from "./dom.js";
 import { arrange } from "./layout.js";
 
-const MEMORY = 160 * 2 ** 20; // bytes of decoded frames, of all films together
+const MEMORY = 144 * 2 ** 20; // bytes of decoded frames, of all films together
 const MOST = 48 * 2 ** 20; // and of one
 const SHARE = 0.62; // of the window's height that the cells of a row may take
 
