@@ -31,8 +31,26 @@ OUT_OF_MEMORY = (
 log = logging.getLogger(__name__)
 
 
+DEVICE_ERRORS = (  # how PyTorch and the libraries below it begin to say that a device fails, lower case
+    "cuda error",
+    "cuda driver",
+    "cudnn error",
+    "cudnn_status",
+    "cublas_status",
+    "cusolver error",
+    "device-side assert",
+    "unspecified launch failure",
+    "no cuda gpus are available",
+    "hip error",
+)
+
+
 class DeviceError(UserError):
     """A device that cannot be used; the message says why and what to do."""
+
+
+class DeviceFailure(DeviceError):
+    """The device that was asked for does not work, whatever it is to do."""
 
 
 def choose_device(wanted: str, title: str, parameters: int) -> torch.device:
@@ -68,7 +86,9 @@ def choose_device(wanted: str, title: str, parameters: int) -> torch.device:
             "same frames as other devices. Embedded worlds run on the CPU: MGDEMO_DEVICE=cpu (--device cpu)."
         )
     if device.type == "cuda" and (problem := _gpu_problem(device)):
-        raise DeviceError(f"{wanted} cannot be used. {problem} Without it: MGDEMO_DEVICE=cpu (--device cpu).")
+        raise DeviceFailure(
+            f"{wanted} cannot be used. {problem} Without it: MGDEMO_DEVICE=cpu (--device cpu)."
+        )
     if device.type == "cpu" and parameters > LARGE:
         log.warning(
             "%s on a CPU: each half second of video takes minutes. A server needs "
@@ -137,6 +157,22 @@ def out_of_memory(error: BaseException) -> str | None:
     if isinstance(error, MemoryError):
         return "This machine ran out of memory. Close other programs, or choose a smaller checkpoint."
     return None
+
+
+def device_failed(error: BaseException) -> str | None:
+    """What to say about an error, if it means that the device itself fails: then nothing works on it any more
+    in this process. Memory that ran out is no such error."""
+    if isinstance(error, DeviceFailure):
+        return str(error)
+    text = str(error)
+    known = any(words in text.lower() for words in DEVICE_ERRORS)
+    if out_of_memory(error) or not (type(error).__name__ == "AcceleratorError" or known):
+        return None
+    reason = (text.strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+    return (
+        f"The device failed ({reason[:200]}). Press Start to try again; if it fails again, whoever runs this "
+        "server has to look at it."
+    )
 
 
 def _gpu_problem(device: torch.device) -> str | None:

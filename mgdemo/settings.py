@@ -49,6 +49,7 @@ class Settings:
     reconnect_seconds: float = 30.0  # that a session waits for its visitor to come back
     ack_seconds: float = 10.0  # without an acknowledgment, after which a connection counts as lost
     worker_timeout_seconds: float = 180.0  # a busy worker that makes no progress is restarted; 0: never
+    load_seconds: float = 3600.0  # after which a worker that still loads is restarted as well; 0: never
     regenerate: bool = True  # make the running block again when the input changes, if there is time
     stand_seconds: float = 1.0  # without an action, after which no blocks are made in some worlds; 0: never
     rewind_megabytes: int = 512  # of snapshots per session; with more, rewinding is quicker

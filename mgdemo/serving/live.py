@@ -17,10 +17,12 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from mgdemo import messages as m
 from mgdemo.serving.budget import Budget
 from mgdemo.serving.outbox import Outbox
+from mgdemo.serving.phases import Ended
 from mgdemo.serving.service import SessionService
 from mgdemo.serving.session import Session
 
 HELLO_SECONDS = 10
+SAVED_SECONDS = 900  # that the files of a session are waited for, and those of others before it
 MESSAGES, BURST_SECONDS = 100, 2  # a page says at most some 40 a second
 SOCKETS = 2  # of a session: one may be lost, and nobody knows it yet
 THUMBNAIL_SECONDS = 5  # that a thumbnail is waited for: it comes with its block's last frame
@@ -170,6 +172,9 @@ async def _report(session: Session, outbox: Outbox) -> None:
     async for status in session.statuses():
         if status.phase not in ("ended", "error"):
             outbox.text(status.model_dump_json())
-    ended = await session.ended()
+    try:
+        ended = await asyncio.wait_for(session.ended(), SAVED_SECONDS)
+    except TimeoutError:
+        ended = Ended("error", "The recording is still being written: reload the page later to get it.")
     outbox.text(ended.message().model_dump_json())
     outbox.close()

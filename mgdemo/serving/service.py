@@ -8,15 +8,17 @@ import logging
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from mgdemo import __version__
 from mgdemo import messages as m
 from mgdemo.errors import UserError
 from mgdemo.serving import limits
 from mgdemo.serving.archive import Archive
+from mgdemo.serving.clock import Clock
 from mgdemo.serving.devices import Devices
 from mgdemo.serving.engines import EngineFactory
 from mgdemo.serving.engines.process import ProcessEngine
@@ -29,8 +31,9 @@ from mgdemo.serving.turns import Turns
 from mgdemo.settings import Settings
 from mgdemo.video.films import Recording
 
-TICK = 0.25  # seconds between looks at the clock
 SAVING_SECONDS = 12  # that the end of the program waits for recordings
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +58,7 @@ class SessionService:
         self._devices = Devices(self.settings, engine, self._event, self._lost)
         self._places = Places(self._devices)
         self._archive = Archive(self.settings, self._folders)
-        self._clock: threading.Thread | None = None
+        self._clock = Clock(self._tick)
         self._closed = threading.Event()
         atexit.register(self.close)
 
@@ -79,11 +82,9 @@ class SessionService:
             self._sessions[session.token] = session
             self._queue.append(session)
             self._admit()
-            if self._clock is None:
-                with contextlib.suppress(OSError):  # recorders report what is wrong with it
-                    self.settings.record_dir.mkdir(0o700, parents=True, exist_ok=True)
-                self._clock = threading.Thread(target=self._tick, name="clock", daemon=True)
-                self._clock.start()
+            with contextlib.suppress(OSError):  # recorders report what is wrong with it
+                self.settings.record_dir.mkdir(0o700, parents=True, exist_ok=True)
+            self._clock.start()
         return session
 
     def _full(self, account: str) -> str | None:
@@ -128,13 +129,21 @@ class SessionService:
         with self.lock:
             playing, queued = len(self._places), len(self._queue)
         return {
-            "status": "closing" if self._closed.is_set() else self._devices.status,
+            "status": self._status,
             "version": __version__,
             "sessions": self.settings.sessions,
             "playing": playing,
             "queued": queued,
             "workers": self._devices.health(),
         }
+
+    @property
+    def _status(self) -> str:
+        """ "ok", "degraded" (a device fails), "failing" (all do), "stuck" (sessions are not looked after) or
+        "closing"."""
+        if self._closed.is_set():
+            return "closing"
+        return "stuck" if self._clock.late else self._devices.status
 
     def metrics(self) -> dict[str, int]:
         """Counts since the start (names ending in _total) and the present numbers."""
@@ -160,6 +169,7 @@ class SessionService:
             if self._closed.is_set():
                 return
             self._closed.set()
+            self._clock.stop()
             for session in list(self._sessions.values()):
                 session.end("ended", "The server was shut down; reload the page in a minute.")
         atexit.unregister(self.close)
@@ -228,13 +238,7 @@ class SessionService:
                     self._devices.works(index)
             token = getattr(event, "session", None)  # else it concerns all of them
             for session in [s for s in self._places.on(index) if token in (None, s.token)]:
-                try:
-                    session.handle(event)
-                except Exception:
-                    log.exception("A session failed in the web process.")
-                    session.end(
-                        "error", "Something went wrong on the server (see its log). Press Start to try again."
-                    )
+                _guard(session, session.handle, event)
 
     def _lost(self, index: int, text: str) -> None:
         with self.lock:
@@ -242,14 +246,22 @@ class SessionService:
             self._places.lost(index, self._devices.failed(index, text))
 
     def _tick(self) -> None:
-        while not self._closed.wait(TICK):
-            with self.lock:
-                now = time.monotonic()
-                for session in list(self._sessions.values()):
-                    session.tick(now)
-                self._places.settle()
-                self._admit()
-            self._devices.check()
+        with self.lock:
+            now = time.monotonic()
+            for session in list(self._sessions.values()):
+                _guard(session, session.tick, now)
+            self._places.settle()
+            self._admit()
+        self._devices.check()
+
+
+def _guard(session: Session, do: Callable[[T], None], what: T) -> None:
+    """Do something for a session; if that fails, it ends, and the others continue."""
+    try:
+        do(what)
+    except Exception:
+        log.exception("A session failed in the web process.")
+        session.end("error", "Something went wrong on the server (see its log). Press Start to try again.")
 
 
 def _visitors(sessions: Iterable[Session]) -> list[Session]:

@@ -7,14 +7,12 @@ import threading
 import time
 from collections.abc import Callable
 
-from mgdemo.serving.service import SessionService
-
 TELLING_SECONDS = 1.0  # in which the pages hear of it
 LOOK_SECONDS = 0.5  # between looks whether the server still runs
 
 
-def serve_until_stopped(service: SessionService, running: Callable[[], bool]) -> None:
-    """Wait for SIGTERM or Ctrl-C, or until the server no longer runs; then close the service.
+def serve_until_stopped(running: Callable[[], bool], close: Callable[[], None]) -> None:
+    """Wait for SIGTERM or Ctrl-C, or until the server no longer runs; then close the service, by `close`.
 
     No new sessions begin from then on. Takes at most some 20 seconds; a second signal ends the program at
     once. To be called from the main thread.
@@ -28,5 +26,5 @@ def serve_until_stopped(service: SessionService, running: Callable[[], bool]) ->
         signal.signal(each, before[each])
     if stopped.is_set():
         print("Ending: recordings are being written.", flush=True)
-    service.close()
+    close()
     time.sleep(TELLING_SECONDS)

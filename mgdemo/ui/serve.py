@@ -28,6 +28,11 @@ class Page(gr.Blocks):
     bench: Bench
     live_routes: list[BaseRoute]
 
+    def end(self) -> None:
+        """End all that runs, for good; the page is still there to say so."""
+        self.bench.close()
+        self.service.close()
+
     def close(self, verbose: bool = True) -> None:
         self.bench.close()  # before the service, which the page does not own
         super().close(verbose)
@@ -93,7 +98,7 @@ def launch(
         url = Address(address.host, demo.server_port).url
         print(f"The page is at {url}{more}. Ctrl-C ends it.", flush=True)
     if not prevent_thread_lock:
-        serve_until_stopped(demo.service, lambda: demo.is_running)
+        serve_until_stopped(lambda: demo.is_running, demo.end)
         demo.close(verbose=False)
     return demo
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection
@@ -86,7 +87,7 @@ class CheckpointCache:
         checkpoint, words = weights
 
         def progress(fraction: float, text: str) -> None:
-            self._watch.progress(weights)
+            self._watch.progress(weights, self._settings.load_seconds or math.inf)
             event = m.Loading(checkpoint=checkpoint, progress=float(fraction), text=text, optimization=words)
             self._emit(event)
 

@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Hashable
+from dataclasses import dataclass
+
+
+@dataclass
+class _Work:
+    began: float
+    progress: float  # when there was some last
+    limit: float
 
 
 class Watch:
-    """When each kind of work that is being done made progress last."""
+    """When each kind of work that is being done began, and when it made progress last."""
 
     def __init__(self):
-        self._since: dict[Hashable, float] = {}
+        self._works: dict[object, _Work] = {}
 
-    def progress(self, work: Hashable) -> None:
-        """Something named so began, or is further."""
-        self._since[work] = time.monotonic()
+    def progress(self, work: object, limit: float = math.inf) -> None:
+        """Something named so began, or is further. After `limit` seconds progress no longer counts."""
+        now = time.monotonic()
+        self._works.setdefault(work, _Work(now, now, limit)).progress = now
 
-    def done(self, work: Hashable) -> None:
-        self._since.pop(work, None)
+    def done(self, work: object) -> None:
+        self._works.pop(work, None)
 
     @property
     def stuck_seconds(self) -> float:
-        """How long some work has made no progress; 0 without work."""
-        return max((time.monotonic() - since for since in list(self._since.values())), default=0.0)
+        """How long some work has made no progress, or has lasted if that is too long; 0 without work."""
+        now = time.monotonic()
+        return max((_stuck(work, now) for work in list(self._works.values())), default=0.0)
+
+
+def _stuck(work: _Work, now: float) -> float:
+    age = now - work.began
+    return age if age > work.limit else now - work.progress

@@ -16,6 +16,7 @@ from itertools import chain
 import numpy as np
 
 from mgdemo import messages as m
+from mgdemo.devices import device_failed
 from mgdemo.settings import Settings
 from mgdemo.video.encode import live_encoder
 from mgdemo.worker.checkpoint_cache import CheckpointCache, Loaded, Weights, gpu_index
@@ -117,10 +118,15 @@ class Worker:
             step(session)
         except Exception as error:
             log.exception("A session of %s failed.", session.order.checkpoint)
+            self._give_up_if_broken(error)
             self._sessions.pop(name, None)
             self.emit(m.Failed(session=name, text=sentence(error)))
-            if "CUDA error" in str(error):
-                raise  # nothing works on this device any more: a new process is needed
+
+    def _give_up_if_broken(self, error: Exception) -> None:
+        """Raises the error if nothing works on this device any more: its sessions need another process."""
+        if text := device_failed(error):
+            self.emit(m.Broken(text=text))
+            raise error
 
     # Commands
 
@@ -197,6 +203,8 @@ class Worker:
 
     def _loaded(self, loaded: Loaded) -> None:
         self._checkpoints.add(loaded)
+        if isinstance(loaded.result, Exception):
+            self._give_up_if_broken(loaded.result)
         for waiting in [s for s in self._sessions.values() if isinstance(s, Waiting)]:
             if self._weights(waiting.order) != loaded.weights:
                 continue

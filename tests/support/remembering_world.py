@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -16,7 +18,8 @@ SECONDS = 0.02  # that a block takes
 
 
 class Model:
-    """A `mgdemo.interfaces.Model`. Its name is a mode, then perhaps milliseconds that a block takes."""
+    """A `mgdemo.interfaces.Model`. Its name is a mode, then perhaps milliseconds that a block takes, and
+    "faulty": then block 3 fails like a device."""
 
     def __init__(self, name):
         self.name = name
@@ -54,6 +57,8 @@ class World:
 
     def _make(self, state, count):
         time.sleep(self.model.seconds)
+        if "faulty" in self.model.name and self.block == 4:
+            raise RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED")
         frames = np.stack([self._picture(state, index) for index in range(count)])
         yield from np.split(frames, [len(frames) - 8])
 
@@ -87,3 +92,27 @@ class Snapshot:
 
 def load(checkpoint, *, device, progress=None, optimization=""):
     return Model(checkpoint)
+
+
+def load_on_dying_devices(checkpoint, *, device, progress=None, optimization=""):
+    """As `load`; but cuda:1 answers with an error, cuda:2 ends the process, cuda:3 answers the first process
+    with an error, and cuda:4 never comes to an end."""
+    if device == "cuda:1" or (device == "cuda:3" and _first(device)):
+        raise RuntimeError(
+            "CUDA error: an illegal memory access was encountered\nCUDA kernel errors might be"
+        )
+    if device == "cuda:2":
+        os._exit(3)
+    while device == "cuda:4":
+        time.sleep(0.1)
+        progress(0.5, "Reading on")
+    return Model(checkpoint)
+
+
+def _first(device):
+    """Whether this is the first process that asks, with the folder of the test in TMPDIR."""
+    try:
+        (Path(os.environ["TMPDIR"]) / device).touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True

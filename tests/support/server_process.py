@@ -20,7 +20,7 @@ def main():
     server = Server(Settings(**defaults | {"record_dir": Path(folder), "threads": 1} | fields))
     print(server.port, flush=True)
     threading.Thread(target=listen, args=(server,), daemon=True).start()
-    serve_until_stopped(server.service, lambda: True)
+    serve_until_stopped(lambda: True, server.service.close)
     server.close()
 
 

@@ -20,3 +20,16 @@ def test_what_makes_no_progress_for_longest_counts(monkeypatch):
     seen.done("block")
     now = 200.0
     assert seen.stuck_seconds == 0, "without work, nothing is stuck"
+
+
+def test_work_that_lasts_too_long_is_stuck_whatever_progress_it_reports(monkeypatch):
+    now = 100.0
+    monkeypatch.setattr(watch.time, "monotonic", lambda: now)
+    seen = watch.Watch()
+    seen.progress("checkpoint", 60)
+    now = 160.0
+    seen.progress("checkpoint", 60)
+    assert seen.stuck_seconds == 0
+    now = 161.0
+    seen.progress("checkpoint", 60)
+    assert seen.stuck_seconds == 61
