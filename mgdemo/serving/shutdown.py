@@ -11,20 +11,29 @@ TELLING_SECONDS = 1.0  # in which the pages hear of it
 LOOK_SECONDS = 0.5  # between looks whether the server still runs
 
 
-def serve_until_stopped(running: Callable[[], bool], close: Callable[[], None]) -> None:
-    """Wait for SIGTERM or Ctrl-C, or until the server no longer runs; then close the service, by `close`.
+class StopSignal:
+    """From its making on, SIGTERM and Ctrl-C only ask for the end; a second one ends the program at once.
 
-    No new sessions begin from then on. Takes at most some 20 seconds; a second signal ends the program at
-    once. To be called from the main thread.
+    To be used in the main thread.
     """
-    stopped = threading.Event()
-    signals = (signal.SIGTERM, signal.SIGINT)
-    before = {each: signal.signal(each, lambda *_: stopped.set()) for each in signals}
-    while running() and not stopped.wait(LOOK_SECONDS):
-        pass
-    for each in signals:
-        signal.signal(each, before[each])
-    if stopped.is_set():
-        print("Ending: recordings are being written.", flush=True)
-    close()
-    time.sleep(TELLING_SECONDS)
+
+    def __init__(self):
+        self._stopped = threading.Event()
+        self._before = {
+            each: signal.signal(each, lambda *_: self._stop()) for each in (signal.SIGTERM, signal.SIGINT)
+        }
+
+    def serve(self, running: Callable[[], bool], close: Callable[[], None]) -> None:
+        """Wait for a signal, or until the server no longer runs; then `close` the service, while the server
+        still answers. Takes at most some 20 seconds from then on."""
+        while running() and not self._stopped.wait(LOOK_SECONDS):
+            pass
+        if self._stopped.is_set():
+            print("Ending: recordings are being written.", flush=True)
+        close()
+        time.sleep(TELLING_SECONDS)
+
+    def _stop(self) -> None:
+        self._stopped.set()
+        for each, handler in self._before.items():
+            signal.signal(each, handler)

@@ -12,7 +12,7 @@ from mgdemo.serving import SessionService
 from mgdemo.serving.address import EVERYWHERE, Address
 from mgdemo.serving.front import guard
 from mgdemo.serving.gate import Gate
-from mgdemo.serving.shutdown import serve_until_stopped
+from mgdemo.serving.shutdown import StopSignal
 from mgdemo.serving.visitors import trust_proxies
 from mgdemo.ui.compare.bench import Bench, folder_of
 from mgdemo.ui.share import MAX_UPLOAD_BYTES
@@ -93,12 +93,13 @@ def launch(
             "(HTTP_PROXY), set NO_PROXY=localhost,127.0.0.1 too."
         ) from error
     guard(demo.server, settings)
+    stop = None if prevent_thread_lock else StopSignal()
     if not quiet:
         more = " and at this machine's other addresses" if address.host in EVERYWHERE else ""
         url = Address(address.host, demo.server_port).url
         print(f"The page is at {url}{more}. Ctrl-C ends it.", flush=True)
-    if not prevent_thread_lock:
-        serve_until_stopped(lambda: demo.is_running, demo.end)
+    if stop is not None:
+        stop.serve(lambda: demo.is_running, demo.end)
         demo.close(verbose=False)
     return demo
 

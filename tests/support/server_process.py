@@ -9,7 +9,7 @@ from pathlib import Path
 
 from devtools.live_player import Server
 from mgdemo.serving import ServingError, Settings
-from mgdemo.serving.shutdown import serve_until_stopped
+from mgdemo.serving.shutdown import StopSignal
 
 
 def main():
@@ -18,9 +18,10 @@ def main():
     fields = {name: type(getattr(Settings(), name))(value) for name, value in values.items()}
     defaults = {"loader": "tests.support.remembering_world:load", "regenerate": False, "stand_seconds": 0}
     server = Server(Settings(**defaults | {"record_dir": Path(folder), "threads": 1} | fields))
+    stop = StopSignal()
     print(server.port, flush=True)
     threading.Thread(target=listen, args=(server,), daemon=True).start()
-    serve_until_stopped(lambda: True, server.service.close)
+    stop.serve(lambda: True, server.service.close)
     server.close()
 
 
