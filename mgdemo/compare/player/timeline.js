@@ -10,6 +10,7 @@ import { CurveChart } from "./curve_chart.js";
 import { element } from "./dom.js";
 import { laneRows } from "./lanes.js";
 
+const LATE = 70; // percent of the time
 const DRAG = 5; // pixels; less is a click
 const TICKS = [0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600]; // seconds
 
@@ -54,15 +55,20 @@ export class Timeline {
     const ticks = [];
     for (let at = 0; at <= seconds * 0.97; at += step)
       ticks.push(element("span.tick", { style: `left: ${(100 * at) / seconds}%` }, `${+at.toFixed(1)} s`));
-    const marks = row.marks.map(({ name, frame }, i) =>
-      element(
-        "button.mark",
-        { type: "button", style: `left: ${(100 * frame) / frames}%`, title: `Go to ${name}${i < 9 ? ` (${i + 1})` : ""}`, onclick: () => this.ongo(frame) }, // prettier-ignore
-        name,
-      ),
-    );
+    const marks = row.marks.map((mark, i) => this.mark(mark, i, row.marks[i + 1]?.frame ?? frames));
     this.ruler.replaceChildren(...ticks, ...marks);
     this.ruler.classList.toggle("marked", marks.length > 0);
+  }
+
+  /** @param {import("./types.js").Mark} mark @param {number} number @param {number} next the frame of the next one */
+  mark({ name, frame }, number, next) {
+    const share = (frames) => (100 * frames) / this.frames;
+    // Its name takes the place up to the next one; the last ones stand before their moment.
+    const late = share(frame) > LATE && next === this.frames;
+    const place = late ? `right: ${100 - share(frame)}%` : `left: ${share(frame)}%; max-width: ${share(next - frame)}%`;
+    const title = `Go to ${name}${number < 9 ? ` (${number + 1})` : ""}`;
+    const properties = { type: "button", style: place, title, onclick: () => this.ongo(frame) };
+    return element(`button.mark${late ? ".late" : ""}`, properties, name);
   }
 
   /** @param {number} frame */
