@@ -82,13 +82,15 @@ def open_picture(source: str | Path | bytes | BinaryIO, name: str = "") -> Image
                 source = stack.enter_context(Path(source).open("rb"))
             try:
                 picture = _read(source, name)
-            except (PictureError, UnidentifiedImageError):
+            except (PictureError, UnidentifiedImageError, MemoryError):
                 raise
             except Exception:  # a broken file can make Pillow's decoders raise anything
                 source.seek(0)
                 picture = _read(io.BytesIO(without_metadata(source.read())), name)
     except PictureError:
         raise
+    except MemoryError:
+        raise PictureError(f"{name} needs too much memory to read: give a smaller picture.") from None
     except Exception as error:
         log.info("%s cannot be read: %r", name, error)
         reason = getattr(error, "strerror", None) or "it is damaged, or of a kind that cannot be read here"

@@ -6,18 +6,20 @@ import base64
 import dataclasses
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
 
 from mgdemo.picture import PictureError, open_picture
+from mgdemo.picture_process import open_apart
 from mgdemo.scenario import Scenario, ScenarioError, load_scenario, parse_scenario
 from mgdemo.scenario.words import printable
 
 SCENARIOS, FILMS = (".yaml", ".yml"), (".mp4",)
 MAX_IMAGE = 12 * 2**20  # characters of the start image's tag
+Decode = Callable[[bytes, str], Image.Image]
 MAX_TAGS = 24 * 2**20  # bytes of all tags as JSON
 
 
@@ -64,7 +66,7 @@ def open_replay(path: str | Path, *, alone: bool = False) -> Replay:
 
 def open_tags(path: str | Path, name: str) -> Replay:
     """Read the tags of the film called `name`, which the page has sent as a JSON object in a file of its own
-    (null: it found no film). Raises ScenarioError.
+    (null: it found no film). A stranger made it: its picture is read apart. Raises ScenarioError.
     """
     path, tags = Path(path), None
     try:
@@ -74,25 +76,26 @@ def open_tags(path: str | Path, name: str) -> Replay:
         pass
     if not isinstance(tags, dict):
         raise ScenarioError(f"{name} cannot be read as a video; give an mp4 that was made here.")
-    return replay_from_tags({key: text for key, text in tags.items() if isinstance(text, str)}, name)
+    tags = {key: text for key, text in tags.items() if isinstance(text, str)}
+    return replay_from_tags(tags, name, open_apart)
 
 
-def replay_from_tags(tags: Mapping[str, str], name: str) -> Replay:
-    """What a film called `name` repeats, by its tags. Raises ScenarioError."""
+def replay_from_tags(tags: Mapping[str, str], name: str, decode: Decode = open_picture) -> Replay:
+    """What a film called `name` repeats, by its tags. decode: reads its picture. Raises ScenarioError."""
     if not tags.get("scenario"):
         raise ScenarioError(f"{name} has no scenario inside; give the .yaml file of the session instead.")
     scenario = parse_scenario(tags["scenario"], f"the scenario in {name}")
     checkpoint = printable(tags.get("checkpoint", "")) or None
-    return Replay(scenario, checkpoint, _start_image(tags.get("start_image", ""), name))
+    return Replay(scenario, checkpoint, _start_image(tags.get("start_image", ""), name, decode))
 
 
-def _start_image(text: str, name: str) -> Image.Image | None:
+def _start_image(text: str, name: str, decode: Decode) -> Image.Image | None:
     if not text:
         return None
     try:
         if len(text) > MAX_IMAGE:
             raise PictureError("too large")
-        return open_picture(io.BytesIO(base64.b64decode(text, validate=True)), f"the start image in {name}")
+        return decode(base64.b64decode(text, validate=True), f"the start image in {name}")
     except (ValueError, PictureError) as error:
         raise ScenarioError(
             f"{name} holds a start image that cannot be read; give the .yaml file of the session instead."

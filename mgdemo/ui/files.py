@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import secrets
 from html import escape
 from pathlib import Path
 
 import gradio as gr
 from gradio.utils import get_upload_folder
+from PIL import Image
 
 from mgdemo.errors import UserError
-from mgdemo.replay import Replay, open_replay, open_tags
+from mgdemo.picture_process import open_apart
+from mgdemo.replay import SCENARIOS, Replay, open_replay, open_tags
 from mgdemo.ui.modules import on_load
 
 PICTURES = "image/*,.heic,.heif,.avif,.jfif"
 REPLAYS = ".yaml,.yml,.mp4"
+KEPT = "mgdemo-pictures"  # the folder of pictures that can be opened without care
 PROBLEMS = {
     "kind": "cannot be opened here: drop a film or a scenario that was made here, or a picture.",
     "size": "is larger than 40 MB: choose a smaller one.",
@@ -48,8 +52,46 @@ def sent(data: dict) -> Path:
 
 def sent_replay(data: dict) -> Replay:
     """The scenario, or the film by its tags, that the page has sent. Raises FileError and ScenarioError."""
-    path = sent(data)
-    return open_tags(path, name_of(data)) if path.suffix == ".json" else open_replay(path, alone=True)
+    return replay_at(sent(data), name_of(data))
+
+
+def replay_at(path: Path, name: str) -> Replay:
+    """The scenario or the tags in a file that a page has sent, which the visitor calls `name`.
+
+    Films are not read here: a few bytes of a false one make FFmpeg fill the memory. Their tags come from the
+    page. Raises FileError and ScenarioError.
+    """
+    if path.suffix == ".json":
+        return open_tags(path, name)
+    if path.suffix.lower() not in SCENARIOS:
+        raise FileError(f"{name} {PROBLEMS['kind']}")
+    return open_replay(path, alone=True)
+
+
+def sent_picture(data: dict) -> Path:
+    """The picture that the page has sent, as a file of our own making. Raises FileError and PictureError."""
+    path, name = sent(data), name_of(data)
+    try:
+        return kept_picture(open_apart(path.read_bytes(), name))
+    except OSError as error:
+        raise FileError(f"{name} {PROBLEMS['connection']}") from error
+    finally:
+        path.unlink(missing_ok=True)  # with all that it says of its maker
+
+
+def kept_picture(picture: Image.Image) -> Path:
+    """A visitor's picture in a file whose name nobody guesses."""
+    folder = Path(get_upload_folder()).resolve() / KEPT
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = folder / f"{secrets.token_hex(16)}.png"
+    picture.save(path, compress_level=1)
+    return path
+
+
+def picture_at(path: object) -> Path | None:
+    """The picture at a path that a page says it was given; None if it is no such picture."""
+    file = uploaded(path)
+    return file if file is not None and file.parent.name == KEPT else None
 
 
 def name_of(data: dict) -> str:

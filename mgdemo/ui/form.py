@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from html import escape
 from pathlib import Path
@@ -20,7 +19,7 @@ from mgdemo.seeds import seed_of
 from mgdemo.serving import SessionRequest
 from mgdemo.ui import player
 from mgdemo.ui.events import EVENT_OPTIONS
-from mgdemo.ui.files import PICTURES, file_button, sent
+from mgdemo.ui.files import PICTURES, file_button, kept_picture, sent_picture
 from mgdemo.ui.library import Library, missing, path_of
 from mgdemo.ui.share import Shared
 from mgdemo.ui.start_images import start_images, update
@@ -127,11 +126,8 @@ class SessionForm:
         return mode, seed, own, *self.choose_mode(mode, checkpoint, image, own)
 
     def keep(self, picture: Image.Image) -> str:
-        """A file of a picture that came in another one; Gradio deletes it with its other old files."""
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "start image.png"
-            picture.save(path)
-            return str(self.images.move_resource_to_block_cache(path))
+        """A file of a picture that came in another one."""
+        return str(kept_picture(picture))
 
     def choose_image(self, checkpoint: str, own: str | None, event: gr.EventData) -> tuple:
         paths = [*map(str, self.library.start_images(checkpoint)), own]
@@ -143,7 +139,7 @@ class SessionForm:
     def choose_file(self, checkpoint: str, event: gr.EventData) -> tuple:
         """A picture that the page has sent is the start image from here on."""
         try:
-            path = str(sent(event._data))
+            path = str(sent_picture(event._data))
             return path, *self.choose_checkpoint(checkpoint, path, path)
         except UserError as error:
             gr.Warning(escape(str(error)))

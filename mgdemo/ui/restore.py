@@ -9,7 +9,7 @@ import gradio as gr
 from mgdemo.seeds import MAX_SEED
 from mgdemo.ui.compare import CompareTab
 from mgdemo.ui.events import EVENT_OPTIONS
-from mgdemo.ui.files import uploaded
+from mgdemo.ui.files import picture_at
 from mgdemo.ui.form import SessionForm
 from mgdemo.ui.links import Links
 from mgdemo.ui.scenarios import ScenarioTab
@@ -53,5 +53,5 @@ def _chosen(form: SessionForm, data: dict[str, Any]) -> tuple[str, int, str | No
     if not isinstance(seed, int) or not 0 <= seed <= MAX_SEED:
         seed = 0
     built_in = form.library.shipped(image, checkpoint) if isinstance(image, str) else None
-    own = None if built_in else uploaded(image)
+    own = None if built_in else picture_at(image)
     return checkpoint, seed, built_in or (own and str(own)), own and str(own)

@@ -26,7 +26,7 @@ from mgdemo.ui.compare.planner import Planner
 from mgdemo.ui.compare.presets import PRESETS
 from mgdemo.ui.compare.words import losses_of, size_of
 from mgdemo.ui.events import EVENT_OPTIONS
-from mgdemo.ui.files import name_of, sent
+from mgdemo.ui.files import name_of, sent, sent_picture
 from mgdemo.ui.modules import on_load
 from mgdemo.ui.share import ShareError
 
@@ -103,7 +103,7 @@ def compare_tab(bench: Bench) -> CompareTab:
 
         def added(event: gr.EventData, *values) -> tuple:
             try:
-                path = str(sent(event._data))
+                path = str(sent_picture(event._data) if key == "images" else sent(event._data))
             except UserError as error:
                 gr.Warning(escape(str(error)))
                 return *(gr.skip(),) * len(form.outputs), gr.skip()

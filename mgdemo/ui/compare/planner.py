@@ -17,11 +17,11 @@ from mgdemo.config import Optimization
 from mgdemo.errors import UserError
 from mgdemo.picture import StartImage
 from mgdemo.references import SHIPPED, ImageMissing, shipped_image, start_image
-from mgdemo.replay import Replay, open_replay, open_tags
+from mgdemo.replay import Replay
 from mgdemo.scenario import Scenario
 from mgdemo.seeds import seed_of
 from mgdemo.ui.compare.choice import PLAIN, Choice
-from mgdemo.ui.files import uploaded
+from mgdemo.ui.files import picture_at, replay_at, uploaded
 from mgdemo.ui.library import Library
 from mgdemo.ui.start_images import name_of
 
@@ -88,7 +88,7 @@ class Planner:
             path = uploaded(name)
             if path is None:
                 raise ChoiceError(f"{choice.names[name]} isn't on the server any more: add it again.")
-            return open_tags(path, choice.names[name]) if path.suffix == ".json" else open_replay(path)
+            return replay_at(path, choice.names[name])
         mode = name.partition("/")[0]
         for scenario in self.library.scenarios().get(mode, []):
             if key_of(scenario) == name:
@@ -97,7 +97,7 @@ class Planner:
 
     def _image(self, name: str, choice: Choice) -> StartImage:
         if name in choice.names:
-            path = uploaded(name)
+            path = picture_at(name)
             if path is None:
                 raise ChoiceError(f"{choice.names[name]} isn't on the server any more: add it again.")
             return _picture(str(path), path.stat().st_mtime_ns, (), choice.names[name])

@@ -11,13 +11,12 @@ from gradio.blocks import Block
 
 from mgdemo.actions import MODES
 from mgdemo.errors import UserError
-from mgdemo.picture import open_picture
 from mgdemo.replay import Replay
 from mgdemo.scenario import Scenario, ScenarioError
 from mgdemo.serving import SessionRequest, SessionService
 from mgdemo.ui import sessions_ui
 from mgdemo.ui.events import EVENT_OPTIONS
-from mgdemo.ui.files import REPLAYS, file_button, name_of, sent, sent_replay
+from mgdemo.ui.files import REPLAYS, file_button, sent_picture, sent_replay
 from mgdemo.ui.form import FormError, SessionForm, say_replaced
 from mgdemo.ui.library import Library
 from mgdemo.ui.links import Links, refusal
@@ -110,9 +109,7 @@ def scenarios_tab(
         replay, picture = sent_replay(data), data.get("picture")
         if not isinstance(picture, dict):
             return open_(replay)
-        path = str(sent(picture))
-        open_picture(path, name_of(picture))
-        return open_(replay, path)
+        return open_(replay, str(sent_picture(picture)))
 
     def choose_upload(valid: Scenario | None, event: gr.EventData) -> tuple:
         try:
