@@ -163,7 +163,7 @@ def test_unsaved_changes_outlast_a_reload(editor, tmp_path):
     expect(editor.panel.get_by_role("heading", name="My own walk")).to_be_visible()
     editor.page.reload()
     expect(editor.text).to_contain_text("# ahead")  # the tab and the editor are open again
-    expect(editor.player.scenario("My own walk (yours)")).to_be_checked()
+    expect(editor.player.scenario(re.compile("^My own walk Universal"))).to_be_checked()  # and it is kept
     assert editor.download(tmp_path).read_text() == TEXT
     editor.write(TEXT + "  - {hold")
     expect(editor.verdict).to_contain_text("Line")

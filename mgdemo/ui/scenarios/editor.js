@@ -55,14 +55,18 @@ class Editor {
     this.panel.addEventListener("click", ({ target }) => {
       if (/** @type {Element} */ (target).closest(".edit-toggle")) this.toggle(!draft.open, true);
     });
-    window.addEventListener("pagehide", () => keepInTab("scenarios draft", this.remembered));
+    window.addEventListener("pagehide", () => {
+      if (draft.changed) this.keep();
+      keepInTab("scenarios draft", this.remembered);
+    });
     new MutationObserver(() => this.dress()).observe(this.box, { childList: true, subtree: true });
   }
 
   /** What brings it back when the page is loaded again. */
   get remembered() {
-    const { text, listed, changed, open } = draft;
-    return changed || !listed ? { text, id: ownScenarios.current, edited: changed, editing: open } : { editing: open };
+    const { text, opened, listed, changed, open } = draft;
+    if (listed && text === opened) return { editing: open };
+    return { text, id: ownScenarios.current, edited: changed, editing: open };
   }
 
   get toggleButton() {

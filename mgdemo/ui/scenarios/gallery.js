@@ -12,7 +12,6 @@ import { addressOf } from "../player/connection.js";
 import { ownScenarios } from "./own.js";
 
 const OPEN = "open";
-const SURE_MS = 4000; // in which a second press removes
 let count = 0;
 
 class Gallery {
@@ -107,7 +106,7 @@ class Gallery {
     }
     const name = make("span", { className: "name", textContent: title });
     label.append(
-      make("input", { type: "radio", name: this.group, value }),
+      make("input", { type: "radio", name: this.group, value, ariaDescription: about }),
       picture,
       name,
       make("small", { textContent: detail }),
@@ -115,25 +114,22 @@ class Gallery {
     return label;
   }
 
-  /** The button that removes one; it asks first, by wanting to be pressed twice. */
+  /** The button that removes one; it asks first, by wanting to be pressed twice in a row. */
   remover({ id, title }) {
-    const button = make("button", { type: "button", className: "remove", textContent: "×" });
-    button.ariaLabel = `Remove ${title}`;
-    let sure = 0;
+    const button = make("button", { type: "button", className: "remove" });
+    let sure = false;
+    const ask = (asking) => {
+      sure = asking;
+      button.textContent = asking ? "Remove?" : "×";
+      button.ariaLabel = asking ? `Press again to remove ${title} from this browser` : `Remove ${title}`;
+    };
+    ask(false);
+    for (const away of ["blur", "pointerleave"]) button.addEventListener(away, () => ask(false));
     button.addEventListener("click", (event) => {
       event.preventDefault(); // or the label would choose it
-      if (sure) {
-        this.root.querySelector("input")?.focus();
-        return ownScenarios.remove(id);
-      }
-      button.textContent = "Remove?";
-      button.ariaLabel = `Press again to remove ${title} from this browser`;
-      sure = window.setTimeout(() => {
-        sure = 0;
-        button.textContent = "×";
-        button.ariaLabel = `Remove ${title}`;
-      }, SURE_MS);
-      return undefined;
+      if (!sure) return ask(true);
+      this.root.querySelector("input")?.focus();
+      return ownScenarios.remove(id);
     });
     return button;
   }
