@@ -77,6 +77,17 @@ class Run:
         return frames_in_blocks(self.track.blocks)
 
     @property
+    def actions(self) -> str:
+        """The SHA-256 of its actions."""
+        track = self.translation.track
+        return _hash("".join(_actions(track).values()).encode())
+
+    @property
+    def image(self) -> str:
+        """The SHA-256 of its start image's pixels."""
+        return _image(self.start)
+
+    @property
     def returns(self) -> tuple[tuple[int, int], ...] | None:
         """The case's; in another mode, the way back may lead elsewhere."""
         return self.case.returns if self.variant.mode == self.case.track.mode else None
@@ -161,13 +172,10 @@ def run_key(
     track: ActionTrack, start: StartImage, seed: int, variant: Variant, version: str, device: str
 ) -> str:
     """The name of a run: the hash of all that its frames depend on."""
-    mouse = b"" if track.mouse is None else np.ascontiguousarray(track.mouse).tobytes()
-    facts = {
-        "keyboard": _hash(np.ascontiguousarray(track.keyboard).tobytes()),
-        "mouse": _hash(mouse),
+    facts = _actions(track) | {
         "mode": track.mode,
         "frames": len(track),
-        "image": _hash(np.asarray(start.picture.convert("RGB")).tobytes()),
+        "image": _image(start),
         "image_size": start.picture.size,
         "seed": seed,
         "weights": variant.weights,
@@ -177,6 +185,15 @@ def run_key(
         "device": device,
     }
     return _hash(json.dumps(facts, sort_keys=True).encode())[:KEY_LENGTH]
+
+
+def _actions(track: ActionTrack) -> dict[str, str]:
+    mouse = b"" if track.mouse is None else np.ascontiguousarray(track.mouse).tobytes()
+    return {"keyboard": _hash(np.ascontiguousarray(track.keyboard).tobytes()), "mouse": _hash(mouse)}
+
+
+def _image(start: StartImage) -> str:
+    return _hash(np.asarray(start.picture.convert("RGB")).tobytes())
 
 
 def _hash(data: bytes) -> str:

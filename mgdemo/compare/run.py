@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -53,15 +52,15 @@ class Runner:
         visitor: as in `SessionRequest`. Raises RunFailed, ServingError or OSError.
         """
         with self.store.filling(run.key) as folder:
-            timings = await self._play(run, folder, heard, visitor)
+            seconds, report = await self._play(run, folder, heard, visitor)
             played()
-            await asyncio.to_thread(self._measure, run, folder, timings)
+            await asyncio.to_thread(self._measure, run, folder, seconds, report)
         stored = self.store.get(run.key)
         assert stored is not None, "its folder was just filled"
         return stored
 
-    async def _play(self, run: Run, folder: Path, heard: Heard, visitor: str) -> dict:
-        """Have the film made as `folder`/video.mp4; gives the timings."""
+    async def _play(self, run: Run, folder: Path, heard: Heard, visitor: str) -> tuple[float, m.Report]:
+        """Have the film made as `folder`/video.mp4; gives the seconds that it took, and a report."""
         case = run.case
         session = self.service.open(
             SessionRequest(
@@ -77,11 +76,9 @@ class Runner:
                 optimization=run.variant.optimization,
             )
         )
-        began, speeds = time.monotonic(), []
+        began = time.monotonic()
         try:
             async for status in session.statuses():
-                if status.fps:
-                    speeds.append(status.fps)
                 heard(status, session.picture())
             ended = await session.ended()
         except BaseException:
@@ -97,35 +94,44 @@ class Runner:
         for rest in film.parent.iterdir():
             rest.unlink()
         film.parent.rmdir()
-        return {
-            "seconds": time.monotonic() - began,
-            "fps": float(np.median(speeds)) if speeds else None,
-        }
+        return time.monotonic() - began, session.report or m.Report()
 
-    def _measure(self, run: Run, folder: Path, timings: dict) -> None:
+    def _measure(self, run: Run, folder: Path, seconds: float, report: m.Report) -> None:
         measures, digest = measured(run, folder / "video.mp4")
         write_json(folder / "measures.json", measures)
-        write_json(folder / "run.json", self._facts(run, digest, timings))
+        write_json(folder / "run.json", self._facts(run, digest, seconds, report))
 
-    def _facts(self, run: Run, digest: str, timings: dict) -> dict:
-        case, variant = run.case, run.variant
+    def _facts(self, run: Run, digest: str, seconds: float, report: m.Report) -> dict:
+        case, variant, joules = run.case, run.variant, report.joules
         return {
             "key": run.key,
             "scenario": case.title,
+            "actions": run.actions,
             "mode": variant.mode,
             "checkpoint": variant.checkpoint,
             "title": variant.title,
             "weights": variant.weights,
             "optimization": variant.optimization,
             "image": run.start.reference,
+            "image_sha256": run.image,
             "seed": run.seed,
             "frames": run.frames,
             "frames_sha256": digest,
             "lost": [vars(lost) for lost in run.translation.lost],
-            "timings": timings,
+            "timings": {
+                "seconds": round(seconds, 3),
+                "fps": report.fps,
+                "stages": report.stages,
+                "load_seconds": report.load_seconds,
+                "start_seconds": report.start_seconds,
+                "first_block_seconds": report.first_block_seconds,
+            },
+            "peak_bytes": report.peak_bytes,
+            "joules_per_frame": None if joules is None else joules / run.frames,
             "version": __version__,
+            "versions": report.versions,
             "device": self.device,
-            "machine": {"system": platform.system(), "processor": platform.machine()},
+            "hardware": report.hardware,
         }
 
 

@@ -159,29 +159,3 @@ class Follows:
 
 def _share(judged: list[Window]) -> float | None:
     return float(np.mean([bool(window.right) for window in judged])) if judged else None
-
-
-def mirrors(judged: list[Window]) -> dict:
-    """How alike the same and the opposite actions are, each with its counterpart elsewhere in the run.
-
-    `score`: 1 where what is seen of a window is just what is seen of the other (or the opposite of it), 0
-    where it is unrelated or where nothing moves; None where no action is repeated or mirrored.
-    """
-    pairs = []
-    moving = [window for window in judged if window.expected and window.seen]
-    for i, a in enumerate(moving):
-        for b in moving[i + 1 :]:
-            if b.start - a.end < FPS or a.expected.keys() != b.expected.keys():
-                continue
-            axes = list(a.expected)
-            wanted_a, wanted_b = (np.array([w.expected[x] for x in axes]) for w in (a, b))
-            sign = float(np.sign(wanted_a @ wanted_b))
-            if np.abs(wanted_a - sign * wanted_b).max() > 0.1:
-                continue
-            seen_a, seen_b = (np.array([w.seen[x] for x in axes]) for w in (a, b))
-            size = np.abs(seen_a).sum() + np.abs(seen_b).sum()
-            alike = 1 - np.abs(seen_a - sign * seen_b).sum() / max(size, 1e-9)
-            moved = min(1.0, size / (2 * LEAST * np.abs(wanted_a).sum()))
-            pairs.append({"a": a.start, "b": b.start, "opposite": sign < 0, "score": float(alike * moved)})
-    scores = [pair["score"] for pair in pairs]
-    return {"score": float(np.mean(scores)) if scores else None, "pairs": pairs}

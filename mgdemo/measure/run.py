@@ -7,8 +7,9 @@ from collections.abc import Iterable
 import numpy as np
 
 from mgdemo.actions import ActionTrack
-from mgdemo.measure.follows import Follows, mirrors
+from mgdemo.measure.follows import Follows
 from mgdemo.measure.holds import Holds
+from mgdemo.measure.mirrors import mirrors
 from mgdemo.measure.returns import Returns, loops
 from mgdemo.measure.splits import Splits
 
@@ -52,7 +53,7 @@ class RunMeasures:
         """Each measure's `score` (0 to 1, or None where it does not apply) and what it comes from."""
         return {
             "follows": self._follows.result(),
-            "mirrors": mirrors(self._follows.windows),
+            "mirrors": mirrors(self._follows.track.mode, self._follows.windows),
             "returns": self._returns.result(),
             "holds": self._holds.result(),
             "splits": self._splits.result() if self._splits is not None else {"score": None},

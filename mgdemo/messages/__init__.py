@@ -85,6 +85,7 @@ from mgdemo.messages.engine import (
     WorldMessage,
 )
 from mgdemo.messages.past import Past, Unfinished
+from mgdemo.messages.report import Report
 
 __all__ = [
     "BAD_MESSAGE",
@@ -127,6 +128,7 @@ __all__ = [
     "Pause",
     "Phase",
     "Ready",
+    "Report",
     "Restored",
     "Restoring",
     "Rewind",

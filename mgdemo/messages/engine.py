@@ -20,6 +20,7 @@ from mgdemo.messages.browser import (
     Step,
 )
 from mgdemo.messages.past import Past
+from mgdemo.messages.report import Report
 from mgdemo.messages.values import Count, Picture, Track
 from mgdemo.settings import Settings
 
@@ -249,6 +250,7 @@ class Finished(Message):
 
     type: Literal["finished"] = "finished"
     session: str
+    report: Report = Report()
 
 
 class Broken(Message):

@@ -66,6 +66,7 @@ class Session:
         self.ends = math.inf  # the moment when others get its place
         self.crowded = False  # whether others wait
         self.suspended = False  # it gave its place to a visitor
+        self.report: m.Report | None = None  # of a scenario that is complete
         self._link = PlayerLink(self.live, self.opened)
         self._host, self._lock = host, host.lock
         self._wake = Wake()
@@ -235,7 +236,8 @@ class Session:
                 self.end("error", event.text)
             case Playing() as phase, m.Ready():
                 phase.ready_again()
-            case Playing(), m.Finished():
+            case Playing(), m.Finished(report=report):
+                self.report = report
                 self.end("ended", "The scenario is complete.")
             case Playing() as phase, _:
                 if phase.handle(event):

@@ -6,6 +6,7 @@ import importlib
 import logging
 import math
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ class Loaded:
 
     weights: Weights
     result: Model | Exception
+    seconds: float = 0.0  # that it took
 
 
 class CheckpointCache:
@@ -84,7 +86,7 @@ class CheckpointCache:
             self._models[loaded.weights] = loaded.result
 
     def _load(self, weights: Weights) -> None:
-        checkpoint, words = weights
+        (checkpoint, words), began = weights, time.monotonic()
 
         def progress(fraction: float, text: str) -> None:
             self._watch.progress(weights, self._settings.load_seconds or math.inf)
@@ -100,7 +102,7 @@ class CheckpointCache:
                 # The first encoder finds out whether the GPU can encode, which takes a while.
                 height, width = model.size
                 live_encoder(width, height, model.fps, gpu_index(self._device))
-            self._loaded(Loaded(weights, model))
+            self._loaded(Loaded(weights, model, time.monotonic() - began))
         except Exception as error:
             log.exception("%s could not be loaded.", checkpoint)
             self._loaded(Loaded(weights, error))

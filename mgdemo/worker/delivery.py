@@ -50,7 +50,7 @@ class Delivery:
             held=held,
             camera=camera,
             made_ms=round(pace.cost.mean * 1000, 1),
-            timings=session.timings,
+            timings=session.account.timings,
             warning=None if rewind_to is None else "collapsed",
             rewind_to=rewind_to,
         )
@@ -116,10 +116,10 @@ class Delivery:
         session.soundness.add(head, session.history.picture)
         picture = thumbnail(session.history.picture)
         self._emit(m.Thumbnail(session=session.session, node=head, picture=picture))
-        timings = session.world.timings | {"encode": encoding * 1000}
-        session.timings = {name: round(float(ms), 1) for name, ms in timings.items()}
-        now = time.monotonic()
-        pace.cost.add(now - max(began, self._done))  # before that, the device was busy with other sessions
+        timings, now = session.world.timings | {"encode": encoding * 1000}, time.monotonic()
+        seconds = now - max(began, self._done)  # before that, the device was busy with other sessions
+        session.account.add(timings, len(node.actions or ()), seconds)
+        pace.cost.add(seconds)
         self._done = now
 
 

@@ -17,6 +17,7 @@ from mgdemo.interfaces import Model
 from mgdemo.picture import prepare_image
 from mgdemo.settings import Settings
 from mgdemo.video.encode import H264Encoder
+from mgdemo.worker.account import Account
 from mgdemo.worker.failures import SessionError
 from mgdemo.worker.history import History
 from mgdemo.worker.input import Input, idle
@@ -108,7 +109,7 @@ class Playing:
         self.pausing = Pausing()
         self.making: Making | None = None
         self.repeating: Rewinding | None = None
-        self.timings: dict[str, float] = {}  # of the last block's stages, in ms
+        self.account = Account()
         self._last: ActionTrack | None = None  # of the last block, as long as it can be regenerated
         blocks = settings.stand_seconds * model.fps / BLOCK_FRAMES
         self._idling = Idling(max(1, round(blocks)) if MODES[model.mode].stands and blocks else 0)

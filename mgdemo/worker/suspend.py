@@ -33,6 +33,7 @@ class Suspended:
 
 def suspend(session: Playing) -> Suspended:
     """Take its world from a session, between two blocks. Nothing may be asked of it until it proceeds."""
+    session.account.disturbed()
     suspended = Suspended(session.order, session, session.world.snapshot())
     session.model, session.world = cast(Model, None), cast(World, None)  # their memory is for others
     session.history.world = session.world

@@ -19,10 +19,12 @@ from mgdemo import messages as m
 from mgdemo.devices import device_failed
 from mgdemo.settings import Settings
 from mgdemo.video.encode import live_encoder
+from mgdemo.worker.account import Account
 from mgdemo.worker.checkpoint_cache import CheckpointCache, Loaded, Weights, gpu_index
 from mgdemo.worker.delivery import Delivery
 from mgdemo.worker.failures import sentence
 from mgdemo.worker.inbox import Inbox, Order
+from mgdemo.worker.meter import Meter
 from mgdemo.worker.restore import begin_to_restore, restore_on
 from mgdemo.worker.rewind import arrive, rewind, rewind_on
 from mgdemo.worker.schedule import Decision, Job, decide
@@ -48,7 +50,7 @@ class Worker:
         self._sessions: dict[str, Waiting | Playing | Suspended] = {}
         self._making: deque[Playing] = deque()
         self._checkpoints = CheckpointCache(settings, device, self.hear, emit, self._watch)
-        self._delivery = Delivery(emit)
+        self._delivery, self._meter = Delivery(emit), Meter(device)
         self._stopping = False
 
     def stop(self) -> None:
@@ -212,9 +214,9 @@ class Worker:
                 del self._sessions[waiting.order.session]
                 self.emit(m.Failed(session=waiting.order.session, text=sentence(loaded.result)))
             else:
-                self._guard(waiting, self._start)
+                self._guard(waiting, partial(self._start, load_seconds=loaded.seconds))
 
-    def _start(self, waiting: Waiting) -> None:
+    def _start(self, waiting: Waiting, load_seconds: float | None = None) -> None:
         """Begin a session, or continue it, if its checkpoint is there."""
         order = waiting.order
         if (model := self._checkpoints.get(self._weights(order))) is None:
@@ -224,7 +226,10 @@ class Worker:
             return
         (height, width), fps = model.size, model.fps
         encoder = live_encoder(width, height, fps, gpu_index(self.device))
-        session = Playing(order, model, encoder, self.settings, time.monotonic())
+        began = time.monotonic()
+        session = Playing(order, model, encoder, self.settings, began)
+        session.account = Account(load_seconds, time.monotonic() - began)
+        session.account.begin(self._meter)
         self._sessions[order.session] = session
         self.emit(m.Ready(session=order.session, mode=model.mode, width=width, height=height, fps=fps))
         if order.past is not None:
@@ -241,6 +246,9 @@ class Worker:
 
     def _begin(self, session: Playing) -> None:
         self.emit(m.Begun(session=session.session, parent=session.history.tree.head))
+        for other in self._sessions.values():
+            if isinstance(other, Playing) and other is not session:
+                other.account.disturbed()
         session.begin(time.monotonic())
         self._making.append(session)
 
@@ -273,7 +281,7 @@ class Worker:
         """End a scenario whose last block is made."""
         if session.finished:
             del self._sessions[session.session]
-            self.emit(m.Finished(session=session.session))
+            self.emit(m.Finished(session=session.session, report=session.account.report(self._meter)))
 
     def _taken(self, making: Making) -> Iterator[np.ndarray]:
         """A block's pieces as they are there; another block may begin before each is waited for."""
