@@ -1,9 +1,11 @@
 """The command that compares."""
 
 import pytest
+from PIL import Image
 
 from mgdemo.cli import main
 from mgdemo.paths import SCENARIOS
+from mgdemo.video.mp4 import metadata
 
 SLALOM = str(SCENARIOS / "gta_drive" / "slalom.yaml")
 
@@ -54,3 +56,26 @@ def test_a_dry_run_makes_nothing(tmp_path, capsys):
 def test_what_cannot_be_compared_is_said(arguments, words, tmp_path, capsys):
     assert main(["compare", *arguments, "--out", str(tmp_path)]) == 2
     assert words in capsys.readouterr().err
+
+
+def test_several_scenarios_are_replayed_and_films_have_their_names(tmp_path, monkeypatch, capsys):
+    stub(monkeypatch)
+    walk = tmp_path / "walk.yaml"
+    walk.write_text("title: A walk\nmode: universal\nactions:\n  - {hold: forward, for: 1 s}\n")
+    out = tmp_path / "out"
+    arguments = ["replay", str(walk), SLALOM, "--output-folder", str(out)]
+    assert main(arguments) == 0
+    assert {path.name for path in out.glob("*.mp4")} == {"walk.mp4", "slalom.mp4"}
+    assert metadata(out / "walk.mp4")["checkpoint"].startswith("universal")
+    assert len(list((out / "runs").iterdir())) == 2
+    assert "Slalom" in capsys.readouterr().out
+
+
+def test_pictures_of_a_folder_are_rows(tmp_path, capsys):
+    for name in ("b.png", "a.png"):
+        Image.new("RGB", (64, 48)).save(tmp_path / name)
+    (tmp_path / "notes.txt").write_text("")
+    out = tmp_path / "out"
+    assert main(["compare", SLALOM, "--dry-run", "--images", str(tmp_path), "--out", str(out)]) == 0
+    err = capsys.readouterr().err
+    assert "6 runs" in err and "a time that is not known yet" in err

@@ -147,7 +147,12 @@ def _recording(command: Callable[[Callable, str], argparse.ArgumentParser]) -> N
         metavar="N",
         help="latent frames, a multiple of 3 (default: 150, or as long as the scenario)",
     )
-    replay.add_argument("scenario", type=Path, metavar="SCENARIO", help="a .yaml file, or a recorded .mp4")
+    replay.add_argument(
+        "scenarios",
+        nargs="+",
+        metavar="SCENARIO",
+        help="a .yaml file or a recorded .mp4; several, or a pattern",
+    )
     play.add_argument("--mode", choices=MODES, default="universal", help="default: universal")
     scripted = "the scenario's, or one that ships", "the scenario's, or 0"
     for made, (image, seed) in (
@@ -199,7 +204,7 @@ def _comparing(compared: argparse.ArgumentParser) -> None:
         "--optimization", nargs="+", default=[""], metavar="WORDS", help='columns too, as in "" fp8'
     )
     compared.add_argument("--seeds", nargs="+", default=[], metavar="S", help="rows, as in 7 or 0..3")
-    compared.add_argument("--images", nargs="+", type=Path, default=[], metavar="FILE", help="rows, too")
+    compared.add_argument("--images", nargs="+", type=Path, default=[], metavar="FILE|DIR", help="rows, too")
     compared.add_argument(
         "--by", choices=("meaning", "key"), default="meaning", help="how actions become those of another mode"
     )

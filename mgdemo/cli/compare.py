@@ -47,7 +47,7 @@ def compare(args: argparse.Namespace) -> int:
     print(summary(planned, store.speeds()), file=sys.stderr)
     if args.dry_run:
         return 0
-    outcomes = _made(planned, store, args.device, kind)
+    outcomes = made(planned, store, args.device, kind)
     table = cells(planned, outcomes)
     title = args.title or " against ".join(dict.fromkeys(column.title for column in columns))
     path = write_report(args.out, planned, table, title=title, device=kind, inside=not args.videos_beside)
@@ -62,8 +62,8 @@ def _embedded() -> list[str]:
     return [entry.name for entry in catalogue() if entry.embedded]
 
 
-def _made(planned: Grid, store: RunStore, device: str, kind: str) -> list[Outcome]:
-    """All runs."""
+def made(planned: Grid, store: RunStore, device: str, kind: str) -> list[Outcome]:
+    """All runs of a grid, with progress for people who watch. kind: of the device."""
     from mgdemo.compare.jobs import Comparisons
     from mgdemo.serving import SessionService, Settings
 
@@ -74,6 +74,10 @@ def _made(planned: Grid, store: RunStore, device: str, kind: str) -> list[Outcom
         job = comparisons.start(planned)
         asyncio.run(_watch(job))
         return job.outcomes()
+    except KeyboardInterrupt:
+        status("")
+        print(f"What is finished is in {store.folder}: the same command continues.", file=sys.stderr)
+        raise
     finally:
         comparisons.close()
         service.close()

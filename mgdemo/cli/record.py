@@ -129,16 +129,33 @@ def generate(args: argparse.Namespace) -> None:
     _record(args, track, replay)
 
 
-def replay(args: argparse.Namespace) -> None:
+def replay(args: argparse.Namespace) -> int | None:
     """Make the video of a scenario from beginning to end: of a YAML file, or of an mp4 that was recorded
     here, which has its scenario inside. Checkpoint, image and seed are those of the recorded session unless
     given here.
 
+    With several scenarios, or a pattern of such files, each gets a film of its name and a line of scores.
+    What is there already is not made again. Returns 1 if one failed; the others are made nevertheless.
+
       python -m mgdemo replay scenarios/gta_drive/slalom.yaml
+      python -m mgdemo replay 'scenarios/**/*.yaml' --output-folder all
       python -m mgdemo replay outputs/demo.mp4 --checkpoint universal --output-folder again
     """
+    from mgdemo.cli.replays import replay_all
+    from mgdemo.compare.catalog import files_of
+
+    path = Path(args.scenarios[0])
+    paths = [path] if len(args.scenarios) == 1 and not is_pattern(path) else files_of(args.scenarios)
+    if len(paths) > 1:
+        return replay_all(args, paths)
+    args.scenario = paths[0]
     opened = _opened(args.scenario)
     _record(args, opened.scenario.track, opened)
+    return None
+
+
+def is_pattern(path: Path) -> bool:
+    return not path.exists() and any(character in str(path) for character in "*?[")
 
 
 def _opened(path: Path) -> Replay:

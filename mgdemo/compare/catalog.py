@@ -9,7 +9,7 @@ from functools import lru_cache
 from glob import glob
 from pathlib import Path
 
-from mgdemo.checkpoints import Located, catalogue, resolve, start_images
+from mgdemo.checkpoints import PICTURES, Located, catalogue, resolve, start_images
 from mgdemo.compare.plan import Case, PlanError, Variant
 from mgdemo.config import Optimization
 from mgdemo.picture import StartImage
@@ -65,8 +65,8 @@ def cases(
     Without seeds and images they are the scenario's own; without those, 0 and the first start image that
     ships for its mode. Raises PlanError, ScenarioError or PictureError.
     """
-    rows = []
-    for path in _files(scenarios):
+    rows, images = [], _pictures(images)
+    for path in files_of(scenarios):
         replay = open_replay(path)
         shipped = _shipped(replay.scenario.mode)
         try:
@@ -109,7 +109,21 @@ def _own_image(replay: Replay, shipped: Sequence[Path]) -> StartImage:
     return start_image(wanted_image(replay.scenario, shipped) or shipped[0], shipped)
 
 
-def _files(patterns: Sequence[str]) -> list[Path]:
+def _pictures(paths: Sequence[Path]) -> list[Path]:
+    """Pictures, and those in folders, sorted. Raises PlanError."""
+    found: list[Path] = []
+    for path in paths:
+        inside = (
+            sorted(p for p in path.iterdir() if p.suffix.lower() in PICTURES) if path.is_dir() else [path]
+        )
+        if not inside:
+            raise PlanError(f"There are no pictures in {path}.")
+        found += inside
+    return found
+
+
+def files_of(patterns: Sequence[str]) -> list[Path]:
+    """Files by their paths and patterns, each once. Raises PlanError."""
     found: list[Path] = []
     for pattern in patterns:
         paths = [Path(pattern)]

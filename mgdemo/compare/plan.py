@@ -200,12 +200,13 @@ def _hash(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def summary(planned: Grid, speeds: Mapping[str, float]) -> str:
-    """What a person reads before a comparison begins."""
-    runs, seconds = len(planned.all), planned.seconds(speeds)
+def summary(planned: Grid, speeds: Mapping[str, float] | None = None) -> str:
+    """What a person reads before a comparison begins, with its time; without speeds, what it consists of."""
+    runs = len(planned.all)
     text = f"{runs} run{'s' * (runs != 1)}, {planned.frames} frames ({planned.frames / FPS:.0f} s of video)"
-    if seconds is not None:
-        text += f", about {_time(seconds)}"
+    if speeds is not None:
+        seconds = planned.seconds(speeds)
+        text += ", in a time that is not known yet" if seconds is None else f", about {_time(seconds)}"
     if lost := planned.lost_frames:
         text += f"; in {lost} frame{'s' * (lost != 1)} a control has no counterpart"
     return text + "."

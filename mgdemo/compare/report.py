@@ -92,7 +92,7 @@ def _page(
     }
     return environment.get_template("report.html").render(
         title=title,
-        summary=summary(grid, {}),
+        summary=summary(grid),
         version=__version__,
         device=device,
         date=datetime.now().strftime("%Y-%m-%d"),

@@ -72,6 +72,12 @@ def test_runs_are_made_measured_and_kept(tmp_path):
     for run, outcome in zip(plan.all, outcomes, strict=True):
         stored = outcome.stored
         assert stored.key == run.key and stored.facts["frames"] == 21
+        facts, timings = stored.facts, stored.facts["timings"]
+        assert timings["fps"] > 0 and timings["stages"].keys() == {"dit", "vae", "encode"}
+        assert timings["start_seconds"] is not None and timings["first_block_seconds"] > 0
+        assert facts["joules_per_frame"] is None and facts["peak_bytes"] != 0
+        assert {"mgdemo", "python"} <= facts["versions"].keys() and facts["hardware"]["processor"]
+        assert len(facts["actions"]) == len(facts["image_sha256"]) == 64
         assert sum(1 for _ in read_frames(stored.video)) == 21
         scenario = parse_scenario(metadata(stored.video)["scenario"])
         assert scenario.track == run.track and scenario.marks == run.case.marks, "it can be replayed"
@@ -134,9 +140,9 @@ def test_killed_at_any_moment_a_grid_continues_after_the_last_finished_run(tmp_p
     """Whatever was there at the kill is whole, and is not made again."""
     store, chance = RunStore(tmp_path / "runs"), random.Random(5)
     plan = planned("universal", rows=6)
-    for _ in range(5):
+    for _ in range(20):
         process = subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path)], start_new_session=True)
-        time.sleep(chance.uniform(0.5, 6.0))
+        time.sleep(chance.uniform(0.3, 3.0))
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         for folder in (tmp_path / "runs").iterdir():
@@ -148,3 +154,12 @@ def test_killed_at_any_moment_a_grid_continues_after_the_last_finished_run(tmp_p
     outcomes = made(tmp_path, plan)[0].outcomes()
     assert all(o.stored for o in outcomes)
     assert all(o.kept for o in outcomes if before[o.run.key] is not None)
+
+
+def test_two_programs_share_a_store(tmp_path):
+    command = [sys.executable, "-c", KILLED, str(tmp_path)]
+    both = [subprocess.Popen(command) for _ in range(2)]
+    assert [process.wait(120) for process in both] == [0, 0]
+    store, plan = RunStore(tmp_path / "runs"), planned("universal", rows=6)
+    assert all(store.get(run.key) for run in plan.all)
+    assert len(list((tmp_path / "runs").iterdir())) == 6, "nothing half-finished is left"

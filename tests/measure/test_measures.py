@@ -24,9 +24,8 @@ def scores(result):
 def test_true_frames_score_nearly_one(clips, mode):
     result = measured(clips(mode), clips(mode).true)
     for name, score in scores(result).items():
-        # Two stretches of the same actions look alike, not the same: mirrors reads what it reads.
-        assert score is None or score >= (0.8 if name == "mirrors" else 0.95), (name, score)
-    assert result["follows"]["score"] is not None and result["holds"]["collapsed"] is None
+        assert score is None or score >= 0.95, (name, score)
+    assert result["mirrors"]["pairs"] and result["follows"]["score"] is not None and result["holds"]["collapsed"] is None
     assert (result["returns"]["score"] is None) == (mode != "universal")
     json.dumps(result)
 
