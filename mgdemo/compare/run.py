@@ -139,7 +139,8 @@ def measured(run: Run, film: Path) -> tuple[dict, str]:
     """The measures of a run's film, and the SHA-256 of its frames as they are read back."""
     height, width = run.variant.size
     start = np.asarray(prepare_image(run.start.picture, height, width))
-    measures = RunMeasures(run.track, start, known=run.variant.known, returns=run.returns)
+    marks = [mark.frame for mark in run.case.marks]
+    measures = RunMeasures(run.track, start, known=run.variant.known, returns=run.returns, marks=marks)
     digest = hashlib.sha256()
     for frame in read_frames(film):
         measures.add(frame[None])

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from mgdemo.actions import MODES, ActionTrack
-from mgdemo.blocks import FPS
 from mgdemo.measure.camera import AXES, Geometry
 from mgdemo.measure.expected import expected_motion
 from mgdemo.measure.pixels import small
+from mgdemo.measure.segments import segments
 
 HEIGHT = 144  # of the pictures in which motion is read
 LEAST = 0.25  # of the expected motion, where a checkpoint's speeds are known
 STILL = 0.1  # less than this is no motion; where speeds are not known, more than this is
 STRONG = 0.5  # what a window is judged by
 WEAK = 0.05
-SEGMENT = 2 * FPS  # frames
 WINDOW = {"universal": 6, "gta_drive": 6, "templerun": 3}  # frames
 # Walking is slow, so pictures two frames apart are compared; a car is fast: over two frames the bars of a
 # crossing would be taken for one another.
@@ -80,9 +80,10 @@ def windows(track: ActionTrack) -> list[Window]:
 class Follows:
     """Takes a run's frames in order and judges its windows as soon as their frames are there."""
 
-    def __init__(self, track: ActionTrack, *, known: bool = True):
-        """known: whether the checkpoint moves at the embedded worlds' speeds, so that sizes count, too."""
-        self.track, self.known = track, known
+    def __init__(self, track: ActionTrack, *, known: bool = True, marks: Sequence[int] = ()):
+        """known: whether the checkpoint moves at the embedded worlds' speeds, so that sizes count, too.
+        marks: frames that part segments."""
+        self.track, self.known, self._marks = track, known, marks
         self.windows = windows(track)
         self._todo = deque(self.windows)
         self._recent: deque[np.ndarray] = deque(maxlen=max(WINDOW.values()) + 1)
@@ -121,7 +122,7 @@ class Follows:
 
     def result(self) -> dict:
         """`score` (the mean over `controls`), `worst` (the control that follows least), `controls`,
-        `segments` of 2 s, and all `windows`.
+        `segments` between marks or of 2 s, and all `windows`.
 
         A control's `size` is the median share of the expected motion that is seen; None where speeds are not
         known. Of nothing held, the score is the share of windows that stand still (or, of a runner, run).
@@ -143,10 +144,10 @@ class Follows:
             "segments": [
                 {
                     "from": start,
-                    "to": min(start + SEGMENT, self._frames),
-                    "score": _share([w for w in judged if start <= w.start < start + SEGMENT]),
+                    "to": end,
+                    "score": _share([window for window in judged if start <= window.start < end]),
                 }
-                for start in range(0, self._frames, SEGMENT)
+                for start, end in segments(self._frames, self._marks)
             ],
             "windows": [window.json() for window in judged],
         }

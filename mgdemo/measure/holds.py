@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
 from mgdemo.blocks import FPS
 from mgdemo.measure.pixels import color_distance, detail, gradient, gray, histogram, optical_flow, small
+from mgdemo.measure.segments import segments
 
 HEIGHT = 144
 FLOW_HEIGHT = 72  # of the pictures that are warped
@@ -20,8 +23,10 @@ STAYS = FPS  # frames in a row that make a collapse
 class Holds:
     """Takes a run's frames in order."""
 
-    def __init__(self, start: np.ndarray):
-        """start: the start image as the run's first frame should show it, uint8 [H, W, 3]."""
+    def __init__(self, start: np.ndarray, marks: Sequence[int] = ()):
+        """start: the start image as the run's first frame should show it, uint8 [H, W, 3]. marks: frames that
+        part segments."""
+        self._marks = marks
         reference = small(start, HEIGHT)
         self._energy, self._detail = gradient(reference), detail(reference)
         self._colors = histogram(reference)
@@ -59,12 +64,17 @@ class Holds:
     def result(self) -> dict:
         """`score`: the share of frames that hold. Each must be about as sharp as the start, in colors like
         its own, and explained by the frame before it. `collapsed`: the frame from which on, for a second or
-        to the end, nothing is left; None if that never happens. `frames`: the figures of each.
+        to the end, nothing is left; None if that never happens. `segments`: the same score piece by piece,
+        between marks or of 2 s; `frames`: the figures of each.
         """
         good = [self._good(frame) for frame in self.frames]
         return {
             "score": float(np.mean(good)) if good else None,
             "collapsed": self._collapsed(),
+            "segments": [
+                {"from": start, "to": end, "score": float(np.mean(good[start:end]))}
+                for start, end in segments(len(good), self._marks)
+            ],
             "sharpness": _median(self.frames, "sharpness"),
             "detail": _median(self.frames, "detail"),
             "drift": max((frame["drift"] for frame in self.frames), default=None),

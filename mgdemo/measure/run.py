@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -29,15 +29,17 @@ class RunMeasures:
         known: bool = True,
         returns: Iterable[tuple[int, int]] | None = None,
         compared: bool = False,
+        marks: Sequence[int] = (),
     ):
         """
         start: the start image as the world sees it, uint8 [H, W, 3].
         known: whether the checkpoint moves at the embedded worlds' speeds.
         returns: frames to compare; by default those at which the camera should be back where it began.
         compared: whether `add` gets a baseline's frames, too.
+        marks: frames that part segments; without them, a segment is 2 s.
         """
-        self._follows = Follows(track, known=known)
-        self._holds = Holds(start)
+        self._follows = Follows(track, known=known, marks=marks)
+        self._holds = Holds(start, marks)
         self._returns = Returns(loops(track) if returns is None else list(returns))
         self._splits = Splits() if compared else None
 

@@ -25,7 +25,11 @@ def test_true_frames_score_nearly_one(clips, mode):
     result = measured(clips(mode), clips(mode).true)
     for name, score in scores(result).items():
         assert score is None or score >= 0.95, (name, score)
-    assert result["mirrors"]["pairs"] and result["follows"]["score"] is not None and result["holds"]["collapsed"] is None
+    assert (
+        result["mirrors"]["pairs"]
+        and result["follows"]["score"] is not None
+        and result["holds"]["collapsed"] is None
+    )
     assert (result["returns"]["score"] is None) == (mode != "universal")
     json.dumps(result)
 
