@@ -15,6 +15,7 @@ from mgdemo.collapse import Soundness
 from mgdemo.interfaces import Model
 from mgdemo.picture import StartImage
 from mgdemo.scenario import Mark
+from mgdemo.video.digest import frame_digest, frames_sha256
 from mgdemo.video.encode import H264Encoder
 from mgdemo.video.films import About, Cut, PacketLog, Recording, write_recording
 
@@ -54,6 +55,7 @@ def render(
     if not start.reference:
         start.picture.save(folder / IMAGE)
     encoder, tracks, places = H264Encoder(width, height, model.fps), [], []
+    digests: list[bytes] = []
     packets, recording = PacketLog(folder / "demo.h264"), None
     try:
         with contextlib.suppress(KeyboardInterrupt):
@@ -63,12 +65,14 @@ def render(
                 frames = world.step(track)
                 tracks.append(track)
                 for frame in frames:
+                    digests.append(frame_digest(frame))
                     places.append(packets.add(encoder.encode(frame)))
                 soundness.add(len(tracks), frames[-1])
                 progress(frames, len(places), len(places) / (time.perf_counter() - began))
     finally:
         if places:  # of the block that was interrupted, a part may be there
-            cut = Cut(places, ActionTrack.concat(tracks).frames(0, len(places)))
+            track = ActionTrack.concat(tracks).frames(0, len(places))
+            cut = Cut(places, track, frames_sha256(digests[: len(places)]))
             about = About(job.title, model.name, job.seed, start, IMAGE, job.marks)
             film, drawn = folder / "demo.mp4", folder / "demo_icon.mp4"
             recording = write_recording(packets, cut, film, (width, height), model.fps, about, overlay=drawn)

@@ -25,11 +25,14 @@ MAX_TAGS = 24 * 2**20  # bytes of all tags as JSON
 
 @dataclass(frozen=True)
 class Replay:
-    """A scenario and, from a film, its checkpoint and its start image, unless that ships."""
+    """A scenario and, from a film, its checkpoint, its start image, unless that ships, and the name of its
+    frames (`mgdemo.video.digest`).
+    """
 
     scenario: Scenario
     checkpoint: str | None = None
     image: Image.Image | None = None
+    frames_sha256: str = ""
 
 
 def film_tags(checkpoint: str, image: Image.Image | None) -> dict[str, str]:
@@ -86,7 +89,8 @@ def replay_from_tags(tags: Mapping[str, str], name: str, decode: Decode = open_p
         raise ScenarioError(f"{name} has no scenario inside; give the .yaml file of the session instead.")
     scenario = parse_scenario(tags["scenario"], f"the scenario in {name}")
     checkpoint = printable(tags.get("checkpoint", "")) or None
-    return Replay(scenario, checkpoint, _start_image(tags.get("start_image", ""), name, decode))
+    start = _start_image(tags.get("start_image", ""), name, decode)
+    return Replay(scenario, checkpoint, start, printable(tags.get("frames_sha256", "")))
 
 
 def _start_image(text: str, name: str, decode: Decode) -> Image.Image | None:

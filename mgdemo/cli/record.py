@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mgdemo.picture import StartImage
     from mgdemo.replay import Replay
     from mgdemo.scenario import Mark
+    from mgdemo.video.films import Recording
 
 LATENTS = 150  # of a video whose length nobody has chosen
 
@@ -82,8 +83,8 @@ class Setting:
         title: str,
         progress: Callable[[np.ndarray, int, float], None],
         marks: tuple[Mark, ...] = (),
-    ) -> None:
-        """Make the video and say where it is."""
+    ) -> Recording | None:
+        """Make the video and say where it is; None if there is none."""
         from mgdemo.loading import load_world_model
         from mgdemo.render import RenderJob, render
 
@@ -100,6 +101,7 @@ class Setting:
             print("Nothing was made.")
         else:
             print(f"{made.frames} frames: {made.mp4}, {made.overlay_mp4}, {made.scenario}")
+        return made
 
 
 def generate(args: argparse.Namespace) -> None:
@@ -132,7 +134,7 @@ def generate(args: argparse.Namespace) -> None:
 def replay(args: argparse.Namespace) -> int | None:
     """Make the video of a scenario from beginning to end: of a YAML file, or of an mp4 that was recorded
     here, which has its scenario inside. Checkpoint, image and seed are those of the recorded session unless
-    given here.
+    given here. Of an mp4, it says whether the frames are the same again.
 
     With several scenarios, or a pattern of such files, each gets a film of its name and a line of scores.
     What is there already is not made again. Returns 1 if one failed; the others are made nevertheless.
@@ -150,7 +152,12 @@ def replay(args: argparse.Namespace) -> int | None:
         return replay_all(args, paths)
     args.scenario = paths[0]
     opened = _opened(args.scenario)
-    _record(args, opened.scenario.track, opened)
+    made = _record(args, opened.scenario.track, opened)
+    if made and opened.frames_sha256:
+        from mgdemo.replay import open_replay
+
+        same = open_replay(made.mp4).frames_sha256 == opened.frames_sha256
+        print(f"The frames are {'' if same else 'not '}those of {args.scenario}.")
     return None
 
 
@@ -164,8 +171,8 @@ def _opened(path: Path) -> Replay:
     return open_replay(path)
 
 
-def _record(args: argparse.Namespace, track: ActionTrack, replay: Replay | None) -> None:
-    """The video of a whole track."""
+def _record(args: argparse.Namespace, track: ActionTrack, replay: Replay | None) -> Recording | None:
+    """The video of a whole track; None if nothing was made."""
     from mgdemo.checkpoints import catalogue
     from mgdemo.render import blocks
 
@@ -187,7 +194,7 @@ def _record(args: argparse.Namespace, track: ActionTrack, replay: Replay | None)
     seed = args.seed if args.seed is not None else (replay.scenario.seed if replay else None) or 0
     title = replay.scenario.title if replay else f"{setting.title}, random actions"
     marks = replay.scenario.marks if replay else ()
-    setting.record(start, blocks(track), seed, title, progress, marks)
+    return setting.record(start, blocks(track), seed, title, progress, marks)
 
 
 def play(args: argparse.Namespace) -> None:

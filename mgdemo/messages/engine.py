@@ -176,7 +176,8 @@ class Block(Message):
 class Frames(Message):
     """Successive video frames of a block, from `first` on; their pictures, too, if the player needs JPEG.
 
-    Several at once, because each message costs both sides as much as encoding a frame.
+    Several at once, because each message costs both sides as much as encoding a frame. digests: of the frames
+    before they were encoded, for the recording to name them.
     """
 
     type: Literal["frames"] = "frames"
@@ -186,11 +187,13 @@ class Frames(Message):
     first: Count
     h264: tuple[bytes, ...]
     jpeg: tuple[bytes, ...] | None = None
+    digests: tuple[bytes, ...] | None = None
 
     @model_validator(mode="after")
     def _pictures_fit(self) -> Self:
-        if self.jpeg is not None and len(self.jpeg) != len(self.h264):
-            raise ValueError("as many pictures as packets")
+        for several in (self.jpeg, self.digests):
+            if several is not None and len(several) != len(self.h264):
+                raise ValueError("as many pictures and digests as packets")
         return self
 
 

@@ -127,8 +127,8 @@ def _apply(recorded: Recorded, note: Sequence[Any]) -> None:
     match note:
         case [kind, node, parent, actions] if kind == BLOCK:
             recorded.block(node, parent, _to_track(actions))
-        case [kind, node, frame, size] if kind == PACKET:
-            recorded.packet(node, frame, size)
+        case [kind, node, frame, size, digest] if kind == PACKET:
+            recorded.packet(node, frame, size, bytes.fromhex(digest))
         case [kind, node] if kind == HEAD and node in recorded.tree:
             recorded.tree.head = node
         case _:

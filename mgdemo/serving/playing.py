@@ -204,8 +204,9 @@ class Playing:
                 self.flight.begun(event.parent)
             case m.Frames():
                 self.flight.came += len(event.h264)
-                for frame, packet in enumerate(event.h264, event.first):
-                    self.recorder.frame(event.node, frame, packet)
+                digests = event.digests or (b"",) * len(event.h264)
+                for frame, packet in enumerate(zip(event.h264, digests, strict=True), event.first):
+                    self.recorder.frame(event.node, frame, *packet)
                 if self.link.shows(event.first):
                     self.frames = event.first + len(event.h264)
                     self.link.frames(event)

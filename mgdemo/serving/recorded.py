@@ -7,15 +7,17 @@ from pathlib import Path
 
 from mgdemo.actions import ActionTrack
 from mgdemo.tree import BlockTree
+from mgdemo.video.digest import frames_sha256
 from mgdemo.video.films import About, Branch, Cut, PacketLog, Place, Recording, write_recording
 
 
 @dataclass
 class _RecordedBlock:
-    """One making of a node: its actions, and the places of its packets in the log, by frame."""
+    """One making of a node: its actions; by frame, the places of its packets in the log, and the digests."""
 
     actions: ActionTrack
     packets: dict[int, Place] = field(default_factory=dict)
+    digests: dict[int, bytes] = field(default_factory=dict)
 
     def written(self, size: int) -> _RecordedBlock:
         """As far as it is within the first `size` bytes of the log."""
@@ -52,9 +54,10 @@ class Recorded:
         self.tree.put(node, parent, actions)
         self._blocks.setdefault(node, []).append(_RecordedBlock(actions))
 
-    def packet(self, node: int, frame: int, size: int) -> None:
-        """The next packet in the log, of so many bytes."""
-        self._blocks[node][-1].packets[frame] = (self.placed, size)
+    def packet(self, node: int, frame: int, size: int, digest: bytes) -> None:
+        """The next packet in the log, of so many bytes. digest: of its frame, b"" if it is not known."""
+        block = self._blocks[node][-1]
+        block.packets[frame], block.digests[frame] = (self.placed, size), digest
         self.placed += size
 
     def films(self, head: int, about: About, overlay: bool) -> Recording | None:
@@ -115,9 +118,13 @@ class Recorded:
 
     def _cut(self, end: int) -> Cut:
         blocks = self._recorded(end).values()
-        places = [place for block in blocks for _, place in sorted(block.packets.items())]
+        frames = [(block, frame) for block in blocks for frame in sorted(block.packets)]
         track = ActionTrack.concat([block.actions for block in blocks])
-        return Cut(places, track.frames(0, len(places)))
+        return Cut(
+            [block.packets[frame] for block, frame in frames],
+            track.frames(0, len(frames)),
+            frames_sha256([block.digests[frame] for block, frame in frames]),
+        )
 
     def _recorded(self, end: int) -> dict[int, _RecordedBlock]:
         """What is recorded of the path to a node: whole blocks, so that a replay is the same.

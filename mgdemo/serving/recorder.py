@@ -78,15 +78,18 @@ class Recorder:
         self.tree.head = node
         self._put(_Entry(0, b"", (HEAD, node)))
 
-    def frame(self, node: int, index: int, packet: bytes) -> None:
-        """A packet of a node: frame `index` of its branch. Those of a regenerated node come in two runs."""
+    def frame(self, node: int, index: int, packet: bytes, digest: bytes = b"") -> None:
+        """A packet of a node: frame `index` of its branch. Those of a regenerated node come in two runs.
+
+        digest: the frame's `mgdemo.video.digest.frame_digest`, if it is known.
+        """
         if self.trouble:
             return
         if self.recorded.placed - self.written + len(packet) > BACKLOG:
             self._give_up(index, SLOW)
             return
-        self.recorded.packet(node, index, len(packet))
-        self._put(_Entry(index, packet, (PACKET, node, index, len(packet))))
+        self.recorded.packet(node, index, len(packet), digest)
+        self._put(_Entry(index, packet, (PACKET, node, index, len(packet), digest.hex())))
 
     def finish(self, head: int, about: About, overlay: bool) -> Recording | None:
         """Write the film of the branch to `head`, and prepare those of the other branches.

@@ -16,6 +16,7 @@ from mgdemo.errors import UserError
 from mgdemo.picture import StartImage
 from mgdemo.replay import film_tags
 from mgdemo.scenario import OWN_PICTURE, Mark, scenario_yaml
+from mgdemo.video.digest import TAG
 from mgdemo.video.mp4 import mux
 from mgdemo.video.overlay import overlay_mp4
 
@@ -95,10 +96,14 @@ class About:
 
 @dataclass(frozen=True)
 class Cut:
-    """What a film is made of: its packets, in the order of the frames, and their actions."""
+    """What a film is made of: its packets, in the order of the frames, and their actions.
+
+    frames_sha256: names the frames before encoding (`mgdemo.video.digest`); "" if that is not known.
+    """
 
     packets: Sequence[Place]
     track: ActionTrack
+    frames_sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -185,7 +190,8 @@ def write_recording(
     size: width and height. Raises OSError if there can be no film; what else fails is left out.
     """
     text = about.scenario(cut.track)
-    frames = mux(path, packets.read(cut.packets), size, fps, about.tags(text))
+    tags = about.tags(text) | ({TAG: cut.frames_sha256} if cut.frames_sha256 else {})
+    frames = mux(path, packets.read(cut.packets), size, fps, tags)
     scenario = drawn = None
     try:
         if text:

@@ -69,9 +69,10 @@ def _natural(part: str) -> tuple[bool, int, str]:
 
 def _films(folder: Path) -> list[Path]:
     """Without those that are not finished, and those with the keys drawn on them."""
+    drawn = "_icon", "-keys"
     films = sorted(folder.rglob("*.mp4"))
     hidden = [film for film in films if any(p.startswith(".") for p in film.relative_to(folder).parts)]
-    return [film for film in films if film not in hidden and not film.stem.endswith("_icon")]
+    return [film for film in films if film not in hidden and not film.stem.endswith(drawn)]
 
 
 def _clip(film: Path, *, named: bool) -> Clip | None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from mgdemo import messages as m
 from mgdemo.actions import MODES, ActionTrack
+from mgdemo.video.digest import frame_digest
 from mgdemo.video.encode import jpeg, thumbnail
 from mgdemo.worker.sessions import Playing
 
@@ -94,6 +95,7 @@ class Delivery:
                     first=start,
                     h264=tuple(packets),
                     jpeg=tuple(map(jpeg, frames)) if pictures else None,
+                    digests=tuple(map(frame_digest, frames)),
                 )
             )
             encoding += time.monotonic() - begin
