@@ -27,6 +27,8 @@ def flatten(args: argparse.Namespace) -> None:
         seed=found.seed,
         marks=found.marks,
     )
+    if args.out and args.out.exists() and args.out.samefile(args.file):
+        raise UserError(f"{args.out} would lose its comments: choose another file with --out.")
     if args.out is None:
         print(text, end="")
     else:

@@ -66,6 +66,9 @@ def test_flatten_makes_one_file_of_several(write, tmp_path, capsys):
     assert [mark.name for mark in printed.marks] == ["a", "a 2"]
     assert main(["scenario", "flatten", str(path), "--out", str(tmp_path / "flat.yaml")]) == 0
     assert (tmp_path / "flat.yaml").read_text() == printed.text
+    assert main(["scenario", "flatten", str(path), "--out", str(path)]) == 2
+    assert "would lose its comments: choose another file" in capsys.readouterr().err
+    assert "include" in path.read_text()
 
 
 def test_marks_of_included_files_are_numbered(write):
