@@ -36,6 +36,12 @@ def private_folder(folder: Path, variable: str) -> Path:
     return folder
 
 
+def upload_folder() -> Path | None:
+    """Where Gradio keeps uploads and copies of what it shows, if `gradio_folder` has said."""
+    folder = os.environ.get("GRADIO_TEMP_DIR")
+    return Path(folder) if folder else None
+
+
 def gradio_folder() -> None:
     """Let Gradio keep uploads in a folder of this user's. It reads the variable when it is imported."""
     if not os.environ.get("GRADIO_TEMP_DIR"):

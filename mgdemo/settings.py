@@ -56,7 +56,8 @@ class Settings:
     record_seconds: float = 600.0  # of video, after which a live session ends: as long as a scenario may be
     record_dir: Path = field(default_factory=lambda: temporary_folder("sessions"))
     keep_sessions: int = field(default=50, metadata={"min": 1})  # recordings kept, the newest ones
-    keep_megabytes: int = field(default=2000, metadata={"min": 1})  # that they may take together
+    keep_megabytes: int = field(default=2000, metadata={"min": 1})  # that they and uploads may take together
+    keep_hours: float = 168.0  # for which recordings and uploads are kept; 0: as long as there is room
     compare_frames: int = field(
         default=15_000, metadata={"min": 1}
     )  # of a visitor's comparison, all its runs

@@ -10,12 +10,14 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 
+from mgdemo.folders import upload_folder
+from mgdemo.serving.disk import sweep
 from mgdemo.serving.phases import Ended, Saving
-from mgdemo.serving.recorder import prune
 from mgdemo.serving.registry import Registry
 from mgdemo.serving.session import Session
 from mgdemo.settings import Settings
 
+SWEEP_SECONDS = 5.0  # between looks at the disk
 REMEMBERED = 1000  # ended sessions; files are kept by number and size
 
 Job = tuple[Session, Callable[[Session], None]]
@@ -38,6 +40,7 @@ class Archive:
         )
         self._thread: threading.Thread | None = None
         self._hurry = False
+        self._owners: dict[Path, str] = {}  # whose the folders are, as far as it is known
         self._registry = Registry(settings.record_dir)
         if self._registry.cut_off:
             threading.Thread(target=self._registry.recover, name="recover", daemon=True).start()
@@ -65,9 +68,14 @@ class Archive:
     def save(self, session: Session, saved: Callable[[Session], None]) -> None:
         """Write the files of a `Saving` session, in a thread; never blocks. `saved` is called afterwards."""
         self._waiting.put((session, saved))
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="save", daemon=True)
-            self._thread.start()
+        self.start()
+
+    def start(self) -> None:
+        """Begin to watch the disk; can be repeated."""
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="save", daemon=True)
+                self._thread.start()
 
     def close(self, seconds: float) -> None:
         """Write what waits, but no more films with keys drawn on; wait for that at most `seconds`."""
@@ -77,18 +85,43 @@ class Archive:
             self._thread.join(seconds)  # what is not finished then stays playable
 
     def _work(self) -> None:
-        while (job := self._waiting.get()) is not None:
-            session, saved = job
-            ended = self._write(session)
-            self._register(session, ended)
-            self.add(session.token, ended)  # first, since the page asks for it as soon as it knows
-            session.settle(ended)
-            saved(session)
-            settings = self._settings
+        self._sweep()
+        while True:
             try:
-                prune(settings.record_dir, settings.keep_sessions, settings.keep_megabytes, self._in_use())
-            except OSError:
-                log.exception("Old recordings could not be deleted.")
+                job = self._waiting.get(timeout=SWEEP_SECONDS)
+            except queue.Empty:
+                self._sweep()
+                continue
+            if job is None:
+                return
+            self._finish(*job)
+            del job  # or the session would stay in memory until the next one ends
+            self._sweep()
+
+    def _finish(self, session: Session, saved: Callable[[Session], None]) -> None:
+        ended = self._write(session)
+        self._register(session, ended)
+        if ended.recording is not None:
+            self._owners[ended.recording.mp4.parent] = session.request.account
+        self.add(session.token, ended)  # first, since the page asks for it as soon as it knows
+        session.settle(ended)
+        saved(session)
+
+    def _sweep(self) -> None:
+        settings = self._settings
+        self._owners = {folder: owner for folder, owner in self._owners.items() if folder.exists()}
+        try:
+            sweep(
+                settings.record_dir,
+                upload_folder(),
+                self._owners,
+                self._in_use(),
+                hours=settings.keep_hours,
+                megabytes=settings.keep_megabytes,
+                sessions=settings.keep_sessions,
+            )
+        except OSError:
+            log.exception("Old recordings and uploads could not be deleted.")
 
     def _register(self, session: Session, ended: Ended) -> None:
         phase = session.phase

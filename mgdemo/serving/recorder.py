@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import logging
-import re
 import secrets
 import shutil
 import threading
 from collections import deque
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -22,7 +20,6 @@ from mgdemo.video.films import About, PacketLog, Recording
 BACKLOG = 32 * 2**20  # bytes that may wait to be written: some minutes of video
 FULL, SLOW = "the server's disk is full or not writable", "the server's disk is too slow"
 PATIENCE = 60.0  # seconds for which the end of a session waits for the disk
-FOLDER = re.compile(r"\d{8}-\d{6}-[0-9a-f]{16}")  # a session's folder; nothing else is ever deleted
 
 log = logging.getLogger(__name__)
 
@@ -181,13 +178,3 @@ def finish(recorded: Recorded, head: int, about: About, overlay: bool) -> Record
     if recording is None:
         shutil.rmtree(recorded.film.parent, ignore_errors=True)
     return recording
-
-
-def prune(parent: Path, sessions: int, megabytes: int, in_use: Collection[Path]) -> None:
-    """Delete the folders of the oldest sessions, beyond `sessions` or `megabytes`; those in use stay."""
-    total = 0
-    folders = sorted((p for p in parent.iterdir() if FOLDER.fullmatch(p.name) and p.is_dir()), reverse=True)
-    for count, folder in enumerate(folders, 1):
-        total += sum(file.stat().st_size for file in folder.iterdir())
-        if (count > sessions or total > megabytes * 10**6) and folder not in in_use:
-            shutil.rmtree(folder, ignore_errors=True)

@@ -7,9 +7,10 @@ import logging
 import threading
 from pathlib import Path
 
+from mgdemo.serving.disk import FOLDER
 from mgdemo.serving.journal import JOURNAL, key_of, read_journal
 from mgdemo.serving.phases import Ended
-from mgdemo.serving.recorder import FOLDER, finish
+from mgdemo.serving.recorder import finish
 from mgdemo.video.films import Recording
 
 ENDED = "ended.json"

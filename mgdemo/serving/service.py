@@ -84,6 +84,7 @@ class SessionService:
             self._admit()
             with contextlib.suppress(OSError):  # recorders report what is wrong with it
                 self.settings.record_dir.mkdir(0o700, parents=True, exist_ok=True)
+            self._archive.start()
             self._clock.start()
         return session
 

@@ -19,7 +19,6 @@ from mgdemo.actions import ActionTrack
 from mgdemo.picture import StartImage
 from mgdemo.scenario import load_scenario
 from mgdemo.serving import ServingError, SessionRequest, limits
-from mgdemo.serving.recorder import prune
 from mgdemo.video import films
 from mgdemo.video.films import PacketLog, RecordingGone
 from mgdemo.video.mp4 import metadata, read_frames
@@ -517,20 +516,3 @@ def running(pid):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
-
-
-def test_old_recordings_are_pruned_and_nothing_else(tmp_path):
-    names = [f"20260101-00000{i}-0123456789abcdef" for i in range(5)]
-    for name in [*names, "my holiday pictures"]:
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "play.mp4").write_bytes(bytes(400_000))
-    (tmp_path / "20260101-000009-0123456789abcdef").write_text("a file of that name")
-
-    def left():
-        return [name for name in names if (tmp_path / name).exists()]
-
-    prune(tmp_path, 4, 100, ())
-    assert left() == names[1:]
-    prune(tmp_path, 4, 1, [tmp_path / names[1]])  # two of 0.4 MB each, and one that is in use
-    assert left() == [names[1], *names[3:]]
-    assert len(list(tmp_path.iterdir())) == 5

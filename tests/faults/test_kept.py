@@ -1,0 +1,99 @@
+"""What is left of sessions: in memory and on the disk."""
+
+import asyncio
+import gc
+import os
+import time
+import weakref
+from pathlib import Path
+
+import pytest
+
+from devtools.live_player import Player, until
+from mgdemo.serving.disk import Item, excess, sweep
+from tests.support.web_process import Script
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_session_is_forgotten_after_its_end(serve_plain):
+    server = serve_plain(sessions=4)
+    left = []
+    for _ in range(4):
+        session = server.open()
+        async with Player(server, session.token) as player:
+            await player.block(1)
+            await player.send(type="stop")
+            await player.until(lambda player=player: player.closed)
+        left += [weakref.ref(session), weakref.ref(session.request)]
+        del session, player
+    refused = server.open("missing")
+    left.append(weakref.ref(refused))
+    refused.end("ended", "Stopped.")
+    del refused
+    await asyncio.sleep(0.1)
+
+    def forgotten():
+        gc.collect()
+        return not [each for each in left if each() is not None]
+
+    await until(forgotten)
+
+
+def item(name, at, size, owner):
+    return Item(Path(name), size, at, owner)
+
+
+def test_whoever_has_most_loses_the_oldest_first():
+    own = [item("mine", 1, 10, "me")]
+    flood = [item(f"flood{i}", 10 + i, 30, "script") for i in range(4)]
+    gone = excess([*own, *flood], now=20, hours=0, size=80, most=99)
+    assert [each.path.name for each in gone] == ["flood0", "flood1"]
+    many = [item(f"many{i}", 10 + i, 1, "script") for i in range(9)]
+    gone = excess([*own, *many], now=20, hours=0, size=10**9, most=4)
+    assert [each.path.name for each in gone] == [f"many{i}" for i in range(6)]
+    assert excess(own, now=3602, hours=1, size=10**9, most=9) == own
+    assert excess(own, now=3600, hours=1, size=10**9, most=9) == []
+
+
+def test_uploads_and_recordings_share_a_budget_and_nothing_else_is_deleted(tmp_path):
+    names = [f"20260101-00000{i}-0123456789abcdef" for i in range(4)]
+    sessions, sent = tmp_path / "sessions", tmp_path / "uploads"
+    for at, name in enumerate([*names, "my holiday pictures"]):
+        (sessions / name).mkdir(parents=True)
+        (sessions / name / "play.mp4").write_bytes(bytes(400_000))
+        for path in (sessions / name / "play.mp4", sessions / name):
+            os.utime(path, (1000 + at, 1000 + at))
+    (sessions / "20260101-000009-0123456789abcdef").write_text("a file of that name")
+    for at in range(3):
+        (sent / f"{at}").mkdir(parents=True)
+        (sent / f"{at}" / "broken off").write_bytes(bytes(700_000))
+        os.utime(sent / f"{at}" / "broken off", (2000 + at, 2000 + at))
+    (sent / "new").write_bytes(bytes(5_000_000))
+
+    def swept(**limits):
+        limits = {"hours": 0, "megabytes": 100, "sessions": 9} | limits
+        sweep(sessions, sent, {}, [sessions / names[0]], **limits)
+        return [n for n in names if (sessions / n).exists()], sorted(p.name for p in sent.iterdir())
+
+    assert swept() == (names, ["0", "1", "2", "new"])
+    assert swept(megabytes=3) == (names, ["1", "2", "new"]), "the oldest of the uploads"
+    assert swept(megabytes=2)[1] == ["new"]
+    assert swept(megabytes=2, sessions=2) == ([names[0], *names[2:]], ["new"])
+    assert swept(hours=1) == ([names[0]], ["new"]), "what is being recorded stays"
+    assert len(list(sessions.iterdir())) == 3
+
+
+async def test_uploads_that_break_off_or_pile_up_are_cleaned_while_it_runs(start):
+    web = start(keep_megabytes=1)
+    (folder,) = web.folder.glob("mgdemo-uploads-*")
+    for number in range(5):
+        (folder / f"old{number}").write_bytes(bytes(900_000))
+        at = time.time() - 1000 + number
+        os.utime(folder / f"old{number}", (at, at))
+    async with Script(web) as script:
+        await script.start()
+        async with asyncio.timeout(30):
+            while len(list(folder.glob("old*"))) > 1:
+                await asyncio.sleep(0.2)
+    assert (folder / "old4").exists()
