@@ -20,6 +20,7 @@ LIVE = (
     "compare/test_runs.py",
     "compare/test_visitors_first.py",
     "test_cli_compare.py",
+    "ui/test_api.py",
     "ui/test_compare_routes.py",
     "ui/test_crowd.py",
     "ui/test_serve.py",

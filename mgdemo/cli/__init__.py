@@ -86,6 +86,7 @@ def parser() -> argparse.ArgumentParser:
     app.add_argument(
         "--port", type=int, help="default: $GRADIO_SERVER_PORT, else the first free one from 7860 on"
     )
+    app.add_argument("--mcp", action="store_true", help="offer MCP tools to other programs; see docs/api.md")
     app.add_argument("--no-browser", action="store_true", help="do not open a browser")
     return whole
 

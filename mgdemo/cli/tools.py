@@ -58,4 +58,4 @@ def app(args: argparse.Namespace) -> None:
     settings = Settings.from_env()
     tell_at_start(settings.device)
     demo = build(SessionService(settings))
-    launch(demo, open_browser=not args.no_browser, server_name=args.host, server_port=args.port)
+    launch(demo, open_browser=not args.no_browser, server_name=args.host, server_port=args.port, mcp=args.mcp)

@@ -6,7 +6,7 @@ import gradio as gr
 
 from mgdemo import checkpoints, scenario
 from mgdemo.serving import SessionService, live_routes
-from mgdemo.ui import modules, opening, player, restore
+from mgdemo.ui import api, modules, opening, player, restore
 from mgdemo.ui.compare import compare_tab
 from mgdemo.ui.compare.bench import Bench
 from mgdemo.ui.compare.routes import routes as compare_routes
@@ -59,6 +59,7 @@ def build(service: SessionService | None = None, library: Library | None = None)
         opening.connect(links, tabs, form, scenarios, compare)
         restore.connect(links, tabs, form, scenarios, compare)
         demo.load(warm, **EVENT_OPTIONS)
+        api.connect(service, library, bench)
     demo.queue(default_concurrency_limit=16)
     demo.service, demo.bench = service, bench
     loops = {entry.name: path for entry in library.catalogue() if (path := library.loop(entry.name))}

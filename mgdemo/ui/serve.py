@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import gradio as gr
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
@@ -50,15 +52,19 @@ def launch(
     open_browser: bool = False,
     prevent_thread_lock: bool = False,
     quiet: bool = False,
+    mcp: bool = False,
     **options,
 ) -> Page:
     """Serve a page that `build` made, with its live routes, until it is interrupted.
 
-    server_name, server_port: see `Address.choose`. prevent_thread_lock: return at once. `options` go to
+    server_name, server_port: see `Address.choose`. prevent_thread_lock: return at once. mcp: offer the
+    endpoints for programs as MCP tools, too. `options` go to
     `Blocks.launch`. Raises UserError with a cure.
     """
     address = Address.choose(server_name, server_port)
     address.check()
+    if mcp and find_spec("mcp") is None:
+        raise ServeError("MCP needs the package mcp: pip install 'mcp>=1.21,<2'.")
     settings = demo.service.settings
     private_folder(settings.record_dir, "MGDEMO_RECORD_DIR")
     trust_proxies(settings)
@@ -72,7 +78,8 @@ def launch(
         "enable_monitoring": False,
         "state_session_capacity": PAGES,
         "max_file_size": MAX_UPLOAD_BYTES,
-        "footer_links": [],
+        "footer_links": ["api"],
+        "mcp_server": mcp,
         "quiet": True,
         "prevent_thread_lock": True,
         "inbrowser": open_browser,

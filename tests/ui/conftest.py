@@ -83,12 +83,12 @@ def browser():
 
 @pytest.fixture(scope="module")
 def serve(tmp_path_factory, stub_library):
-    """serve(library=…, root_path="", **settings) -> the address of a page of its own."""
+    """serve(library=…, root_path="", mcp=False, **settings) -> the address of a page of its own."""
     with contextlib.ExitStack() as stack:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         patch.setattr("mgdemo.ui.compare.bench.device_of", lambda wanted: Device("cpu stub"))
 
-        def start(library=stub_library, root_path="", **settings):
+        def start(library=stub_library, root_path="", mcp=False, **settings):
             # Many sessions: that of a page which is gone keeps its place for a while.
             defaults = {"record_dir": tmp_path_factory.mktemp("sessions"), "threads": 1, "stand_seconds": 0}
             defaults |= {"sessions": 30, "visitor_sessions": 0, "visitor_requests": 0}
@@ -100,7 +100,9 @@ def serve(tmp_path_factory, stub_library):
             with socket.socket() as probe:
                 probe.bind(("127.0.0.1", 0))
                 port = probe.getsockname()[1]
-            ui.launch(demo, server_port=port, root_path=root_path, prevent_thread_lock=True, quiet=True)
+            ui.launch(
+                demo, server_port=port, root_path=root_path, mcp=mcp, prevent_thread_lock=True, quiet=True
+            )
             stack.callback(demo.close, verbose=False)
             return demo.local_url
 
