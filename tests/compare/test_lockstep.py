@@ -96,7 +96,7 @@ def test_stepping_there_and_back(six):
 
 def test_looping_a_selection(six):
     page = six()
-    track = page.locator(".lane .track").first.bounding_box()
+    track = page.locator(".control .track").first.bounding_box()
     y, left, width = track["y"] + 5, track["x"], track["width"]
     page.mouse.move(left + 0.4 * width, y)
     page.mouse.down()

@@ -38,7 +38,7 @@ export function laneRows(cells, frames) {
     const dots = columns.map((column) => element(`i.dot.c${column}`));
     const names = columns.map((column) => cells[column].title).join(", ");
     const head = element("div.row.group", {}, element("span.label", { title: names }, ...dots, names));
-    return [head, ...(rows.length ? rows : [element("div.row.lane", {}, element("span.label.quiet", {}, "nothing held"), element("div.track"))])]; // prettier-ignore
+    return [head, ...(rows.length ? rows : [element("div.row.control", {}, element("span.label.quiet", {}, "nothing held"), element("div.track"))])]; // prettier-ignore
   });
 }
 
@@ -49,5 +49,5 @@ function laneRow({ hint, label, lost, spans }, frames) {
     return element("i.held", { style: place });
   });
   const words = element("span.label", { title: lost ? `${hint}: no counterpart in this mode` : hint }, hint, " ", element("kbd", {}, label)); // prettier-ignore
-  return element(`div.row.lane${lost ? ".lost" : ""}`, {}, words, element("div.track", {}, ...bars));
+  return element(`div.row.control${lost ? ".lost" : ""}`, {}, words, element("div.track", {}, ...bars));
 }

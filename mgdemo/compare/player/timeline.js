@@ -38,9 +38,9 @@ export class Timeline {
     this.chart = new CurveChart(oncurve);
     this.selected = element("i.selected", { hidden: true });
     this.over = element("div.over", { "aria-hidden": "true" }, this.selected, element("i.now"));
-    this.body = element("div.body", {}, element("div.row.marks", {}, element("span.label"), this.ruler), this.lanes, this.chart.root, this.over); // prettier-ignore
+    this.body = element("div.body", {}, element("div.row.ruled", {}, element("span.label"), this.ruler), this.lanes, this.chart.root, this.over); // prettier-ignore
     this.top = element("div.row.slide", {}, element("span.label", {}, this.time), this.slider);
-    this.root = element("div.timeline", {}, this.body);
+    this.root = element("div.times", {}, this.body);
     this.listen();
   }
 
@@ -54,7 +54,7 @@ export class Timeline {
     const step = TICKS.find((tick) => seconds / tick <= 8) ?? TICKS.at(-1);
     const ticks = [];
     for (let at = 0; at <= seconds * 0.97; at += step)
-      ticks.push(element("span.tick", { style: `left: ${(100 * at) / seconds}%` }, `${+at.toFixed(1)} s`));
+      ticks.push(element("span.second", { style: `left: ${(100 * at) / seconds}%` }, `${+at.toFixed(1)} s`));
     const marks = row.marks.map((mark, i) => this.mark(mark, i, row.marks[i + 1]?.frame ?? frames));
     this.ruler.replaceChildren(...ticks, ...marks);
     this.ruler.classList.toggle("marked", marks.length > 0);
