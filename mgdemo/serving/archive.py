@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import queue
+import shutil
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection
@@ -11,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mgdemo.folders import upload_folder
-from mgdemo.serving.disk import sweep
+from mgdemo.serving.disk import FOLDER, delete_copies, sweep
 from mgdemo.serving.phases import Ended, Saving
 from mgdemo.serving.registry import Registry
 from mgdemo.serving.session import Session
@@ -64,6 +65,16 @@ class Archive:
         if ended is not None and ended.recording is not None and not ended.recording.mp4.exists():
             return replace(ended, recording=None)
         return ended
+
+    def delete(self, token: str) -> None:
+        """Delete a session's recording, and Gradio's copies of it."""
+        ended = self.get(token)
+        if ended is None or ended.recording is None:
+            return
+        folder = ended.recording.mp4.parent
+        if FOLDER.fullmatch(folder.name):
+            delete_copies(folder, upload_folder())
+            shutil.rmtree(folder, ignore_errors=True)
 
     def save(self, session: Session, saved: Callable[[Session], None]) -> None:
         """Write the files of a `Saving` session, in a thread; never blocks. `saved` is called afterwards."""

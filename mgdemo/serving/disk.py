@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import filecmp
+import glob
 import re
 import shutil
 import time
@@ -63,6 +65,17 @@ def uploads(folder: Path | None, now: float) -> Iterator[Item]:
             state = file.lstat()
             if not file.is_dir() and now - state.st_mtime > FRESH_SECONDS:
                 yield Item(file, state.st_size, state.st_mtime, UPLOADS)
+
+
+def delete_copies(folder: Path, among: Path | None) -> None:
+    """Delete what was copied of a folder's files."""
+    if among is None:
+        return
+    for file in folder.iterdir():
+        for copy in among.rglob(glob.escape(file.name)):
+            with contextlib.suppress(OSError):
+                if copy.is_file() and filecmp.cmp(file, copy, shallow=False):
+                    copy.unlink()
 
 
 def delete(item: Item) -> None:

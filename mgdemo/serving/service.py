@@ -112,6 +112,10 @@ class SessionService:
         ended = self._archive.get(token)
         return ended and ended.recording
 
+    def delete(self, token: str) -> None:
+        """Delete the recording of an earlier session, and what was copied of it."""
+        self._archive.delete(token)
+
     def resume(self, token: str, visitor: str = "") -> Session | None:
         """The session of a token, for a page that was loaded again; `visitor` as in the request."""
         session = self._sessions.get(token)

@@ -19,7 +19,7 @@ def play_tab(service: SessionService, library: Library, links: Links) -> Session
         with gr.Column(scale=7, min_width=480):
             stage = gr.Column()
         with gr.Column(scale=3, min_width=300):
-            results = Results(links)
+            results = Results(links, service.settings.keep_hours)
             form = SessionForm(library, live=True, start="Start")
     with stage:
         screen = player(form.first_setup, "play", "Play")

@@ -36,7 +36,9 @@ class Left:
 class Results:
     """Laid out in the Gradio context where this is made. `films` (list[Left]) has the newest first."""
 
-    def __init__(self, links: Links):
+    def __init__(self, links: Links, keep_hours: float):
+        """keep_hours: for which films are kept; 0: as long as there is room."""
+        self.kept = f"<p>{kept_words(keep_hours)}</p>"
         with gr.Column(visible=False, elem_classes="results") as self.box:
             self.words = gr.HTML(apply_default_css=False)
             self.choice = gr.Dropdown([], label="Film", filterable=False, visible=False)
@@ -46,6 +48,7 @@ class Results:
                 self.keys = gr.DownloadButton("Save with keys", size="sm", min_width=80)
                 self.scenario = gr.DownloadButton("Save scenario", size="sm", min_width=80)
                 self.link = gr.Button("Copy link to film", size="sm", min_width=80)
+            self.delete = gr.Button("Delete my recording", size="sm", elem_classes="link")
         self.films = gr.State([])
         self.film = gr.State(None)
         links.offer(self.link, _shared, [self.film])
@@ -64,7 +67,7 @@ class Results:
         """Updates for `outputs`: all films, the newest of them in view."""
         offered = _offered(films)
         if not offered:
-            return films, *(gr.skip(),) * (len(self.outputs) - 1)
+            return films, gr.Column(visible=False), *(gr.skip(),) * (len(self.outputs) - 2)
         choice = gr.Dropdown(
             [(label, key) for key, (label, _) in offered.items()],
             value=next(iter(offered)),
@@ -83,11 +86,20 @@ class Results:
         files = [recording.mp4, recording.overlay_mp4, recording.scenario]
         return (
             f"<h2>{escape(label.partition(':')[0])}</h2>"
-            f"<p>{recording.seconds:.1f} s, {recording.frames} frames</p>",
+            f"<p>{recording.seconds:.1f} s, {recording.frames} frames</p>{self.kept}",
             str(recording.overlay_mp4 or recording.mp4),
             *(gr.DownloadButton(value=path and str(path), interactive=path is not None) for path in files),
             str(recording.mp4),
         )
+
+
+def kept_words(hours: float) -> str:
+    """How long a film stays on the server."""
+    if not hours:
+        return "It stays on this server as long as there is room: save what you want to keep."
+    days = round(hours / 24)
+    time = f"{days} days" if days > 1 else f"{max(1, round(hours))} hours"
+    return f"It stays on this server for {time} at most, less when room is short: save what you want to keep."
 
 
 def _offered(films: list[Left]) -> dict[str, tuple[str, Recording | Branch]]:

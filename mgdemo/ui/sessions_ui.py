@@ -101,6 +101,14 @@ def connect(
             return films
         return [Left(token, recording), *(left for left in films if left.token != token)]
 
+    def delete(films: list[Left], key: str) -> tuple:
+        """Deletes all that is kept of the session whose film is shown, its other branches too."""
+        token = key.partition(" ")[0]
+        if any(left.token == token for left in films):
+            service.delete(token)
+            gr.Info("Your recording was deleted.")
+        return results.show([left for left in films if left.token != token])
+
     def over(token: str) -> gr.HTML:
         """The answer for a session that has ended; of one that is not known there is nothing to say."""
         ended = service.ended(token)
@@ -112,6 +120,7 @@ def connect(
     screen.start(start, inputs, [screen, *about], trigger_mode="once", **options)
     screen.resume(resume, results.films, [screen, *about, *results.outputs], trigger_mode="once", **options)
     screen.stop(stop, results.films, shown, **options)
+    results.delete.click(delete, [results.films, results.choice], results.outputs, **options)
     screen.finished(finished, results.films, results.outputs, **options)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from devtools.live_player import Player, until
-from mgdemo.serving.disk import Item, excess, sweep
+from mgdemo.serving.disk import Item, delete_copies, excess, sweep
 from tests.support.web_process import Script
 
 pytestmark = pytest.mark.anyio
@@ -82,6 +82,14 @@ def test_uploads_and_recordings_share_a_budget_and_nothing_else_is_deleted(tmp_p
     assert swept(megabytes=2, sessions=2) == ([names[0], *names[2:]], ["new"])
     assert swept(hours=1) == ([names[0]], ["new"]), "what is being recorded stays"
     assert len(list(sessions.iterdir())) == 3
+
+
+def test_copies_of_a_recording_go_with_it_and_others_of_the_same_name_stay(tmp_path):
+    for place, content in (("session", b"mine"), ("cache/a", b"mine"), ("cache/b", b"yours")):
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "film [1].mp4").write_bytes(content)
+    delete_copies(tmp_path / "session", tmp_path / "cache")
+    assert [path.parent.name for path in (tmp_path / "cache").rglob("*.mp4")] == ["b"]
 
 
 async def test_uploads_that_break_off_or_pile_up_are_cleaned_while_it_runs(start):

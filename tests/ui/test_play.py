@@ -329,3 +329,18 @@ def test_a_slow_machine_slows_evenly_and_says_so(address, visit):
     player.expect("playing")
     expect(player.status).to_contain_text("playback is slowed down", timeout=20_000)
     player.stop()
+
+
+def test_a_visitor_deletes_the_recording_with_all_copies_of_it(serve, visit, tmp_path):
+    address = serve(record_dir=tmp_path / "sessions", keep_hours=72)
+    player = visit(address)
+    player.start()
+    player.expect("playing")
+    player.wait_for_frame(20)
+    player.stop()
+    expect(player.results.get_by_text("It stays on this server for 3 days at most")).to_be_visible()
+    (folder,) = (tmp_path / "sessions").glob("*-*-*")
+    assert list(folder.glob("*.mp4"))
+    player.results.get_by_role("button", name="Delete my recording").click()
+    expect(player.results).to_be_hidden()
+    assert not folder.exists()

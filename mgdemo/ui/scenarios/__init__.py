@@ -59,7 +59,7 @@ def scenarios_tab(
         with gr.Column(scale=7, min_width=480):
             stage = gr.Column()
         with gr.Column(scale=3, min_width=300):
-            results = Results(links)
+            results = Results(links, service.settings.keep_hours)
             image = library.start_image(first) if first else None
             after_mode = (gallery.html, upload)
             form = SessionForm(library, live=False, start="Run", image=image, after_mode=after_mode)
