@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -47,7 +48,8 @@ def _load(checkpoint: str, progress, size: tuple[int, int], painter: Painter) ->
         progress(0.5, f"Reading {checkpoint}")
     if checkpoint == "missing":
         raise FileNotFoundError("no such file: missing.safetensors")
-    mode, *words = checkpoint.split("-")
+    name = Path(checkpoint).parent.name or checkpoint  # of a weight file, that of its folder
+    mode, *words = name.split("-")
     assert mode in MODES
     ms = next((int(word) for word in words if word.isdigit()), 600 if "slow" in words else 20)
     trouble = next((word for word in words if word in TROUBLES), "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -91,9 +92,9 @@ class Runner:
             raise RunFailed(f"{ended.recording.frames} of {run.frames} frames were made. {ended.text}")
         film = ended.recording.mp4
         film.rename(folder / "video.mp4")
-        for rest in film.parent.iterdir():
-            rest.unlink()
-        film.parent.rmdir()
+        for rest in folder.iterdir():  # the recorder's own folder
+            if rest.is_dir():
+                shutil.rmtree(rest, ignore_errors=True)
         return time.monotonic() - began, session.report or m.Report()
 
     def _measure(self, run: Run, folder: Path, seconds: float, report: m.Report) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 import shutil
 import threading
@@ -33,6 +34,11 @@ class _Entry:
     note: Note
 
 
+def _stem(name: str) -> str:
+    """Nothing that leads out of the session's own folder."""
+    return re.sub(r"[^\w.-]+", "-", re.split(r"[/\\]", name.rstrip("/\\"))[-1]).strip(".-")[:80] or "session"
+
+
 class Recorder:
     """Records one session into a folder of its own, from a thread of its own: only `finish` waits for
     the disk.
@@ -45,10 +51,11 @@ class Recorder:
     def __init__(
         self, parent: Path, name: str, width: int, height: int, fps: int, about: Journaled | None = None
     ):
-        """about: what a journal says of the session, so that its films can be made after a crash, too."""
+        """name: of the checkpoint, or its path; files are named after its last part. about: what a journal
+        says of the session, so that its films can be made after a crash, too."""
         now = datetime.now().strftime("%Y%m%d-%H%M%S")
         self.folder, self._about = parent / f"{now}-{secrets.token_hex(8)}", about
-        self.recorded = Recorded(self.folder / f"{name}-{now}.mp4", (width, height), fps)
+        self.recorded = Recorded(self.folder / f"{_stem(name)}-{now}.mp4", (width, height), fps)
         self.trouble = ""
         self._waiting: deque[_Entry] = deque()
         self._journal: Journal | None = None

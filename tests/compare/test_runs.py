@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -163,3 +164,17 @@ def test_two_programs_share_a_store(tmp_path):
     store, plan = RunStore(tmp_path / "runs"), planned("universal", rows=6)
     assert all(store.get(run.key) for run in plan.all)
     assert len(list((tmp_path / "runs").iterdir())) == 6, "nothing half-finished is left"
+
+
+def test_a_checkpoint_that_is_a_path_keeps_its_files(tmp_path):
+    weights = tmp_path / "universal-mine" / "model.safetensors"
+    weights.parent.mkdir()
+    weights.write_bytes(b"weights")
+    plan = planned("universal")
+    mine = grid(plan.rows, [replace(plan.columns[0], checkpoint=str(weights))], version="1", device="cpu")
+    (state,) = made(tmp_path, mine)[0].states()
+    assert state.error == "" and state.stored is not None
+    kept = sorted(path.name for path in state.stored.folder.iterdir())
+    assert kept == ["measures.json", "run.json", "video.mp4"]
+    assert [path.name for path in weights.parent.iterdir()] == ["model.safetensors"]
+    assert weights.read_bytes() == b"weights"

@@ -240,3 +240,19 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path):
     session.play(1, 0)
     assert session.finish(1) is None
     assert "stops at frame 0: the server's disk is full or not writable" in session.recorder.trouble
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["worlds/mine/model.safetensors", "/elsewhere/model.safetensors", "mine/", "..", "a:b*c", "C:\\w\\x"],
+)
+def test_a_checkpoint_that_is_a_path_leads_to_no_other_folder(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    recorder = Recorder(tmp_path / "sessions", name, WIDTH, HEIGHT, 25)
+    recorder.block(1, 0, ActionTrack.hold("universal", [], None, 9))
+    encoder = H264Encoder(WIDTH, HEIGHT, 25)
+    for i in range(9):
+        recorder.frame(1, i, encoder.encode(np.zeros((HEIGHT, WIDTH, 3), np.uint8), key=not i))
+    recording = recorder.finish(1, ABOUT, overlay=False)
+    assert recording.mp4.parent == recorder.folder and recording.scenario.parent == recorder.folder
+    assert [path.name for path in tmp_path.iterdir()] == ["sessions"]
