@@ -80,8 +80,13 @@ def compare_tab(bench: Bench) -> CompareTab:
         except UserError as error:
             return shown | {"problem": str(error)}
 
+    def preset_of(choice: Choice) -> str | None:
+        """The preset that is chosen so, by its name."""
+        return next((each.name for each in PRESETS if each.choice(library, device_now) == choice), None)
+
     def replan(*values) -> tuple:
-        return None, gr.HTML(plan=plan(form.choice(*values)))
+        choice = form.choice(*values)
+        return preset_of(choice), gr.HTML(plan=plan(choice))
 
     def open_(*values) -> gr.HTML:
         bench.warm()
@@ -134,9 +139,9 @@ def compare_tab(bench: Bench) -> CompareTab:
         return gr.Accordion(open=False), gr.HTML(job=answer)
 
     options: dict[str, Any] = EVENT_OPTIONS
-    latest = options | {"trigger_mode": "always_last"}
-    for component in form.lists:
-        component.input(replan, form.inputs, [form.preset, screen], **latest)
+    changes = [each.input for each in form.lists] + [each.blur for each in (form.seeds, form.column_seeds)]
+    for change in changes:
+        change(replan, form.inputs, [form.preset, screen], trigger_mode="always_last", **options)
     form.preset.input(choose_preset, [form.preset, form.own], [*form.outputs, screen], **options)
     screen.opened(open_, form.inputs, screen, **options)
     for button, key in ((form.file, "scenarios"), (form.picture, "images")):
@@ -151,8 +156,7 @@ def compare_tab(bench: Bench) -> CompareTab:
         """Updates for `outputs`."""
         chosen = choice or Choice()
         answer = gr.HTML(plan=plan(chosen), job=_job(**job) if job.get("grid") else None)
-        known = [preset.name for preset in PRESETS if preset.choice(library, device_now) == chosen]
-        updates = form.put(chosen, {}, known[0] if known else None)
+        updates = form.put(chosen, {}, preset_of(chosen))
         return gr.Accordion(open=not job.get("grid")), *updates, answer
 
     def open_link(fragment: str) -> tuple:

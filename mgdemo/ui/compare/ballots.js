@@ -15,8 +15,10 @@ export class Ballots {
   constructor(root, say) {
     this.say = say;
     this.grid = "";
-    /** @type {{ballot: string, voted: number, pairs: number} | null} */
+    /** The token of the pair that is shown, until it is voted on. @type {string | null} */
     this.open = null;
+    this.voted = this.pairs = 0;
+    this.title = "";
     this.drawing = false;
     this.player = null;
     this.stage = element("div.pair");
@@ -51,9 +53,21 @@ export class Ballots {
     if (grid) this.draw();
   }
 
-  /** More films may be finished: takes a pair, if there was none. */
-  refresh() {
-    if (this.grid && !this.open && !this.drawing && this.next.hidden && this.names.hidden) this.draw();
+  /** More films are finished: there may be more pairs. */
+  async refresh() {
+    const { grid } = this;
+    if (!grid || this.drawing) return;
+    const idle = !this.open && this.names.hidden;
+    if (idle) return this.draw();
+    const answer = await this.ask(`gradio_api/compare/${grid}/ballot?count&voter=${voter()}`);
+    if (!answer || grid !== this.grid) return;
+    this.pairs = answer.pairs;
+    if (this.open) this.words.textContent = this.heading();
+    else if (!this.names.hidden) this.next.hidden = this.voted >= this.pairs;
+  }
+
+  heading() {
+    return `Pair ${this.voted + 1} of ${this.pairs}: ${this.title}. The names come after your vote.`;
   }
 
   clear() {
@@ -75,6 +89,8 @@ export class Ballots {
     this.drawing = false;
     if (!answer || grid !== this.grid || this.open) return;
     const { voted, pairs, ballot, view } = answer;
+    this.voted = voted;
+    this.pairs = pairs;
     if (!ballot) {
       this.words.textContent = pairs
         ? `You have voted on ${pairs === 1 ? "the only pair" : `all ${pairs} pairs`}. Thank you.`
@@ -82,8 +98,9 @@ export class Ballots {
       if (pairs) this.showStanding();
       return;
     }
-    this.open = { ballot, voted, pairs };
-    this.words.textContent = `Pair ${voted + 1} of ${pairs}. Which film is whose? You see it after your vote.`;
+    this.open = ballot;
+    this.title = view.rows[0].title;
+    this.words.textContent = this.heading();
     this.form.hidden = false;
     this.player = mountGrid(this.stage, absolute(view));
   }
@@ -96,10 +113,10 @@ export class Ballots {
   async cast(event) {
     event.preventDefault();
     if (!this.open || this.send.disabled) return;
-    const { ballot, voted, pairs } = this.open;
+    const ballot = this.open;
     this.send.disabled = true;
     const answer = await this.ask(`gradio_api/compare/ballots/${ballot}`, Object.fromEntries(this.answers));
-    if (this.open?.ballot !== ballot) return;
+    if (this.open !== ballot) return;
     if (!answer) {
       this.send.disabled = false;
       return;
@@ -109,9 +126,10 @@ export class Ballots {
     this.names.replaceChildren("Left: ", element("b", {}, left), ". Right: ", element("b", {}, right), ".");
     this.form.hidden = true;
     this.names.hidden = false;
-    this.next.hidden = voted + 1 >= pairs;
+    this.voted++;
+    this.next.hidden = this.voted >= this.pairs;
     (this.next.hidden ? this.names : this.next).focus();
-    this.words.textContent = `Your vote is kept: ${voted + 1} of ${pairs} pairs.`;
+    this.words.textContent = `Your vote is kept: ${this.voted} of ${this.pairs} pairs.`;
     this.showStanding();
   }
 

@@ -65,7 +65,8 @@ class Compare {
     this.phase = this.root.dataset.phase = phase;
     const shown = phase === "running" || phase === "ended";
     run.hidden = phase === "running";
-    run.disabled = phase === "starting" || !this.plan?.choice || Boolean(this.plan.problem);
+    run.ariaBusy = String(phase === "starting"); // not disabled, which would take the focus away
+    run.disabled = !this.plan?.choice || Boolean(this.plan.problem);
     cancel.hidden = phase !== "running" || !this.job?.token;
     share.hidden = stage.hidden = !shown || blind.checked;
     ballots.hidden = !shown || !blind.checked;
@@ -94,7 +95,7 @@ class Compare {
   }
 
   run() {
-    if (this.parts.run.disabled) return;
+    if (this.phase === "starting") return;
     this.setPhase("starting");
     this.say("Starting.");
     this.trigger("run");

@@ -65,9 +65,10 @@ def routes(bench: Bench) -> list[BaseRoute]:
         return FileResponse(path, media_type=FILES[name], filename=_file_name(job, name), headers=UNCACHED)
 
     async def ballot(request: Request) -> Response:
-        """Two films of a grid to vote on; none if there are none left."""
+        """Two films of a grid to vote on; none if there are none left, or with ?count, which only counts."""
         job, voter = await job_of(request), _voter(request.query_params.get("voter", ""))
-        drawn = await asyncio.to_thread(bench.ballots.draw, job, voter)
+        counts = "count" in request.query_params
+        drawn = None if counts else await asyncio.to_thread(bench.ballots.draw, job, voter)
         progress = await asyncio.to_thread(bench.ballots.progress, job, voter)
         view = drawn and blind_view(drawn, f"{ROOT}/ballots/{drawn.token}")
         token = drawn and drawn.token
