@@ -21,6 +21,7 @@ from mgdemo.ui.compare.presets import PRESETS
 from mgdemo.ui.compare.progress import totals
 from mgdemo.ui.compare.standing import standing_of
 from mgdemo.ui.compare.words import counterparts, losses_of, size_of
+from mgdemo.ui.files import KEPT
 from mgdemo.ui.share import ShareError
 
 CPU, H100 = Device("cpu stub"), Device("NVIDIA H100", fp8=True)
@@ -37,7 +38,7 @@ def uploads(tmp_path, monkeypatch):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
 
     def put(name, data):
-        path = tmp_path / "abc" / name
+        path = tmp_path / (KEPT if name.endswith(".png") else "abc") / name
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(data)
         return str(path)
