@@ -6,7 +6,7 @@ import asyncio
 import hmac
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from starlette.requests import Request
@@ -29,8 +29,8 @@ THUMBNAIL_SECONDS = 5  # that a thumbnail is waited for: it comes with its block
 GONE = 1006  # the code of a connection that was lost; never sent
 
 
-def live_routes(service: SessionService) -> list[BaseRoute]:
-    """To be added to the app's routes."""
+def live_routes(service: SessionService, page_trouble: Callable[[], str] = str) -> list[BaseRoute]:
+    """To be added to the app's routes. page_trouble: says what is wrong with the page, "" if nothing is."""
 
     sockets = Sockets()
 
@@ -46,7 +46,11 @@ def live_routes(service: SessionService) -> list[BaseRoute]:
         return None if right else Response("This needs the operator's token.", 401)
 
     async def health(request: Request) -> Response:
-        return closed(request) or JSONResponse(service.health())
+        if refusal := closed(request):
+            return refusal
+        health, trouble = service.health(), page_trouble()
+        status = {"status": "stuck", "page": trouble} if trouble else {}
+        return JSONResponse(health | status, 503 if trouble else 200)
 
     async def thumbnail(request: Request) -> Response:
         session, node = service.get(request.path_params["token"]), request.path_params["node"]

@@ -13,6 +13,7 @@ from mgdemo.ui.compare.routes import routes as compare_routes
 from mgdemo.ui.events import EVENT_OPTIONS
 from mgdemo.ui.library import Library
 from mgdemo.ui.links import Links
+from mgdemo.ui.page_watch import PageWatch
 from mgdemo.ui.play import play_tab
 from mgdemo.ui.scenarios import scenarios_tab
 from mgdemo.ui.scenarios.thumbnails import Thumbnails
@@ -64,7 +65,7 @@ def build(service: SessionService | None = None, library: Library | None = None)
     demo.service, demo.bench = service, bench
     loops = {entry.name: path for entry in library.catalogue() if (path := library.loop(entry.name))}
     demo.live_routes = [
-        *live_routes(service),
+        *live_routes(service, PageWatch(demo).trouble),
         *modules.routes(),
         *player.routes(loops),
         thumbnails.route,
