@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import shutil
 import time
 from collections.abc import Callable
@@ -20,7 +19,8 @@ from mgdemo.errors import UserError
 from mgdemo.measure.run import RunMeasures
 from mgdemo.picture import prepare_image
 from mgdemo.serving import SessionRequest, SessionService
-from mgdemo.video.mp4 import read_frames
+from mgdemo.video.digest import TAG
+from mgdemo.video.mp4 import metadata, read_frames
 
 Heard = Callable[[m.Status, bytes | None], None]  # a run's status, and a small JPEG of its latest frame
 
@@ -98,9 +98,9 @@ class Runner:
         return time.monotonic() - began, session.report or m.Report()
 
     def _measure(self, run: Run, folder: Path, seconds: float, report: m.Report) -> None:
-        measures, digest = measured(run, folder / "video.mp4")
-        write_json(folder / "measures.json", measures)
-        write_json(folder / "run.json", self._facts(run, digest, seconds, report))
+        film = folder / "video.mp4"
+        write_json(folder / "measures.json", measured(run, film))
+        write_json(folder / "run.json", self._facts(run, metadata(film).get(TAG, ""), seconds, report))
 
     def _facts(self, run: Run, digest: str, seconds: float, report: m.Report) -> dict:
         case, variant, joules = run.case, run.variant, report.joules
@@ -136,14 +136,12 @@ class Runner:
         }
 
 
-def measured(run: Run, film: Path) -> tuple[dict, str]:
-    """The measures of a run's film, and the SHA-256 of its frames as they are read back."""
+def measured(run: Run, film: Path) -> dict:
+    """The measures of a run's film."""
     height, width = run.variant.size
     start = np.asarray(prepare_image(run.start.picture, height, width))
     marks = [mark.frame for mark in run.case.marks]
     measures = RunMeasures(run.track, start, known=run.variant.known, returns=run.returns, marks=marks)
-    digest = hashlib.sha256()
     for frame in read_frames(film):
         measures.add(frame[None])
-        digest.update(frame.tobytes())
-    return measures.result(), digest.hexdigest()
+    return measures.result()

@@ -85,7 +85,9 @@ def test_runs_are_made_measured_and_kept(tmp_path):
         pairs = [(pair["start"], pair["back"]) for pair in stored.measures["returns"]["pairs"]]
         assert pairs == ([(3, 17)] if run.variant.mode == "universal" else [])
         assert {"follows", "holds", "returns", "mirrors", "splits"} <= stored.measures.keys()
-    assert len({o.stored.facts["frames_sha256"] for o in outcomes}) > 1
+    digests = [outcome.stored.facts["frames_sha256"] for outcome in outcomes]
+    assert digests == [metadata(o.stored.video)["frames_sha256"] for o in outcomes]
+    assert len(set(digests)) > 1 and all(len(digest) == 64 for digest in digests)
     assert {state.key for state in heard if state.phase == "running"} == {run.key for run in plan.all}
     assert all(state.phase == "finished" and state.share == 1 for state in job.states())
     assert not list((tmp_path / "runs").glob(".unfinished*"))
