@@ -21,7 +21,7 @@ const REST_MS = 300; // after which what is shown is said and remembered
 const LOOSE = "This browser cannot read these films frame by frame, so while playing they may be a frame or two apart.";
 
 export class GridPlayer {
-  /** @param {HTMLElement} root @param {import("./types.js").GridView} data @param {import("./index.js").Options} options */
+  /** @param {HTMLElement} root @param {import("./types.js").GridView} data @param {import("./types.js").Options} options */
   constructor(root, data, { state = "", keys = "inside", onstate = () => {} }) {
     this.state = fromText(state);
     this.onstate = onstate;

@@ -3,10 +3,7 @@
  *
  * @typedef {import("./types.js").GridView} GridView
  * @typedef {import("./types.js").State} State
- * @typedef {{state?: string, keys?: "page" | "inside", onstate?: (text: string) => void}} Options
- *   state: as of `onstate`, what to begin with; keys: whether keys work everywhere on the page, or where the player has
- *   the keyboard (default); onstate: row, moment and view have changed and are at rest: a text for the part of an
- *   address after the #
+ * @typedef {import("./types.js").Options} Options
  */
 
 import { GridPlayer } from "./grid_player.js";
