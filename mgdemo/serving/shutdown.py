@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
 import time
@@ -29,7 +30,8 @@ class StopSignal:
         while running() and not self._stopped.wait(LOOK_SECONDS):
             pass
         if self._stopped.is_set():
-            print("Ending: recordings are being written.", flush=True)
+            with contextlib.suppress(OSError):  # nobody may be left to read it
+                print("Ending: recordings are being written.", flush=True)
         close()
         time.sleep(TELLING_SECONDS)
 

@@ -31,6 +31,7 @@ class Turn:
     longest: what it may take at worst
     served: when its last job was done
     opens: it can begin from then on
+    patience: seconds for which it gives way to live sessions, if nobody waits for it
     splice: the video frame from which on its last block could be regenerated now; None if it cannot be
     background: it never holds up live sessions, however long it waits
     """
@@ -43,6 +44,7 @@ class Turn:
     longest: float = 0.0
     served: float = -math.inf
     opens: float = -math.inf
+    patience: float = PATIENCE
     splice: int | None = None
     background: bool = False
 
@@ -70,7 +72,7 @@ def decide(turns: Sequence[Turn], now: float) -> Decision:
     patient = [turn for turn in ready if turn.due is None]
     if patient:
         turn = min(patient, key=lambda turn: (turn.background, turn.served))
-        hurried = not turn.background and now - turn.served > PATIENCE
+        hurried = not turn.background and now - turn.served > turn.patience
         if now + turn.longest <= start or hurried:
             return Decision(now, turn.session, turn.job)
     look = min((turn.opens for turn in turns if turn.opens > now), default=math.inf)

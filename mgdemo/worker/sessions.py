@@ -22,7 +22,7 @@ from mgdemo.worker.failures import SessionError
 from mgdemo.worker.history import History
 from mgdemo.worker.input import Input, idle
 from mgdemo.worker.pace import Pace
-from mgdemo.worker.schedule import Job, Turn
+from mgdemo.worker.schedule import PATIENCE, Job, Turn
 
 AUDIENCE = 2.0  # seconds for which a scenario waits for its visitor's player, so that all of it is seen
 
@@ -163,7 +163,11 @@ class Playing:
             return None
         pace = self.pace
         if self.repeating is not None:
-            return Turn(self.session, Job.REPEAT, longest=pace.cost.high, served=pace.served)
+            longest = pace.cost.high
+            restoring = isinstance(self.repeating, Restoring) and not self.order.background
+            # A visitor waits for a world to be restored: it gets half of the device's time, at least.
+            patience = longest if restoring else PATIENCE
+            return Turn(self.session, Job.REPEAT, longest=longest, served=pace.served, patience=patience)
         if not self.live:
             opens = -math.inf if self.player.attached or pace.blocks else self.player.awaited_until
             background = self.order.background

@@ -13,7 +13,7 @@ from mgdemo.serving import Settings
 from tests.serving.conftest import serve as serve_plain  # noqa: F401 a fixture: over worlds that don't
 from tests.support.web_process import web_process
 
-WORLDS = "tests.support.remembering_world:load"
+WORLDS = "benchmarks.remembering_world:load"
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import time
 import pytest
 from PIL import Image
 
+from benchmarks import remembering_world
 from mgdemo import messages as m
 from mgdemo.actions import ActionTrack
 from mgdemo.picture import StartImage, prepare_image
@@ -17,7 +18,6 @@ from mgdemo.video.encode import jpeg
 from mgdemo.video.mp4 import read_frames
 from mgdemo.worker.worker import Worker
 from tests.faults.conftest import WORLDS
-from tests.support import remembering_world
 
 IMAGE = Image.new("RGB", (90, 60), (30, 60, 90))
 CHECKPOINT = "universal-0"

@@ -9,7 +9,7 @@ from tests.faults.conftest import workers
 
 pytestmark = pytest.mark.anyio
 
-DYING = "tests.support.remembering_world:load_on_dying_devices"
+DYING = "benchmarks.remembering_world:load_on_dying_devices"
 
 
 @pytest.mark.parametrize("dead", ["cuda:1", "cuda:2"])

@@ -5,11 +5,11 @@ import hashlib
 
 import pytest
 
+from benchmarks import remembering_world
 from devtools.live_player import Player, wait_for
 from mgdemo.video.encode import jpeg
 from mgdemo.video.mp4 import read_frames
 from tests.faults.conftest import kill_workers, seen
-from tests.support import remembering_world
 
 pytestmark = pytest.mark.anyio
 

@@ -27,7 +27,7 @@ class ServerProcess:
     """A server that can be killed; `Player` takes it for a server."""
 
     def __init__(self, folder, **settings):
-        command = [sys.executable, "-m", "tests.support.server_process", str(folder)]
+        command = [sys.executable, "-m", "devtools.server_process", str(folder)]
         command += [f"{name}={value}" for name, value in settings.items()]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "bufsize": 1}
         self.process = subprocess.Popen(command, cwd=ROOT, **pipes)

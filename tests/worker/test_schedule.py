@@ -87,3 +87,10 @@ def test_a_block_is_regenerated_only_while_all_sessions_are_in_time():
 def test_regenerating_comes_before_scenarios():
     turns = [live("live", due=10, splice=21), scenario("one", served=9.1)]
     assert decide(turns, 9.3).job is Job.REGENERATE
+
+
+def test_a_job_with_little_patience_gets_its_turn_between_live_blocks():
+    live = Turn("live", due=10.1, first=0.05, cost=0.1, longest=0.1, served=9.9)
+    restored = Turn("restored", Job.REPEAT, longest=0.4, served=9.5, patience=0.4)
+    assert decide([live, restored], 9.8).session == "live", "there is no time for it before"
+    assert decide([live, restored], 9.95) == Decision(9.95, "restored", Job.REPEAT)

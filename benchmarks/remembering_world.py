@@ -94,6 +94,15 @@ def load(checkpoint, *, device, progress=None, optimization=""):
     return Model(checkpoint)
 
 
+def load_beside_real_ones(checkpoint, *, device, progress=None, optimization=""):
+    """As `load`, but embedded worlds are real."""
+    if not checkpoint.endswith("-tiny"):
+        return Model(checkpoint)
+    from mgdemo.loading import load_world_model
+
+    return load_world_model(checkpoint, device=device, progress=progress, optimization=optimization)
+
+
 def load_on_dying_devices(checkpoint, *, device, progress=None, optimization=""):
     """As `load`; but cuda:1 answers with an error, cuda:2 ends the process, cuda:3 answers the first process
     with an error, and cuda:4 never comes to an end."""

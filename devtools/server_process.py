@@ -1,4 +1,4 @@
-"""A server in a process of its own: `python -m tests.support.server_process FOLDER [SETTING=VALUE] …`.
+"""A server in a process of its own: `python -m devtools.server_process FOLDER [SETTING=VALUE] …`.
 
 Prints its port; for each line at stdin, a checkpoint, it opens a session there and prints its token.
 """
@@ -16,7 +16,7 @@ def main():
     folder, *settings = sys.argv[1:]
     values = dict(setting.split("=", 1) for setting in settings)
     fields = {name: type(getattr(Settings(), name))(value) for name, value in values.items()}
-    defaults = {"loader": "tests.support.remembering_world:load", "regenerate": False, "stand_seconds": 0}
+    defaults = {"loader": "benchmarks.remembering_world:load", "regenerate": False, "stand_seconds": 0}
     server = Server(Settings(**defaults | {"record_dir": Path(folder), "threads": 1} | fields))
     stop = StopSignal()
     print(server.port, flush=True)
