@@ -41,7 +41,7 @@ class Tab:
 
     def seeds(self, text, label="Seeds, a column each"):
         field = self.panel.get_by_label(label)
-        field.fill("")
+        field.press("ControlOrMeta+a")
         field.press_sequentially(text)
 
     def expect(self, phase):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
@@ -31,6 +31,8 @@ from mgdemo.ui.modules import on_load
 from mgdemo.ui.share import ShareError
 
 HERE = Path(__file__).parent
+NOTHING = {"summary": "", "problem": "", "lost": [], "choice": ""}
+ASKING = "Looking at what this machine computes on."
 FAILED = "Something went wrong on the server (see its log). Try again."
 UNKNOWN_DEVICE = Device("?")
 log = logging.getLogger(__name__)
@@ -53,9 +55,10 @@ def compare_tab(bench: Bench) -> CompareTab:
     """Lays the tab out in the current Gradio context."""
     library = bench.library
     first = PRESETS[0].choice(library, bench.device)
-    form = CompareForm(library, first if isinstance(first, Choice) else Choice())
+    default = first if isinstance(first, Choice) else Choice()
+    form = CompareForm(library, default)
     screen = gr.HTML(
-        plan={"summary": "", "problem": "", "lost": [], "choice": ""},
+        plan=NOTHING,
         job=None,
         elem_id="compare",
         html_template=(HERE / "compare.html").read_text("utf-8"),
@@ -69,7 +72,7 @@ def compare_tab(bench: Bench) -> CompareTab:
 
     def plan(choice: Choice) -> dict:
         """What the page shows of a choice before it is run."""
-        shown = {"summary": "", "problem": "", "lost": [], "choice": choice.text()}
+        shown = NOTHING | {"choice": choice.text()}
         try:
             plain = all(words == PLAIN for words in choice.optimizations)
             device = device_now() if plain else bench.device()
@@ -92,16 +95,18 @@ def compare_tab(bench: Bench) -> CompareTab:
         bench.warm()
         return gr.HTML(plan=plan(form.choice(*values)))
 
-    def choose_preset(name: str, own: dict[str, str]) -> tuple:
-        preset = next(each for each in PRESETS if each.name == name)
+    def choose_preset(name: str, own: dict[str, str]) -> Iterator[tuple]:
+        preset, same = next(each for each in PRESETS if each.name == name), (gr.skip(),) * len(form.outputs)
+        if bench.known_device is None:
+            yield *same, gr.HTML(plan=NOTHING | {"summary": ASKING})
         try:
             choice = preset.choice(library, bench.device)
         except UserError as error:
             choice = str(error)
         if isinstance(choice, str):  # it cannot be run here: what is chosen stays
-            problem = {"summary": "", "problem": choice, "lost": [], "choice": ""}
-            return *(gr.skip(),) * len(form.outputs), gr.HTML(plan=problem)
-        return *form.put(choice, own, name), gr.HTML(plan=plan(choice))
+            yield *same, gr.HTML(plan=NOTHING | {"problem": choice})
+        else:
+            yield *form.put(choice, own, name), gr.HTML(plan=plan(choice))
 
     def add(key: str) -> Callable:
         """Adds a file that the page has sent to the list of scenarios or of images."""
@@ -154,7 +159,7 @@ def compare_tab(bench: Bench) -> CompareTab:
 
     def put(choice: Choice | None, **job) -> tuple:
         """Updates for `outputs`."""
-        chosen = choice or Choice()
+        chosen = choice or default
         answer = gr.HTML(plan=plan(chosen), job=_job(**job) if job.get("grid") else None)
         updates = form.put(chosen, {}, preset_of(chosen))
         return gr.Accordion(open=not job.get("grid")), *updates, answer
@@ -170,7 +175,7 @@ def compare_tab(bench: Bench) -> CompareTab:
         try:
             choice = Choice.read(str(kept.get("choice")))
         except (ValueError, TypeError):
-            choice = first if isinstance(first, Choice) else None
+            choice = None
         try:
             fragment = str(kept.get("fragment"))
             opened = link.parse(fragment)
