@@ -17,7 +17,8 @@ The file is written after each part; with --append, what it holds stays.
   to uint8 frames on the host, then until the first of them, then the stages on the device. `dit` is all that
   the transformer does, `pass` one denoising step, `clean` the pass that fills the caches. Frames a second are
   those of a play whose next block begins before the last one's frames are taken, as are all times between
-  blocks in sessions and endurance. Memory when ready and at its peak.
+  blocks in sessions and endurance. Joules a frame meanwhile, by the driver's counter (the whole card's, idle
+  draw included), and how many plays that rate is enough for. Memory when ready and at its peak.
 - sessions: worlds that take turns, whether they make the frames that they make alone, what each one more
   takes, and how many at once get a block every 480 ms with 95 % of the blocks ready less than 40 ms late.
 - endurance: the first 100 blocks of a long play against the last 100.
@@ -56,6 +57,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from benchmarks import roofline
+from benchmarks.energy import Energy
 from benchmarks.roofline import Clock
 from mgdemo.actions import ActionTrack
 from mgdemo.blocks import block_frames, frames_in_blocks
@@ -333,20 +335,25 @@ class Bench:
             play.step()
             starts.append(started + play.first)
         warm = held(self.device)
-        play, firsts, stages = Play(model).steady(), [], defaultdict(list)
-        blocks = []
+        play = Play(model)  # before its first step, so that the one before it is gone
+        play.steady()
+        firsts, blocks, stages = [], [], defaultdict(list)
         for _ in range(self.args.blocks):
             blocks.append(play.step())
             firsts.append(play.first)
             for name, ms in play.world.timings.items():
                 stages[name].append(ms)
+        energy = Energy(self.device)
+        frames_per_second = rate(rolling([play], self.args.blocks))
         return {
             **self.startup,
             "very_first_start_ms": starts[0],
             "start_ms": statistics.median(starts[1:]),
             "block_ms": statistics.median(blocks),
             "block_p95_ms": p95(blocks),
-            "frames_per_second": rate(rolling([play], self.args.blocks)),
+            "frames_per_second": frames_per_second,
+            **energy.per_frame(FRAMES * (self.args.blocks + 1)),
+            "plays_per_card": frames_per_second / model.fps,
             "first_frames_ms": statistics.median(firsts),
             "dit_ms": statistics.median(stages["dit"]),
             "decode_ms": statistics.median(stages["vae"]),
@@ -379,9 +386,10 @@ class Bench:
             plays += [Play(self.model, seed).steady() for seed in new]
             rolling(plays, worlds)  # where it waits, a decoder's state takes memory once, which takes time
             each = (held(self.device) - before) / len(new)
-            times = rolling(plays, worlds * max(2, self.args.blocks // worlds))
+            blocks, energy = worlds * max(2, self.args.blocks // worlds), Energy(self.device)
+            times = rolling(plays, blocks)
             row = {"worlds": worlds, "frames_per_second": rate(times), "p95_ms": p95(times)}
-            turns.append(row | {"gb_each_more": each})
+            turns.append(row | energy.per_frame(FRAMES * (blocks + 1)) | {"gb_each_more": each})
         alone = p95([play.step() for play in plays * max(2, 16 // len(plays))]) / 1e3
         cost, period = turns[-1]["p95_ms"] / 1e3, FRAMES / self.model.fps
         possible = int(max(row["frames_per_second"] for row in turns) / self.model.fps)
