@@ -1,10 +1,12 @@
-"""What a block costs at least: its products counted, and each timed by itself as the libraries do it.
+"""What a block costs at least: its products counted, and each timed by itself, done in the fastest known way.
 
 A product is a matrix product, a convolution or an attention. They are counted on the meta device, in the
 plain model, for a block with full caches. Then each is timed in a CUDA graph, so that neither Python nor
 launches count, with random inputs that take turns, so that the cache of the GPU does not hold them. Their sum
-is the floor: as if all else were free. Beside it stands the time to copy the least bytes, those that the
-products read and write.
+is the floor: as if all else were free. Ways are those of the libraries, and our own kernels ("ours") where
+the libraries do needless work: in attention to a handful of tokens, where they are slow, and in a convolution
+after doubling, which sees each pixel four times. Beside it stands the time to copy the least bytes, those
+that the products read and write.
 """
 
 from __future__ import annotations
@@ -42,6 +44,7 @@ BACKENDS = {
     "efficient": SDPBackend.EFFICIENT_ATTENTION,
     "math": SDPBackend.MATH,
 }
+FEW = 16  # keys
 FAR = 2**27  # bytes: inputs that together exceed this do not stay in the cache of the GPU
 
 Way = tuple[Callable[..., Tensor], Callable[[], list[Tensor]]]  # a function, and what makes its inputs
@@ -196,6 +199,8 @@ def ways(product: Product, device: torch.device, dtype: torch.dtype) -> Iterator
             )
     elif product.kind == "convolution":
         stride, padding = product.settings
+        if cuda and follows_doubling(product):
+            yield "ours", ours_after_doubling(product, inputs)
         convolve = F.conv2d if len(product.out) == 4 else F.conv3d
         yield name, (lambda x, w: convolve(x, w, None, stride, padding), inputs)
         if cuda:
@@ -210,6 +215,8 @@ def ways(product: Product, device: torch.device, dtype: torch.dtype) -> Iterator
                 (lambda x, w: torch.mkldnn_convolution(x, w, None, padding, stride, ones, 1), inputs),
             )
     else:
+        if cuda and product.shapes[1][2] <= FEW:
+            yield "ours", ours_of_few(product, device, dtype)
         for name, backend in BACKENDS.items():
             yield name, (lambda *qkv, backend=backend: attend(backend, *qkv), inputs)
         try:
@@ -217,6 +224,43 @@ def ways(product: Product, device: torch.device, dtype: torch.dtype) -> Iterator
         except ImportError:
             return
         yield "flash-attn", (lambda *qkv: flash_attn_func(*(t.transpose(1, 2) for t in qkv)), inputs)
+
+
+def follows_doubling(product: Product) -> bool:
+    """Of the decoder's convolutions in space, all but those of one pixel."""
+    weight = product.shapes[1]
+    return len(weight) == 4 and weight[2] == 3 and product.settings[0] in (1, (1, 1))
+
+
+def ours_after_doubling(product: Product, inputs: Callable[[], list[Tensor]]) -> Way:
+    from mgdemo.model.fast.convolution import Kernel, convolve
+
+    frames, channels, height, width = product.shapes[0]
+
+    def made() -> list:
+        x, weight = inputs()
+        small = x.new_zeros(frames, height // 2 + 2, width // 2 + 2, channels)
+        small[:, 1:-1, 1:-1].normal_()
+        return [small, Kernel.from_upsample(weight.contiguous(), weight.new_zeros(len(weight)))]
+
+    return lambda x, kernel: convolve(x, None, kernel, shape="larger"), made
+
+
+def ours_of_few(product: Product, device: torch.device, dtype: torch.dtype) -> Way:
+    """Attention of all tokens to one ring, or of each token to its own; the norms and rotations included."""
+    from mgdemo.model.fast.rows import attend_few
+
+    (rings, heads, queries, dim), (_, _, window, _) = product.shapes[:2]
+    frames = LATENTS_PER_BLOCK
+
+    def made() -> list[Tensor]:
+        q = torch.randn(rings * queries, heads * dim, device=device, dtype=dtype)
+        k, v = (torch.randn(rings * frames, heads * dim, device=device, dtype=dtype) for _ in range(2))
+        turn = torch.zeros(2, frames, dim // 2, device=device)
+        both = torch.randn(2, rings, window, heads, dim, device=device, dtype=dtype)
+        return [q, k, v, *turn, torch.arange(frames, device=device), *both]
+
+    return lambda *given: attend_few(*given, window, norm=True), made
 
 
 @torch.inference_mode()
