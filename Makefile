@@ -7,12 +7,13 @@ BIN = $(VENV)/bin
 # The tested versions: by the option for pip as old as Python's own, by the variable for what pip builds.
 PIP = PIP_CONSTRAINT="constraints.txt $$PIP_CONSTRAINT" $(BIN)/python -m pip install --quiet -c constraints.txt
 
-.PHONY: help demo test check lint types browser clean
+.PHONY: help demo test test-gpu check lint types browser clean
 
 help:
 	@echo "make demo    install what is needed into $(VENV) and play in the browser"
 	@echo "make check   lint and the tests that need no browser, worker or whole model (90 s)"
 	@echo "make test    install the development tools too, then lint and run all tests"
+	@echo "make test-gpu   the kernels, graphs and parity on a real NVIDIA GPU"
 	@echo "make lint    ruff and the type checkers;  make clean    remove $(VENV)"
 
 demo: $(VENV)/demo.stamp
@@ -22,6 +23,10 @@ demo: $(VENV)/demo.stamp
 test: lint browser
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not (browser or live)"
 	$(BIN)/python -m pytest -m "browser or live"
+
+# On a machine with an NVIDIA GPU; it needs no browser, and elsewhere: python -m pytest -m gpu tests/gpu
+test-gpu: $(VENV)/test.stamp
+	$(BIN)/python -m pytest -m gpu tests/gpu
 
 check: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not (browser or live or model)"

@@ -74,13 +74,13 @@ def tiny_config(
     )
 
 
-def tiny_model(mode: str = "universal", seed: int = 0, **options) -> WorldModel:
+def tiny_model(mode: str = "universal", seed: int = 0, *, device: str = "cpu", **options) -> WorldModel:
     """A model with random weights, the same for the same seed; for the options see `tiny_config`."""
     config = tiny_config(mode, **options)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         nets = Transformer(config.transformer), VAE(config.vae), ImageEncoder(config.image_encoder)
-    return WorldModel(config, *nets)
+    return WorldModel(config, *(net.to(device) for net in nets))
 
 
 def load(

@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 
-os.environ["TRITON_INTERPRET"] = "1"  # read when a kernel is defined: it runs on the CPU
-
 HERE = Path(__file__).parent
 BROWSER_FIXTURES = {"browser", "visit"}
 LIVE = (
@@ -39,13 +37,25 @@ MODEL = (
 )
 
 
-def pytest_collection_modifyitems(items):
-    """browser: needs Chromium. live: starts workers and sockets. model: computes with whole models."""
+def pytest_configure(config):
+    """Kernels run on the CPU, in Triton's interpreter, unless a GPU is what is tested (-m gpu)."""
+    if config.option.markexpr != "gpu":
+        os.environ["TRITON_INTERPRET"] = "1"  # read when a kernel is defined
+
+
+def pytest_collection_modifyitems(config, items):
+    """browser: needs Chromium. live: starts workers and sockets. model: computes with whole models.
+    gpu: needs an NVIDIA GPU."""
+    alone = pytest.mark.skip(reason="needs an NVIDIA GPU, and runs alone: make test-gpu")
     for item in items:
         if HERE not in item.path.parents:
             continue
         place = item.path.relative_to(HERE).as_posix()
-        if BROWSER_FIXTURES & set(item.fixturenames):
+        if place.startswith("gpu/"):
+            item.add_marker("gpu")
+            if config.option.markexpr != "gpu":
+                item.add_marker(alone)
+        elif BROWSER_FIXTURES & set(item.fixturenames):
             item.add_marker("browser")
         elif place.startswith(LIVE):
             item.add_marker("live")

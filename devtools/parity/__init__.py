@@ -28,8 +28,8 @@ def check(
     """Check every file of a golden folder; yields each file's rows when it is done.
 
     device: where the nets run. dtype: "float32" holds every tensor to its tolerance; "bfloat16" runs only the
-        plays, in bfloat16, and holds the relative RMS of their latents to 2e-2. optimization: run only the
-        plays, optimized as `Optimization.parse` says.
+        plays, in bfloat16, and holds the relative RMS of their latents to `RELATIVE_RMS`. optimization: run
+        only the plays, optimized as `Optimization.parse` says.
     Raises NotUnderstood without a readable index.json.
     """
     place = Folder(

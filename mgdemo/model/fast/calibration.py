@@ -8,12 +8,14 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from mgdemo.model.fast.convolution import Code
 from mgdemo.model.fast.row_decoder import RowConv, RowDecoder
 from mgdemo.model.vae import VAE
 
 FRAMES = 9  # of a pan over a picture: three latents
 PAN = 8  # pixels a frame
-MARGIN = 1.2  # over the largest value seen; what exceeds it is cut off
+SAMPLE = 2**18  # values of a convolution's input that its range is chosen by
+ENDS = torch.linspace(0.2, 1.2, 41)  # of the largest value seen: where a range may end
 
 
 @torch.inference_mode()
@@ -22,12 +24,12 @@ def calibrate(vae: VAE, decoder: RowDecoder, pictures: Iterable[Tensor]) -> None
 
     pictures: [1, 3, 1, H, W] in [-1, 1], on the VAE's device and in its type; at least one.
     """
-    most: dict[RowConv, Tensor] = {}
+    seen: dict[RowConv, list[Tensor]] = {}
 
     def watched(conv: RowConv) -> RemovableHandle:
         def hook(_module: nn.Module, given: tuple[Tensor, ...]) -> None:
-            largest = given[0].amax()
-            most[conv] = torch.maximum(most[conv], largest) if conv in most else largest
+            values = given[0].flatten()
+            seen.setdefault(conv, []).append(values[:: max(1, len(values) // SAMPLE)].float())
 
         return conv.conv.register_forward_pre_hook(hook)
 
@@ -39,4 +41,13 @@ def calibrate(vae: VAE, decoder: RowDecoder, pictures: Iterable[Tensor]) -> None
     finally:
         for handle in handles:
             handle.remove()
-    decoder.use_eight_bits({conv: MARGIN * float(value) for conv, value in most.items()})
+    decoder.use_eight_bits({conv: best_end(torch.cat(values)) for conv, values in seen.items()})
+
+
+def best_end(values: Tensor) -> float:
+    """Where 8-bit codes of values [N] end so that their mean square error is least: what lies beyond is cut
+    off, and all others get finer steps."""
+    ends = [float(end) for end in ENDS.to(values) * values.amax().clamp_min(1e-6)]
+    codes = (Code.up_to(end) for end in ends)
+    errors = [(code.decode(code.encode(values)) - values).square().mean() for code in codes]
+    return ends[int(torch.stack(errors).argmin())]

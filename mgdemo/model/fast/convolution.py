@@ -87,6 +87,10 @@ class Code(NamedTuple):
         """Values as int8, those beyond the ends as the ends."""
         return (x.float() / self.step + self.zero).round().clamp(-128, 127).to(torch.int8)
 
+    def decode(self, codes: Tensor) -> Tensor:
+        """What codes stand for, in float32."""
+        return (codes.float() - self.zero) * self.step
+
 
 def pixel_norm(
     x: Tensor, gamma: Tensor, *, silu: bool = True, kept: Tensor | None = None, code: Code | None = None

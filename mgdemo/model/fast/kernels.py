@@ -58,6 +58,10 @@ def replace_layers(
     from mgdemo.model.fast.layers import FusedLayers
     from mgdemo.model.fast.row_decoder import RowDecoder, fits
 
+    if fp8 and (odd := [width for width in _widths(transformer) if width % 16]):
+        raise OptimizationError(
+            f"FP8 needs layers whose widths are multiples of 16; this checkpoint has {odd[0]}: leave fp8 out."
+        )
     transformer.set_submodule("blocks", FusedLayers(transformer.blocks, fp8))
     decoder = RowDecoder(vae.decoder) if fits(vae.decoder) else None
     if decoder is not None:
@@ -66,6 +70,12 @@ def replace_layers(
         calibrate(vae, decoder, pictures)
     elif int8:
         log.warning("The decoder computes in 16 bits: INT8 needs the published sizes, and a picture to try.")
+
+
+def _widths(transformer: Transformer) -> list[int]:
+    """Of what the layers' products read, which the GPU copies 16 bytes at a time."""
+    config, actions = transformer.config, transformer.config.action_config
+    return [config.dim, config.ffn_dim, *([actions.mouse_hidden_dim] if actions.enable_mouse else [])]
 
 
 def _has_triton() -> bool:

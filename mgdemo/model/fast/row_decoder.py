@@ -46,11 +46,11 @@ class RowDecoder(nn.Module):
         self._codes: dict[nn.Module, Code] = {}  # of what convolutions in 8 bits remember
 
     def large_convolutions(self) -> list[RowConv]:
-        """Those after the first doubling. The ones before it cost little, and what they get wrong spreads."""
+        """Those after the first doubling that can have 8 bits. The ones before it cost little, and what they
+        get wrong spreads."""
         first = next(i for i, layer in enumerate(self.layers) if isinstance(layer, RowUpsample))
-        return [
-            part for layer in self.layers[first:] for part in layer.modules() if isinstance(part, RowConv)
-        ]
+        parts = (part for layer in self.layers[first:] for part in layer.modules())
+        return [part for part in parts if isinstance(part, RowConv) and part.conv.in_channels % 32 == 0]
 
     def use_eight_bits(self, most: dict[RowConv, float]) -> None:
         """Let convolutions compute in 8 bits, before the first stream; most: the largest of their inputs."""
