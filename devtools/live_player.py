@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 
 from mgdemo.messages import VERSION
 from mgdemo.picture import StartImage
-from mgdemo.serving import SessionRequest, SessionService, live_routes
+from mgdemo.serving import SessionRequest, SessionService, live_routes, operator_routes
 
 PATIENCE = 60  # seconds; only reached when something is broken
 
@@ -24,7 +24,7 @@ class Server:
 
     def __init__(self, settings):
         self.service = SessionService(settings)
-        app = Starlette(routes=live_routes(self.service))
+        app = Starlette(routes=[*live_routes(self.service), *operator_routes(self.service)])
         self._uvicorn = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
         self._thread = threading.Thread(target=self._uvicorn.run)
         self._thread.start()

@@ -38,6 +38,7 @@ class Settings:
     trusted_proxies: str = ""  # addresses or networks whose X-Forwarded-For is believed, with commas
     origins: str = ""  # other sites' pages that may open the WebSocket: "https://host", with commas
     operator_token: str = ""  # that health and metrics ask for; "": they are open
+    warm: str = ""  # the checkpoint that is loaded at the start; "": when the first page is opened
     device: str = "auto"  # of one worker process, or several separated by commas: "cuda:0,cuda:1"
     threads: int = 0  # CPU threads of the model; 0: one per core
     optimization: str = ""  # overrides the GPU optimizations: "fp8", "low-vram", "no-kernels", … with commas

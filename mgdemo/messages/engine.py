@@ -122,11 +122,14 @@ class Heartbeat(Message):
     """The engine lives; sent about once a second, whatever it computes.
 
     `stuck_seconds`: how long it has had work (a block, a checkpoint to load) without any progress in it; 0
-    without work, and while nobody is there to make blocks for.
+    without work, and while nobody is there to make blocks for. `memory_bytes`: what it uses on its device, if
+    that is known; `checkpoints`: how many it has loaded.
     """
 
     type: Literal["heartbeat"] = "heartbeat"
     stuck_seconds: float = 0.0
+    memory_bytes: int | None = None
+    checkpoints: Count = 0
 
 
 class Loading(Message):

@@ -1,6 +1,7 @@
 """Sessions for many visitors: queue, limits, recordings and live transport. Only workers import torch."""
 
 from mgdemo.serving.live import live_routes
+from mgdemo.serving.operator_routes import operator_routes
 from mgdemo.serving.phases import Ended
 from mgdemo.serving.request import SessionRequest
 from mgdemo.serving.service import ServingError, SessionService
@@ -18,4 +19,5 @@ __all__ = [
     "Settings",
     "SettingsError",
     "live_routes",
+    "operator_routes",
 ]

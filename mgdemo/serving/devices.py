@@ -57,6 +57,7 @@ class Devices:
             for index, device in enumerate(settings.device.split(","))
         ]
         self._conditions = [Condition() for _ in self._engines]
+        self._have_loaded = False
 
     def __getitem__(self, index: int) -> Engine:
         return self._engines[index]
@@ -108,6 +109,12 @@ class Devices:
                 engine.kill(trouble)
 
     @property
+    def have_loaded(self) -> bool:
+        """Whether an engine has a checkpoint in memory, or had one when this was asked before."""
+        self._have_loaded |= any(engine.health().heartbeat.checkpoints for engine in self._engines)
+        return self._have_loaded
+
+    @property
     def status(self) -> str:
         """ "ok", "degraded" (some engine fails) or "failing" (all are set aside)."""
         now = time.monotonic()
@@ -125,7 +132,9 @@ class Devices:
                     "device": health.device,
                     "running": health.running,
                     "silent_seconds": round(health.silent_seconds, 1),
-                    "stuck_seconds": round(health.stuck_seconds, 1),
+                    "stuck_seconds": round(health.heartbeat.stuck_seconds, 1),
+                    "memory_bytes": health.heartbeat.memory_bytes,
+                    "checkpoints": health.heartbeat.checkpoints,
                     "trouble": health.trouble(self._timeout),
                     "failures": condition.failures,
                     "aside_seconds": round(max(0.0, condition.until - now), 1),

@@ -78,6 +78,13 @@ def delete_copies(folder: Path, among: Path | None) -> None:
                     copy.unlink()
 
 
+def used(record_dir: Path, upload_dir: Path | None) -> dict[str, int]:
+    """Bytes by what they are; other: comparisons with their votes, and indexes."""
+    films = sum(item.size for item in recordings(record_dir, {}))
+    sent = _measured(upload_dir)[0] if upload_dir is not None else 0
+    return {"recordings": films, "uploads": sent, "other": _measured(record_dir)[0] - films}
+
+
 def delete(item: Item) -> None:
     if item.path.is_dir():
         shutil.rmtree(item.path, ignore_errors=True)

@@ -11,6 +11,7 @@ import logging
 import socket
 import time
 from collections import OrderedDict, defaultdict
+from collections.abc import Callable
 from typing import Any
 
 import uvicorn
@@ -26,12 +27,12 @@ WANTED = 1 << 16  # file descriptors
 QUIET_SECONDS = 60.0  # in which a line of the log is not repeated
 
 
-def guard(server: uvicorn.Server, settings: Settings) -> None:
-    """Put the limits into a running server."""
+def guard(server: uvicorn.Server, settings: Settings, refused: Callable[[str], None]) -> None:
+    """Put the limits into a running server. refused: called with the reason of each refusal, a word."""
     config = server.config
     config.ws_max_size, config.ws_per_message_deflate = MESSAGE_BYTES, False
     doors = Doors(max(RESERVED, descriptors() - RESERVED), settings.visitor_connections)
-    config.http_protocol_class = guarded(config.http_protocol_class, doors)
+    config.http_protocol_class = guarded(config.http_protocol_class, doors, refused)
     for each in server.servers:
         for listening in each.sockets:
             with socket.fromfd(listening.fileno(), listening.family, listening.type) as same:
@@ -91,7 +92,7 @@ class Doors:
             del self._open[address]
 
 
-def guarded(protocol: Any, doors: Doors) -> Any:
+def guarded(protocol: Any, doors: Doors, refused: Callable[[str], None]) -> Any:
     """Uvicorn's class for HTTP connections, with limits on their number and on the time that a head takes."""
 
     class Guarded(protocol):
@@ -102,6 +103,7 @@ def guarded(protocol: Any, doors: Doors) -> Any:
             if doors.enter(transport, self.client[0] if self.client else ""):
                 self._wait()
             else:
+                refused("connections")
                 transport.abort()
 
         def data_received(self, data: bytes) -> None:

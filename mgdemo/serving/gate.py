@@ -7,6 +7,7 @@ import logging
 import re
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from starlette.responses import PlainTextResponse
@@ -29,16 +30,20 @@ log = logging.getLogger(__name__)
 
 
 class Gate:
-    """ASGI middleware. What it refuses never reaches Gradio."""
+    """ASGI middleware. What it refuses never reaches Gradio.
 
-    def __init__(self, app: ASGIApp, settings: Settings):
-        self.app, self.settings = app, settings
+    refused: called with the reason of each refusal, a word.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings, refused: Callable[[str], None]):
+        self.app, self.settings, self._refused = app, settings, refused
         self._budgets: OrderedDict[str, Budget] = OrderedDict()
         self._warned = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
             if not self._same_origin(scope):
+                self._refused("origin")
                 await send({"type": "websocket.close", "code": 1008, "reason": "another site's page"})
                 return
         elif scope["type"] == "http":
@@ -50,6 +55,7 @@ class Gate:
         try:
             await self.app(scope, receive, send)
         except BodyTooLarge:
+            self._refused("size")
             log.info("A request was too large or too slow.")
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
@@ -67,8 +73,10 @@ class Gate:
             )
         length = headers.get(b"content-length", b"0")
         if not length.isdigit() or int(length) > self._most(scope):
+            self._refused("size")
             return 413, "This is too large."
         if scope["method"] == "POST" and not self._within_budget(network(host)):
+            self._refused("requests")
             return 429, "Too many requests: wait a few seconds."
         return None
 

@@ -86,17 +86,26 @@ def plan(places: Sequence[Place], waiters: Sequence[Waiter], session_seconds: fl
     return Plan(turns, ends)
 
 
-def full(places: int, waiters: int, own: int, settings: Settings) -> str | None:
+@dataclass(frozen=True)
+class Refusal:
+    """reason: a word for operators; text: a sentence for the visitor."""
+
+    reason: str
+    text: str
+
+
+def full(places: int, waiters: int, own: int, settings: Settings) -> Refusal | None:
     """Why nobody else can get in the queue, if that is so. own: sessions that this visitor has already."""
     if settings.visitor_sessions and own >= settings.visitor_sessions:
         sessions = "a session is" if own == 1 else f"{own} sessions are"
-        return f"At your address {sessions} running or waiting already: stop one, then press Start again."
+        text = f"At your address {sessions} running or waiting already: stop one, then press Start again."
+        return Refusal("sessions", text)
     if places < settings.sessions or waiters < settings.queue:
         return None
     if not waiters:
-        return "All places are taken: try again in a few minutes."
+        return Refusal("queue", "All places are taken: try again in a few minutes.")
     visitors = "1 visitor is" if waiters == 1 else f"{waiters} visitors are"
-    return f"{visitors} already waiting: try again in a few minutes."
+    return Refusal("queue", f"{visitors} already waiting: try again in a few minutes.")
 
 
 @dataclass(frozen=True)

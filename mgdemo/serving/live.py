@@ -1,16 +1,15 @@
-"""The service's routes: the live WebSocket, health and metrics. Plain Starlette, for any app to include."""
+"""The live WebSocket and what belongs to it. Plain Starlette routes, for any app to include."""
 
 from __future__ import annotations
 
 import asyncio
-import hmac
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -29,28 +28,14 @@ THUMBNAIL_SECONDS = 5  # that a thumbnail is waited for: it comes with its block
 GONE = 1006  # the code of a connection that was lost; never sent
 
 
-def live_routes(service: SessionService, page_trouble: Callable[[], str] = str) -> list[BaseRoute]:
-    """To be added to the app's routes. page_trouble: says what is wrong with the page, "" if nothing is."""
+def live_routes(service: SessionService) -> list[BaseRoute]:
+    """To be added to the app's routes."""
 
     sockets = Sockets()
 
     async def live(socket: WebSocket) -> None:
         with sockets.another(socket.path_params["token"]):
             await _serve(service, socket)
-
-    def closed(request: Request) -> Response | None:
-        """The answer to who may not see how the service is."""
-        token = service.settings.operator_token
-        said = request.headers.get("authorization", "").removeprefix("Bearer ")
-        right = not token or hmac.compare_digest(said.encode(), token.encode())
-        return None if right else Response("This needs the operator's token.", 401)
-
-    async def health(request: Request) -> Response:
-        if refusal := closed(request):
-            return refusal
-        health, trouble = service.health(), page_trouble()
-        status = {"status": "stuck", "page": trouble} if trouble else {}
-        return JSONResponse(health | status, 503 if trouble else 200)
 
     async def thumbnail(request: Request) -> Response:
         session, node = service.get(request.path_params["token"]), request.path_params["node"]
@@ -64,20 +49,9 @@ def live_routes(service: SessionService, page_trouble: Callable[[], str] = str) 
             return Response(status_code=404)
         return Response(picture, media_type="image/jpeg", headers={"Cache-Control": "no-cache"})
 
-    async def metrics(request: Request) -> Response:
-        if refusal := closed(request):
-            return refusal
-        text = ""
-        for name, value in service.metrics().items():
-            kind = "counter" if name.endswith("_total") else "gauge"
-            text += f"# TYPE mgdemo_{name} {kind}\nmgdemo_{name} {value}\n"
-        return PlainTextResponse(text, media_type="text/plain; version=0.0.4")
-
     return [
         WebSocketRoute("/gradio_api/live/{token}", live),
         Route("/gradio_api/live/{token}/thumb/{node:int}.jpg", thumbnail),
-        Route("/gradio_api/live-health", health),
-        Route("/gradio_api/live-metrics", metrics),
     ]
 
 
@@ -127,7 +101,9 @@ async def _serve(service: SessionService, socket: WebSocket) -> None:
     except WebSocketDisconnect:
         return
     jobs = (
-        [_listen(socket, session, outbox), _report(session, outbox)] if session and not outbox.closed else []
+        [_listen(socket, session, outbox, service.counts.refused), _report(session, outbox)]
+        if session and not outbox.closed
+        else []
     )
     tasks = [asyncio.create_task(job) for job in jobs]
     try:
@@ -153,12 +129,15 @@ async def _text(socket: WebSocket) -> str | None:
     return message.get("text")
 
 
-async def _listen(socket: WebSocket, session: Session, outbox: Outbox) -> None:
+async def _listen(
+    socket: WebSocket, session: Session, outbox: Outbox, refused: Callable[[str], None]
+) -> None:
     budget = Budget(MESSAGES, BURST_SECONDS, time.monotonic())
     try:
         while not outbox.closed:
             message = m.parse(await _text(socket))
             if not budget.take(time.monotonic()):
+                refused("messages")
                 outbox.close(m.TOO_MANY, "Too many messages at once: reload the page.")
                 return
             session.receive(outbox, message)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from mgdemo import messages as m
+from mgdemo.serving.inputs import Inputs
 from mgdemo.serving.outbox import Outbox
 from mgdemo.tree import BlockTree
 from mgdemo.video.encode import codec_string, is_key
@@ -26,6 +27,7 @@ class PlayerLink:
         self.codec = ""
         self.input: m.Input | None = None  # the latest of this connection
         self.rewind: m.Rewind | None = None  # the latest that was asked for while another is under way
+        self.inputs = Inputs()  # that it has sent
         self._outbox: Outbox | None = None
         self._sent = self._acknowledged = 0  # blocks up to the head
         self._splice = 0  # from which frame on the block at hand is shown
@@ -52,6 +54,7 @@ class PlayerLink:
         if self._outbox is not None:
             self._outbox.close(m.REPLACED, "The session continues in another window.")
         self._outbox, self.codec, self.input = outbox, codec, None
+        self.inputs.forget()
         self.met, self.away_since = True, math.inf
 
     def detach(self, now: float, code: int, reason: str) -> None:
@@ -59,6 +62,7 @@ class PlayerLink:
         if self._outbox is not None:
             self._outbox.close(code, reason)
         self._outbox = self.input = None
+        self.inputs.forget()
         self.away_since, self.unanswered_since = now, math.inf
 
     def welcome(self, ready: m.Ready, tree: BlockTree, **fields) -> None:

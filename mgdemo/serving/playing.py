@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
 
 from mgdemo import messages as m
 from mgdemo.actions import MODES
+from mgdemo.serving.metrics import Metrics
 from mgdemo.serving.moving import Flight, Move
 from mgdemo.serving.player_link import PlayerLink
 from mgdemo.serving.recorder import Recorder
@@ -60,7 +61,7 @@ class Playing:
         send: Callable[[m.Command], None],
         link: PlayerLink,
         recorder: Recorder,
-        counts: Counter[str],
+        counts: Metrics,
         length: int | None,
     ):
         self.ready, self.link, self.recorder, self.length = ready, link, recorder, length
@@ -129,7 +130,7 @@ class Playing:
         self.link.active = now
         self.link.expect(now)
         self.rate.rest()
-        self._counts.update(moves=1)
+        self._counts.moves.inc()
         if self._wish is not None:
             self._tell(self._wish)
         return True
@@ -178,9 +179,13 @@ class Playing:
                 pass  # a scenario is steered by its track; its page pauses by itself
             case m.Input():
                 self.link.active = now
+                steers = self._known(message).held or any(message.camera)  # else no block may come for it
+                if steers and not self.paused and self.rewinding is None:
+                    self.link.inputs.heard(message.input_seq, now)
                 self._tell(message)
             case m.Pause(on=on):
                 self.paused, self.link.active = on, now
+                self.link.inputs.forget()
                 self.rate.rest()
                 self._tell(message)
                 return True
@@ -193,6 +198,7 @@ class Playing:
                     self.link.rewind = message
                     return False
                 self.rewinding = 0.0
+                self.link.inputs.forget()
                 self._ask(message)
                 return True
         return False
@@ -248,15 +254,24 @@ class Playing:
         self.flight.announced(event)
         self._wish = None if isinstance(self._wish, m.Step) else self._wish
         self.recorder.block(message.node, message.parent, event.actions)
-        self._counts.update(
-            blocks=not again, regenerated_blocks=again, frames=message.frames, late_blocks=late
-        )
+        self._count(event, now)
         if message.block and not again:  # the first one is shorter, and warms the device up
             self.rate.block(now, message.frames, message.made_ms, late)
         before = self.standing, self.warning
         self.standing, self.warning = False, message if message.warning else None
         self.link.block(message, now)
         return self.link.behind or before != (self.standing, self.warning)
+
+    def _count(self, event: m.Block, now: float) -> None:
+        counts, message = self._counts, event.message
+        if message.splice is None:
+            counts.blocks.inc()
+            counts.lateness.observe(event.late_ms / 1000)
+        else:
+            counts.regenerated.inc()
+        counts.frames.inc(message.frames)
+        for seconds in self.link.inputs.obeyed(message.input_seq, now):
+            counts.latency.observe(seconds)
 
     def _ask(self, wish: m.Step | m.Rewind) -> None:
         """Tell it now, or when the world stands where it stood."""

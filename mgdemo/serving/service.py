@@ -7,21 +7,26 @@ import contextlib
 import logging
 import threading
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from prometheus_client.core import Metric
+
 from mgdemo import __version__
 from mgdemo import messages as m
 from mgdemo.errors import UserError
+from mgdemo.folders import upload_folder
 from mgdemo.serving import limits
 from mgdemo.serving.archive import Archive
 from mgdemo.serving.clock import Clock
 from mgdemo.serving.devices import Devices
+from mgdemo.serving.disk import used
 from mgdemo.serving.engines import EngineFactory
 from mgdemo.serving.engines.process import ProcessEngine
+from mgdemo.serving.metrics import Metrics, state_families
 from mgdemo.serving.phases import Ended, Playing, Saving
 from mgdemo.serving.places import Places
 from mgdemo.serving.request import SessionRequest
@@ -51,7 +56,7 @@ class SessionService:
     def __init__(self, settings: Settings | None = None, engine: EngineFactory = ProcessEngine):
         self.settings = settings or Settings.from_env()
         self.lock = threading.RLock()
-        self.counts: Counter[str] = Counter()
+        self.counts = Metrics(self._state)
         self._sessions: dict[str, Session] = {}  # that have not ended, by token
         self._queue: deque[Session] = deque()
         self._turns = Turns(self.settings.session_seconds)
@@ -74,10 +79,11 @@ class SessionService:
             request = replace(request, track=request.track.padded())
         with self.lock:
             if self._closed.is_set():
+                self.counts.refused("closing")
                 raise ServingError("The server is shutting down: try again in a minute.")
-            if not request.background and (trouble := self._full(request.account)):
-                self.counts.update(refusals=1)
-                raise ServingError(trouble)
+            if not request.background and (refusal := self._full(request.account)):
+                self.counts.refused(refusal.reason)
+                raise ServingError(refusal.text)
             session = Session(self, request)
             self._sessions[session.token] = session
             self._queue.append(session)
@@ -88,7 +94,7 @@ class SessionService:
             self._clock.start()
         return session
 
-    def _full(self, account: str) -> str | None:
+    def _full(self, account: str) -> limits.Refusal | None:
         """Why this visitor cannot get in the queue, if so. (Runs of a comparison give way to visitors.)"""
         playing, waiting = _visitors(self._places), _visitors(self._queue)
         own = [s for s in (*playing, *waiting) if account and s.request.account == account]
@@ -143,30 +149,35 @@ class SessionService:
         }
 
     @property
+    def stuck(self) -> bool:
+        """Whether sessions are not looked after any more."""
+        return self._clock.late
+
+    @property
+    def unready(self) -> str:
+        """Why no visitor should be sent here now; "": all is well."""
+        status = self._status
+        if status in ("ok", "degraded"):
+            return "loading" if self.settings.warm and not self._devices.have_loaded else ""
+        return status
+
+    @property
     def _status(self) -> str:
         """ "ok", "degraded" (a device fails), "failing" (all do), "stuck" (sessions are not looked after) or
         "closing"."""
         if self._closed.is_set():
             return "closing"
-        return "stuck" if self._clock.late else self._devices.status
+        return "stuck" if self.stuck else self._devices.status
 
-    def metrics(self) -> dict[str, int]:
+    def metrics(self) -> dict[str, float]:
         """Counts since the start (names ending in _total) and the present numbers."""
-        names = (
-            "sessions",
-            "ended",
-            "errors",
-            "crashes",
-            "blocks",
-            "regenerated_blocks",
-            "frames",
-            "late_blocks",
-            "moves",
-            "refusals",
-        )
+        return self.counts.values()
+
+    def _state(self) -> Iterable[Metric]:
         with self.lock:
-            totals = {f"{name}_total": self.counts[name] for name in names}
-            return totals | {"playing": len(self._places), "queued": len(self._queue)}
+            playing, queued = len(self._places), len(self._queue)
+        disk = used(self.settings.record_dir, upload_folder())
+        return state_families(playing, queued, self.settings.sessions, self._devices.health(), disk)
 
     def close(self) -> None:
         """End all sessions, keep their recordings, end the workers. Can be repeated."""
@@ -193,7 +204,8 @@ class SessionService:
         else:
             self._archive.add(session.token, phase)
             self._forget(session)
-        self.counts.update(ended=1, errors=phase.outcome == "error")
+        self.counts.ended.inc()
+        self.counts.errors.inc(phase.outcome == "error")
         self._admit()
 
     def _forget(self, session: Session) -> None:
@@ -206,7 +218,10 @@ class SessionService:
             session = self._sessions[move.token]
             if move.engines:
                 self._queue.remove(session)
-                self.counts.update(sessions=int(not session.suspended))
+                if not session.suspended:
+                    self.counts.sessions.inc()
+                    if not session.request.background:
+                        self.counts.wait.observe(time.monotonic() - session.opened)
                 self._places.take(session, move.engines)
             else:
                 self._places.give_way(session)
@@ -247,7 +262,7 @@ class SessionService:
 
     def _lost(self, index: int, text: str) -> None:
         with self.lock:
-            self.counts.update(crashes=1)
+            self.counts.crashes.labels(str(index), self._devices[index].device).inc()
             self._places.lost(index, self._devices.failed(index, text))
 
     def _tick(self) -> None:

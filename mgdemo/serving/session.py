@@ -9,7 +9,6 @@ import math
 import secrets
 import threading
 import time
-from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Protocol
@@ -20,6 +19,7 @@ from mgdemo import messages as m
 from mgdemo.serving.engines import Engine
 from mgdemo.serving.journal import Journaled, key_of
 from mgdemo.serving.limits import Facts, Turn, ending
+from mgdemo.serving.metrics import Metrics
 from mgdemo.serving.outbox import Outbox, Wake
 from mgdemo.serving.phases import Ended, Loading, Phase, Queued, Saving
 from mgdemo.serving.player_link import PlayerLink
@@ -44,7 +44,7 @@ class Host(Protocol):
 
     settings: Settings
     lock: threading.RLock  # guards all sessions; never held while something is computed or written
-    counts: Counter[str]
+    counts: Metrics
 
     def on_session_ended(self, session: Session) -> None:
         """It has stopped playing. Called once, with the lock held. A `Saving` one wants its files written."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gradio as gr
 
 from mgdemo import checkpoints, scenario
-from mgdemo.serving import SessionService, live_routes
+from mgdemo.serving import SessionService, live_routes, operator_routes
 from mgdemo.ui import api, modules, opening, player, restore
 from mgdemo.ui.compare import compare_tab
 from mgdemo.ui.compare.bench import Bench
@@ -65,7 +65,8 @@ def build(service: SessionService | None = None, library: Library | None = None)
     demo.service, demo.bench = service, bench
     loops = {entry.name: path for entry in library.catalogue() if (path := library.loop(entry.name))}
     demo.live_routes = [
-        *live_routes(service, PageWatch(demo).trouble),
+        *live_routes(service),
+        *operator_routes(service, PageWatch(demo).trouble),
         *modules.routes(),
         *player.routes(loops),
         thumbnails.route,

@@ -65,14 +65,15 @@ def launch(
     address.check()
     if mcp and find_spec("mcp") is None:
         raise ServeError("MCP needs the package mcp: pip install 'mcp>=1.21,<2'.")
-    settings = demo.service.settings
+    settings, refused = demo.service.settings, demo.service.counts.refused
     private_folder(settings.record_dir, "MGDEMO_RECORD_DIR")
     trust_proxies(settings)
+    gate = Middleware(Gate, settings=settings, refused=refused)
     defaults = {
         "theme": theme(),
         "css_paths": CSS,
         "ssr_mode": False,  # its front proxy cannot pass a WebSocket on
-        "app_kwargs": {"routes": demo.live_routes, "middleware": [Middleware(Gate, settings=settings)]},
+        "app_kwargs": {"routes": demo.live_routes, "middleware": [gate]},
         "allowed_paths": [str(settings.record_dir.resolve())],
         "blocked_paths": [str(folder_of(settings.record_dir.resolve()))],
         "enable_monitoring": False,
@@ -99,7 +100,9 @@ def launch(
             f"The page does not answer at {Address(address.host, demo.server_port).url}. If a proxy is set "
             "(HTTP_PROXY), set NO_PROXY=localhost,127.0.0.1 too."
         ) from error
-    guard(demo.server, settings)
+    guard(demo.server, settings, refused)
+    if settings.warm:
+        demo.service.warm(settings.warm)
     stop = None if prevent_thread_lock else StopSignal()
     if not quiet:
         more = " and at this machine's other addresses" if address.host in EVERYWHERE else ""

@@ -58,6 +58,9 @@ class CheckpointCache:
         self._loading: set[Weights] = set()
         self._one_load = threading.Lock()
 
+    def __len__(self) -> int:
+        return len(self._models)
+
     @property
     def held(self) -> list[Weights]:
         return list(self._models)

@@ -42,6 +42,17 @@ class Meter:
             Path("/proc/self/clear_refs").write_text("5")  # Linux: the peak becomes what is used now
 
     @property
+    def used_bytes(self) -> int | None:
+        """Memory at the moment: what PyTorch holds of the GPU, else what is resident of the process."""
+        if (gpu := self._gpu) is not None:
+            return int(sys.modules["torch"].cuda.memory_reserved(gpu))
+        try:
+            pages = Path("/proc/self/statm").read_text().split()[1]
+        except OSError:
+            return None
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+    @property
     def peak_bytes(self) -> int | None:
         """The most memory since `reset_peak`: allocated on the GPU, else resident in the process."""
         if (gpu := self._gpu) is not None:

@@ -44,7 +44,7 @@ def main() -> None:
 
     def beat() -> None:
         while True:
-            emit(m.Heartbeat(stuck_seconds=worker.stuck_seconds))
+            emit(worker.heartbeat())
             time.sleep(HEARTBEAT)
 
     configure = m.read(sys.stdin.buffer, m.Command)

@@ -61,10 +61,13 @@ class Worker:
         """Take a command, to be obeyed before the next block. May be called from any thread."""
         self._inbox.put(command)
 
-    @property
-    def stuck_seconds(self) -> float:
-        """How long there has been work without any progress in it. May be asked from any thread."""
-        return self._watch.stuck_seconds
+    def heartbeat(self) -> m.Heartbeat:
+        """May be asked from any thread."""
+        return m.Heartbeat(
+            stuck_seconds=self._watch.stuck_seconds,
+            memory_bytes=self._meter.used_bytes,
+            checkpoints=len(self._checkpoints),
+        )
 
     def run(self) -> None:
         """Work until `stop`."""

@@ -7,7 +7,7 @@ import gradio as gr
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from mgdemo.serving import SessionService, Settings, live_routes
+from mgdemo.serving import SessionService, Settings, operator_routes
 from mgdemo.ui.page_watch import HANGING_SECONDS, PageWatch
 
 
@@ -24,7 +24,7 @@ def test_a_page_whose_jobs_all_hang_is_not_healthy(tmp_path, monkeypatch):
     assert len(slots) == 40, "as Gradio has them"
     service = SessionService(Settings(record_dir=tmp_path))
     try:
-        client = TestClient(Starlette(routes=live_routes(service, PageWatch(demo).trouble)))
+        client = TestClient(Starlette(routes=operator_routes(service, PageWatch(demo).trouble)))
         slots[:] = [[object()] for _ in slots]
         assert client.get("/gradio_api/live-health").status_code == 200, "they have just begun"
         later = time.monotonic() + HANGING_SECONDS + 1
@@ -32,6 +32,7 @@ def test_a_page_whose_jobs_all_hang_is_not_healthy(tmp_path, monkeypatch):
         answer = client.get("/gradio_api/live-health")
         assert (answer.status_code, answer.json()["status"]) == (503, "stuck")
         assert "all of its 40 jobs hang" in answer.json()["page"]
+        assert (client.get("/healthz").status_code, client.get("/readyz").text) == (503, "stuck")
         slots[7] = None
         assert client.get("/gradio_api/live-health").json()["status"] == "ok"
     finally:

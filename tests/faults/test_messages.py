@@ -129,8 +129,8 @@ def test_health_and_metrics_may_need_a_token(start):
     import httpx
 
     web = start(operator_token="a secret")
-    for path in ("live-health", "live-metrics"):
-        url = web.url(path, "http")
+    for path in ("gradio_api/live-health", "metrics"):
+        url = web.url(f"../{path}", "http")
         assert httpx.get(url).status_code == 401
         assert httpx.get(url, headers={"Authorization": "Bearer no"}).status_code == 401
         assert httpx.get(url, headers={"Authorization": "Bearer a secret"}).status_code == 200

@@ -246,7 +246,7 @@ def test_a_picture_that_stands_costs_no_device_time_until_a_key_is_pressed_and_i
         bench.worker.hear(press("a", 1, "F5"))
         bench.worker.work(0.1)
     assert bench.log.count("a begin") == bench.worlds[0].block == 2, "the world is asked for nothing"
-    assert bench.worker.stuck_seconds == 0
+    assert bench.worker.heartbeat().stuck_seconds == 0
     bench.worker.hear(press("a", 2))
     bench.until(lambda: len(bench.of(m.Thumbnail)) == 3)
     assert bench.of(m.Block)[-1].message.held == ("forward",) and bench.of(m.Block)[-1].late_ms == 0

@@ -9,18 +9,20 @@ from typing import Protocol
 from mgdemo import messages as m
 from mgdemo.settings import Settings
 
+NO_HEARTBEAT = m.Heartbeat()  # what is assumed before the first one comes
+
 OnEvent = Callable[[m.Event], None]
 OnLost = Callable[[str], None]  # called with the reason, in a sentence for visitors
 
 
 @dataclass(frozen=True)
 class EngineHealth:
-    """silent_seconds: since its last event. stuck_seconds: what its last heartbeat said."""
+    """silent_seconds: since its last event. heartbeat: its last one."""
 
     device: str
     running: bool
     silent_seconds: float = 0.0
-    stuck_seconds: float = 0.0
+    heartbeat: m.Heartbeat = NO_HEARTBEAT
 
     def trouble(self, timeout: float) -> str:
         """Why the worker has to be ended, if so: it is dead, or makes no progress. timeout: 0 is never."""
@@ -28,7 +30,7 @@ class EngineHealth:
             return ""
         if self.silent_seconds > timeout:
             return "nothing came from it for too long"
-        return "it made no progress for too long" if self.stuck_seconds > timeout else ""
+        return "it made no progress for too long" if self.heartbeat.stuck_seconds > timeout else ""
 
 
 class Engine(Protocol):

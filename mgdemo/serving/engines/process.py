@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from mgdemo import messages as m
-from mgdemo.serving.engines import EngineHealth, OnEvent, OnLost
+from mgdemo.serving.engines import NO_HEARTBEAT, EngineHealth, OnEvent, OnLost
 from mgdemo.settings import Settings
 
 PATIENCE = 2.0  # seconds that a process has to end by itself
@@ -38,7 +38,7 @@ class ProcessEngine:
         self._on_event, self._on_lost = on_event, on_lost
         self._process: subprocess.Popen | None = None
         self._killed = ""  # why
-        self._heard, self._stuck = 0.0, 0.0  # when the last event came, and what the last heartbeat said
+        self._heard, self._heartbeat = 0.0, NO_HEARTBEAT  # when the last event came; the last heartbeat
         self._commands: queue.SimpleQueue[m.Command | None] = queue.SimpleQueue()
         self._writer: threading.Thread | None = None
 
@@ -51,7 +51,7 @@ class ProcessEngine:
     def health(self) -> EngineHealth:
         if self._process is None:
             return EngineHealth(self.device, False)
-        return EngineHealth(self.device, True, time.monotonic() - self._heard, self._stuck)
+        return EngineHealth(self.device, True, time.monotonic() - self._heard, self._heartbeat)
 
     def kill(self, reason: str) -> None:
         if (process := self._process) is not None:
@@ -97,7 +97,7 @@ class ProcessEngine:
             environment["OMP_NUM_THREADS"] = str(self.settings.threads or cores())
         if "OMP_WAIT_POLICY" not in environment:
             environment.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
-        self._heard, self._stuck = time.monotonic(), 0.0
+        self._heard, self._heartbeat = time.monotonic(), NO_HEARTBEAT
         self._process = process = subprocess.Popen(
             [sys.executable, "-c", WORKER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
         )
@@ -110,7 +110,7 @@ class ProcessEngine:
             while (event := m.read(process.stdout, m.Event)) is not None:
                 self._heard = time.monotonic()
                 if isinstance(event, m.Heartbeat):
-                    self._stuck = event.stuck_seconds
+                    self._heartbeat = event
                 else:
                     self._on_event(event)
         except OSError:

@@ -1,0 +1,144 @@
+"""What operators see: alive, ready, and the metrics with their dashboard."""
+
+import asyncio
+import json
+import re
+import threading
+from pathlib import Path
+
+import httpx
+import pytest
+from PIL import Image
+from prometheus_client.parser import text_string_to_metric_families
+
+from devtools.live_player import Player, until
+from mgdemo.picture import StartImage
+from mgdemo.serving import ServingError, SessionRequest, SessionService, Settings
+from mgdemo.serving.engines import EngineHealth
+
+pytestmark = pytest.mark.anyio
+
+DASHBOARD = Path(__file__).resolve().parents[2] / "docs" / "grafana.json"
+
+
+async def ask(server, path):
+    return await asyncio.to_thread(httpx.get, f"http://127.0.0.1:{server.port}{path}", timeout=30)
+
+
+async def samples(server):
+    """{(name, label values): value}"""
+    families = text_string_to_metric_families((await ask(server, "/metrics")).text)
+    return {
+        (s.name, *(value for _, value in sorted(s.labels.items()))): s.value
+        for family in families
+        for s in family.samples
+    }
+
+
+async def test_metrics_tell_of_sessions_blocks_and_inputs(serve, monkeypatch, tmp_path):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "sent"))
+    (tmp_path / "sent").mkdir()
+    (tmp_path / "sent" / "picture.png").write_bytes(bytes(1234))
+    server = serve(visitor_sessions=1)
+    session = server.open(account="somebody")
+    with pytest.raises(ServingError):
+        server.open(account="somebody")
+    async with Player(server, session.token) as player:
+        await player.block(1)
+        await player.send(type="input", held=["W"], input_seq=1)
+        await player.until(lambda: player.of("block")[-1]["input_seq"] == 1)
+        await player.block(3)
+        await until(lambda: server.service.health()["workers"][0]["memory_bytes"])
+        now = await samples(server)
+        assert (now["mgdemo_playing",], now["mgdemo_queued",], now["mgdemo_places",]) == (1, 0, 1)
+        assert now["mgdemo_sessions_total",] == now["mgdemo_wait_seconds_count",] == 1
+        blocks = now["mgdemo_blocks_total",]
+        assert blocks >= 4 and now["mgdemo_block_lateness_seconds_count",] == blocks
+        assert now["mgdemo_frames_total",] == 12 * blocks - 3
+        assert now["mgdemo_input_latency_seconds_count",] == 1
+        assert now["mgdemo_refusals_total", "sessions"] == 1
+        assert now["mgdemo_engine_state", "auto", "0", "running"] == 1
+        assert now["mgdemo_engine_state", "auto", "0", "idle"] == 0
+        assert now["mgdemo_engine_memory_bytes", "auto", "0"] > 10**6
+        assert now["mgdemo_disk_bytes", "uploads"] == 1234
+    await session.stop()
+    later = await samples(server)
+    assert (
+        later["mgdemo_ended_total",] == 1 and later["mgdemo_errors_total",] == later["mgdemo_playing",] == 0
+    )
+    assert later["mgdemo_disk_bytes", "recordings"] > 0
+
+
+async def test_inputs_in_a_pause_say_nothing_about_the_server(serve):
+    server = serve()
+    session = server.open()
+    async with Player(server, session.token) as player:
+        await player.block(0)
+        await player.send(type="pause", on=True)
+        await player.send(type="input", held=["W"], input_seq=1)
+        await player.send(type="pause", on=False)
+        await player.until(lambda: player.of("block")[-1]["input_seq"] == 1)
+        assert (await samples(server))["mgdemo_input_latency_seconds_count",] == 0
+    await session.stop()
+
+
+async def test_a_server_is_ready_until_it_closes(serve):
+    server = serve()
+    assert (await ask(server, "/healthz")).status_code == (await ask(server, "/readyz")).status_code == 200
+    server.service.close()
+    answer = await ask(server, "/readyz")
+    assert (answer.status_code, answer.text) == (503, "closing")
+    assert (await ask(server, "/healthz")).status_code == 200, "it still writes recordings"
+
+
+async def test_a_server_that_warms_up_is_ready_once_the_checkpoint_is_there(serve):
+    server = serve(warm="universal")
+    answer = await ask(server, "/readyz")
+    assert (answer.status_code, answer.text) == (503, "loading")
+    server.service.warm("universal")
+    await until(lambda: not server.service.unready)
+    assert (await ask(server, "/readyz")).text == "ok"
+
+
+class Dying:
+    """An engine whose worker dies of everything that it is sent."""
+
+    def __init__(self, settings, device, on_event, on_lost):
+        self.device, self._on_lost = device, on_lost
+
+    def send(self, command):
+        threading.Thread(target=self._on_lost, args=("It died.",)).start()
+
+    def health(self):
+        return EngineHealth(self.device, False)
+
+    def close(self):
+        pass
+
+
+async def test_without_a_working_engine_no_visitor_should_come(tmp_path):
+    service = SessionService(Settings(record_dir=tmp_path), Dying)
+    service.open(SessionRequest("universal", StartImage(None, Image.new("RGB", (90, 60)))))
+    await until(lambda: service.unready == "failing")
+    assert service.metrics()["crashes_total"] >= 1
+    service.close()
+
+
+async def test_a_page_whose_clock_stands_still_is_not_alive(serve, monkeypatch):
+    server = serve()
+    monkeypatch.setattr("mgdemo.serving.clock.LATE", -1.0)
+    server.service._clock.start()
+    answer = await ask(server, "/healthz")
+    assert (answer.status_code, answer.text) == (503, "stuck")
+
+
+def test_the_dashboard_asks_for_metrics_that_there_are(tmp_path):
+    service = SessionService(Settings(record_dir=tmp_path))
+    there = {family.name for family in text_string_to_metric_families(service.counts.text().decode())}
+    names = {name + suffix for name in there for suffix in ("", "_total", "_bucket", "_count", "_sum")}
+    service.close()
+    panels = json.loads(DASHBOARD.read_text())["panels"]
+    asked = [target["expr"] for panel in panels for target in panel.get("targets", ())]
+    used = {name for expr in asked for name in re.findall(r"\bmgdemo_\w+", expr)}
+    assert used <= names, used - names
+    assert {re.sub(r"_(total|bucket|count|sum)$", "", name) for name in used} == there, "each is shown"
