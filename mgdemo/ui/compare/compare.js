@@ -154,15 +154,16 @@ class Compare {
     if (message.type === "grid") this.show(message.view);
     if (message.type === "progress" && message.cells) this.player?.progress(message.cells);
     this.parts.progress.value = totals.share;
-    write(this.parts.numbers, message.type === "done" ? "" : numbers(totals));
+    write(this.parts.numbers, message.over ? "" : numbers(totals));
     const done = message.type === "done";
+    const over = done || Boolean(message.over);
     const news = totals.finished !== this.finished || totals.failed !== this.failed;
     if (message.type === "note") this.say(message.text);
-    else if (done || news || this.connecting) this.say(done ? ended(totals) : underWay(totals));
+    else if (over || news || this.connecting) this.say(over ? ended(totals) : underWay(totals));
     this.finished = totals.finished;
     this.failed = totals.failed;
     this.connecting = false;
-    this.setPhase(done ? "ended" : "running");
+    this.setPhase(over ? "ended" : "running");
     if (news) this.ballots.refresh();
     if (done) this.trigger("opened"); // what is there already is known better now
   }

@@ -2,7 +2,7 @@
 
 Messages to the page, as JSON: `grid` with the whole view, when a run is finished and when all is scored;
 `progress` with what changes meanwhile; `done`. A page that votes blindly gets only totals, no view. From the
-page: `cancel` with its token.
+page: `cancel` with its token. over: all runs have ended; scores may still come.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ async def live(bench: Bench, socket: WebSocket) -> None:
 
 async def _tell(bench: Bench, socket: WebSocket, job: Job, *, blind: bool) -> None:
     async def tell(kind: str, states: Sequence[CellState], **more: object) -> None:
-        message = {"type": kind, "totals": totals(job.grid, states), **more}
+        message = {"type": kind, "totals": totals(job.grid, states), "over": job.done, **more}
         await socket.send_text(json.dumps(message, ensure_ascii=False))
 
     async def whole(states: list[CellState], cells: Sequence[Sequence[Cell]] | None = None) -> None:
