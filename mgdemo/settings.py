@@ -1,4 +1,4 @@
-"""What an operator can set: the fields of `Settings`, each also an environment variable MGDEMO_<FIELD>."""
+"""What an operator can set: the fields of `Settings`; each also a variable MGDEMO_<FIELD>."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
 from pathlib import Path
 
 from mgdemo.config import ConfigError, Optimization
@@ -87,23 +88,73 @@ class Settings:
         return self.regenerate and not Optimization.parse(self.optimization).low_vram
 
     @classmethod
-    def from_env(cls, environment: Mapping[str, str] = os.environ) -> Settings:
-        """The defaults, changed by the MGDEMO_* variables that are set. Raises SettingsError.
+    def from_env(
+        cls,
+        environment: Mapping[str, str] = os.environ,
+        file: Path | None = None,
+        given: Mapping[str, str] | None = None,
+    ) -> Settings:
+        """The defaults, changed by a YAML file, then by the MGDEMO_* variables that are set, then by what is
+        given by name. Raises SettingsError, which says where the wrong setting stands.
 
-        Earlier names still work; each warns once.
+        file: that of MGDEMO_SETTINGS, if none. Earlier names of variables still work; each warns once.
         """
-        defaults, values = cls(), {}
+        path = file or Path(environment.get("MGDEMO_SETTINGS") or "")
+        texts = {}  # what it is called where it is set, and its text, by field
+        if path.name:
+            texts = {key: (f"{key} in {path}", text) for key, text in settings_in(path).items()}
         for item in fields(cls):
             name, text = _lookup(_variable(item.name), environment)
             if text:
-                default = getattr(defaults, item.name)
-                read = _switch if isinstance(default, bool) else type(default)
-                try:
-                    values[item.name] = read(text)
-                except ValueError:
-                    like = "1 or 0" if read is _switch else f"a number like {default}"
-                    raise SettingsError(f"{name} is {text!r}: give {like}, or unset it.") from None
+                texts[item.name] = name, text
+        texts |= {key: (f"--set {key}", text) for key, text in (given or {}).items()}
+        defaults, values = cls(), {}
+        for key, (name, text) in texts.items():
+            if key not in cls.__dataclass_fields__:
+                near = get_close_matches(key, cls.__dataclass_fields__, 1)
+                cure = f"did you mean {near[0]}?" if near else "docs/hosting.md lists them."
+                raise SettingsError(f"{name}: there is no such setting; {cure}")
+            default = getattr(defaults, key)
+            read = _switch if isinstance(default, bool) else type(default)
+            try:
+                values[key] = read(text)
+            except ValueError:
+                like = "1 or 0" if read is _switch else f"a number like {default}"
+                raise SettingsError(f"{name} is {text!r}: give {like}, or unset it.") from None
         return cls(**values)
+
+
+def settings_in(path: Path) -> dict[str, str]:
+    """The settings of a YAML file, by their names in small letters, as texts. Raises SettingsError.
+
+    Variables of the environment may be used in it, as in `${oc.env:HOME}`.
+    """
+    from omegaconf import DictConfig, OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
+
+    try:
+        config = OmegaConf.load(path)
+        values = OmegaConf.to_container(config, resolve=True)
+    except OSError as error:
+        raise SettingsError(
+            f"{path} cannot be read ({error.strerror}): give another settings file."
+        ) from None
+    except (OmegaConfBaseException, YAMLError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise SettingsError(
+            f"{path} is no settings file ({reason}): write lines like `sessions: 2`."
+        ) from None
+    if not isinstance(config, DictConfig) or not isinstance(values, dict):
+        raise SettingsError(f"{path} is no settings file: write lines like `sessions: 2`.")
+    return {str(key): _text(value) for key, value in values.items() if value is not None}
+
+
+def _text(value: object) -> str:
+    """As it would be written in a variable."""
+    if isinstance(value, list):
+        return ",".join(map(_text, value))
+    return str(int(value) if isinstance(value, bool) else value)
 
 
 def _lookup(variable: str, environment: Mapping[str, str]) -> tuple[str, str]:

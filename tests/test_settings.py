@@ -1,9 +1,11 @@
 """Settings from the environment."""
 
+import os
 import warnings
 
 import pytest
 
+from mgdemo.serving.logins import LoginsError, read_logins
 from mgdemo.settings import RENAMED, Settings, SettingsError
 
 
@@ -84,3 +86,54 @@ def test_a_device_that_is_none_is_named_at_the_start(device):
 @pytest.mark.parametrize("device", ["auto", "cpu", "cuda", "cuda:1", "cuda:0, cuda:1"])
 def test_devices_are_one_or_several(device):
     assert Settings(device=device).device == device
+
+
+def test_flags_come_before_the_environment_and_the_environment_before_the_file(tmp_path):
+    file = tmp_path / "hosting.yaml"
+    file.write_text(
+        "sessions: 2\nqueue: 7\nregenerate: false\ndevice: [cpu, cpu]\noperator_token: ${oc.env:HOME}\n"
+    )
+    environment = {"MGDEMO_SETTINGS": str(file), "MGDEMO_SESSIONS": "3", "MGDEMO_QUEUE": "8"}
+    settings = Settings.from_env(environment, given={"sessions": "4"})
+    assert (settings.sessions, settings.queue, settings.regenerate) == (4, 8, False)
+    assert settings.device == "cpu,cpu" and settings.operator_token == os.environ["HOME"]
+    other = tmp_path / "other.yaml"
+    other.write_text("queue: 9\n")
+    assert Settings.from_env({"MGDEMO_SETTINGS": str(file)}, other).queue == 9
+    assert Settings.from_env({"MGDEMO_SETTINGS": str(file)}, other).sessions == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("sessions: two", r"sessions in .*hosting.yaml is 'two': give a number like 1"),
+        ("sesions: 2", r"sesions in .*hosting.yaml: there is no such setting; did you mean sessions\?"),
+        ("- 2", r"is no settings file: write lines like `sessions: 2`"),
+        ("a: [", r"is no settings file \(.*\): write lines like"),
+        ("queue: ${oc.env:MGDEMO_NOT_THERE}", r"is no settings file \(.*MGDEMO_NOT_THERE.*\): write"),
+        (None, r"cannot be read \(No such file or directory\): give another settings file"),
+    ],
+)
+def test_a_wrong_file_is_told_with_its_cure(tmp_path, text, words):
+    file = tmp_path / "hosting.yaml"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(SettingsError, match=words):
+        Settings.from_env({}, file)
+
+
+def test_a_wrong_flag_is_told_as_a_flag():
+    with pytest.raises(SettingsError, match="--set queue is 'many': give a number like 20"):
+        Settings.from_env({}, given={"queue": "many"})
+
+
+def test_logins_are_lines_of_a_file(tmp_path):
+    file = tmp_path / "logins.txt"
+    file.write_text("# for the demo\nann:a:b c\n\nbob:2\n")
+    assert read_logins(file) == [("ann", "a:b c"), ("bob", "2")]
+    for text, words in {"ann": "Line 1 of .* is no login: write NAME:PASSWORD", "#": "has no logins"}.items():
+        file.write_text(text)
+        with pytest.raises(LoginsError, match=words):
+            read_logins(file)
+    with pytest.raises(LoginsError, match="cannot be read"):
+        read_logins(tmp_path / "none.txt")

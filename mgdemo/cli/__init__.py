@@ -87,6 +87,23 @@ def parser() -> argparse.ArgumentParser:
         "--port", type=int, help="default: $GRADIO_SERVER_PORT, else the first free one from 7860 on"
     )
     app.add_argument("--mcp", action="store_true", help="offer MCP tools to other programs; see docs/api.md")
+    app.add_argument("--settings", type=Path, metavar="FILE", help="YAML (default: $MGDEMO_SETTINGS)")
+    app.add_argument(
+        "--set",
+        action="append",
+        type=_pair,
+        metavar="NAME=VALUE",
+        help="a setting, before file and environment, as in sessions=2 (can be repeated)",
+    )
+    app.add_argument(
+        "--auth", type=Path, metavar="FILE", help="ask for a login: a line NAME:PASSWORD for each"
+    )
+    app.add_argument(
+        "--root-path", metavar="PATH", help="where a proxy shows the page (default: $GRADIO_ROOT_PATH)"
+    )
+    app.add_argument(
+        "--share", action="store_true", help="make a public address at gradio.live, for 72 hours"
+    )
     app.add_argument("--no-browser", action="store_true", help="do not open a browser")
     return whole
 
@@ -218,6 +235,13 @@ def _comparing(compared: argparse.ArgumentParser) -> None:
         "--videos-beside", action="store_true", help="the report refers to the videos in runs/ (a small file)"
     )
     compared.add_argument("--dry-run", action="store_true", help="only say how much it would be")
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError("give NAME=VALUE, as in sessions=2")
+    return name.strip().removeprefix("MGDEMO_").lower(), value.strip()
 
 
 def _seed(text: str) -> int:

@@ -45,17 +45,33 @@ def download(args: argparse.Namespace) -> None:
 
 
 def app(args: argparse.Namespace) -> None:
-    """Serve the page on this machine. The MGDEMO_* settings apply; docs/hosting.md lists them."""
+    """Serve the page on this machine. Settings come from a file, then the environment (MGDEMO_*), then --set;
+    docs/hosting.md lists them.
+
+      python -m mgdemo app --set sessions=2 --set device=cuda:0,cuda:1
+      python -m mgdemo app --host 0.0.0.0 --port 8080 --settings hosting.yaml --auth logins.txt --no-browser
+    """
     from mgdemo.devices import tell_at_start
     from mgdemo.folders import gradio_folder
     from mgdemo.serving import SessionService, Settings
     from mgdemo.serving.address import Address
+    from mgdemo.serving.logins import read_logins
 
     Address.choose(args.host, args.port)  # Gradio's import would trip over a wrong port
     gradio_folder()
     from mgdemo.ui import build, launch
 
-    settings = Settings.from_env()
+    settings = Settings.from_env(file=args.settings, given=dict(args.set or ()))
+    logins = read_logins(args.auth) if args.auth else None
     tell_at_start(settings.device)
     demo = build(SessionService(settings))
-    launch(demo, open_browser=not args.no_browser, server_name=args.host, server_port=args.port, mcp=args.mcp)
+    launch(
+        demo,
+        open_browser=not args.no_browser,
+        server_name=args.host,
+        server_port=args.port,
+        mcp=args.mcp,
+        auth=logins,
+        root_path=args.root_path,
+        share=args.share or None,
+    )

@@ -108,6 +108,8 @@ def launch(
         more = " and at this machine's other addresses" if address.host in EVERYWHERE else ""
         url = Address(address.host, demo.server_port).url
         print(f"The page is at {url}{more}. Ctrl-C ends it.", flush=True)
+        if demo.share_url:
+            print(f"Anyone can reach it at {demo.share_url}.", flush=True)
     if stop is not None:
         stop.serve(lambda: demo.is_running, demo.end)
         demo.close(verbose=False)

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
 import httpx
@@ -62,8 +62,10 @@ class WebProcess:
 
 
 @contextlib.contextmanager
-def web_process(folder: Path, descriptors: int | None = None, **variables: str) -> Iterator[WebProcess]:
-    """Started with these environment variables; killed at the end. descriptors: as `ulimit -n` sets them."""
+def web_process(
+    folder: Path, descriptors: int | None = None, arguments: Sequence[str] = (), **variables: str
+) -> Iterator[WebProcess]:
+    """Started with these arguments and variables, killed at the end. descriptors: as by `ulimit -n`."""
 
     def limit() -> None:
         if descriptors:
@@ -81,7 +83,7 @@ def web_process(folder: Path, descriptors: int | None = None, **variables: str) 
         "MGDEMO_STAND_SECONDS": "0",
         **variables,
     }
-    command = [sys.executable, "-m", "mgdemo", "app", "--no-browser", "--port", str(port)]
+    command = [sys.executable, "-m", "mgdemo", "app", "--no-browser", "--port", str(port), *arguments]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             command, cwd=ROOT, env=environment, stdout=log, stderr=log, preexec_fn=limit
