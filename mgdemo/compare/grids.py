@@ -22,6 +22,15 @@ SUFFIX = ".grid"
 log = logging.getLogger(__name__)
 
 
+def only_ours(folder: Path) -> bool:
+    """Whether nobody else may write in a folder. (The one for temporary files is everybody's: there, somebody
+    may have made it first.) Raises OSError."""
+    if not hasattr(os, "getuid"):  # Windows, where each user has a folder of temporary files
+        return True
+    info = folder.stat()
+    return info.st_uid == os.getuid() and not info.st_mode & 0o022
+
+
 class Grids:
     """The plans in `folder`, which only this program may write: they are pickles."""
 
@@ -45,6 +54,9 @@ class Grids:
         if not ID.fullmatch(id):
             return None
         try:
+            if not only_ours(self.folder):
+                log.warning("%s can be written by others, so no plan in it is read.", self.folder)
+                return None
             version, grid = pickle.loads(zlib.decompress(self._path(id).read_bytes()))
         except OSError:
             return None

@@ -154,7 +154,7 @@ class Comparisons:
 
         visitor: as in `SessionRequest`. Raises PlanError or ServingError, with a sentence.
         """
-        check_frames(grid, self.most_frames)
+        check_frames(grid.rows, grid.columns, self.most_frames)
         job = Job(grid, self._cancel)
         with self._lock:
             if self._closed:

@@ -146,11 +146,17 @@ def grid(
     return Grid(tuple(rows), tuple(columns), runs)
 
 
-def check_frames(planned: Grid, most: int | None) -> None:
-    """Raises PlanError for a grid of more video frames than `most`; None: any number."""
-    if most is not None and planned.frames > most:
+def check_frames(rows: Sequence[Case], columns: Sequence[Variant], most: int | None) -> None:
+    """Raises PlanError where all runs together have more video frames than `most`; None: any number.
+
+    It needs no plan, so that what is far too much costs nothing.
+    """
+    if most is None:
+        return
+    frames = len(columns) * sum(frames_in_blocks(case.track.blocks) for case in rows)
+    if frames > most:
         raise PlanError(
-            f"{planned.frames} frames are too many for one comparison here: choose fewer or shorter "
+            f"{frames} frames are too many for one comparison here: choose fewer or shorter "
             f"scenarios, up to {most} frames together, or use `mgdemo compare`."
         )
 

@@ -6,6 +6,7 @@ Any number of threads and processes may use one file.
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import sqlite3
 import time
@@ -26,6 +27,7 @@ ANSWERS: tuple[Answer, ...] = get_args(Answer)
 SCORES = {"left": 1.0, "right": 0.0, "tie": 0.5}  # of the left side; "both bad" compares nothing
 PATIENCE = 30.0  # seconds that a vote waits for those of other processes
 MAX_TEXT = 200  # characters of a name or a hash
+MOST = 50_000  # answers in a file
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS votes (
     voter TEXT NOT NULL,
@@ -86,13 +88,17 @@ class Votes:
     def add(self, votes: Iterable[Vote]) -> None:
         """Keep votes, all or none. Who votes again on the same two films changes the earlier answer.
 
-        Raises VoteError if they cannot be written.
+        Raises VoteError if they cannot be written, or if there are `MOST` already.
         """
         rows = [(*_row(vote), " ".join(sorted((vote.left.run, vote.right.run)))) for vote in votes]
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             with self._open() as db:
                 db.execute("BEGIN IMMEDIATE")
+                if db.execute("SELECT COUNT(*) FROM votes").fetchone()[0] > MOST - len(rows):
+                    raise VoteError(
+                        f"No more votes are taken here, until the host moves {self.path.name} away."
+                    )
                 db.executemany(
                     f"INSERT INTO votes ({FIELDS}, pair) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "
                     "ON CONFLICT (voter, question, pair) DO UPDATE SET answer = excluded.answer, "
@@ -180,14 +186,17 @@ def standing(votes: Iterable[Vote], question: Question, columns: Sequence[str]) 
 
 
 def as_csv(votes: Iterable[Vote]) -> str:
-    """One line per vote."""
+    """One line per vote. Runs have the SHA-256 of their keys: keys lead to films, which may be private."""
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow(["time", "voter", "question", "answer", "left", "right", "left run", "right run"])
+    writer.writerow(
+        ["time", "voter", "question", "answer", "left", "right", "left run sha256", "right run sha256"]
+    )
     for vote in votes:
         at = datetime.fromtimestamp(vote.at, UTC).isoformat(timespec="seconds")
-        sides = (vote.left.column, vote.right.column, vote.left.run, vote.right.run)
-        writer.writerow([at, vote.voter, vote.question, vote.answer, *sides])
+        runs = [hashlib.sha256(side.run.encode()).hexdigest() for side in (vote.left, vote.right)]
+        columns = (vote.left.column, vote.right.column)
+        writer.writerow([at, vote.voter, vote.question, vote.answer, *columns, *runs])
     return text.getvalue()
 
 

@@ -80,6 +80,19 @@ def test_a_plan_of_another_version_or_a_damaged_one_is_none(tmp_path):
     assert plans.get("1" * 24) is None
 
 
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="folders have no owners here")
+def test_a_plan_from_a_folder_that_others_can_write_is_not_read(tmp_path, monkeypatch):
+    plan, plans = planned("universal"), Grids(tmp_path / "grids")
+    plans.keep(plan)
+    for mode in (0o777, 0o770):
+        plans.folder.chmod(mode)
+        assert plans.get(grid_id(plan)) is None
+    plans.folder.chmod(0o700)
+    assert plans.get(grid_id(plan)) is not None
+    monkeypatch.setattr(os, "getuid", lambda: plans.folder.stat().st_uid + 1)
+    assert plans.get(grid_id(plan)) is None
+
+
 def test_without_a_disk_nothing_is_kept_and_nothing_breaks(tmp_path):
     (tmp_path / "file").write_text("in the way")
     plans = Grids(tmp_path / "file")

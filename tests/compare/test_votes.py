@@ -6,6 +6,7 @@ import multiprocessing
 import random
 import sqlite3
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from hashlib import sha256
 
 import numpy as np
 import pytest
@@ -163,6 +164,15 @@ def test_many_processes_and_threads_vote_at_once(tmp_path):
     assert len(Votes(path).all()) == 7 * 20 * 2
 
 
+def test_a_file_of_votes_has_an_end_and_loses_none(tmp_path, monkeypatch):
+    monkeypatch.setattr("mgdemo.compare.votes.MOST", 3)
+    votes = Votes(tmp_path / "votes.sqlite3")
+    votes.add([vote("x", "left"), vote("x", "tie", "looks")])
+    with pytest.raises(VoteError, match=r"until the host moves votes\.sqlite3 away"):
+        votes.add([vote("y", "left"), vote("y", "tie", "looks")])
+    assert [each.voter for each in votes.all()] == ["x", "x"]
+
+
 def test_votes_as_csv():
     rows = list(csv.reader(io.StringIO(as_csv([vote("x", "both bad"), vote("y", "left")]))))
     assert rows[0][:4] == ["time", "voter", "question", "answer"] and len(rows) == 3
@@ -173,8 +183,8 @@ def test_votes_as_csv():
         "answer": "both bad",
         "left": "a",
         "right": "b",
-        "left run": "a0",
-        "right run": "b0",
+        "left run sha256": sha256(b"a0").hexdigest(),
+        "right run sha256": sha256(b"b0").hexdigest(),
     }
 
 

@@ -247,7 +247,27 @@ def test_too_many_frames_are_refused_before_it_runs(stub_library):
     from mgdemo.compare.plan import check_frames
 
     grid = plan(stub_library)
-    check_frames(grid, 210)
-    check_frames(grid, None)
+    assert grid.frames == 210
+    check_frames(grid.rows, grid.columns, 210)
+    check_frames(grid.rows, grid.columns, None)
     with pytest.raises(PlanError, match=r"210 frames are too many.*up to 209 frames"):
-        check_frames(grid, 209)
+        check_frames(grid.rows, grid.columns, 209)
+
+
+def test_far_too_much_is_refused_before_it_is_planned(stub_library, monkeypatch):
+    """Each run costs some milliseconds to plan, and the page asks at each key press."""
+    monkeypatch.setattr("mgdemo.ui.compare.planner.grid", lambda *_, **__: pytest.fail("it was planned"))
+    many = dataclasses.replace(CHOICE, seeds="0..99", scenarios=("universal/one", "templerun/one"))
+    with pytest.raises(PlanError, match="21000 frames are too many"):
+        Planner(stub_library, CPU, 15_000).plan(many)
+
+
+def test_what_is_named_twice_is_compared_once(stub_library):
+    found = plan(
+        stub_library,
+        scenarios=("universal/one",) * 3,
+        images=("universal:red",) * 3,
+        checkpoints=("universal",) * 9,
+        optimizations=("none",) * 9,
+    )
+    assert (len(found.rows), len(found.columns)) == (1, 1)

@@ -183,7 +183,9 @@ def test_from_the_ballot_to_the_result(client, job):
     obeys, looks = client.get(f"/{ROOT}/{job.id}/standing").json()["questions"]
     assert obeys["votes"] == before + 1 and looks["both_bad"] == obeys["votes"]
     assert looks["columns"][0]["chance"] is None, "nothing was preferred yet"
-    rows = list(csv.reader(io.StringIO(client.get(f"/{ROOT}/votes.csv").text)))
+    text = client.get(f"/{ROOT}/votes.csv").text
+    assert not any(run.key in text for run in job.grid.all), "the id of a grid is made of its keys"
+    rows = list(csv.reader(io.StringIO(text)))
     assert len(rows) == 1 + 2 * obeys["votes"]
     assert all(row[1] != "b" for row in rows), "the page's name for its visitor is not told"
 

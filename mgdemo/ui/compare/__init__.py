@@ -16,7 +16,6 @@ from gradio.components import Component
 
 from mgdemo.compare import player as lockstep
 from mgdemo.compare.device import Device
-from mgdemo.compare.plan import check_frames
 from mgdemo.errors import UserError
 from mgdemo.ui.compare import link
 from mgdemo.ui.compare.bench import Bench
@@ -76,8 +75,7 @@ def compare_tab(bench: Bench) -> CompareTab:
         try:
             plain = all(words == PLAIN for words in choice.optimizations)
             device = device_now() if plain else bench.device()
-            grid = Planner(library, device).plan(choice)
-            check_frames(grid, bench.service.settings.compare_frames)
+            grid = Planner(library, device, bench.service.settings.compare_frames).plan(choice)
             kept = {run.key for run in grid.all if bench.known_device and bench.store.get(run.key)}
             return shown | {"summary": size_of(grid, bench.store.speeds(), kept), "lost": losses_of(grid)}
         except UserError as error:
@@ -147,7 +145,9 @@ def compare_tab(bench: Bench) -> CompareTab:
     changes = [each.input for each in form.lists] + [each.blur for each in (form.seeds, form.column_seeds)]
     for change in changes:
         change(replan, form.inputs, [form.preset, screen], trigger_mode="always_last", **options)
-    form.preset.input(choose_preset, [form.preset, form.own], [*form.outputs, screen], **options)
+    form.preset.input(
+        choose_preset, [form.preset, form.own], [*form.outputs, screen], trigger_mode="always_last", **options
+    )
     screen.opened(open_, form.inputs, screen, **options)
     for button, key in ((form.file, "scenarios"), (form.picture, "images")):
         button.chosen(add(key), form.inputs, [*form.outputs, screen], **options)

@@ -78,7 +78,7 @@ class Bench:
 
     def plan(self, choice: Choice) -> Grid:
         """Raises UserError."""
-        return Planner(self.library, self.device()).plan(choice)
+        return Planner(self.library, self.device(), self.service.settings.compare_frames).plan(choice)
 
     def start(self, grid: Grid, visitor: str = "") -> tuple[Job, str]:
         """Run a grid. Gives a token, too, with which the page that asked may cancel it. Raises UserError."""

@@ -12,7 +12,7 @@ from mgdemo import __version__
 from mgdemo.actions import MODES
 from mgdemo.compare.catalog import cases_of, seeds_of
 from mgdemo.compare.device import Device
-from mgdemo.compare.plan import Case, Grid, PlanError, Variant, grid
+from mgdemo.compare.plan import Case, Grid, PlanError, Variant, check_frames, grid
 from mgdemo.config import Optimization
 from mgdemo.errors import UserError
 from mgdemo.picture import StartImage
@@ -32,41 +32,44 @@ class ChoiceError(UserError):
 
 @dataclass(frozen=True)
 class Planner:
-    """Makes grids of choices."""
+    """Makes grids of choices. most_frames: of all runs together; None: any number."""
 
     library: Library
     device: Device
+    most_frames: int | None = None
 
     def plan(self, choice: Choice) -> Grid:
         """Raises UserError with a sentence."""
-        rows, columns = self._rows(choice), self._columns(choice)
+        columns = self._columns(choice)
+        rows = self._rows(choice, columns)
         return grid(rows, columns, version=__version__, device=self.device.kind, by=choice.by)
 
-    def _rows(self, choice: Choice) -> list[Case]:
+    def _rows(self, choice: Choice, columns: Sequence[Variant]) -> list[Case]:
         if not choice.scenarios:
             raise PlanError("Choose a scenario: each one is a row.")
         seeds, rows = _seeds(choice.seeds), []
-        for name in choice.scenarios:
+        for name in dict.fromkeys(choice.scenarios):
             replay = self._replay(name, choice)
             mode = replay.scenario.mode
             if not self.library.of_mode(mode):
                 raise ChoiceError(f"{replay.scenario.title} is for {mode}, which isn't available here.")
             shipped = self.library.start_images(self.library.best(mode))
-            images = [self._image(image, choice) for image in choice.images]
+            images = [self._image(image, choice) for image in dict.fromkeys(choice.images)]
             if not images and not shipped and replay.image is None:
                 raise ChoiceError(f"{replay.scenario.title} has no start image: choose one.")
             try:
                 rows += cases_of(replay, shipped, seeds=seeds, images=images)
             except ImageMissing as error:
                 raise ChoiceError(f"{replay.scenario.title}: {error}") from None
+            check_frames(rows, columns, self.most_frames)
         return rows
 
     def _columns(self, choice: Choice) -> list[Variant]:
         if not choice.checkpoints:
             raise PlanError("Choose a checkpoint: each one is a column.")
         columns = []
-        for name in choice.checkpoints:
-            for words in choice.optimizations or (PLAIN,):
+        for name in dict.fromkeys(choice.checkpoints):
+            for words in dict.fromkeys(choice.optimizations or (PLAIN,)):
                 optimization = "" if words == PLAIN else words
                 self._check(optimization)
                 column = self.library.variant(self.library.entry(name).name, optimization)
