@@ -116,16 +116,20 @@ def test_looping_a_selection(six):
     page.wait_for_function(f"numbers()[0] > {loop['to']}")
 
 
-def test_without_webcodecs_films_are_at_most_two_frames_apart_and_it_is_said(six):
+def test_without_webcodecs_films_are_a_few_frames_apart_while_playing_and_it_is_said(six):
+    """A film may show the frame before the wanted one, and the page may hear of a picture so late that the
+    next one is drawn: two frames. At 2x a frame lasts half as long, so there it may be the one after that."""
     page = six(script=NO_WEBCODECS)
-    expect(page.locator(".note")).to_be_visible()
-    for speed in (1, 0.25, 2):
+    expect(page.locator(".note")).to_contain_text("a few frames apart")
+    for speed, apart in ((1, 2), (0.25, 2), (2, 4)):
         page.evaluate("player.goTo(0)")
         at(page, 0)
         page.get_by_label("Speed").select_option(f"{speed}x")
         page.get_by_role("button", name="Play").click()
-        shown = together(page.evaluate("watch(2000)"), apart=2)
+        shown = together(seen := page.evaluate("watch(2000)"), apart=apart)
         assert len(set(shown)) >= 5
+        spread = sorted(max(numbers[:-1]) - min(numbers[:-1]) for numbers in seen)
+        assert spread[len(spread) // 2] <= 2, "mostly"
         page.get_by_role("button", name="Pause").click()
     for frame in (77, 12, 13, 140, 139):
         page.evaluate(f"player.goTo({frame})")

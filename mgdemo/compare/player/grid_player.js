@@ -18,7 +18,7 @@ import { Toolbar } from "./toolbar.js";
 import { Transport } from "./transport.js";
 
 const REST_MS = 300; // after which what is shown is said and remembered
-const LOOSE = "This browser cannot read these films frame by frame, so while playing they may be a frame or two apart.";
+const LOOSE = "This browser cannot read these films frame by frame, so they may be a few frames apart while playing.";
 
 export class GridPlayer {
   /** @param {HTMLElement} root @param {import("./types.js").GridView} data @param {import("./types.js").Options} options */

@@ -53,9 +53,13 @@ def connect(service: SessionService, library: Library, bench: Bench) -> None:
             A list of dictionaries with name, mode, title, description, seconds, frames, marks and yaml
         """
         modes = library.scenarios()
-        if mode and mode not in modes:
-            raise gr.Error(f"There is no mode {mode[:40]}: choose {', '.join(modes)}.", print_exception=False)
-        return [scenario_entry(each) for of, listed in modes.items() if mode in ("", of) for each in listed]
+        if mode and mode not in list(modes):  # of any type
+            raise gr.Error(
+                f"There is no mode {str(mode)[:40]}: choose {', '.join(modes)}.", print_exception=False
+            )
+        return [
+            scenario_entry(each) for of, listed in modes.items() if mode in ("", None, of) for each in listed
+        ]
 
     def validate(yaml: str) -> dict[str, Any]:
         """Whether a text is a scenario, and what it is about.
