@@ -17,6 +17,7 @@ from mgdemo.checkpoints import PARTS, catalogue, resolve, start_images
 from mgdemo.config import CheckpointConfig, FilesConfig, ImageEncoderConfig, VAEConfig, from_reference
 from mgdemo.loading import load_world_model
 from mgdemo.picture import open_picture
+from mgdemo.replay import open_replay
 from mgdemo.scenario import load_scenario, scenario_yaml
 from mgdemo.video.mp4 import read_frames
 
@@ -83,6 +84,10 @@ def test_a_scenario_is_replayed_in_the_embedded_world_of_its_mode(mode, tmp_path
     again = load_scenario(tmp_path / "demo.yaml")
     assert (again.mode, again.image, again.seed) == (mode, f"embedded:{start.stem}", 4)
     assert again.track == track
+    film, repeated = tmp_path / "demo.mp4", tmp_path / "again" / "demo.mp4"
+    assert cli.main(f"replay {film} --output-folder {repeated.parent}".split()) == 0
+    names = {open_replay(path).frames_sha256 for path in (film, repeated)}
+    assert len(names) == 1 and len(names.pop()) == 64, "the same frames again"
 
 
 def golden_config(mode: str) -> CheckpointConfig:

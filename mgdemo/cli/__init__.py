@@ -64,7 +64,7 @@ def parser() -> argparse.ArgumentParser:
     _recording(command)
     _comparing(command(compare, "compare checkpoints over scenarios"))
     summary = "put scenarios together; take WBench's cases, and give its results"
-    about = commands.add_parser("scenario", help=summary, description=f"{summary.capitalize()}.")
+    about = commands.add_parser("scenario", help=summary, description=f"{summary[0].upper() + summary[1:]}.")
     _scenarios(_adding(about.add_subparsers(required=True, metavar="COMMAND"), program))
     check = command(tools.check, "say what weight files are, and what is wrong with them")
     check.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="a file or a folder")

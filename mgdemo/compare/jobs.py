@@ -27,6 +27,7 @@ from mgdemo.serving.outbox import Wake
 
 CHANGES_A_SECOND = 4  # that a reader hears of at most
 RUNNING = 8  # grids at once
+OF_ONE = RUNNING // 2  # that one visitor may have among them
 REMEMBERED = 20  # grids that have ended
 ENDING_SECONDS = 10  # that closing waits for runs under way
 
@@ -63,9 +64,9 @@ class CellState:
 class Job:
     """A grid that is run, or has been. Made by `Comparisons.start`; for any thread and any event loop."""
 
-    def __init__(self, grid: Grid, stop: Callable[[Job], None]):
-        """stop: ends it, from any thread."""
-        self.id, self.grid = grid_id(grid), grid
+    def __init__(self, grid: Grid, stop: Callable[[Job], None], account: str = ""):
+        """stop: ends it, from any thread. account: whose it is, as in `SessionRequest`."""
+        self.id, self.grid, self.account = grid_id(grid), grid, account
         self.began = time.time()
         self._order = [run.key for run in grid.all]
         self._states = {key: CellState(key) for key in self._order}
@@ -149,20 +150,20 @@ class Comparisons:
         # By a run's key: two grids may have it in common.
         self._making: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    def start(self, grid: Grid, visitor: str = "") -> Job:
+    def start(self, grid: Grid, visitor: str = "", account: str = "") -> Job:
         """Run a grid, or join the job that runs it already. Finished runs in the store cost nothing.
 
-        visitor: as in `SessionRequest`. Raises PlanError or ServingError, with a sentence.
+        visitor, account: as in `SessionRequest`. Raises PlanError or ServingError, with a sentence.
         """
         check_frames(grid.rows, grid.columns, self.most_frames)
-        job = Job(grid, self._cancel)
+        job = Job(grid, self._cancel, account)
         with self._lock:
             if self._closed:
                 raise ServingError("The server is shutting down: try again in a minute.")
             if (running := self._jobs.get(job.id)) is not None and not running.done:
                 return running
-            if sum(not other.done for other in self._jobs.values()) >= RUNNING:
-                raise ServingError("Too many comparisons are running here: try again in a few minutes.")
+            if trouble := self._full(account):
+                raise ServingError(trouble)
             self._jobs[job.id] = job
             self._jobs.move_to_end(job.id)
             self._forget()
@@ -187,6 +188,16 @@ class Comparisons:
             loop, self._loop = self._loop, None
         if loop is not None:
             loop.call_soon_threadsafe(loop.stop)
+
+    def _full(self, account: str) -> str | None:
+        """Why this visitor cannot start another grid now, if so."""
+        running = [job for job in self._jobs.values() if not job.done]
+        if len(running) >= RUNNING:
+            return "Too many comparisons are running here: try again in a few minutes."
+        own = sum(job.account == account for job in running) if account else 0
+        if self.service.settings.visitor_sessions and own >= OF_ONE:
+            return f"{own} comparisons of yours are running here: wait for one of them, or cancel it."
+        return None
 
     def _forget(self) -> None:
         ended = [job for job in self._jobs.values() if job.done]

@@ -127,6 +127,19 @@ def test_too_large_and_too_many_are_refused_with_a_sentence(comparisons, monkeyp
     assert comparisons.start(planned("universal", frames=9)).wait(PATIENCE)
 
 
+def test_one_visitor_does_not_take_all_places(comparisons, monkeypatch):
+    monkeypatch.setattr(jobs, "OF_ONE", 1)
+    first = comparisons.start(planned("universal-200", frames=45), account="10.0.0.1")
+    assert comparisons.start(planned("universal-200", frames=45), account="10.0.0.1") is first
+    with pytest.raises(ServingError, match="1 comparisons of yours are running here"):
+        comparisons.start(planned("universal", frames=9), account="10.0.0.1")
+    for other in ("10.0.0.2", ""):  # the command line has none
+        assert comparisons.start(planned("universal", frames=9), account=other)
+    first.cancel()
+    assert first.wait(PATIENCE)
+    assert comparisons.start(planned("universal", frames=21), account="10.0.0.1")
+
+
 def test_old_jobs_are_forgotten_and_their_runs_are_kept(comparisons, monkeypatch):
     monkeypatch.setattr(jobs, "REMEMBERED", 1)
     made = []

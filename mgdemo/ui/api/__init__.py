@@ -94,9 +94,8 @@ def connect(service: SessionService, library: Library, bench: Bench) -> None:
             "phase", "text", "progress" from 0 to 1, "frames"; at the end phase "ended" and "film" and
             "scenario", both files
         """
-        host = visitor.client.host if visitor.client else ""
         request = await asyncio.to_thread(request_of, library, scenario, checkpoint, seed, image)
-        async for state in replayed(service, request, account(host, visitor.username)):
+        async for state in replayed(service, request, _whose(visitor)):
             yield state
 
     async def compare(
@@ -121,7 +120,7 @@ def connect(service: SessionService, library: Library, bench: Bench) -> None:
             progress, error and scores; "files": addresses below the server's
         """
         grid = await asyncio.to_thread(grid_of, bench, scenarios, checkpoints, seeds, optimizations, by)
-        async for state in compared(bench, grid, visitor.session_hash or ""):
+        async for state in compared(bench, grid, visitor.session_hash or "", _whose(visitor)):
             yield state
 
     async def report(id: str, file: str = "report.json") -> dict[str, Any]:
@@ -142,6 +141,10 @@ def connect(service: SessionService, library: Library, bench: Bench) -> None:
         api(_saying(function), **quick)
     for function in (replay, compare, report):
         api(_saying(function), **slow)
+
+
+def _whose(visitor: gr.Request) -> str:
+    return account(visitor.client.host if visitor.client else "", visitor.username)
 
 
 def _saying(function: Callable) -> Callable:

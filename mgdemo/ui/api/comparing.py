@@ -54,12 +54,14 @@ def grid_of(
     return bench.plan(choice)
 
 
-async def compared(bench: Bench, grid: Grid, visitor: str) -> AsyncIterator[dict[str, Any]]:
+async def compared(
+    bench: Bench, grid: Grid, visitor: str, account: str = ""
+) -> AsyncIterator[dict[str, Any]]:
     """How the grid stands, about once a second; at last with its scores and files. Raises UserError.
 
     It is cancelled when nobody listens any more, unless a page wants it, too.
     """
-    job, token = await asyncio.to_thread(bench.start, grid, visitor)
+    job, token = await asyncio.to_thread(bench.start, grid, visitor, account)
     try:
         said = -SECOND
         loop = asyncio.get_running_loop()

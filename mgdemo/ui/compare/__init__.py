@@ -17,6 +17,7 @@ from gradio.components import Component
 from mgdemo.compare import player as lockstep
 from mgdemo.compare.device import Device
 from mgdemo.errors import UserError
+from mgdemo.serving.visitors import account
 from mgdemo.ui.compare import link
 from mgdemo.ui.compare.bench import Bench
 from mgdemo.ui.compare.choice import PLAIN, Choice
@@ -127,7 +128,8 @@ def compare_tab(bench: Bench) -> CompareTab:
         choice = form.choice(*values)
 
         def started() -> dict:
-            job, token = bench.start(bench.plan(choice), visitor.session_hash or "")
+            whose = account(visitor.client.host if visitor.client else "", visitor.username)
+            job, token = bench.start(bench.plan(choice), visitor.session_hash or "", whose)
             return _job(
                 grid=job.id, token=token, fragment=link.fragment(job.id, choice), private=choice.private
             )

@@ -80,9 +80,12 @@ class Bench:
         """Raises UserError."""
         return Planner(self.library, self.device(), self.service.settings.compare_frames).plan(choice)
 
-    def start(self, grid: Grid, visitor: str = "") -> tuple[Job, str]:
-        """Run a grid. Gives a token, too, with which the page that asked may cancel it. Raises UserError."""
-        job, token = self._ready().start(grid, visitor), secrets.token_urlsafe(12)
+    def start(self, grid: Grid, visitor: str = "", account: str = "") -> tuple[Job, str]:
+        """Run a grid. Gives a token, too, with which the page that asked may cancel it. Raises UserError.
+
+        visitor, account: as in `SessionRequest`.
+        """
+        job, token = self._ready().start(grid, visitor, account), secrets.token_urlsafe(12)
         with self._lock:
             self._running = [each for each in self._running if not each.done and each is not job] + [job]
             self._found.pop(job.id, None)
