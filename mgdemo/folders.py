@@ -9,6 +9,8 @@ from pathlib import Path
 
 from mgdemo.errors import UserError
 
+DATA = Path("/data")  # on a Space with storage
+
 
 class FolderError(UserError):
     """A folder that cannot be used; the message names the cure."""
@@ -18,6 +20,17 @@ def temporary_folder(name: str) -> Path:
     """Where this user's files of a kind go among the machine's temporary files; it need not exist yet."""
     user = os.getuid() if hasattr(os, "getuid") else getpass.getuser()
     return Path(tempfile.gettempdir()) / f"mgdemo-{name}-{user}"
+
+
+def lasting_folder() -> Path | None:
+    """Where a Space keeps files over its restarts, if it has such storage."""
+    return DATA if os.environ.get("SPACE_ID") and os.access(DATA, os.W_OK) else None
+
+
+def recordings_folder() -> Path:
+    """Where sessions are kept, unless something else is set."""
+    lasting = lasting_folder()
+    return temporary_folder("sessions") if lasting is None else lasting / "sessions"
 
 
 def private_folder(folder: Path, variable: str) -> Path:

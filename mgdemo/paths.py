@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-from mgdemo.folders import temporary_folder
+from mgdemo.folders import lasting_folder, temporary_folder
 
 _PACKAGE = Path(__file__).resolve().parent
 INSTALLED = (_PACKAGE / "data").is_dir()
@@ -15,10 +15,12 @@ SCENARIOS = ROOT / "scenarios"
 
 
 def checkpoint_folder() -> Path:
-    """The folder for published weights: $MGDEMO_CHECKPOINTS, else `checkpoints` in the checkout or, for an
-    installed package, in the user's cache."""
+    """The folder for published weights: $MGDEMO_CHECKPOINTS, else `checkpoints` in a Space's storage, in the
+    checkout or, for an installed package, in the user's cache."""
     if chosen := os.environ.get("MGDEMO_CHECKPOINTS"):
         return Path(chosen).expanduser()
+    if lasting := lasting_folder():
+        return lasting / "checkpoints"
     return (_cache() if INSTALLED else ROOT) / "checkpoints"
 
 

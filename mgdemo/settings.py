@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mgdemo.config import ConfigError, Optimization
 from mgdemo.errors import UserError
-from mgdemo.folders import temporary_folder
+from mgdemo.folders import recordings_folder
 
 RENAMED = {  # earlier names of variables, which still work
     "MGDEMO_PLAYS": "MGDEMO_SESSIONS",
@@ -56,7 +56,7 @@ class Settings:
     stand_seconds: float = 1.0  # without an action, after which no blocks are made in some worlds; 0: never
     rewind_megabytes: int = 512  # of snapshots per session; with more, rewinding is quicker
     record_seconds: float = 600.0  # of video, after which a live session ends: as long as a scenario may be
-    record_dir: Path = field(default_factory=lambda: temporary_folder("sessions"))
+    record_dir: Path = field(default_factory=recordings_folder)
     keep_sessions: int = field(default=50, metadata={"min": 1})  # recordings kept, the newest ones
     keep_megabytes: int = field(default=2000, metadata={"min": 1})  # that they and uploads may take together
     keep_hours: float = 168.0  # for which recordings and uploads are kept; 0: as long as there is room

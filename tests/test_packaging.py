@@ -1,4 +1,5 @@
 import ast
+import re
 import stat
 import sys
 import tomllib
@@ -44,7 +45,11 @@ def test_the_space_card_is_valid():
     assert (ROOT / front["app_file"]).is_file()
     assert {front["colorFrom"], front["colorTo"]} <= COLOURS
     assert isinstance(front["python_version"], str) and isinstance(front["sdk_version"], str)
-    assert isinstance(front["pinned"], bool)
+    assert (
+        re.fullmatch(r"\d+m", front["startup_duration_timeout"])
+        and front["suggested_hardware"] == "cpu-basic"
+    )
+    assert front["tags"] and all(isinstance(tag, str) for tag in front["tags"])
     assert front["title"] and front["emoji"] and not front["emoji"].isascii()
     assert 0 < len(front["short_description"]) <= 60
     assert front["license"] == "mit" and (ROOT / "LICENSE").read_text().startswith("MIT License")

@@ -9,7 +9,7 @@ from inspect import cleandoc
 from pathlib import Path
 
 from mgdemo.actions import MODES
-from mgdemo.cli import record, scenario, tools
+from mgdemo.cli import record, scenario, space, tools
 from mgdemo.cli.compare import compare
 from mgdemo.devices import out_of_memory
 from mgdemo.errors import UserError
@@ -66,6 +66,9 @@ def parser() -> argparse.ArgumentParser:
     summary = "put scenarios together; take WBench's cases, and give its results"
     about = commands.add_parser("scenario", help=summary, description=f"{summary[0].upper() + summary[1:]}.")
     _scenarios(_adding(about.add_subparsers(required=True, metavar="COMMAND"), program))
+    summary = "run this program on a Space of the Hugging Face Hub"
+    about = commands.add_parser("space", help=summary, description=f"{summary.capitalize()}.")
+    _spaces(_adding(about.add_subparsers(required=True, metavar="COMMAND"), program))
     check = command(tools.check, "say what weight files are, and what is wrong with them")
     check.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="a file or a folder")
     check.add_argument("--deep", action="store_true", help="look at every number; takes minutes")
@@ -122,6 +125,17 @@ def _adding(commands: argparse._SubParsersAction, program: str) -> Callable:
         return added
 
     return command
+
+
+def _spaces(command: Callable[[Callable, str], argparse.ArgumentParser]) -> None:
+    """The commands about Spaces."""
+    push = command(space.push, "make a Space of this program, or bring it up to date")
+    push.add_argument("name", metavar="USER/NAME")
+    push.add_argument("--dry-run", action="store_true", help="only list what would go")
+    push.add_argument("--private", action="store_true", help="a new Space that only its owner sees")
+    push.add_argument(
+        "--hardware", metavar="NAME", help="of a new Space, as in t4-small (default: cpu-basic)"
+    )
 
 
 def _scenarios(command: Callable[[Callable, str], argparse.ArgumentParser]) -> None:
