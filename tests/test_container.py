@@ -22,6 +22,7 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route, WebSocketRoute
 
+from mgdemo.checkpoints import configs
 from mgdemo.paths import ROOT
 from mgdemo.serving import SessionService, Settings, operator_routes
 
@@ -64,6 +65,8 @@ def test_only_the_proxy_is_believed_and_reached_from_outside():
     assert "ports" not in service and proxy["ports"] == ["80:80", "443:443"]
     mounted = [volume.split(":")[0] for volume in proxy["volumes"] if volume.startswith("./")]
     assert mounted and all((ROOT / name).is_file() for name in mounted)
+    warm = re.search(r"-(.+)}", service["environment"]["MGDEMO_WARM"])[1]
+    assert warm in {config.name for config in configs() if config.embedded}, "nothing is to be fetched for it"
     grace = int(service["stop_grace_period"].removesuffix("s"))
     assert grace >= 25, "recordings are written"
 

@@ -51,9 +51,10 @@ def app(args: argparse.Namespace) -> None:
       python -m mgdemo app --set sessions=2 --set device=cuda:0,cuda:1
       python -m mgdemo app --host 0.0.0.0 --port 8080 --settings hosting.yaml --auth logins.txt --no-browser
     """
+    from mgdemo.checkpoints import CheckpointError, resolve
     from mgdemo.devices import tell_at_start
     from mgdemo.folders import gradio_folder
-    from mgdemo.serving import SessionService, Settings
+    from mgdemo.serving import SessionService, Settings, SettingsError
     from mgdemo.serving.address import Address
     from mgdemo.serving.logins import read_logins
 
@@ -63,6 +64,11 @@ def app(args: argparse.Namespace) -> None:
 
     settings = Settings.from_env(file=args.settings, given=dict(args.set or ()))
     logins = read_logins(args.auth) if args.auth else None
+    if settings.warm and settings.loader == Settings.loader:
+        try:
+            resolve(settings.warm)
+        except CheckpointError as error:
+            raise SettingsError(f"MGDEMO_WARM is {settings.warm!r}. {error}") from None
     tell_at_start(settings.device)
     demo = build(SessionService(settings))
     launch(
