@@ -28,8 +28,9 @@ class Meter:
 
     @property
     def _gpu(self) -> int | None:
-        torch = sys.modules.get("torch")
-        if self._device == "cpu" or torch is None or not torch.cuda.is_initialized():
+        cuda = getattr(sys.modules.get("torch"), "cuda", None)
+        ready = getattr(cuda, "is_initialized", None)  # both are missing while PyTorch is being imported
+        if self._device == "cpu" or ready is None or not ready():
             return None
         return int(self._device.partition(":")[2] or 0)
 

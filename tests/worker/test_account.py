@@ -1,6 +1,7 @@
 """What a scenario's session has cost, as the worker reports it."""
 
 import sys
+from types import ModuleType
 
 import pytest
 from test_worker import TRACK, Bench
@@ -62,3 +63,12 @@ def test_two_at_once_disturb_each_other():
     bench.worker._meter = Fake("cuda")
     bench.until(lambda: len(bench.of(m.Finished)) == 2)
     assert [event.report.joules for event in bench.of(m.Finished)] == [None, None]
+
+
+@pytest.mark.parametrize("parts", [{}, {"cuda": ModuleType("torch.cuda")}])
+def test_memory_is_measured_while_pytorch_is_being_imported(monkeypatch, parts):
+    """A heartbeat may come at any moment; it must not be the last one."""
+    half = ModuleType("torch")
+    vars(half).update(parts)
+    monkeypatch.setitem(sys.modules, "torch", half)
+    assert Meter("auto").used_bytes > 1_000_000 and Meter("cuda:1").peak_bytes > 1_000_000
