@@ -62,7 +62,7 @@ def _items(folders: Collection[Path]) -> list[_Item]:
 
 
 def _delete(path: Path) -> None:
-    """At once, for who reads: a run without one of its files would be half a run."""
+    """At once, as readers see it: a run without one of its files would be half a run."""
     if not path.is_dir():
         path.unlink(missing_ok=True)
         return

@@ -219,7 +219,7 @@ def _score(name: str, measures: dict, cell: Cell | None) -> ScoreView:
     if name == "splits" and splits and splits["first"] is not None:
         words = f"parts from the baseline at {splits['first'] / FPS:.1f} s"
     if name == "follows" and (worst := measures["follows"]["worst"]) and score != 1:
-        words += f"; least: {worst}"
+        words += f"; least: {_plain(worst)}"
     return {
         "name": name,
         "score": score,
@@ -239,10 +239,15 @@ def _set_deltas(row: Sequence[CellView]) -> None:
                 score["delta"] = score["score"] - theirs
 
 
+def _plain(control: str) -> str:
+    """The name of a control, as people read it."""
+    return control.replace("_", " ")
+
+
 def _controls(measures: dict) -> list[ControlView]:
     return [
         {
-            "name": name,
+            "name": _plain(name),
             "score": control["score"],
             "windows": control["windows"],
             "size": control["size"],

@@ -86,7 +86,7 @@ class Votes:
         self.path = path
 
     def add(self, votes: Iterable[Vote]) -> None:
-        """Keep votes, all or none. Who votes again on the same two films changes the earlier answer.
+        """Keep votes, all or none. A second vote on the same two films changes the first one.
 
         Raises VoteError if they cannot be written, or if there are `MOST` already.
         """

@@ -80,6 +80,7 @@ def test_a_finished_run_has_its_film_its_curves_and_its_scores(tmp_path):
         CellState(done.key, "finished", 1.0, stored=stored(done, tmp_path)),
         CellState(failed.key, "failed", error="No engine."),
     ]
+    now[0].stored.measures["follows"]["worst"] = "look_left"
     one, two = json.loads(json.dumps(grid_view(plan, now, film)))["rows"][0]["cells"]
     assert one["video"] == f"film/{done.key}" and one["facts"] == {"seed": 0}
     assert {curve["name"] for curve in one["curves"]} >= {"sharpness", "color drift", "flicker"}
@@ -87,6 +88,7 @@ def test_a_finished_run_has_its_film_its_curves_and_its_scores(tmp_path):
     assert one["wrong"], "noise does not walk"
     follows = one["scores"][0]
     assert follows["name"] == "follows" and follows["fails"] and follows["score"] < 0.6
+    assert follows["words"].endswith("least: look left"), "for people"
     assert two["phase"] == "failed" and two["error"] == "No engine." and two["video"] == ""
 
 

@@ -44,7 +44,7 @@ export class ElementFilm {
   listen() {
     this.video.requestVideoFrameCallback?.((_, { mediaTime, expectedDisplayTime }) => {
       if (this.closed) return;
-      // A page that hears too late would draw the picture after the one that it is told of.
+      // A page that hears too late would draw the picture after the one that it hears of.
       const late = performance.now() - expectedDisplayTime;
       if (this.video.paused || late < LATE_MS) this.keep(Math.round(mediaTime * this.fps));
       this.listen();

@@ -197,5 +197,5 @@ def compare_tab(bench: Bench) -> CompareTab:
 
 
 def _job(**fields: object) -> dict:
-    """What the page is told of a grid; the same again is news, too."""
+    """What the page learns of a grid; the same again is news, too."""
     return {"id": secrets.token_hex(8), **fields}

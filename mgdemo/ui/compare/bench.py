@@ -65,7 +65,7 @@ class Bench:
         """Ask for the device in the background."""
 
         def ask() -> None:
-            with contextlib.suppress(UserError):  # whoever needs it is told
+            with contextlib.suppress(UserError):  # whoever needs it asks again and sees why
                 self.device()
 
         if self._device is None:

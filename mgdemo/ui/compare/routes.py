@@ -83,7 +83,7 @@ def routes(bench: Bench) -> list[BaseRoute]:
         return Response(data, media_type="video/mp4", headers=UNCACHED)
 
     async def vote(request: Request) -> Response:
-        """The names of the films, for the answers to all questions."""
+        """Takes the answers to all questions, and gives the names of the films."""
         answers = await _body(request)
         cast = await asyncio.to_thread(bench.ballots.cast, request.path_params["token"], answers)
         names = [run.variant.title or run.variant.checkpoint for run in (cast.left, cast.right)]

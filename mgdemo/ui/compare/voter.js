@@ -1,4 +1,4 @@
-/** A random name by which a browser's votes are told from those of others. It says nothing of who votes. */
+/** A random name by which a browser's votes are known from those of others. It says nothing about the voter. */
 
 import { remember, remembered } from "../player/storage.js";
 
