@@ -13,6 +13,7 @@ from pathlib import Path
 from mgdemo.config import ConfigError, Optimization
 from mgdemo.errors import UserError
 from mgdemo.folders import recordings_folder
+from mgdemo.logs import STYLES
 
 RENAMED = {  # earlier names of variables, which still work
     "MGDEMO_PLAYS": "MGDEMO_SESSIONS",
@@ -40,6 +41,7 @@ class Settings:
     origins: str = ""  # other sites' pages that may open the WebSocket: "https://host", with commas
     operator_token: str = ""  # that health and metrics ask for; "": they are open
     warm: str = ""  # the checkpoint that is loaded at the start; "": when the first page is opened
+    log: str = "text"  # or "json", with the beginnings and ends of sessions
     device: str = "auto"  # of one worker process, or several separated by commas: "cuda:0,cuda:1"
     threads: int = 0  # CPU threads of the model; 0: one per core
     optimization: str = ""  # overrides the GPU optimizations: "fp8", "low-vram", "no-kernels", … with commas
@@ -77,6 +79,8 @@ class Settings:
                     f"{_variable('device')} is {self.device!r}: give auto, cpu, cuda, or several "
                     "GPUs like cuda:0,cuda:1."
                 )
+        if self.log not in STYLES:
+            raise SettingsError(f"{_variable('log')} is {self.log!r}: give {' or '.join(STYLES)}.")
         try:
             Optimization.parse(self.optimization)
         except ConfigError as error:

@@ -19,6 +19,7 @@ from mgdemo import __version__
 from mgdemo import messages as m
 from mgdemo.errors import UserError
 from mgdemo.folders import upload_folder
+from mgdemo.logs import session_id
 from mgdemo.serving import limits
 from mgdemo.serving.archive import Archive
 from mgdemo.serving.clock import Clock
@@ -205,6 +206,8 @@ class SessionService:
             self._archive.add(session.token, phase)
             self._forget(session)
         self.counts.ended.inc()
+        about = {"outcome": phase.outcome, "reason": phase.text, "frames": phase.frames}
+        log.info("A session ended.", extra={"session": session_id(session.token), **about})
         self.counts.errors.inc(phase.outcome == "error")
         self._admit()
 
@@ -220,6 +223,8 @@ class SessionService:
                 self._queue.remove(session)
                 if not session.suspended:
                     self.counts.sessions.inc()
+                    about = {"session": session_id(session.token), "checkpoint": session.request.checkpoint}
+                    log.info("A session got a place.", extra=about)
                     if not session.request.background:
                         self.counts.wait.observe(time.monotonic() - session.opened)
                 self._places.take(session, move.engines)
@@ -280,7 +285,7 @@ def _guard(session: Session, do: Callable[[T], None], what: T) -> None:
     try:
         do(what)
     except Exception:
-        log.exception("A session failed in the web process.")
+        log.exception("A session failed in the web process.", extra={"session": session_id(session.token)})
         session.end("error", "Something went wrong on the server (see its log). Press Start to try again.")
 
 

@@ -8,6 +8,7 @@ import gradio as gr
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
+from mgdemo import logs
 from mgdemo.errors import UserError
 from mgdemo.folders import private_folder
 from mgdemo.serving import SessionService
@@ -101,6 +102,7 @@ def launch(
             "(HTTP_PROXY), set NO_PROXY=localhost,127.0.0.1 too."
         ) from error
     guard(demo.server, settings, refused)
+    logs.configure(settings.log)
     if settings.warm:
         demo.service.warm(settings.warm)
     stop = None if prevent_thread_lock else StopSignal()

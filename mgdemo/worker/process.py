@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 
+from mgdemo import logs
 from mgdemo import messages as m
 from mgdemo.worker.worker import Worker
 
@@ -50,6 +51,7 @@ def main() -> None:
     configure = m.read(sys.stdin.buffer, m.Command)
     if not isinstance(configure, m.Configure):
         raise m.BadMessage("a worker has to be configured first")
+    logs.configure(configure.settings.log)
     worker = Worker(configure.settings, configure.device, emit)
     for name, target in {"commands": listen, "heartbeat": beat}.items():
         threading.Thread(target=target, name=name, daemon=True).start()

@@ -1,0 +1,64 @@
+"""Logs for programs: JSON lines with a session, and nothing about who plays."""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+
+from mgdemo.logs import JsonLines, session_id
+from mgdemo.picture import StartImage
+from mgdemo.serving import SessionRequest, SessionService, Settings, SettingsError
+
+
+class Silent:
+    """An engine that does nothing."""
+
+    def __init__(self, settings, device, on_event, on_lost):
+        self.device = device
+
+    def send(self, command):
+        pass
+
+    def close(self):
+        pass
+
+
+def test_sessions_are_told_by_a_hash_and_without_a_visitor(tmp_path, caplog):
+    caplog.set_level(logging.INFO, "mgdemo")
+    service = SessionService(Settings(record_dir=tmp_path), Silent)
+    start = StartImage(None, Image.new("RGB", (90, 60)))
+    session = service.open(SessionRequest("meadow", start, account="user ann", visitor="10.9.8.7"))
+    session.end("ended", "Stopped.")
+    service.close()
+    text = [JsonLines().format(record) for record in caplog.records if record.name.startswith("mgdemo")]
+    begun, ended = (json.loads(line) for line in text if "session" in json.loads(line))
+    assert begun["session"] == ended["session"] == session_id(session.token)
+    assert (begun["checkpoint"], ended["outcome"], ended["reason"]) == ("meadow", "ended", "Stopped.")
+    assert begun["level"] == "info" and begun["time"].endswith("+00:00")
+    for secret in (session.token, "ann", "10.9.8.7"):
+        assert not any(secret in line for line in text)
+
+
+def test_every_line_is_json_those_of_uvicorn_and_of_errors_too():
+    code = (
+        "import logging, warnings, uvicorn; from mgdemo.logs import configure\n"
+        "uvicorn.Config(None); configure('json')\n"
+        "logging.getLogger('uvicorn.error').error('down'); warnings.warn('old')\n"
+        "try: 1 / 0\n"
+        "except ZeroDivisionError: logging.getLogger('mgdemo.x').exception('failed')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, check=True
+    )
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [line["logger"] for line in lines] == ["uvicorn.error", "py.warnings", "mgdemo.x"]
+    assert "ZeroDivisionError" in lines[2]["error"] and lines[2]["message"] == "failed"
+
+
+def test_a_style_that_there_is_not_is_said():
+    with pytest.raises(SettingsError, match="MGDEMO_LOG is 'xml': give text or json"):
+        Settings(log="xml")
