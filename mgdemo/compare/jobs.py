@@ -274,7 +274,10 @@ class Comparisons:
             job.change(CellState(key, "finished", 1.0, stored=stored))
         except (UserError, OSError) as error:
             log.warning("A run of %s failed: %s", run.variant.checkpoint, error)
-            job.change(CellState(key, "failed", error=str(error)))
+            words = str(error)
+            if isinstance(error, OSError):  # its own words name folders of the server
+                words = f"The server's disk cannot be written ({error.strerror or 'see its log'})."
+            job.change(CellState(key, "failed", error=words))
         except Exception:
             log.exception("A run of %s failed.", run.variant.checkpoint)
             job.change(CellState(key, "failed", error="Something went wrong on the server; see its log."))

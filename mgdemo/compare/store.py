@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import time
@@ -13,6 +14,7 @@ from tempfile import mkdtemp
 
 UNFINISHED = ".unfinished-"  # before the names of folders that are being filled
 DAY = 86_400
+RECENT = 100  # runs of which speeds are read: the page asks at each key press
 
 
 @dataclass(frozen=True)
@@ -54,12 +56,18 @@ class RunStore:
         return StoredRun(folder, facts, measures) if (folder / "video.mp4").is_file() else None
 
     def speeds(self) -> dict[str, float]:
-        """The frames a second of each checkpoint, by the latest run of it here."""
+        """The frames a second of each checkpoint, by its latest run among the last `RECENT` ones here."""
+        changed: list[tuple[float, Path]] = []
+        for path in self.folder.glob("*/run.json"):
+            if not path.parent.name.startswith("."):
+                with contextlib.suppress(OSError):  # deleted meanwhile
+                    changed.append((path.stat().st_mtime, path))
         found: dict[str, float] = {}
-        paths = [path for path in self.folder.glob("*/run.json") if not path.parent.name.startswith(".")]
-        for path in sorted(paths, key=lambda path: path.stat().st_mtime):
-            if (run := self.get(path.parent.name)) and (fps := run.facts["timings"]["fps"]):
-                found[run.facts["checkpoint"]] = fps
+        for _, path in sorted(changed, reverse=True)[:RECENT]:
+            with contextlib.suppress(OSError, ValueError, KeyError):
+                facts = json.loads(path.read_text("utf-8"))
+                if fps := facts["timings"]["fps"]:
+                    found.setdefault(facts["checkpoint"], fps)
         return found
 
     @contextmanager

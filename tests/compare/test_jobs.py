@@ -140,6 +140,15 @@ def test_one_visitor_does_not_take_all_places(comparisons, monkeypatch):
     assert comparisons.start(planned("universal", frames=21), account="10.0.0.1")
 
 
+def test_without_a_disk_a_run_fails_and_names_no_folder_of_the_server(comparisons, tmp_path):
+    (tmp_path / "runs").write_text("in the way")
+    job = comparisons.start(planned("universal"))
+    assert job.wait(PATIENCE)
+    (state,) = job.states()
+    assert state.phase == "failed" and state.error.startswith("The server's disk cannot be written (")
+    assert str(tmp_path) not in state.error
+
+
 def test_old_jobs_are_forgotten_and_their_runs_are_kept(comparisons, monkeypatch):
     monkeypatch.setattr(jobs, "REMEMBERED", 1)
     made = []

@@ -101,6 +101,20 @@ def test_what_is_there_costs_nothing_and_is_the_same(tmp_path):
     assert [s.stored.facts for s in again.states()] == [s.stored.facts for s in first.states()]
 
 
+def test_speeds_are_those_of_the_latest_runs(tmp_path, monkeypatch):
+    monkeypatch.setattr("mgdemo.compare.store.RECENT", 3)
+    store = RunStore(tmp_path)
+    for age, (checkpoint, fps) in enumerate([("a", 1.0), ("a", 2.0), ("b", None), ("b", 4.0), ("c", 5.0)]):
+        path = tmp_path / f"run {age}" / "run.json"
+        path.parent.mkdir()
+        path.write_text(json.dumps({"checkpoint": checkpoint, "timings": {"fps": fps}}))
+        os.utime(path, (1e9 - age,) * 2)
+    assert store.speeds() == {"a": 1.0}
+    monkeypatch.setattr("mgdemo.compare.store.RECENT", 4)
+    (tmp_path / "run 0" / "run.json").write_text("{")
+    assert store.speeds() == {"a": 2.0, "b": 4.0}
+
+
 def test_the_same_run_has_the_same_frames(tmp_path):
     plan = planned("universal")
     (one,), (two,) = (made(tmp_path / name, plan)[0].states() for name in "ab")
