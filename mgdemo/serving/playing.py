@@ -3,49 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable
 
 from mgdemo import messages as m
-from mgdemo.actions import MODES
 from mgdemo.serving.metrics import Metrics
-from mgdemo.serving.moving import Flight, Move
 from mgdemo.serving.player_link import PlayerLink
+from mgdemo.serving.rate import Rate
 from mgdemo.serving.recorder import Recorder
+from mgdemo.serving.worker_link import WorkerLink
 from mgdemo.tree import BlockTree
-
-MOVE_SECONDS = 180.0  # without progress, after which a move is given up: starting and loading take a while
-SLOW = 0.95  # of the nominal frame rate
-
-
-class Rate:
-    """How quickly blocks are made, over the last few."""
-
-    def __init__(self, fps: int):
-        self._nominal = fps
-        self._recent: deque[tuple[float, int, bool]] = deque(maxlen=6)  # blocks: when, frames, too slow?
-
-    def rest(self) -> None:
-        """A pause begins or ends: it says nothing about the device."""
-        self._recent.clear()
-
-    def block(self, now: float, frames: int, made_ms: float, late: bool) -> None:
-        # A player that has slowed down gets even slow blocks in time.
-        self._recent.append((now, frames, late or made_ms > 1000 * frames / self._nominal))
-
-    @property
-    def fps(self) -> float | None:
-        """Frames made per second, if that is known."""
-        if len(self._recent) < 3:
-            return None
-        seconds = self._recent[-1][0] - self._recent[0][0]
-        return sum(frames for _, frames, _ in list(self._recent)[1:]) / max(seconds, 1e-3)
-
-    @property
-    def slow(self) -> bool:
-        """Whether the device makes fewer frames than are shown at normal speed."""
-        fps = self.fps
-        return fps is not None and fps < SLOW * self._nominal and all(slow for _, _, slow in self._recent)
 
 
 class Playing:
@@ -65,16 +31,13 @@ class Playing:
         length: int | None,
     ):
         self.ready, self.link, self.recorder, self.length = ready, link, recorder, length
-        self._send, self._counts = send, counts
+        self.worker, self._counts = WorkerLink(ready, send, link), counts
         self.rate = Rate(ready.fps)
         self.thumbnails: dict[int, bytes] = {}
         self.paused = self.standing = False
         self.rewinding: float | None = None  # the share of the way that is done
         self.warning: m.BlockMessage | None = None  # the last block's, if it carried one
         self.frames = 0  # that are there, up to the head
-        self.flight = Flight()
-        self.move: Move | None = None  # while it has no worker, or a new one restores it
-        self._wish: m.Step | m.Rewind | None = None  # that no worker has fulfilled yet
 
     @property
     def tree(self) -> BlockTree:
@@ -93,47 +56,26 @@ class Playing:
 
     def lost(self, now: float) -> bool:
         """Wait for a new worker; whether this one may have died of the session, as one did before."""
-        self.move = Move(self.move.since if self.move else now)
         self.rate.rest()
-        self.link.excuse()
-        return self.flight.lost()
-
-    def stranded(self, now: float) -> bool:
-        """Whether it has waited too long for a new worker."""
-        return self.move is not None and now - self.move.since > MOVE_SECONDS
+        return self.worker.lost(now)
 
     def moved(self, send: Callable[[m.Command], None]) -> m.Past:
         """A new worker is chosen, and `send` reaches it: what it has to restore."""
-        assert self.move is not None
-        attached, jpeg = self.link.connected, self.link.codec == "jpeg"
-        past = self.flight.past(self.tree, paused=self.paused, attached=attached, jpeg=jpeg)
-        self._send, self.move.told, self.move.arrived = send, past, False
-        return past
+        return self.worker.moved(send, self.tree, paused=self.paused)
 
     def ready_again(self) -> None:
-        """The new worker listens: what has changed since it was told."""
-        move = self.move
-        if move is None or move.told is None:
-            return
-        move.listening = True
-        if move.arrived and self.link.connected:
-            self._attach()
-        elif move.told.attached and not self.link.connected:
-            self.detached()
-        if move.told.paused != self.paused:
-            self._tell(m.Pause(on=self.paused))
-        if self.link.input is not None:
-            self._tell(self.link.input)
+        """The new worker listens."""
+        self.worker.listens(paused=self.paused)
 
     def _restored(self, now: float) -> bool:
-        self.move = None
         self.link.active = now
         self.link.expect(now)
         self.rate.rest()
         self._counts.moves.inc()
-        if self._wish is not None:
-            self._tell(self._wish)
+        self.worker.restored()
         return True
+
+    # Its player
 
     def attached(self, **fields) -> None:
         """A player is connected; `fields` are what `Welcome` says of the session."""
@@ -141,36 +83,21 @@ class Playing:
         self.rate.rest()
         self.link.welcome(self.ready, self.tree, frames=self.length, paused=self.paused, **fields)
         if self.link.connected:
-            self._attach()
+            self.worker.attach()
             if self.link.input is not None:
-                self._tell(self.link.input)
-
-    def detached(self) -> None:
-        if self._heard:
-            self._send(m.Detach(session=self.ready.session))
-
-    def _attach(self) -> None:
-        if self._heard:
-            self._send(m.Attach(session=self.ready.session, jpeg=self.link.codec == "jpeg"))
-        elif self.move is not None:
-            self.move.arrived = True
-
-    @property
-    def _heard(self) -> bool:
-        """Whether there is a worker that listens."""
-        return self.move is None or self.move.listening
+                self.worker.tell(self.link.input)
 
     def receive(self, message: m.ClientMessage) -> bool:
         """Handle a player's message; returns whether the status changes."""
         now, live = time.monotonic(), self.length is None
         match message:
             case m.KeyFrame():
-                self._tell(message)
+                self.worker.tell(message)
             case m.Ack():
                 was_behind = self.link.behind
                 if self.link.acknowledge(message.block, now):
-                    self._tell(message)
-                if self.move is not None:
+                    self.worker.tell(message)
+                if self.worker.move is not None:
                     self.link.excuse()
                 if was_behind and not self.link.behind:
                     self.rate.rest()
@@ -179,19 +106,18 @@ class Playing:
                 pass  # a scenario is steered by its track; its page pauses by itself
             case m.Input():
                 self.link.active = now
-                steers = self._known(message).held or any(message.camera)  # else no block may come for it
-                if steers and not self.paused and self.rewinding is None:
+                if self.worker.steers(message) and not self.paused and self.rewinding is None:
                     self.link.inputs.heard(message.input_seq, now)
-                self._tell(message)
+                self.worker.tell(message)
             case m.Pause(on=on):
                 self.paused, self.link.active = on, now
                 self.link.inputs.forget()
                 self.rate.rest()
-                self._tell(message)
+                self.worker.tell(message)
                 return True
             case m.Step() if self.paused or self.standing:
                 self.link.active = now
-                self._ask(message)
+                self.worker.ask(message)
             case m.Rewind(node=node) if node in self.tree:
                 self.link.active = now
                 if self.rewinding is not None:
@@ -199,7 +125,7 @@ class Playing:
                     return False
                 self.rewinding = 0.0
                 self.link.inputs.forget()
-                self._ask(message)
+                self.worker.ask(message)
                 return True
         return False
 
@@ -207,9 +133,9 @@ class Playing:
         """Handle an event of the engine; returns whether the status changes."""
         match event:
             case m.Begun():
-                self.flight.begun(event.parent)
+                self.worker.flight.begun(event.parent)
             case m.Frames():
-                self.flight.came += len(event.h264)
+                self.worker.flight.came += len(event.h264)
                 digests = event.digests or (b"",) * len(event.h264)
                 for frame, packet in enumerate(zip(event.h264, digests, strict=True), event.first):
                     self.recorder.frame(event.node, frame, *packet)
@@ -220,30 +146,30 @@ class Playing:
                 return self._block(event)
             case m.Thumbnail():
                 self.thumbnails[event.node] = event.picture
-                self.flight.made(self.tree[event.node].parent)
+                self.worker.flight.made(self.tree[event.node].parent)
             case m.Standing():
                 self.standing = True
                 self.rate.rest()
                 return True
             case m.Rewinding():
-                self.rewinding, self.flight.below = event.progress, None
+                self.rewinding, self.worker.flight.below = event.progress, None
                 return True
-            case m.Restoring() if self.move is not None:
-                self.move.progress, self.move.since = event.progress, time.monotonic()
-                self.flight.repeated(self.tree[event.node].parent)
+            case m.Restoring() if self.worker.move is not None:
+                self.worker.restoring(event.progress)
+                self.worker.flight.repeated(self.tree[event.node].parent)
                 return True
             case m.Restored():
                 return self._restored(time.monotonic())
             case m.RewindDone(message=message):
                 self.paused, self.standing, self.rewinding, self.warning = True, False, None, None
-                self._wish, self.flight.below = None, None
+                self.worker.rewound()
                 self.recorder.go(message.node)
                 self.frames = message.frames
                 self.rate.rest()
                 self.link.rewound(message, event.picture)
                 if self.link.rewind is not None:
                     self.rewinding = 0.0
-                    self._ask(self.link.rewind)
+                    self.worker.ask(self.link.rewind)
                     self.link.rewind = None
                 return True
         return False
@@ -251,8 +177,7 @@ class Playing:
     def _block(self, event: m.Block) -> bool:
         message, now = event.message, time.monotonic()
         late, again = event.late_ms > 0, message.splice is not None
-        self.flight.announced(event)
-        self._wish = None if isinstance(self._wish, m.Step) else self._wish
+        self.worker.announced(event)
         self.recorder.block(message.node, message.parent, event.actions)
         self._count(event, now)
         if message.block and not again:  # the first one is shorter, and warms the device up
@@ -272,22 +197,3 @@ class Playing:
         counts.frames.inc(message.frames)
         for seconds in self.link.inputs.obeyed(message.input_seq, now):
             counts.latency.observe(seconds)
-
-    def _ask(self, wish: m.Step | m.Rewind) -> None:
-        """Tell it now, or when the world stands where it stood."""
-        self._wish = wish
-        if self.move is None:
-            self._tell(wish)
-
-    def _known(self, message: m.Input) -> m.Input:
-        """Only what can be held in this mode; a worker keeps what was pressed until it makes a block."""
-        mode = MODES[self.ready.mode]
-        held = tuple(control.spelled(key) for key in message.held if (control := mode.control(key)))
-        return message.model_copy(update={"held": held})
-
-    def _tell(self, message: m.WorldMessage) -> None:
-        if not self._heard:
-            return
-        if isinstance(message, m.Input):
-            message = self._known(message)
-        self._send(m.ToSession(session=self.ready.session, message=message))

@@ -184,7 +184,7 @@ class Session:
         if self.suspended and self.engine is not None:
             engine.send(m.Continue(session=self.token))
         elif isinstance(self.phase, Playing):  # its worker was lost meanwhile
-            self.phase.move = None  # it has not been waited for since then
+            self.phase.worker.move = None  # it has not been waited for since then
             self.phase.lost(now)
             self.move(engine)
         else:
@@ -248,7 +248,7 @@ class Session:
         settings = self._host.settings
         if now - self._link.unanswered_since > settings.ack_seconds:
             self._detach(m.CONNECTION_LOST, "No answer for too long; connect again.")
-        if not self.suspended and isinstance(self.phase, Playing) and self.phase.stranded(now):
+        if not self.suspended and isinstance(self.phase, Playing) and self.phase.worker.stranded(now):
             self.end("error", STRANDED)
         elif outcome := ending(self._facts(now), settings, now):
             self.end(*outcome)
@@ -301,7 +301,7 @@ class Session:
     def _detach(self, code: int = 1000, reason: str = "") -> None:
         self._link.detach(time.monotonic(), code, reason)
         if isinstance(self.phase, Playing):
-            self.phase.detached()
+            self.phase.worker.detach()
         self._wake.set()
 
     def _facts(self, now: float) -> Facts:

@@ -41,8 +41,8 @@ def suspended_status(phase: Phase) -> m.Status:
 def _playing_status(phase: Playing, seconds_left: float) -> m.Status:
     name, text = _playing_text(phase, seconds_left)
     fps, progress, left = phase.rate.fps, phase.rewinding, None
-    if phase.move is not None and progress is None:
-        progress = phase.move.progress
+    if phase.worker.move is not None and progress is None:
+        progress = phase.worker.move.progress
     if phase.length is not None:
         progress = phase.frames / phase.length
         left = (phase.length - phase.frames) / fps if fps else None
@@ -64,7 +64,7 @@ def _playing_status(phase: Playing, seconds_left: float) -> m.Status:
 def _playing_text(phase: Playing, seconds_left: float) -> tuple[m.Phase, str]:
     link, rate = phase.link, phase.rate
     resting = phase.paused or phase.standing or phase.rewinding is not None
-    if phase.move is not None and not resting:
+    if phase.worker.move is not None and not resting:
         return "buffering", MOVING
     if phase.length is not None:
         text = f"Frame {phase.frames} of {phase.length}. {phase.recorder.trouble}".rstrip()
