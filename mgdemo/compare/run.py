@@ -95,7 +95,7 @@ class Runner:
         for rest in folder.iterdir():  # the recorder's own folder
             if rest.is_dir():
                 shutil.rmtree(rest, ignore_errors=True)
-        return time.monotonic() - began, session.report or m.Report()
+        return time.monotonic() - began, session.course.report or m.Report()
 
     def _measure(self, run: Run, folder: Path, seconds: float, report: m.Report) -> None:
         film = folder / "video.mp4"

@@ -30,7 +30,7 @@ class Places(Collection[Session]):
 
     @property
     def holders(self) -> list[Holder]:
-        return [Holder(s.token, at, s.request.background, s.began) for s, at in self._engines.items()]
+        return [Holder(s.token, at, s.request.background, s.course.began) for s, at in self._engines.items()]
 
     def applicants(self, queue: Collection[Session]) -> list[Applicant]:
         """Those who wait, in order."""
@@ -43,13 +43,13 @@ class Places(Collection[Session]):
         assert index is not None, "they are asked of the devices"
         self._aside.pop(session, None)
         self._engines[session] = index
-        session.begin(self._devices[index])
+        session.course.begin(self._devices[index])
 
     def give_way(self, session: Session) -> None:
         """Take its place from a run, for a visitor."""
         if (index := self._engines.pop(session)) is not None:
             self._aside[session] = index
-        session.suspend()
+        session.course.suspend()
 
     def leave(self, session: Session) -> None:
         for sessions in (self._engines, self._lost, self._aside):
@@ -64,10 +64,10 @@ class Places(Collection[Session]):
         """An engine's worker is lost: its sessions move, or end with the reason."""
         for session in [session for session, engine in self._aside.items() if engine == index]:
             del self._aside[session]
-            session.engine = None  # its blocks will be made again when its turn comes
+            session.course.engine = None  # its blocks will be made again when its turn comes
         for session in self.on(index):
             self._engines[session], self._lost[session] = None, index
-            session.lost(reason, tries=len(self._devices))
+            session.course.lost(reason, tries=len(self._devices))
         self.settle()
 
     def settle(self) -> None:
@@ -77,7 +77,7 @@ class Places(Collection[Session]):
             if index is None:
                 return
             self._engines[session] = index
-            session.move(self._devices[index])
+            session.course.move(self._devices[index])
 
     def _choose(self, session: Session, among: Collection[int] | None = None) -> int | None:
         loads = [engine for engine in self._engines.values() if engine is not None]

@@ -128,7 +128,7 @@ class SessionService:
         session = self._sessions.get(token)
         if session is not None and visitor:
             with self.lock:
-                session.request = replace(session.request, visitor=visitor)
+                session.course.request = replace(session.request, visitor=visitor)
                 self._plan()
         return session
 
@@ -221,7 +221,7 @@ class SessionService:
             session = self._sessions[move.token]
             if move.engines:
                 self._queue.remove(session)
-                if not session.suspended:
+                if not session.course.suspended:
                     self.counts.sessions.inc()
                     about = {"session": session_id(session.token), "checkpoint": session.request.checkpoint}
                     log.info("A session got a place.", extra=about)
@@ -242,9 +242,11 @@ class SessionService:
         waiting = _visitors(self._queue)
         plan = self._turns.plan(_visitors(self._places), waiting)
         for session in self._queue:
-            session.wait(plan.turns.get(session.token) or limits.Turn(len(waiting) + 1, background=True))
+            session.course.wait(
+                plan.turns.get(session.token) or limits.Turn(len(waiting) + 1, background=True)
+            )
         for session in self._places:
-            session.limit(plan.ends.get(session.token), crowded=bool(self._queue))
+            session.course.limit(plan.ends.get(session.token), crowded=bool(self._queue))
 
     def _folders(self) -> Collection[Path]:
         """Those of recordings that are being made."""
@@ -263,7 +265,7 @@ class SessionService:
                     self._devices.works(index)
             token = getattr(event, "session", None)  # else it concerns all of them
             for session in [s for s in self._places.on(index) if token in (None, s.token)]:
-                _guard(session, session.handle, event)
+                _guard(session, session.course.handle, event)
 
     def _lost(self, index: int, text: str) -> None:
         with self.lock:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import math
 import secrets
 import threading
 import time
@@ -16,15 +15,13 @@ from typing import Protocol
 import numpy as np
 
 from mgdemo import messages as m
-from mgdemo.serving.engines import Engine
-from mgdemo.serving.journal import Journaled, key_of
-from mgdemo.serving.limits import Facts, Turn, ending
+from mgdemo.serving.course import Course
+from mgdemo.serving.limits import Facts, ending
 from mgdemo.serving.metrics import Metrics
 from mgdemo.serving.outbox import Outbox, Wake
-from mgdemo.serving.phases import Ended, Loading, Phase, Queued, Saving
+from mgdemo.serving.phases import Ended, Loading, Phase
 from mgdemo.serving.player_link import PlayerLink
 from mgdemo.serving.playing import Playing
-from mgdemo.serving.recorder import Recorder
 from mgdemo.serving.request import SessionRequest
 from mgdemo.serving.status import status_of, suspended_status
 from mgdemo.settings import Settings
@@ -58,18 +55,27 @@ class Session:
 
     def __init__(self, host: Host, request: SessionRequest):
         self.token = secrets.token_urlsafe(24)
-        self.request = request
         self.live = request.track is None
-        self.opened = self.began = time.monotonic()  # began: when it got its place
-        self.phase: Phase = Queued(Turn(1))
-        self.engine: Engine | None = None  # from when it has a place
-        self.ends = math.inf  # the moment when others get its place
-        self.crowded = False  # whether others wait
-        self.suspended = False  # it gave its place to a visitor
-        self.report: m.Report | None = None  # of a scenario that is complete
-        self._link = PlayerLink(self.live, self.opened)
+        self.opened = time.monotonic()
+        self._link, self._wake = PlayerLink(self.live, self.opened), Wake()
+        self.course = Course(
+            self.token,
+            request,
+            self._link,
+            host.settings,
+            host.counts,
+            changed=self._wake.set,
+            left=lambda: host.on_session_ended(self),
+        )
         self._host, self._lock = host, host.lock
-        self._wake = Wake()
+
+    @property
+    def request(self) -> SessionRequest:
+        return self.course.request
+
+    @property
+    def phase(self) -> Phase:
+        return self.course.phase
 
     # For the page and other programs
 
@@ -100,9 +106,10 @@ class Session:
 
     def status(self) -> m.Status:
         with self._lock:
-            if self.suspended and isinstance(self.phase, Loading | Playing):
-                return suspended_status(self.phase)
-            return status_of(self.phase, self.ends, time.monotonic())
+            phase, course = self.phase, self.course
+            if course.suspended and isinstance(phase, Loading | Playing):
+                return suspended_status(phase)
+            return status_of(phase, course.ends, time.monotonic())
 
     # For the live transport
 
@@ -110,8 +117,7 @@ class Session:
         """A player is connected; its messages go to `outbox`. An earlier player is disconnected."""
         with self._lock:
             self._link.attach(outbox, codec)
-            if isinstance(self.phase, Playing):
-                self._welcome(self.phase)
+            self.course.welcome()
         self._wake.set()
 
     def detach(self, outbox: Outbox) -> None:
@@ -165,90 +171,12 @@ class Session:
         """Whether it needs a page."""
         return self.live or self.request.followed
 
-    def wait(self, turn: Turn) -> None:
-        """Its turn in the queue."""
-        if self.suspended:
-            return
-        before = self.phase.turn if isinstance(self.phase, Queued) else None
-        self.phase = Queued(turn)
-        if before is None or replace(before, at=turn.at) != turn or abs(before.at - turn.at) > 1:
-            self._wake.set()
-
-    def limit(self, ends: float | None, *, crowded: bool) -> None:
-        """The moment when others get its place, if there is one; crowded: whether anybody waits."""
-        self.ends, self.crowded = math.inf if ends is None else ends, crowded
-
-    def begin(self, engine: Engine) -> None:
-        """It gets a place: its first one, or again after it gave way."""
-        now = self.began = time.monotonic()
-        if self.suspended and self.engine is not None:
-            engine.send(m.Continue(session=self.token))
-        elif isinstance(self.phase, Playing):  # its worker was lost meanwhile
-            self.phase.worker.move = None  # it has not been waited for since then
-            self.phase.lost(now)
-            self.move(engine)
-        else:
-            self.phase = Loading()
-            self.move(engine)
-        self.suspended = False
-        self._wake.set()
-
-    def suspend(self) -> None:
-        """Give its place to a visitor, keeping what is made so far; `begin` continues."""
-        self.suspended = True
-        if isinstance(self.phase, Playing):
-            self.phase.rate.rest()
-        if self.engine is not None:
-            self.engine.send(m.Suspend(session=self.token))
-        self._wake.set()
-
-    def lost(self, reason: str, tries: int) -> None:
-        """Its engine's worker is lost, so it waits for `move`. It ends if nothing was shown after so many
-        tries, or if the session itself seems to be the reason."""
-        self.engine = None
-        match self.phase:
-            case Playing() as phase if phase.lost(time.monotonic()):
-                self.end("error", reason)
-            case Loading() as phase if phase.tries >= tries:
-                self.end("error", reason)
-            case Loading() as phase:
-                self.phase = Loading("The device is being restarted", tries=phase.tries + 1)
-        self._wake.set()
-
-    def move(self, engine: Engine) -> None:
-        """It goes on, or begins, on an engine."""
-        self.engine = engine
-        match self.phase:
-            case Playing() as phase:
-                engine.send(self.request.order(self.token, phase.moved(engine.send)))
-            case Loading():
-                engine.send(self.request.order(self.token))
-
-    def handle(self, event: m.Event) -> None:
-        """Handle an event of its engine."""
-        match self.phase, event:
-            case Loading(), m.Loading(checkpoint=self.request.checkpoint, optimization=self._optimization):
-                self.phase = replace(self.phase, text=event.text, progress=event.progress)
-                self._wake.set()
-            case Loading(), m.Ready():
-                self._ready(event)
-            case ((Loading() | Playing()), m.Failed()):
-                self.end("error", event.text)
-            case Playing() as phase, m.Ready():
-                phase.ready_again()
-            case Playing(), m.Finished(report=report):
-                self.report = report
-                self.end("ended", "The scenario is complete.")
-            case Playing() as phase, _:
-                if phase.handle(event):
-                    self._wake.set()
-
     def tick(self, now: float) -> None:
         """End what has lasted too long."""
         settings = self._host.settings
         if now - self._link.unanswered_since > settings.ack_seconds:
             self._detach(m.CONNECTION_LOST, "No answer for too long; connect again.")
-        if not self.suspended and isinstance(self.phase, Playing) and self.phase.worker.stranded(now):
+        if not self.course.suspended and isinstance(self.phase, Playing) and self.phase.worker.stranded(now):
             self.end("error", STRANDED)
         elif outcome := ending(self._facts(now), settings, now):
             self.end(*outcome)
@@ -256,47 +184,13 @@ class Session:
     def end(self, outcome: m.Outcome, text: str) -> None:
         """End it, once: give its place away and have its files written. Takes the lock itself."""
         with self._lock:
-            match self.phase:
-                case Saving() | Ended():
-                    return
-                case Playing() as phase:
-                    self.phase = Saving(outcome, text, phase.recorder, phase.tree.head, phase.frames)
-                case _:
-                    self.phase = Ended(outcome, text)
-            if self.engine is not None:
-                self.engine.send(m.Close(session=self.token))
-            self._host.on_session_ended(self)
-        self._wake.set()
+            self.course.end(outcome, text)
 
     def settle(self, ended: Ended) -> None:
         """Its files are written."""
         with self._lock:
-            self.phase = ended
+            self.course.phase = ended
         self._wake.set()
-
-    @property
-    def _optimization(self) -> str:
-        wanted = self.request.optimization
-        return self._host.settings.optimization if wanted is None else wanted
-
-    def _ready(self, event: m.Ready) -> None:
-        settings, name, engine = self._host.settings, self.request.checkpoint, self.engine
-        assert engine is not None
-        folder = self.request.folder or settings.record_dir
-        journaled = None if self.request.folder else Journaled(key_of(self.token), self.request.about)
-        recorder = Recorder(folder, name, event.width, event.height, event.fps, journaled)
-        length = None if self.request.track is None else len(self.request.track)
-        self.phase = Playing(event, engine.send, self._link, recorder, self._host.counts, length)
-        if self._link.connected:
-            self._welcome(self.phase)
-        self._wake.set()
-
-    def _welcome(self, phase: Playing) -> None:
-        phase.attached(
-            seed=self.request.seed,
-            checkpoint=self.request.checkpoint,
-            reconnect_seconds=self._host.settings.reconnect_seconds,
-        )
 
     def _detach(self, code: int = 1000, reason: str = "") -> None:
         self._link.detach(time.monotonic(), code, reason)
@@ -314,8 +208,8 @@ class Session:
         return replace(
             facts,
             active=link.active,
-            ends=self.ends,
+            ends=self.course.ends,
             resting=phase.paused or phase.standing,
-            crowded=self.crowded,
+            crowded=self.course.crowded,
             seconds_recorded=phase.seconds_recorded,
         )

@@ -35,7 +35,7 @@ class Turns:
     def _place(self, session: Session) -> Place:
         made = session.phase.frames if isinstance(session.phase, Playing) else 0
         expected = time.monotonic() + self._lasts(session, made)
-        return Place(session.token, session.request.visitor, session.began, session.followed, expected)
+        return Place(session.token, session.request.visitor, session.course.began, session.followed, expected)
 
     def _waiter(self, session: Session) -> Waiter:
         lasts = self._lasts(session, 0)

@@ -352,14 +352,14 @@ async def test_a_film_is_made_of_whole_blocks(serve, monkeypatch):
     """Wherever among a block's frames the end comes."""
     server = serve()
     session = server.open()
-    handle = session.handle
+    handle = session.course.handle
 
     def until_frame_21(event):
         handle(event)
         if getattr(event, "first", 0) == 21:  # by itself; eleven more are to come
             session.end("ended", "Stopped.")
 
-    monkeypatch.setattr(session, "handle", until_frame_21)
+    monkeypatch.setattr(session.course, "handle", until_frame_21)
     async with Player(server, session.token):
         ended = await end_of(session)
     assert len(list(read_frames(ended.recording.mp4))) == ended.recording.frames == 21
