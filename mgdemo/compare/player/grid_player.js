@@ -5,14 +5,14 @@
  */
 
 import { Blink } from "./blink.js";
-import { SPEEDS } from "./clock.js";
 import { element, write } from "./dom.js";
+import { Keyboard } from "./keyboard.js";
 import { heldWords } from "./lanes.js";
 import { Lockstep } from "./lockstep.js";
 import { followPointer, zoomAt } from "./pointer.js";
 import { Rows } from "./rows.js";
-import { HELP, commandOf, taken } from "./shortcuts.js";
-import { fromText, toText, VIEWS } from "./state.js";
+import { HELP } from "./shortcuts.js";
+import { fromText, toText } from "./state.js";
 import { Timeline } from "./timeline.js";
 import { Toolbar } from "./toolbar.js";
 import { Transport } from "./transport.js";
@@ -64,9 +64,7 @@ export class GridPlayer {
       onzoom: (zoom) => this.change({ zoom }),
       onwipe: (wipe) => this.change({ view: { ...this.state.view, wipe } }),
     });
-    this.keysFrom = keys === "page" ? document : this.root;
-    this.onkey = (event) => this.key(event);
-    this.keysFrom.addEventListener("keydown", this.onkey);
+    this.keyboard = new Keyboard(keys === "page" ? document : this.root, this);
     this.update(data);
     this.lockstep.goTo(this.state.frame);
   }
@@ -180,47 +178,6 @@ export class GridPlayer {
     this.change({ zoom: factor ? zoomAt(zoom, factor, 0, 0) : { scale: 1, x: 0, y: 0 } });
   }
 
-  /** @param {KeyboardEvent} event */
-  key(event) {
-    if (event.defaultPrevented || taken(event.target, event.key)) return;
-    const command = commandOf(event);
-    if (command && this.run(command)) event.preventDefault();
-  }
-
-  /** @param {string} command as of `commandOf` @returns {boolean} whether there is something to do */
-  run(command) {
-    const { state, lockstep } = this;
-    const { frame } = lockstep;
-    const faster = (by) => this.change({ speed: SPEEDS[Math.min(SPEEDS.length - 1, Math.max(0, SPEEDS.indexOf(state.speed) + by))] }); // prettier-ignore
-    const view = VIEWS.find((kind) => kind === command);
-    if (view === "blink" && state.view.kind === "blink") return (this.blink.turn(), true);
-    if (view) return this.data.columns.length > 1 && (this.change({ view: { ...state.view, kind: view } }), true);
-    const [, mark] = /^mark (\d)$/.exec(command) ?? [];
-    if (mark) return Boolean(this.row.marks[+mark - 1]) && (lockstep.goTo(this.row.marks[+mark - 1].frame), true);
-    const last = this.frames - 1;
-    const commands = {
-      play: () => this.play(),
-      back: () => this.step(-1),
-      forward: () => this.step(1),
-      "second back": () => lockstep.goTo(frame - this.data.fps),
-      "second forward": () => lockstep.goTo(frame + this.data.fps),
-      start: () => lockstep.goTo(0),
-      end: () => lockstep.goTo(last),
-      "loop from": () => this.change({ loop: { from: frame, to: Math.max(frame, state.loop?.to ?? last) } }),
-      "loop to": () => this.change({ loop: { from: Math.min(frame, state.loop?.from ?? 0), to: frame } }),
-      "no loop": () => this.change({ loop: null }),
-      slower: () => faster(-1),
-      faster: () => faster(1),
-      names: () => this.change({ names: !state.names }),
-      keys: () => this.change({ keys: !state.keys }),
-      larger: () => this.zoom(1.5),
-      smaller: () => this.zoom(1 / 1.5),
-      whole: () => this.zoom(0),
-    };
-    commands[command]?.();
-    return command in commands;
-  }
-
   /** @returns {State} */
   now() {
     return { ...this.state, frame: this.lockstep.frame };
@@ -232,7 +189,7 @@ export class GridPlayer {
 
   close() {
     clearTimeout(this.resting);
-    this.keysFrom.removeEventListener("keydown", this.onkey);
+    this.keyboard.close();
     this.blink.run(false);
     this.lockstep.play(false);
     this.lockstep.setScreens([], 1);
