@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from mgdemo import messages as m
 from mgdemo.actions import MODES, ActionTrack
 from mgdemo.video.digest import frame_digest
 from mgdemo.video.encode import jpeg, thumbnail
-from mgdemo.worker.sessions import Playing
+from mgdemo.worker.sessions import Making, Playing
 
 
 class Delivery:
@@ -20,6 +21,15 @@ class Delivery:
     def __init__(self, emit: Callable[[m.Event], None]):
         self._emit = emit
         self._done = -float("inf")  # when the last block of any session was
+
+    def deliver(self, session: Playing, making: Making, pieces: Iterator[np.ndarray]) -> None:
+        """Add a block to the tree as soon as its first piece is there, and send it. pieces: of `making`."""
+        pieces, pace = chain([next(pieces)], pieces), session.pace
+        made = time.monotonic()
+        session.history.tree.add(making.actions)
+        late = pace.late(made) if session.live else 0.0
+        self.send(session, pieces, making.began, input_seq=making.input_seq, late=late)
+        pace.delivered(len(making.actions), made, time.monotonic())
 
     def send(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -89,10 +90,19 @@ class Pausing:
 class Playing:
     """A session with its world, its latest input, and what is known of its visitor's player.
 
-    Raises SessionError for a scenario of another mode.
+    Raises SessionError for a scenario of another mode. load_seconds: that its checkpoint took, if it did.
     """
 
-    def __init__(self, order: m.Open, model: Model, encoder: H264Encoder, settings: Settings, now: float):
+    def __init__(
+        self,
+        order: m.Open,
+        model: Model,
+        encoder: H264Encoder,
+        settings: Settings,
+        now: float,
+        load_seconds: float | None = None,
+    ):
+        began = time.monotonic()
         if order.track is not None and order.track.mode != model.mode:
             raise SessionError(
                 f"This scenario is for {MODES[order.track.mode].title}, but {order.checkpoint} plays "
@@ -109,10 +119,10 @@ class Playing:
         self.pausing = Pausing()
         self.making: Making | None = None
         self.repeating: Rewinding | None = None
-        self.account = Account()
         self._last: ActionTrack | None = None  # of the last block, as long as it can be regenerated
         blocks = settings.stand_seconds * model.fps / BLOCK_FRAMES
         self._idling = Idling(max(1, round(blocks)) if MODES[model.mode].stands and blocks else 0)
+        self.account = Account(load_seconds, time.monotonic() - began)
 
     @property
     def session(self) -> str:

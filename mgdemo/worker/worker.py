@@ -11,7 +11,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import chain
 
 import numpy as np
 
@@ -19,15 +18,17 @@ from mgdemo import messages as m
 from mgdemo.devices import device_failed
 from mgdemo.settings import Settings
 from mgdemo.video.encode import live_encoder
-from mgdemo.worker.account import Account
 from mgdemo.worker.checkpoint_cache import CheckpointCache, Loaded, Weights, gpu_index
 from mgdemo.worker.delivery import Delivery
 from mgdemo.worker.failures import sentence
 from mgdemo.worker.inbox import Inbox, Order
 from mgdemo.worker.meter import Meter
+from mgdemo.worker.player_commands import obey_player
+from mgdemo.worker.regenerate import regenerate_head
 from mgdemo.worker.restore import begin_to_restore, restore_on
-from mgdemo.worker.rewind import arrive, rewind, rewind_on
-from mgdemo.worker.schedule import Decision, Job, decide
+from mgdemo.worker.rewind import rewind_on
+from mgdemo.worker.roster import Roster
+from mgdemo.worker.schedule import Decision, Job
 from mgdemo.worker.sessions import Making, Playing, Restoring
 from mgdemo.worker.suspend import Suspended, Waiting, suspend
 from mgdemo.worker.watch import Watch
@@ -47,7 +48,7 @@ class Worker:
     def __init__(self, settings: Settings, device: str, emit: Callable[[m.Event], None]):
         self.settings, self.device, self.emit = settings, device, emit
         self._inbox, self._watch = Inbox(), Watch()
-        self._sessions: dict[str, Waiting | Playing | Suspended] = {}
+        self._sessions = Roster(settings, emit)
         self._making: deque[Playing] = deque()
         self._checkpoints = CheckpointCache(settings, device, self.hear, emit, self._watch)
         self._delivery, self._meter = Delivery(emit), Meter(device)
@@ -77,39 +78,24 @@ class Worker:
     def work(self, patience: float = math.inf) -> bool:
         """Obey the commands that are there, waiting for one until a job is due, at most `patience` seconds;
         then do the job that is due, if any. False when stopped."""
-        start = self._decide().start
+        start = self._sessions.decide().start
         for came, command in self._inbox.all(min(patience, max(0.0, start - time.monotonic()))):
             self._obey(command, came)
         # Commands may have changed what is next; and they must be heard just before a block begins.
-        decision = self._decide()
-        session = self._sessions.get(decision.session or "")
-        if isinstance(session, Playing) and decision.start <= time.monotonic() and not self._stopping:
+        decision = self._sessions.decide()
+        session = self._sessions.due(decision)
+        if session is not None and not self._stopping:
             self._watch.progress(BLOCK)
             self._guard(session, partial(self._do, decision=decision))
             self._watch.done(BLOCK)
         return not self._stopping
-
-    def _decide(self) -> Decision:
-        now, turns = time.monotonic(), []
-        for session in self._sessions.values():
-            if not isinstance(session, Playing):
-                continue
-            if session.begins_to_stand(now):
-                self.emit(m.Standing(session=session.session))
-            if turn := session.turn(now, self.settings.regenerates):
-                turns.append(turn)
-        return decide(turns, now)
 
     def _do(self, session: Playing, decision: Decision) -> None:
         match decision:
             case Decision(job=Job.BLOCK):
                 self._make(session)
             case Decision(job=Job.REGENERATE, splice=int(splice)):
-                began, tree = time.monotonic(), session.history.tree
-                self.emit(m.Begun(session=session.session, parent=tree[tree.head].parent))
-                frames, input_seq = session.regenerate(splice), session.input.input_seq
-                session.player.wants_key = True  # it does not follow what was encoded last
-                self._delivery.send(session, [frames], began, input_seq=input_seq, splice=splice)
+                regenerate_head(session, splice, self.emit, self._delivery)
             case Decision(job=Job.REPEAT) if isinstance(session.repeating, Restoring):
                 restore_on(session, self.emit, self._delivery)
                 self._finish(session)
@@ -124,7 +110,7 @@ class Worker:
         except Exception as error:
             log.exception("A session of %s failed.", session.order.checkpoint)
             self._give_up_if_broken(error)
-            self._sessions.pop(name, None)
+            self._sessions.drop(name)
             self.emit(m.Failed(session=name, text=sentence(error)))
 
     def _give_up_if_broken(self, error: Exception) -> None:
@@ -148,73 +134,44 @@ class Worker:
             case m.Suspend():
                 self._suspend(command.session)
             case m.Continue():
-                suspended = self._sessions.get(command.session)
+                suspended = self._sessions[command.session]
                 if isinstance(suspended, Suspended):
                     self._wait(Waiting(suspended.order, suspended))
             case m.Close():
-                self._sessions.pop(command.session, None)
+                self._sessions.drop(command.session)
             case m.Attach() | m.Detach() | m.ToSession():
-                session = self._sessions.get(command.session)
+                session = self._sessions[command.session]
                 if isinstance(session, Playing):  # else the command crossed the session's end
-                    self._guard(session, partial(self._tell, command=command, came=came))
-
-    def _tell(self, session: Playing, command: m.Attach | m.Detach | m.ToSession, came: float) -> None:
-        match command:
-            case m.Attach(jpeg=jpeg):
-                session.attach(jpeg)
-                if session.pausing.on and session.repeating is None:
-                    arrive(session, self.emit)  # or the player would have nothing to show
-            case m.Detach():
-                session.input.release()
-                session.player.attached = False
-            case m.ToSession(message=m.Input() as message):
-                session.input.set(message.held, message.camera, message.input_seq)
-            case m.ToSession(message=m.Ack() as message):
-                session.pace.acknowledge(message.block, message.buffer_ms / 1000, came)
-            case m.ToSession(message=m.KeyFrame()):
-                session.player.wants_key = True
-            case m.ToSession(message=m.Pause() as message):
-                session.pausing.on, session.pausing.steps = message.on, 0
-            case m.ToSession(message=m.Step()):
-                session.pausing.steps += session.pausing.on or session.standing
-            case m.ToSession(message=m.Rewind() as message):
-                rewind(session, message.node, self.emit)
+                    self._guard(session, partial(obey_player, command=command, came=came, emit=self.emit))
 
     # Sessions
 
     def _wait(self, waiting: Waiting) -> None:
         """Begin or continue a session as soon as its checkpoint is there."""
         self._sessions[waiting.order.session] = waiting
-        self._load(self._weights(waiting.order))
+        self._load(self._sessions.weights(waiting.order))
         self._guard(waiting, self._start)
 
     def _suspend(self, name: str) -> None:
         def put_aside(session: Playing) -> None:
             self._sessions[name] = suspend(session)
 
-        match self._sessions.get(name):
+        match self._sessions[name]:
             case Waiting(order=order, suspended=before):
                 self._sessions[name] = before or Suspended(order)
             case Playing() as session:
                 self._guard(session, put_aside)
 
-    def _weights(self, order: m.Open) -> Weights:
-        wanted = order.optimization
-        return Weights(order.checkpoint, self.settings.optimization if wanted is None else wanted)
-
     def _load(self, weights: Weights) -> None:
-        sessions = [session for session in self._sessions.values() if not isinstance(session, Suspended)]
-        self._checkpoints.load(weights, {self._weights(session.order) for session in sessions})
+        self._checkpoints.load(weights, self._sessions.weights_in_use)
 
     def _loaded(self, loaded: Loaded) -> None:
         self._checkpoints.add(loaded)
         if isinstance(loaded.result, Exception):
             self._give_up_if_broken(loaded.result)
-        for waiting in [s for s in self._sessions.values() if isinstance(s, Waiting)]:
-            if self._weights(waiting.order) != loaded.weights:
-                continue
+        for waiting in self._sessions.waiting_for(loaded.weights):
             if isinstance(loaded.result, Exception):
-                del self._sessions[waiting.order.session]
+                self._sessions.drop(waiting.order.session)
                 self.emit(m.Failed(session=waiting.order.session, text=sentence(loaded.result)))
             else:
                 self._guard(waiting, partial(self._start, load_seconds=loaded.seconds))
@@ -222,16 +179,14 @@ class Worker:
     def _start(self, waiting: Waiting, load_seconds: float | None = None) -> None:
         """Begin a session, or continue it, if its checkpoint is there."""
         order = waiting.order
-        if (model := self._checkpoints.get(self._weights(order))) is None:
+        if (model := self._checkpoints.get(self._sessions.weights(order))) is None:
             return
         if waiting.suspended is not None and (session := waiting.suspended.proceed(model)) is not None:
             self._sessions[order.session] = session
             return
         (height, width), fps = model.size, model.fps
         encoder = live_encoder(width, height, fps, gpu_index(self.device))
-        began = time.monotonic()
-        session = Playing(order, model, encoder, self.settings, began)
-        session.account = Account(load_seconds, time.monotonic() - began)
+        session = Playing(order, model, encoder, self.settings, time.monotonic(), load_seconds)
         session.account.begin(self._meter)
         self._sessions[order.session] = session
         self.emit(m.Ready(session=order.session, mode=model.mode, width=width, height=height, fps=fps))
@@ -249,8 +204,8 @@ class Worker:
 
     def _begin(self, session: Playing) -> None:
         self.emit(m.Begun(session=session.session, parent=session.history.tree.head))
-        for other in self._sessions.values():
-            if isinstance(other, Playing) and other is not session:
+        for other in self._sessions.playing:
+            if other is not session:
                 other.account.disturbed()
         session.begin(time.monotonic())
         self._making.append(session)
@@ -261,29 +216,21 @@ class Worker:
             return
         for came, command in self._inbox.harmless():
             self._obey(command, came)
-        decision = self._decide()
-        session = self._sessions.get(decision.session or "")
-        due = decision.job is Job.BLOCK and decision.start <= time.monotonic() and not self._inbox.held_up
-        if due and isinstance(session, Playing):
+        decision = self._sessions.decide()
+        session = self._sessions.due(decision)
+        if session is not None and decision.job is Job.BLOCK and not self._inbox.held_up:
             self._guard(session, self._begin)
 
     def _deliver(self, session: Playing) -> None:
         """Encode and send the block that a session has begun."""
-        making, pace = session.making, session.pace
-        assert making is not None
-        pieces = self._taken(making)
-        pieces = chain([next(pieces)], pieces)
-        made = time.monotonic()
-        session.history.tree.add(making.actions)
-        late = pace.late(made) if session.live else 0.0
-        self._delivery.send(session, pieces, making.began, input_seq=making.input_seq, late=late)
-        pace.delivered(len(making.actions), made, time.monotonic())
+        assert session.making is not None
+        self._delivery.deliver(session, session.making, self._taken(session.making))
         self._finish(session)
 
     def _finish(self, session: Playing) -> None:
         """End a scenario whose last block is made."""
         if session.finished:
-            del self._sessions[session.session]
+            self._sessions.drop(session.session)
             self.emit(m.Finished(session=session.session, report=session.account.report(self._meter)))
 
     def _taken(self, making: Making) -> Iterator[np.ndarray]:

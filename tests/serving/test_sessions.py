@@ -145,7 +145,7 @@ async def test_the_idle_clock_does_not_run_in_the_queue_nor_while_a_world_loads(
             await asyncio.sleep(2)
             await player.send(type="stop")
         await waiting.block(2)
-        began = second.began
+        began = second.course.began
         ended = await end_of(second)
         assert "Nothing was pressed" in ended.text and time.monotonic() - began > 1.5
 
