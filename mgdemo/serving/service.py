@@ -7,7 +7,6 @@ import contextlib
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +19,7 @@ from mgdemo import messages as m
 from mgdemo.errors import UserError
 from mgdemo.folders import upload_folder
 from mgdemo.logs import session_id
-from mgdemo.serving import limits
+from mgdemo.serving.admission import Admission
 from mgdemo.serving.archive import Archive
 from mgdemo.serving.clock import Clock
 from mgdemo.serving.devices import Devices
@@ -32,8 +31,6 @@ from mgdemo.serving.phases import Ended, Playing, Saving
 from mgdemo.serving.places import Places
 from mgdemo.serving.request import SessionRequest
 from mgdemo.serving.session import Session
-from mgdemo.serving.sharing import Move, next_move
-from mgdemo.serving.turns import Turns
 from mgdemo.settings import Settings
 from mgdemo.video.films import Recording
 
@@ -59,10 +56,9 @@ class SessionService:
         self.lock = threading.RLock()
         self.counts = Metrics(self._state)
         self._sessions: dict[str, Session] = {}  # that have not ended, by token
-        self._queue: deque[Session] = deque()
-        self._turns = Turns(self.settings.session_seconds)
         self._devices = Devices(self.settings, engine, self._event, self._lost)
         self._places = Places(self._devices)
+        self._queue = Admission(self.settings, self._places, self._devices, self.counts)
         self._archive = Archive(self.settings, self._folders)
         self._clock = Clock(self._tick)
         self._closed = threading.Event()
@@ -82,24 +78,18 @@ class SessionService:
             if self._closed.is_set():
                 self.counts.refused("closing")
                 raise ServingError("The server is shutting down: try again in a minute.")
-            if not request.background and (refusal := self._full(request.account)):
+            if not request.background and (refusal := self._queue.refusal(request.account)):
                 self.counts.refused(refusal.reason)
                 raise ServingError(refusal.text)
             session = Session(self, request)
             self._sessions[session.token] = session
-            self._queue.append(session)
+            self._queue.enter(session)
             self._admit()
             with contextlib.suppress(OSError):  # recorders report what is wrong with it
                 self.settings.record_dir.mkdir(0o700, parents=True, exist_ok=True)
             self._archive.start()
             self._clock.start()
         return session
-
-    def _full(self, account: str) -> limits.Refusal | None:
-        """Why this visitor cannot get in the queue, if so. (Runs of a comparison give way to visitors.)"""
-        playing, waiting = _visitors(self._places), _visitors(self._queue)
-        own = [s for s in (*playing, *waiting) if account and s.request.account == account]
-        return limits.full(len(playing), len(waiting), len(own), self.settings)
 
     @property
     def devices(self) -> int:
@@ -129,7 +119,7 @@ class SessionService:
         if session is not None and visitor:
             with self.lock:
                 session.course.request = replace(session.request, visitor=visitor)
-                self._plan()
+                self._queue.plan()
         return session
 
     def warm(self, checkpoint: str) -> None:
@@ -195,9 +185,7 @@ class SessionService:
 
     def on_session_ended(self, session: Session) -> None:
         """See `Host`."""
-        self._places.leave(session)
-        if session in self._queue:
-            self._queue.remove(session)
+        self._queue.leave(session)
         phase = session.phase
         assert isinstance(phase, Saving | Ended)
         if isinstance(phase, Saving):
@@ -216,37 +204,10 @@ class SessionService:
             self._sessions.pop(session.token, None)
 
     def _admit(self) -> None:
-        """Give free places to the sessions that wait, and update what all of them know of it."""
-        while not self._closed.is_set() and (move := self._next_move()):
-            session = self._sessions[move.token]
-            if move.engines:
-                self._queue.remove(session)
-                if not session.course.suspended:
-                    self.counts.sessions.inc()
-                    about = {"session": session_id(session.token), "checkpoint": session.request.checkpoint}
-                    log.info("A session got a place.", extra=about)
-                    if not session.request.background:
-                        self.counts.wait.observe(time.monotonic() - session.opened)
-                self._places.take(session, move.engines)
-            else:
-                self._places.give_way(session)
-                self._queue.append(session)
-        self._plan()
-
-    def _next_move(self) -> Move | None:
-        places, waiting = self._places, self._places.applicants(self._queue)
-        return next_move(places.holders, waiting, self.settings.sessions, self._devices.working)
-
-    def _plan(self) -> None:
-        """Runs of a comparison are left out: a visitor never waits for one."""
-        waiting = _visitors(self._queue)
-        plan = self._turns.plan(_visitors(self._places), waiting)
-        for session in self._queue:
-            session.course.wait(
-                plan.turns.get(session.token) or limits.Turn(len(waiting) + 1, background=True)
-            )
-        for session in self._places:
-            session.course.limit(plan.ends.get(session.token), crowded=bool(self._queue))
+        """Something has changed: see who gets a place now, and how the others wait."""
+        if not self._closed.is_set():
+            self._queue.admit()
+        self._queue.plan()
 
     def _folders(self) -> Collection[Path]:
         """Those of recordings that are being made."""
@@ -289,8 +250,3 @@ def _guard(session: Session, do: Callable[[T], None], what: T) -> None:
     except Exception:
         log.exception("A session failed in the web process.", extra={"session": session_id(session.token)})
         session.end("error", "Something went wrong on the server (see its log). Press Start to try again.")
-
-
-def _visitors(sessions: Iterable[Session]) -> list[Session]:
-    """Without the runs of comparisons."""
-    return [session for session in sessions if not session.request.background]

@@ -104,14 +104,13 @@ class Worker:
 
     def _guard(self, session: Waiting | Playing, step: Callable[..., None]) -> None:
         """Do something for a session; if it fails, the session ends and the others continue."""
-        name = session.order.session
         try:
             step(session)
         except Exception as error:
             log.exception("A session of %s failed.", session.order.checkpoint)
             self._give_up_if_broken(error)
-            self._sessions.drop(name)
-            self.emit(m.Failed(session=name, text=sentence(error)))
+            self._sessions.drop(session.order.session)
+            self.emit(m.Failed(session=session.order.session, text=sentence(error)))
 
     def _give_up_if_broken(self, error: Exception) -> None:
         """Raises the error if nothing works on this device any more: its sessions need another process."""

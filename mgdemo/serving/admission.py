@@ -1,0 +1,84 @@
+"""The queue: who may get in, who gets a place when, and what those who wait are told of it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Iterable
+
+from mgdemo.logs import session_id
+from mgdemo.serving import limits
+from mgdemo.serving.devices import Devices
+from mgdemo.serving.metrics import Metrics
+from mgdemo.serving.places import Places
+from mgdemo.serving.session import Session
+from mgdemo.serving.sharing import Move, next_move
+from mgdemo.serving.turns import Turns
+from mgdemo.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+class Admission:
+    """Guarded by the service's lock. `len` is the number of those who wait."""
+
+    def __init__(self, settings: Settings, places: Places, devices: Devices, counts: Metrics):
+        self._settings, self._places, self._devices, self._counts = settings, places, devices, counts
+        self._queue: deque[Session] = deque()
+        self._turns = Turns(settings.session_seconds)
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    def refusal(self, account: str) -> limits.Refusal | None:
+        """Why this visitor cannot get in the queue, if so. (Runs of a comparison give way to visitors.)"""
+        playing, waiting = _visitors(self._places), _visitors(self._queue)
+        own = [s for s in (*playing, *waiting) if account and s.request.account == account]
+        return limits.full(len(playing), len(waiting), len(own), self._settings)
+
+    def enter(self, session: Session) -> None:
+        self._queue.append(session)
+
+    def leave(self, session: Session) -> None:
+        """It has ended, in the queue or in its place."""
+        self._places.leave(session)
+        if session in self._queue:
+            self._queue.remove(session)
+
+    def admit(self) -> None:
+        """Give free places to the sessions that wait."""
+        while move := self._next_move():
+            session = next(s for s in (*self._queue, *self._places) if s.token == move.token)
+            if move.engines:
+                self._queue.remove(session)
+                if not session.course.suspended:
+                    self._counts.sessions.inc()
+                    about = {"session": session_id(session.token), "checkpoint": session.request.checkpoint}
+                    log.info("A session got a place.", extra=about)
+                    if not session.request.background:
+                        self._counts.wait.observe(time.monotonic() - session.opened)
+                self._places.take(session, move.engines)
+            else:
+                self._places.give_way(session)
+                self._queue.append(session)
+
+    def plan(self) -> None:
+        """Update what all sessions know of the queue. Runs of a comparison are left out: a visitor never
+        waits for one."""
+        waiting = _visitors(self._queue)
+        plan = self._turns.plan(_visitors(self._places), waiting)
+        behind_all = limits.Turn(len(waiting) + 1, background=True)
+        for session in self._queue:
+            session.course.wait(plan.turns.get(session.token, behind_all))
+        for session in self._places:
+            session.course.limit(plan.ends.get(session.token), crowded=bool(self._queue))
+
+    def _next_move(self) -> Move | None:
+        places, waiting = self._places, self._places.applicants(self._queue)
+        return next_move(places.holders, waiting, self._settings.sessions, self._devices.working)
+
+
+def _visitors(sessions: Iterable[Session]) -> list[Session]:
+    """Without the runs of comparisons."""
+    return [session for session in sessions if not session.request.background]
