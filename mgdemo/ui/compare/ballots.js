@@ -4,11 +4,9 @@ import { element } from "../../compare/player/dom.js";
 import { mountGrid } from "../../compare/player/index.js";
 import { addressOf } from "../player/connection.js";
 import { absolute } from "./films.js";
+import { Questions } from "./questions.js";
 import { drawStanding } from "./standing.js";
 import { voter } from "./voter.js";
-
-const QUESTIONS = { obeys: "Which one obeys better?", looks: "Which one looks better?" };
-const ANSWERS = { left: "Left", right: "Right", tie: "Tie", "both bad": "Both bad" };
 
 export class Ballots {
   /** @param {HTMLElement} root filled by this @param {(text: string) => void} say what goes on */
@@ -23,25 +21,11 @@ export class Ballots {
     this.player = null;
     this.stage = element("div.pair");
     this.words = element("p.count");
-    this.answers = new Map(Object.keys(QUESTIONS).map((question) => [question, ""]));
-    this.form = element("form.questions", { onsubmit: (event) => this.cast(event), onchange: (event) => this.chosen(event) }, ...this.questions(), (this.send = element("button.primary", { type: "submit", disabled: true }, "Vote"))); // prettier-ignore
+    this.questions = new Questions((answers) => this.cast(answers));
     this.names = element("p.names", { tabIndex: -1, hidden: true });
     this.next = element("button.primary", { type: "button", hidden: true, onclick: () => this.draw() }, "Next pair");
     this.standing = element("div.standing");
-    root.append(this.words, this.stage, this.form, this.names, this.next, this.standing);
-  }
-
-  questions() {
-    return Object.entries(QUESTIONS).map(([question, words]) =>
-      element(
-        "fieldset",
-        {},
-        element("legend", {}, words),
-        ...Object.entries(ANSWERS).map(([value, label]) =>
-          element("label", {}, element("input", { type: "radio", name: `vote-${question}`, value }), element("span", {}, label)),
-        ),
-      ),
-    );
+    root.append(this.words, this.stage, this.questions.root, this.names, this.next, this.standing);
   }
 
   /** Shows pairs of a grid from here on; "" shows none. @param {string} grid */
@@ -74,10 +58,8 @@ export class Ballots {
     this.open = null;
     this.player?.close();
     this.player = null;
-    this.form.reset();
-    for (const question of this.answers.keys()) this.answers.set(question, "");
-    this.send.disabled = true;
-    this.form.hidden = this.names.hidden = this.next.hidden = true;
+    this.questions.reset();
+    this.questions.root.hidden = this.names.hidden = this.next.hidden = true;
     this.words.textContent = "";
   }
 
@@ -101,30 +83,25 @@ export class Ballots {
     this.open = ballot;
     this.title = view.rows[0].title;
     this.words.textContent = this.heading();
-    this.form.hidden = false;
+    this.questions.root.hidden = false;
     this.player = mountGrid(this.stage, absolute(view));
   }
 
-  chosen({ target }) {
-    this.answers.set(target.name.replace("vote-", ""), target.value);
-    this.send.disabled = [...this.answers.values()].includes("");
-  }
-
-  async cast(event) {
-    event.preventDefault();
-    if (!this.open || this.send.disabled) return;
+  /** @param {Record<string, string>} answers to the questions */
+  async cast(answers) {
+    if (!this.open) return;
     const ballot = this.open;
-    this.send.disabled = true;
-    const answer = await this.ask(`gradio_api/compare/ballots/${ballot}`, Object.fromEntries(this.answers));
+    this.questions.button.disabled = true;
+    const answer = await this.ask(`gradio_api/compare/ballots/${ballot}`, answers);
     if (this.open !== ballot) return;
     if (!answer) {
-      this.send.disabled = false;
+      this.questions.button.disabled = false;
       return;
     }
     this.open = null;
     const [left, right] = answer.names;
     this.names.replaceChildren("Left: ", element("b", {}, left), ". Right: ", element("b", {}, right), ".");
-    this.form.hidden = true;
+    this.questions.root.hidden = true;
     this.names.hidden = false;
     this.voted++;
     this.next.hidden = this.voted >= this.pairs;
