@@ -117,20 +117,6 @@ class Mode:
             or (control.mouse and mouse is not None and np.dot(control.mouse, mouse) > 0)
         )
 
-    def to_json(self) -> dict:
-        """The mode as the player in the browser needs it (plain JSON types)."""
-        shown = ("name", "code", "aliases", "label", "hint", "group", "row", "column")
-        return {
-            "name": self.name,
-            "title": self.title,
-            "axes": list(self.axes),
-            "stands": self.stands,
-            "controls": [
-                {key: list(v) if isinstance(v := getattr(c, key), tuple) else v for key in shown}
-                for c in self.controls
-            ],
-        }
-
 
 def _pad(group: str, *keys: tuple) -> tuple[Control, ...]:
     """Controls from (place, name, letter, other keys, hint, effect); places as on a keyboard."""

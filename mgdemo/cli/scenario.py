@@ -16,17 +16,10 @@ def flatten(args: argparse.Namespace) -> None:
       python -m mgdemo scenario flatten outputs/demo.mp4
     """
     from mgdemo.replay import open_replay
-    from mgdemo.scenario import scenario_yaml
+    from mgdemo.scenario import bare_yaml
 
     found = open_replay(args.file).scenario
-    text = scenario_yaml(
-        found.track,
-        title=found.title,
-        description=found.description,
-        image=found.image,
-        seed=found.seed,
-        marks=found.marks,
-    )
+    text = bare_yaml(found)
     if args.out and args.out.exists() and args.out.samefile(args.file):
         raise UserError(f"{args.out} would lose its comments: choose another file with --out.")
     if args.out is None:

@@ -15,6 +15,7 @@ from mgdemo.compare.plan import Grid, Run
 from mgdemo.compare.store import StoredRun
 from mgdemo.compare.table import Cell
 from mgdemo.measure.run import THRESHOLDS
+from mgdemo.pads import mode_json
 from mgdemo.references import SHIPPED
 
 VERSION = 1  # of this shape
@@ -152,7 +153,7 @@ def grid_view(
         "title": title,
         "fps": FPS,
         "columns": [column.title or column.checkpoint for column in grid.columns],
-        "modes": {name: MODES[name].to_json() for name in used},
+        "modes": {name: mode_json(MODES[name]) for name in used},
         "rows": rows,
     }
 

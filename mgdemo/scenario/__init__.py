@@ -28,7 +28,7 @@ from mgdemo.scenario.grammar import MAX_BYTES, ScenarioError
 from mgdemo.scenario.model import OWN_PICTURE, Mark, Scenario
 from mgdemo.scenario.read import load_scenario, parse_scenario
 from mgdemo.scenario.schema import json_schema
-from mgdemo.scenario.write import scenario_yaml
+from mgdemo.scenario.write import bare_yaml, scenario_yaml
 
 __all__ = [
     "MAX_BYTES",
@@ -36,6 +36,7 @@ __all__ = [
     "Mark",
     "Scenario",
     "ScenarioError",
+    "bare_yaml",
     "json_schema",
     "library",
     "load_scenario",

@@ -12,12 +12,24 @@ import yaml
 from mgdemo.actions import MODES, ActionTrack, Mode, same_values
 from mgdemo.blocks import BLOCK_FRAMES, FIRST_BLOCK_FRAMES, FPS
 from mgdemo.scenario.grammar import MAX_LENGTH
-from mgdemo.scenario.model import OWN_PICTURE, Mark
+from mgdemo.scenario.model import OWN_PICTURE, Mark, Scenario
 from mgdemo.scenario.words import printable
 
 ABOUT_OWN_PICTURE = (
     f"# This began with a picture that is not in this file: put it beside it as {OWN_PICTURE}.\n"
 )
+
+
+def bare_yaml(scenario: Scenario) -> str:
+    """A scenario that was read, in as few steps as it takes; see `scenario_yaml`."""
+    return scenario_yaml(
+        scenario.track,
+        title=scenario.title,
+        description=scenario.description,
+        image=scenario.image,
+        seed=scenario.seed,
+        marks=scenario.marks,
+    )
 
 
 def scenario_yaml(

@@ -1,6 +1,7 @@
 """Grids as the lockstep player gets them, by hand."""
 
 from mgdemo.actions import MODES
+from mgdemo.pads import mode_json
 from tests.support import numbered_film
 
 FRAMES = 150
@@ -24,7 +25,7 @@ def grid_view(*rows, marks=()):
         "title": "Six",
         "fps": 25,
         "columns": [cell["title"] for cell in rows[0]],
-        "modes": {name: mode.to_json() for name, mode in MODES.items()},
+        "modes": {name: mode_json(mode) for name, mode in MODES.items()},
         "rows": [
             {
                 "title": f"Row {i}",

@@ -14,6 +14,7 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from mgdemo.actions import MODES, ActionTrack, Mode
+from mgdemo.pads import mode_json
 from mgdemo.ui.modules import FOREVER, on_load
 
 HERE = Path(__file__).parent
@@ -50,7 +51,7 @@ def player(setup: dict, name: str, title: str) -> gr.HTML:
             *("start", "resume", "stop", "finished"),
             name=name,
             title=title,
-            modes={mode.name: mode.to_json() for mode in MODES.values()},
+            modes={mode.name: mode_json(mode) for mode in MODES.values()},
         ),
         apply_default_css=False,
     )

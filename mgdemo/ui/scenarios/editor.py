@@ -10,7 +10,7 @@ import gradio as gr
 from gradio.blocks import Block
 
 from mgdemo.blocks import FPS
-from mgdemo.scenario import Scenario, ScenarioError, parse_scenario, scenario_yaml
+from mgdemo.scenario import Scenario, ScenarioError, bare_yaml, parse_scenario
 from mgdemo.ui.events import EVENT_OPTIONS
 from mgdemo.ui.modules import on_load
 
@@ -117,14 +117,7 @@ def text_of(scenario: Scenario) -> str:
         parse_scenario(scenario.text)
         return scenario.text
     except ScenarioError:
-        return scenario_yaml(
-            scenario.track,
-            title=scenario.title,
-            description=scenario.description,
-            image=scenario.image,
-            seed=scenario.seed,
-            marks=scenario.marks,
-        )
+        return bare_yaml(scenario)
 
 
 def placed(error: ScenarioError) -> tuple[str, int | None]:
