@@ -61,13 +61,6 @@ class Ring:
         """Let queries see the whole window."""
         return attention(q, self.k[:, : self.filled], self.v[:, : self.filled])
 
-    def chronological(self) -> tuple[Tensor, Tensor]:
-        """Keys and values oldest frame first (for inspection), after the block at hand."""
-        assert self.slots is not None
-        newest = int(self.slots[-1]) + 1
-        order = torch.arange(newest - self.filled, newest, device=self.k.device) % self.filled
-        return self.k[:, order], self.v[:, order]
-
 
 @dataclass
 class LayerMemory:

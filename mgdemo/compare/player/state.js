@@ -9,7 +9,7 @@ import { SPEEDS } from "./clock.js";
 
 /** @type {ViewKind[]} */
 export const VIEWS = ["side", "wipe", "blink", "difference"];
-export const MOST_ZOOM = 8;
+const MOST_ZOOM = 8;
 export const MOST_GAIN = 16;
 
 /** @returns {State} */

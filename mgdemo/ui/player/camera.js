@@ -3,7 +3,7 @@
  * [pitch, yaw] a video frame in the model's unit, where a held key is worth 0.1; up and right are positive.
  */
 
-export const HELD = 0.1;
+const HELD = 0.1;
 export const LIMIT = 0.3; // models have not seen the camera turn much faster
 const EVERY_MS = 33; // a change is sent at most this often
 const DRAG_MS = 250; // over which a movement of the pointer is spread, so that a short one reaches a block too

@@ -22,7 +22,7 @@ let page = null;
 export const offerLink = (fragment, note = "") => take(page.element, { fragment, note, id: "" });
 
 /** Opens files as if they were dropped on the page. @param {Iterable<File>} files */
-export async function openFiles(files) {
+async function openFiles(files) {
   const { replay, picture, others, unknown } = sort([...files]);
   if (unknown) return page.trigger("refused", { name: unknown.name, problem: "kind" });
   /** @type {import("./files.js").Sent & {picture?: import("./files.js").Sent, others?: string[]}} */

@@ -10,7 +10,7 @@
 const TURN = 10; // frames to go by Page Up and Page Down where nothing changes
 
 /** The lanes of a drawing; one that has two ways is two. @param {Element} timeline @returns {Lane[]} */
-export function lanesOf(timeline) {
+function lanesOf(timeline) {
   return [...timeline.querySelectorAll(".lane")].flatMap((lane) => {
     const labels = lane.querySelector("span").textContent.split("\n");
     const found = labels.map((label) => ({ label, starts: [], ends: [] }));

@@ -28,7 +28,7 @@ export const draft = {
 };
 
 /** A file's name for a title. Pure. @param {string} title */
-export function fileName(title) {
+function fileName(title) {
   const name = title.toLowerCase().replace(/[^\p{Letter}\p{Number}]+/gu, "-").replace(/^-+|-+$/g, "").slice(0, 60);
   return `${name || "scenario"}.yaml`;
 }
