@@ -57,6 +57,8 @@ class Metrics:
         """The same without histograms, by names without mgdemo_; what has labels is summed up."""
         sums: defaultdict[str, float] = defaultdict(float)
         for family in self._registry.collect():
+            if family.type == "counter":  # there from the start: one with labels has no sample yet
+                sums[f"{family.name.removeprefix('mgdemo_')}_total"] += 0.0
             for sample in family.samples if family.type in ("counter", "gauge") else ():
                 sums[sample.name.removeprefix("mgdemo_")] += sample.value
         return dict(sums)
