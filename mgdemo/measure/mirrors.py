@@ -10,6 +10,7 @@ import numpy as np
 
 from mgdemo.measure.follows import ALWAYS, LEAST, Window
 
+NOISE = 0.05  # by which what is seen of one and the same true motion differs from place to place
 ALIKE = 0.25  # by how much of the larger one two expected motions may differ, axis by axis
 
 
@@ -55,9 +56,10 @@ def _way(window: Window) -> dict[str, float]:
 def mirrors(mode: str, judged: Sequence[Window]) -> dict:
     """How alike the same and the opposite actions are, each with its counterpart elsewhere in the run.
 
-    judged: windows of `Follows`, in order. `score`: 1 where what is seen of a stretch is just what is seen of
-    the other one (or the opposite of it), 0 where it is unrelated or where nothing moves; None where no
-    action is repeated or mirrored. `pairs`: the stretches of frames `a` and `b`; are they opposite?
+    judged: windows of `Follows`, in order. `score`: 1 where what is seen of a stretch is what is seen of the
+    other one (or the opposite of it), as nearly as flow can tell, 0 where it is unrelated or where nothing
+    moves; None where no action is repeated or mirrored. `pairs`: the stretches of frames `a` and `b`; are
+    they opposite?
     """
     pairs = []
     for a, b in combinations(stretches(judged, ALWAYS.get(mode, set())), 2):
@@ -68,7 +70,8 @@ def mirrors(mode: str, judged: Sequence[Window]) -> dict:
         one = np.array([a.seen[axis] / a.expected[axis] for axis in a.expected])
         other = np.array([b.seen[axis] / b.expected[axis] for axis in a.expected])
         size = float(((np.abs(one) + np.abs(other)) * sizes).sum())
-        alike = 1 - float((np.abs(one - other) * sizes).sum()) / max(size, 1e-9)
+        apart = float((np.abs(one - other) * sizes).sum()) / max(size, 1e-9)
+        alike = 1 - max(0.0, apart - NOISE) / (1 - NOISE)
         moved = min(1.0, size / float(2 * LEAST * sizes.sum()))
         opposite = any(sign < 0 for sign in way.values())
         score = alike * moved
