@@ -55,6 +55,7 @@ class Tab:
     def link(self):
         self.root.get_by_role("button", name="Copy link").click()
         field = self.page.locator("#links input")
+        expect(field).not_to_have_value("")
         return field.input_value()
 
     def vote(self, obeys, looks):

@@ -168,6 +168,7 @@ def compare_tab(bench: Bench) -> CompareTab:
 
     def open_link(fragment: str) -> tuple:
         opened = link.parse(fragment)
+        bench.warm()
         plain = fragment.partition(link.AT)[0]
         return put(
             opened.choice, grid=opened.grid, fragment=plain, at=opened.at, private=opened.choice is None

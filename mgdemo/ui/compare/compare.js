@@ -16,6 +16,7 @@ import { element, write } from "../../compare/player/dom.js";
 import { mountGrid } from "../../compare/player/index.js";
 import { newLink } from "../player/choices.js";
 import { offerLink } from "../player/links.js";
+import { LINK_PREFIXES } from "../player/protocol.js";
 import { keepInTab } from "../player/tab_memory.js";
 import { Ballots } from "./ballots.js";
 import { Files } from "./files.js";
@@ -208,5 +209,7 @@ export function mount(root, gradio) {
   watch("job", () => compare.answer(props.job));
   compare.showPlan();
   compare.answer(props.job);
-  if (!props.plan.choice && !newLink()) trigger("opened");
+  // A link is on its way to the tab, and says itself what there is to plan.
+  const linked = newLink() || window.location.hash.startsWith(`#${LINK_PREFIXES.COMPARE}`);
+  if (!props.plan.choice && !linked) trigger("opened");
 }
