@@ -124,7 +124,7 @@ def as_csv(grid: Grid, rows: Sequence[Sequence[Cell]]) -> str:
             facts = stored.facts if stored else {}
             writer.writerow(
                 [
-                    case.title,
+                    _text(case.title),
                     cell.outcome.run.start.reference or "",
                     cell.outcome.run.seed,
                     variant.checkpoint,
@@ -135,7 +135,7 @@ def as_csv(grid: Grid, rows: Sequence[Sequence[Cell]]) -> str:
                     facts.get("frames", ""),
                     _number(facts.get("timings", {}).get("fps")),
                 ]
-                + [_collapsed(cell), cell.outcome.error]
+                + [_collapsed(cell), _text(cell.outcome.error)]
                 + [_number(cell.scores[name]) for name in MEASURES]
                 + [_number(_controls(cell).get(name)) for name in controls]
             )
@@ -151,6 +151,11 @@ def _controls(cell: Cell) -> dict[str, float]:
 def _collapsed(cell: Cell) -> object:
     at = cell.stored and cell.stored.measures["holds"]["collapsed"]
     return "" if at is None else at
+
+
+def _text(value: str) -> str:
+    """A stranger's words; spreadsheets would compute what begins like a formula."""
+    return f"'{value}" if value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 
 def _number(value: float | None) -> str:

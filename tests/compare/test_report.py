@@ -18,7 +18,7 @@ from mgdemo.compare.plan import grid
 from mgdemo.compare.report import write_report
 from mgdemo.compare.run import Outcome
 from mgdemo.compare.store import StoredRun
-from mgdemo.compare.table import as_text, cells
+from mgdemo.compare.table import as_csv, as_text, cells
 from mgdemo.measure.run import MEASURES
 from mgdemo.video.mp4 import write_mp4
 
@@ -158,3 +158,11 @@ def test_nothing_made_is_still_a_report(tmp_path):
     rows = cells(plan, [Outcome(run, None, "No engine.") for run in plan.all])
     path = write_report(tmp_path, plan, rows, title="Nothing")
     assert "No engine." in path.read_text("utf-8")
+
+
+@pytest.mark.parametrize("title", ["=1+1", "+1", "-1", "@sum(a1)", "\t=1"])
+def test_a_title_is_no_formula_in_a_spreadsheet(compared, title):
+    _, plan, table = compared
+    plan = replace(plan, rows=tuple(replace(case, title=title) for case in plan.rows))
+    lines = list(csv.DictReader(io.StringIO(as_csv(plan, table))))
+    assert {line["scenario"] for line in lines} == {f"'{title}"}
