@@ -38,10 +38,10 @@ def test_why_it_crashed(code, words):
 @pytest.mark.parametrize(
     ("health", "trouble"),
     [
-        (EngineHealth("cpu", False, 999, 999), ""),
-        (EngineHealth("cpu", True, 9, 9), ""),
-        (EngineHealth("cpu", True, 11, 0), "nothing came from it for too long"),
-        (EngineHealth("cpu", True, 1, 11), "it made no progress for too long"),
+        (EngineHealth("cpu", False, 999, m.Heartbeat(stuck_seconds=999)), ""),
+        (EngineHealth("cpu", True, 9, m.Heartbeat(stuck_seconds=9)), ""),
+        (EngineHealth("cpu", True, 11, m.Heartbeat(stuck_seconds=0)), "nothing came from it for too long"),
+        (EngineHealth("cpu", True, 1, m.Heartbeat(stuck_seconds=11)), "it made no progress for too long"),
     ],
 )
 def test_heartbeats_tell_whether_a_worker_lives(health, trouble):
