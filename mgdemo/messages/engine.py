@@ -63,11 +63,15 @@ class Open(Message):
 
 
 class Attach(Message):
-    """A player is connected: continue with a key frame, and add JPEG pictures if it needs them."""
+    """A player is connected: continue with a key frame, and add JPEG pictures if it needs them.
+
+    input: what is held already; the first block may follow at once.
+    """
 
     type: Literal["attach"] = "attach"
     session: str
     jpeg: bool = False
+    input: Input | None = None
 
 
 class Detach(Message):

@@ -84,8 +84,6 @@ class Playing:
         self.link.welcome(self.ready, self.tree, frames=self.length, paused=self.paused, **fields)
         if self.link.connected:
             self.worker.attach()
-            if self.link.input is not None:
-                self.worker.tell(self.link.input)
 
     def receive(self, message: m.ClientMessage) -> bool:
         """Handle a player's message; returns whether the status changes."""

@@ -54,7 +54,9 @@ class WorkerLink:
     def attach(self) -> None:
         """A player is connected, and gets what is made from here on."""
         if self._heard:
-            self._send(m.Attach(session=self._session, jpeg=self._player.codec == "jpeg"))
+            held = None if self._player.input is None else self._known(self._player.input)
+            jpeg = self._player.codec == "jpeg"
+            self._send(m.Attach(session=self._session, jpeg=jpeg, input=held))
         elif self.move is not None:
             self.move.arrived = True
 

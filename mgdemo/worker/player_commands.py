@@ -12,8 +12,10 @@ PlayerCommand = m.Attach | m.Detach | m.ToSession
 def obey_player(session: Playing, command: PlayerCommand, came: float, emit: Emit) -> None:
     """came: the moment when the command was heard."""
     match command:
-        case m.Attach(jpeg=jpeg):
+        case m.Attach(jpeg=jpeg, input=held):
             session.attach(jpeg)
+            if held is not None:
+                session.input.set(held.held, held.camera, held.input_seq)
             if session.pausing.on and session.repeating is None:
                 arrive(session, emit)  # or the player would have nothing to show
         case m.Detach():

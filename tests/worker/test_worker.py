@@ -122,6 +122,16 @@ def test_frames_leave_while_the_rest_of_their_block_is_made():
     assert block.timings.keys() == {"dit", "vae", "encode"}, "those of the block before"
 
 
+def test_what_is_held_when_a_player_connects_counts_in_the_first_block():
+    """It comes with the connection: a message of its own would be heard after the block began."""
+    bench = Bench()
+    bench.open("a", attach=False)
+    bench.worker.hear(m.Attach(session="a", input=m.Input(held=("right",), input_seq=3)))
+    bench.until(lambda: bench.of(m.Block))
+    message = bench.of(m.Block)[0].message
+    assert (message.held, message.input_seq) == (("right",), 3)
+
+
 def test_a_scenario_ends_by_itself_and_gives_its_place_away():
     bench = Bench()
     bench.open("a", track=TRACK)
