@@ -6,7 +6,9 @@ Each row is one way of playing in one precision:
 
 - served: what a visitor gets. The real service, with its queue, worker process, encoder and WebSocket, plays
   live to a client on this machine that presses keys, has nothing left to show and acknowledges every block as
-  soon as it is there. So the worker is always late and makes blocks as fast as it can.
+  soon as it is there. So the worker is always late and makes blocks as fast as it can: each once (a key that
+  comes just after a block began would have it made again), and without the limit that keeps live play from
+  running much faster than real time.
 - in process: the same loop without service and transport: a world's step, then the worker's H.264 encoder.
 
 bfloat16 is measured where the CPU computes in it natively; it is then what the program chooses. The rows take
@@ -25,6 +27,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import math
 import os
 import pkgutil
 import re
@@ -49,6 +52,7 @@ from mgdemo.picture import StartImage
 from mgdemo.random_actions import random_actions
 from mgdemo.serving import SessionRequest, Settings
 from mgdemo.video.encode import H264Encoder
+from mgdemo.worker import pace
 from mgdemo.world import WorldModel
 
 ROUNDS = 3
@@ -56,15 +60,21 @@ WARM_UP = 4  # blocks
 PATIENCE = 600  # seconds for a slow machine to load the model
 
 
+def load_unpaced(checkpoint: str, **options) -> WorldModel:
+    """A loader like `load_world_model`; blocks are not kept to the speed at which one plays."""
+    pace.FASTEST = math.inf
+    return load_world_model(checkpoint, **options)
+
+
 def load_float32(checkpoint: str, **options) -> WorldModel:
-    """A loader like `load_world_model`, for a CPU on which that chooses bfloat16."""
-    model = load_world_model(checkpoint, **options)
+    """As `load_unpaced`, for a CPU on which bfloat16 is chosen."""
+    model = load_unpaced(checkpoint, **options)
     for net in (model.transformer, model.vae, model.image_encoder):
         net.float()
     return model
 
 
-LOADERS = {"bfloat16": "mgdemo.loading:load_world_model", "float32": "benchmarks.play_cpu:load_float32"}
+LOADERS = {"bfloat16": "benchmarks.play_cpu:load_unpaced", "float32": "benchmarks.play_cpu:load_float32"}
 
 
 @dataclass
@@ -123,7 +133,7 @@ async def served(row: Row, checkpoint: str, image: Image.Image, track: ActionTra
         loader = LOADERS[row.precision]
         begin = time.perf_counter()
         server = live_player.Server(
-            Settings(device="cpu", threads=threads, loader=loader, record_dir=Path(folder))
+            Settings(device="cpu", threads=threads, loader=loader, record_dir=Path(folder), regenerate=False)
         )
         session = server.service.open(SessionRequest(checkpoint, StartImage(None, image), seed=1))
         async with live_player.Player(server, session.token) as player:
