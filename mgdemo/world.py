@@ -25,7 +25,7 @@ from mgdemo.model.action import Actions, window_rows
 from mgdemo.model.condition import Condition
 from mgdemo.model.device_io import StreamEvent, to_device_async
 from mgdemo.model.fast.decoder import GraphedDecoder
-from mgdemo.model.fast.kernels import use_kernels
+from mgdemo.model.fast.kernels import kernels_run, replace_layers
 from mgdemo.model.fast.library_convolutions import use_fast_convolutions
 from mgdemo.model.fast.offload import Offloaded
 from mgdemo.model.fast.overlap import DecodeLane, DecoderPoint, FrameStream, PendingFrames
@@ -193,9 +193,10 @@ class WorldModel(nn.Module):
         look like. Raises OptimizationError.
         """
         transformer = cast(Transformer, self.transformer)
-        if options.kernels or options.fp8 or options.int8:
+        wanted = options.kernels or options.fp8 or options.int8
+        if wanted and kernels_run(self.device, fp8=options.fp8, int8=options.int8):
             seen = [self._pixels(picture).to(self.vae.conv2.weight.dtype) for picture in pictures]
-            use_kernels(transformer, self.vae, fp8=options.fp8, int8=options.int8, pictures=seen)
+            replace_layers(transformer, self.vae, fp8=options.fp8, int8=options.int8, pictures=seen)
         if options.graphs:
             self.transformer = GraphedTransformer(transformer)
             decoder = GraphedDecoder(self.vae.decoder, sets=2 if options.low_vram else 3)

@@ -108,7 +108,7 @@ BLOCK = m.BlockMessage(node=1, parent=0, block=0, first_frame=0, frames=9, timin
 COMMANDS = [
     m.Configure(settings=Settings(sessions=3, optimization="fp8"), device="cuda:1"),
     m.Warm(checkpoint="universal"),
-    m.Attach(session="a", jpeg=True),
+    m.Attach(session="a", jpeg=True, input=m.Input(held=("KeyW",), input_seq=8)),
     m.ToSession(session="a", message=m.Input(held=("KeyW",), camera=(0.5, 0), input_seq=8)),
     m.ToSession(session="a", message=m.Rewind(node=3)),
     m.Close(session="ü"),

@@ -16,6 +16,7 @@ from mgdemo import messages as m
 from mgdemo.actions import CAMERA_STEP
 from mgdemo.settings import Settings
 from mgdemo.ui import share
+from mgdemo.ui.compare.standing import ASKS
 
 TARGET = Path(__file__).parent / "player" / "protocol.js"
 PHASES = list(get_args(m.Phase))
@@ -47,6 +48,7 @@ CONSTANTS = {
     "LINK_PREFIXES": {"PLAY": share.PLAY, "REPLAY": share.REPLAY, "COMPARE": share.COMPARE},
     "MAX_LINK": share.MAX_LINK,
     "MAX_UPLOAD_BYTES": share.MAX_UPLOAD_BYTES,
+    "QUESTIONS": ASKS,
 }
 
 

@@ -83,6 +83,11 @@ def test_an_unbeaten_column_stays_finite_and_ahead():
     assert 0.5 < a.chance.value < 1 and a.chance.high <= 1
 
 
+def test_a_single_vote_proves_nothing():
+    a, b = strengths([Duel("a", "b", 1.0)], "ab")
+    assert 0.5 < a.chance.value < 0.9 and a.chance.low < 0.5 < b.chance.high
+
+
 def test_no_votes_one_column_no_column():
     a, b = strengths([], "ab")
     assert a.log_odds.value == b.log_odds.value == 0 and a.chance.low < 0.2 and a.chance.high > 0.8

@@ -8,30 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from devtools.live_player import Server
-from mgdemo.serving import Settings
-from tests.serving.conftest import serve as serve_plain  # noqa: F401 a fixture: over worlds that don't
+from tests.serving.conftest import anyio_backend, servers  # noqa: F401 (a fixture)
+from tests.serving.conftest import serve as serve_plain  # noqa: F401 (a fixture: over worlds that don't)
 from tests.support.web_process import web_process
 
 WORLDS = "benchmarks.remembering_world:load"
 
 
 @pytest.fixture
-def anyio_backend():
-    return "asyncio"
-
-
-@pytest.fixture
 def serve(tmp_path):
     """serve(**settings) -> Server; all of them are closed in the end."""
-    with contextlib.ExitStack() as stack:
-
-        def start(**settings):
-            defaults = {"loader": WORLDS, "regenerate": False, "stand_seconds": 0, "threads": 1}
-            server = Server(Settings(**defaults | {"record_dir": tmp_path / "sessions"} | settings))
-            stack.callback(server.close)
-            return server
-
+    with servers(tmp_path, WORLDS) as start:
         yield start
 
 

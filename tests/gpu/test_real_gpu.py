@@ -8,7 +8,6 @@ import copy
 from itertools import product as combinations
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -22,6 +21,7 @@ from mgdemo.loading import load_world_model, places
 from mgdemo.model.vae import State
 from mgdemo.picture import pixel_values, prepare_image
 from mgdemo.random_actions import random_actions
+from tests.support.plays import play, worst
 
 pytest.importorskip("triton", reason="Triton comes with PyTorch for NVIDIA GPUs")
 from mgdemo.model.fast import convolution, product, rows
@@ -163,14 +163,6 @@ def test_the_decoder_in_8_bits_is_near_that_in_16_on_pictures_that_it_was_not_tr
     with capsys.disabled():
         print(f"\n{given.__name__}: the decoder in 8 bits against 16: {psnr:.1f} dB")
     assert 46 < psnr < 80
-
-
-def play(one, track):
-    return [one.step(track.block(block)) for block in range(one.block, track.blocks)]
-
-
-def worst(one, other):
-    return max(np.abs(a.astype(int) - b.astype(int)).max() for a, b in zip(one, other, strict=True))
 
 
 @pytest.fixture(params=["universal", "gta_drive", "templerun"])

@@ -20,21 +20,13 @@ from mgdemo.model.fast.graphs import StaticBuffers
 from mgdemo.model.fast.kernels import OptimizationError
 from mgdemo.model.fast.offload import Offloaded
 from mgdemo.random_actions import random_actions
+from tests.support.plays import play, worst
 
 
 def optimized(mode="universal", **options):
     model = tiny_model(mode)
     model.optimize(Optimization(**options))
     return model
-
-
-def play(one, track):
-    return [one.step(track.block(block)) for block in range(one.block, track.blocks)]
-
-
-def worst(one, other):
-    """The largest difference of two plays' frames, in levels of 255."""
-    return max(np.abs(a.astype(int) - b.astype(int)).max() for a, b in zip(one, other, strict=True))
 
 
 @pytest.fixture(params=["universal", "gta_drive", "templerun"])

@@ -13,16 +13,22 @@ def anyio_backend():
     return "asyncio"
 
 
-@pytest.fixture
-def serve(tmp_path):
-    """serve(**settings) -> Server; all of them are closed in the end. Blocks are made once, idle or not."""
+@contextlib.contextmanager
+def servers(folder, loader, **defaults):
+    """serve(**settings) -> Server over worlds of a loader; blocks are made once, idle or not."""
+    defaults |= {"loader": loader, "regenerate": False, "stand_seconds": 0, "threads": 1}
     with contextlib.ExitStack() as stack:
 
         def start(**settings):
-            defaults = {"sessions": 1, "regenerate": False, "stand_seconds": 0}
-            settings = defaults | {"record_dir": tmp_path / "sessions"} | settings
-            server = Server(Settings(loader="benchmarks.stub_world:load_small", threads=1, **settings))
+            server = Server(Settings(**defaults | {"record_dir": folder / "sessions"} | settings))
             stack.callback(server.close)
             return server
 
+        yield start
+
+
+@pytest.fixture
+def serve(tmp_path):
+    """serve(**settings) -> Server; all of them are closed in the end."""
+    with servers(tmp_path, "benchmarks.stub_world:load_small", sessions=1) as start:
         yield start

@@ -13,6 +13,7 @@ import pytest
 from mcp import ClientSession
 from mcp.client.streamable_http import streamablehttp_client
 
+from mgdemo.ui.api.calls import Calls, TooManyCalls
 from mgdemo.video.mp4 import read_frames
 
 SCENARIO = "title: Two blocks\nmode: universal\nactions:\n  - {hold: [W], for: 2 blocks}\n  - mark: there\n"
@@ -109,6 +110,19 @@ def test_a_scenario_is_run_and_its_film_fetched(ask):
 def test_what_cannot_be_done_is_said_in_a_sentence(ask, call, words):
     said = ask(f"print(json.dumps(error_of(lambda: {call})))")
     assert words in (said["words"] if isinstance(said, dict) else said)
+
+
+def test_one_visitor_cannot_hold_all_slots():
+    calls = Calls(2)
+    with calls.one("a"), calls.one("a"):
+        with pytest.raises(TooManyCalls, match=r"^2 of your calls are still running"), calls.one("a"):
+            pytest.fail("a third one")
+        with calls.one("b"), calls.one(""):
+            pass
+    with calls.one("a"):
+        pass
+    with Calls(0).one("a"):
+        pass
 
 
 def test_a_comparison_is_run_and_reported(ask, address):

@@ -101,14 +101,18 @@ def test_from_a_preset_to_films_side_by_side_and_after_a_reload(address, compare
     expect(tab.panel.get_by_label("Three worlds")).to_be_checked()
 
 
-def test_a_running_grid_is_found_by_another_page_which_cannot_cancel_it(address, compare):
-    tab = compare(address)
+def two_seeds_of_two_worlds(tab, seeds):
     tab.preset("Four seeds")
     expect(tab.summary).to_contain_text("4 runs")
     tab.add(CHECKPOINTS, "Slow world")
     expect(tab.problem).to_contain_text("8 columns do not fit")
-    tab.seeds("10, 11")
-    expect(tab.summary).to_contain_text("4 runs")
+    tab.seeds(seeds)
+    expect(tab.summary).to_contain_text("4 runs, 420 frames")
+
+
+def test_a_running_grid_is_found_by_another_page_which_cannot_cancel_it(address, compare):
+    tab = compare(address)
+    two_seeds_of_two_worlds(tab, "10, 11")
     tab.run.click()
     tab.expect("running")
     other = compare(address, tab.link)
@@ -128,12 +132,7 @@ def test_a_running_grid_is_found_by_another_page_which_cannot_cancel_it(address,
 
 def test_cancel_keeps_what_is_finished_and_run_makes_the_rest(address, compare):
     tab = compare(address)
-    tab.preset("Four seeds")
-    expect(tab.summary).to_contain_text("4 runs")
-    tab.add(CHECKPOINTS, "Slow world")
-    expect(tab.problem).to_contain_text("8 columns do not fit")
-    tab.seeds("20..21")
-    expect(tab.summary).to_contain_text("4 runs, 420 frames")
+    two_seeds_of_two_worlds(tab, "20..21")
     tab.run.focus()
     tab.page.keyboard.press("Enter")
     expect(tab.cancel).to_be_focused(timeout=PATIENCE)

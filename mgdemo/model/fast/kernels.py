@@ -19,20 +19,11 @@ class OptimizationError(UserError):
     """An optimization that this machine does not allow; the message says what to do."""
 
 
-def use_kernels(
-    transformer: Transformer,
-    vae: VAE,
-    *,
-    fp8: bool = False,
-    int8: bool = False,
-    pictures: Sequence[Tensor] = (),
-) -> None:
-    """Replace the transformer's layers and, if its sizes fit, the VAE's decoder.
+def kernels_run(device: torch.device, *, fp8: bool = False, int8: bool = False) -> bool:
+    """Whether our kernels run on a device: an NVIDIA GPU, with Triton.
 
-    Without an NVIDIA GPU and Triton, nothing changes. pictures: for INT8, as of `calibrate`. Raises
-    OptimizationError for FP8 and INT8 where they cannot be.
+    Raises OptimizationError for FP8 and INT8 where they cannot be.
     """
-    device = transformer.device
     usable = device.type == "cuda" and _has_triton()
     if fp8 and not usable:
         raise OptimizationError("FP8 needs our own kernels, that is an NVIDIA GPU and Triton: leave fp8 out.")
@@ -42,8 +33,7 @@ def use_kernels(
         raise OptimizationError(
             "INT8 needs our own kernels, that is an NVIDIA GPU and Triton: leave int8 out."
         )
-    if usable:
-        replace_layers(transformer, vae, fp8=fp8, int8=int8, pictures=pictures)
+    return usable
 
 
 def replace_layers(
@@ -54,6 +44,10 @@ def replace_layers(
     int8: bool = False,
     pictures: Sequence[Tensor] = (),
 ) -> None:
+    """Replace the transformer's layers and, if its sizes fit, the VAE's decoder, where `kernels_run`.
+
+    pictures: for INT8, as of `calibrate`. Raises OptimizationError for FP8 that the layers are too odd for.
+    """
     from mgdemo.model.fast.calibration import calibrate
     from mgdemo.model.fast.layers import FusedLayers
     from mgdemo.model.fast.row_decoder import RowDecoder, fits

@@ -19,6 +19,7 @@ from mgdemo.errors import UserError
 from mgdemo.scenario import ScenarioError
 from mgdemo.serving import SessionService
 from mgdemo.serving.visitors import account
+from mgdemo.ui.api.calls import Calls
 from mgdemo.ui.api.comparing import compared, files_of, grid_of
 from mgdemo.ui.api.listing import Catalog, ScenarioEntry, checkpoint_entries, optimizations_on, scenario_entry
 from mgdemo.ui.api.replaying import replayed, request_of, scenario_of
@@ -34,6 +35,8 @@ log = logging.getLogger(__name__)
 
 def connect(service: SessionService, library: Library, bench: Bench) -> None:
     """Adds the endpoints in the current Gradio context."""
+
+    calls = Calls(service.settings.visitor_sessions)
 
     def catalog() -> Catalog:
         """What there is to play: checkpoints with their controls and start images, and optimizations.
@@ -94,9 +97,11 @@ def connect(service: SessionService, library: Library, bench: Bench) -> None:
             "phase", "text", "progress" from 0 to 1, "frames"; at the end phase "ended" and "film" and
             "scenario", both files
         """
-        request = await asyncio.to_thread(request_of, library, scenario, checkpoint, seed, image)
-        async for state in replayed(service, request, _whose(visitor)):
-            yield state
+        whose = _whose(visitor)
+        with calls.one(whose):
+            request = await asyncio.to_thread(request_of, library, scenario, checkpoint, seed, image)
+            async for state in replayed(service, request, whose):
+                yield state
 
     async def compare(
         visitor: gr.Request,
@@ -119,11 +124,13 @@ def connect(service: SessionService, library: Library, bench: Bench) -> None:
             "id" for `report`; "done"; "runs": a list of dictionaries with key, scenario, checkpoint, phase,
             progress, error and scores; "files": addresses below the server's
         """
-        grid = await asyncio.to_thread(grid_of, bench, scenarios, checkpoints, seeds, optimizations, by)
-        async for state in compared(bench, grid, visitor.session_hash or "", _whose(visitor)):
-            yield state
+        whose = _whose(visitor)
+        with calls.one(whose):
+            grid = await asyncio.to_thread(grid_of, bench, scenarios, checkpoints, seeds, optimizations, by)
+            async for state in compared(bench, grid, visitor.session_hash or "", whose):
+                yield state
 
-    async def report(id: str, file: str = "report.json") -> dict[str, Any]:
+    async def report(visitor: gr.Request, id: str, file: str = "report.json") -> dict[str, Any]:
         """A comparison as a file.
 
         Args:
@@ -133,7 +140,8 @@ def connect(service: SessionService, library: Library, bench: Bench) -> None:
         Returns:
             "address" below the server's; of report.json, "report": its content, too
         """
-        return await files_of(bench, id, file)
+        with calls.one(_whose(visitor)):
+            return await files_of(bench, id, file)
 
     quick: dict[str, Any] = {"concurrency_id": "programs, quick", "concurrency_limit": AT_ONCE}
     slow: dict[str, Any] = {"concurrency_id": "programs, slow", "concurrency_limit": AT_ONCE}

@@ -43,17 +43,20 @@ class CompareForm:
         with gr.Accordion("What corresponds between modes", open=False, elem_classes="choosing"):
             gr.HTML(counterparts(), apply_default_css=False)
         self.own = gr.State(dict(first.names))
-        self.lists = [
-            self.scenarios,
-            self.images,
-            self.seeds,
-            self.checkpoints,
-            self.optimizations,
-            self.column_seeds,
-            self.by,
-        ]
-        self.inputs: list[Component] = [self.own, *self.lists]
-        self.outputs: list[Component] = [self.preset, *self.inputs]
+
+    @property
+    def lists(self) -> list[gr.Dropdown | gr.Textbox | gr.CheckboxGroup | gr.Radio]:
+        """All that is chosen from, in the order of `choice`."""
+        rows = [self.scenarios, self.images, self.seeds]
+        return [*rows, self.checkpoints, self.optimizations, self.column_seeds, self.by]
+
+    @property
+    def inputs(self) -> list[Component]:
+        return [self.own, *self.lists]
+
+    @property
+    def outputs(self) -> list[Component]:
+        return [self.preset, *self.inputs]
 
     def _rows(self, first: Choice) -> None:
         self.scenarios = gr.Dropdown(

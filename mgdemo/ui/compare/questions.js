@@ -1,8 +1,8 @@
 /** What a vote asks: a form with a question each for how two films obey and how they look. */
 
 import { element } from "../../compare/player/dom.js";
+import { QUESTIONS } from "../player/protocol.js";
 
-const QUESTIONS = { obeys: "Which one obeys better?", looks: "Which one looks better?" };
 const ANSWERS = { left: "Left", right: "Right", tie: "Tie", "both bad": "Both bad" };
 
 export class Questions {

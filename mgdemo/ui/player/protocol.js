@@ -33,6 +33,8 @@ export const MAX_LINK = 16000;
 
 export const MAX_UPLOAD_BYTES = 40000000;
 
+export const QUESTIONS = { obeys: "Which one obeys better?", looks: "Which one looks better?" };
+
 /** @typedef {"queued" | "loading" | "playing" | "buffering" | "standing" | "paused" | "rewinding" | "saving" | "ended" | "error"} Phase */
 
 /**

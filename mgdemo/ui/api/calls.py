@@ -1,0 +1,40 @@
+"""How many long calls each visitor has under way: each holds a slot that others may want."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mgdemo.errors import UserError
+
+
+class TooManyCalls(UserError):
+    """One visitor's programs ask for too much at once; the message says so."""
+
+
+class Calls:
+    """Those of all visitors. most: of one visitor; 0 is any number."""
+
+    def __init__(self, most: int):
+        self.most = most
+        self._under_way: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def one(self, account: str) -> Iterator[None]:
+        """While it lasts, a call of that visitor is under way. Raises TooManyCalls; "" is not counted."""
+        with self._lock:
+            if account and self.most and self._under_way[account] >= self.most:
+                raise TooManyCalls(
+                    f"{self.most} of your calls are still running, which is all that one visitor may have: "
+                    "wait until one has ended."
+                )
+            self._under_way[account] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._under_way[account] -= 1
+                self._under_way += Counter()  # without those that have none
