@@ -151,7 +151,7 @@ def secrets_of(job):
 
 
 def test_nothing_tells_whose_the_films_of_a_ballot_are(client, job, tmp_path):
-    ballot = client.get(f"/{ROOT}/{job.id}/ballot?voter=a").json()
+    ballot = client.post(f"/{ROOT}/{job.id}/ballot?voter=a").json()
     said = json.dumps(ballot)
     assert not any(secret in said for secret in secrets_of(job)) and job.id not in said
     sizes = set()
@@ -168,8 +168,10 @@ def test_nothing_tells_whose_the_films_of_a_ballot_are(client, job, tmp_path):
 
 def test_from_the_ballot_to_the_result(client, job):
     before = client.get(f"/{ROOT}/{job.id}/standing").json()["questions"][0]["votes"]
-    ballot = client.get(f"/{ROOT}/{job.id}/ballot?voter=b").json()
+    ballot = client.post(f"/{ROOT}/{job.id}/ballot?voter=b").json()
     assert (ballot["voted"], ballot["pairs"]) == (0, 1)
+    counted = client.get(f"/{ROOT}/{job.id}/ballot?voter=b").json()
+    assert counted == ballot | {"ballot": None, "view": None}, "looking draws none"
     address = f"/{ROOT}/ballots/{ballot['ballot']}"
     for wrong in ("no JSON", "[]", '{"obeys": "left"}', '{"obeys": "left", "looks": ["x"]}', "x" * 20_000):
         assert client.post(address, content=wrong).status_code == 409
@@ -177,7 +179,7 @@ def test_from_the_ballot_to_the_result(client, job):
     assert sorted(cast.json()["names"]) == ["Grey run", "Grey world"]
     assert client.post(address, json=ANSWERS).status_code == 409, "once"
     assert client.get(f"{address}/left.mp4").status_code == 404
-    assert client.get(f"/{ROOT}/{job.id}/ballot?voter=b").json() == {
+    assert client.post(f"/{ROOT}/{job.id}/ballot?voter=b").json() == {
         "ballot": None, "view": None, "voted": 1, "pairs": 1,
     }  # fmt: skip
     obeys, looks = client.get(f"/{ROOT}/{job.id}/standing").json()["questions"]

@@ -43,7 +43,7 @@ export class Ballots {
     if (!grid || this.drawing) return;
     const idle = !this.open && this.names.hidden;
     if (idle) return this.draw();
-    const answer = await this.ask(`gradio_api/compare/${grid}/ballot?count&voter=${voter()}`);
+    const answer = await this.ask(`gradio_api/compare/${grid}/ballot?voter=${voter()}`);
     if (!answer || grid !== this.grid) return;
     this.pairs = answer.pairs;
     if (this.open) this.words.textContent = this.heading();
@@ -67,7 +67,7 @@ export class Ballots {
     this.clear();
     const grid = this.grid;
     this.drawing = true;
-    const answer = await this.ask(`gradio_api/compare/${grid}/ballot?voter=${voter()}`);
+    const answer = await this.ask(`gradio_api/compare/${grid}/ballot?voter=${voter()}`, {});
     this.drawing = false;
     if (!answer || grid !== this.grid || this.open) return;
     const { voted, pairs, ballot, view } = answer;

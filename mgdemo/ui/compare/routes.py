@@ -65,10 +65,10 @@ def routes(bench: Bench) -> list[BaseRoute]:
         return FileResponse(path, media_type=FILES[name], filename=_file_name(job, name), headers=UNCACHED)
 
     async def ballot(request: Request) -> Response:
-        """Two films of a grid to vote on; none if there are none left, or with ?count, which only counts."""
+        """Two films of a grid to vote on, by POST; none if none are left, or by GET, which only counts."""
         job, voter = await job_of(request), _voter(request.query_params.get("voter", ""))
-        counts = "count" in request.query_params
-        drawn = None if counts else await asyncio.to_thread(bench.ballots.draw, job, voter)
+        draws = request.method == "POST"  # of which the gate lets each visitor have only so many
+        drawn = await asyncio.to_thread(bench.ballots.draw, job, voter) if draws else None
         progress = await asyncio.to_thread(bench.ballots.progress, job, voter)
         view = drawn and blind_view(drawn, f"{ROOT}/ballots/{drawn.token}")
         token = drawn and drawn.token
@@ -108,7 +108,7 @@ def routes(bench: Bench) -> list[BaseRoute]:
         WebSocketRoute(f"/{ROOT}/{{id}}/live", follow),
         Route(f"/{ROOT}/{{id}}/films/{{key}}.mp4", _guarded(film)),
         Route(f"/{ROOT}/{{id}}/files/{{name}}", _guarded(file)),
-        Route(f"/{ROOT}/{{id}}/ballot", _guarded(ballot)),
+        Route(f"/{ROOT}/{{id}}/ballot", _guarded(ballot), methods=["GET", "POST"]),
         Route(f"/{ROOT}/{{id}}/standing", _guarded(standing)),
         Route(f"/{ROOT}/ballots/{{token}}/{{side}}.mp4", _guarded(nameless)),
         Route(f"/{ROOT}/ballots/{{token}}", _guarded(vote), methods=["POST"]),
