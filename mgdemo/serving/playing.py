@@ -45,8 +45,10 @@ class Playing:
 
     @property
     def seconds_recorded(self) -> float:
-        """Of all branches together."""
-        return sum(len(node.actions or ()) for node in self.tree.nodes.values()) / self.ready.fps
+        """Of all branches together; a block whose frames are still on their way is not recorded yet."""
+        tree = self.tree
+        blocks = (node for index, node in tree.nodes.items() if not self.making(index))
+        return sum(len(node.actions or ()) for node in blocks) / self.ready.fps
 
     def making(self, node: int) -> bool:
         """Whether a node is announced and its frames are on their way."""
