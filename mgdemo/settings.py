@@ -22,6 +22,7 @@ RENAMED = {  # earlier names of variables, which still work
     "MGDEMO_REMAKE": "MGDEMO_REGENERATE",
     "MGDEMO_KEEP_PLAYS": "MGDEMO_KEEP_SESSIONS",
 }
+ENGINES = ("process",)
 
 
 class SettingsError(UserError):
@@ -42,6 +43,7 @@ class Settings:
     operator_token: str = ""  # that health and metrics ask for; "": they are open
     warm: str = ""  # the checkpoint that is loaded at the start; "": when the first page is opened
     log: str = "text"  # or "json", with the beginnings and ends of sessions
+    engine: str = "process"  # what runs the workers, one of ENGINES
     device: str = "auto"  # of one worker process, or several separated by commas: "cuda:0,cuda:1"
     threads: int = 0  # CPU threads of the model; 0: one per core
     optimization: str = ""  # overrides the GPU optimizations: "fp8", "low-vram", "no-kernels", … with commas
@@ -79,8 +81,9 @@ class Settings:
                     f"{_variable('device')} is {self.device!r}: give auto, cpu, cuda, or several "
                     "GPUs like cuda:0,cuda:1."
                 )
-        if self.log not in STYLES:
-            raise SettingsError(f"{_variable('log')} is {self.log!r}: give {' or '.join(STYLES)}.")
+        for name, choices in {"log": STYLES, "engine": ENGINES}.items():
+            if (value := getattr(self, name)) not in choices:
+                raise SettingsError(f"{_variable(name)} is {value!r}: give {' or '.join(choices)}.")
         try:
             Optimization.parse(self.optimization)
         except ConfigError as error:

@@ -12,6 +12,7 @@ from PIL import Image
 from mgdemo.logs import JsonLines, session_id
 from mgdemo.picture import StartImage
 from mgdemo.serving import SessionRequest, SessionService, Settings, SettingsError
+from mgdemo.serving.engines.fleets import Fixed
 
 
 class Silent:
@@ -29,7 +30,8 @@ class Silent:
 
 def test_sessions_are_told_by_a_hash_and_without_a_visitor(tmp_path, caplog):
     caplog.set_level(logging.INFO, "mgdemo")
-    service = SessionService(Settings(record_dir=tmp_path), Silent)
+    settings = Settings(record_dir=tmp_path)
+    service = SessionService(settings, Fixed(settings, Silent))
     start = StartImage(None, Image.new("RGB", (90, 60)))
     session = service.open(SessionRequest("meadow", start, account="user ann", visitor="10.9.8.7"))
     session.end("ended", "Stopped.")

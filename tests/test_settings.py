@@ -56,6 +56,11 @@ def test_wrong_settings_are_named(variables):
         Settings.from_env(variables)
 
 
+def test_an_unknown_engine_is_named():
+    with pytest.raises(SettingsError, match="MGDEMO_ENGINE is 'steam': give process"):
+        Settings.from_env({"MGDEMO_ENGINE": "steam"})
+
+
 @pytest.mark.parametrize("earlier", RENAMED)
 def test_earlier_names_of_settings_work_and_warn(earlier):
     with pytest.warns(FutureWarning, match=f"{earlier} is now called {RENAMED[earlier]}"):

@@ -1,22 +1,26 @@
-"""The engines of a service, one per device, and which of them work."""
+"""The engines of a service: which there are, and which of them work."""
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from mgdemo import messages as m
-from mgdemo.serving.engines import Engine, EngineFactory
+from mgdemo.serving.engines import Engine, Fleet, Slot
 from mgdemo.settings import Settings
 
 PAUSE = 2.0  # seconds for which an engine is set aside; twice as long after each further failure
 LONGEST_PAUSE = 300.0
 CLOSE_SECONDS = 5.0  # that workers may take to end
+LEFT = (
+    "The device of your world was taken away. Your recording is kept; press Start to begin another session."
+)
 
 log = logging.getLogger(__name__)
 
@@ -37,39 +41,53 @@ class Condition:
         self.reason, self.broken = self.broken or reason, ""
         self.until = now if doublings < 0 else now + min(LONGEST_PAUSE, PAUSE * 2.0**doublings)
 
+    def works(self) -> None:
+        """It has made a block, so all is well again."""
+        self.failures, self.until, self.reason, self.broken = 0, 0.0, "", ""
+
+
+@dataclass(frozen=True)
+class _Member:
+    number: int
+    slot: Slot
+    engine: Engine
+    condition: Condition = field(default_factory=Condition)
+
 
 class Devices:
-    """Engines by number; both functions are called with it, and from the engines' threads.
+    """The engines of a fleet, by numbers that are never used again.
 
-    An engine that fails again and again is set aside, each time for longer; a block that it makes ends that.
+    on_event, on_lost: called with the number of an engine (and, of a lost one, with the name of its device),
+    from the engines' threads. An engine that fails again and again is set aside, each time for longer; a
+    block that it makes ends that. The engine of a new slot is there at once, that of a vanished slot is lost.
     """
 
     def __init__(
         self,
         settings: Settings,
-        engine: EngineFactory,
+        fleet: Fleet,
         on_event: Callable[[int, m.Event], None],
-        on_lost: Callable[[int, str], None],
+        on_lost: Callable[[int, str, str], None],
     ):
-        self._timeout = settings.worker_timeout_seconds
-        self._engines = [
-            engine(settings, device.strip(), partial(on_event, index), partial(on_lost, index))
-            for index, device in enumerate(settings.device.split(","))
-        ]
-        self._conditions = [Condition() for _ in self._engines]
-        self._have_loaded = False
+        self._timeout, self._fleet = settings.worker_timeout_seconds, fleet
+        self._on_event, self._on_lost = on_event, on_lost
+        self._lock = threading.Lock()
+        self._members: dict[int, _Member] = {}
+        self._numbers = itertools.count()
+        self._warmed = ""  # the checkpoint that every engine loads when it comes
+        self._have_loaded = self._closed = False
 
-    def __getitem__(self, index: int) -> Engine:
-        return self._engines[index]
+    def __getitem__(self, number: int) -> Engine:
+        return self._members[number].engine
 
     def __len__(self) -> int:
-        return len(self._engines)
+        return len(self._now())
 
     @property
     def working(self) -> list[int]:
         """Those that are not set aside."""
         now = time.monotonic()
-        return [index for index, condition in enumerate(self._conditions) if condition.until <= now]
+        return [member.number for member in self._now() if member.condition.until <= now]
 
     def least_loaded(
         self, loads: Iterable[int], avoid: int | None = None, among: Collection[int] | None = None
@@ -78,57 +96,62 @@ class Devices:
         runs; avoid: one that is only taken if there is no other; among: the only ones in question.
         """
         counts = Counter(loads)
-        able = [index for index in self.working if among is None or index in among]
-        return min(able, key=lambda index: (index == avoid, counts[index]), default=None)
+        able = [number for number in self.working if among is None or number in among]
+        return min(able, key=lambda number: (number == avoid, counts[number]), default=None)
 
-    def works(self, index: int) -> None:
+    def works(self, number: int) -> None:
         """It has made a block."""
-        if self._conditions[index].failures:
-            self._conditions[index] = Condition()
+        if (member := self._members.get(number)) is not None:
+            member.condition.works()
 
-    def broken(self, index: int, text: str) -> None:
+    def broken(self, number: int, text: str) -> None:
         """Its worker says that the device itself fails, and is about to end."""
-        self._conditions[index].broken = text
+        if (member := self._members.get(number)) is not None:
+            member.condition.broken = text
 
-    def failed(self, index: int, reason: str) -> str:
+    def failed(self, number: int, reason: str) -> str:
         """Its worker is lost; the reason to give, in a sentence for visitors."""
-        condition = self._conditions[index]
-        condition.failed(reason, time.monotonic())
-        if (pause := condition.until - time.monotonic()) > 0:
-            log.error("Device %s is set aside for %.0f s.", self._engines[index].device, pause)
-        return condition.reason
+        if (member := self._members.get(number)) is None:
+            return reason  # its slot is gone, too
+        member.condition.failed(reason, time.monotonic())
+        if (pause := member.condition.until - time.monotonic()) > 0:
+            log.error("Device %s is set aside for %.0f s.", member.slot.device, pause)
+        return member.condition.reason
 
     def warm(self, checkpoint: str) -> None:
-        for engine in self._engines:
-            engine.send(m.Warm(checkpoint=checkpoint))
+        """Have a checkpoint loaded by every engine, and by those that come later."""
+        members, self._warmed = self._now(), checkpoint
+        for member in members:
+            member.engine.send(m.Warm(checkpoint=checkpoint))
 
     def check(self) -> None:
         """End workers that are silent or stuck."""
-        for engine in self._engines:
-            if trouble := engine.health().trouble(self._timeout):
-                engine.kill(trouble)
+        for member in self._now():
+            if trouble := member.engine.health().trouble(self._timeout):
+                member.engine.kill(trouble)
 
     @property
     def have_loaded(self) -> bool:
         """Whether an engine has a checkpoint in memory, or had one when this was asked before."""
-        self._have_loaded |= any(engine.health().heartbeat.checkpoints for engine in self._engines)
+        self._have_loaded |= any(member.engine.health().heartbeat.checkpoints for member in self._now())
         return self._have_loaded
 
     @property
     def status(self) -> str:
-        """ "ok", "degraded" (some engine fails) or "failing" (all are set aside)."""
-        now = time.monotonic()
-        if all(condition.until > now for condition in self._conditions):
+        """ "ok", "degraded" (some engine fails) or "failing" (all are set aside, or there is none)."""
+        now, conditions = time.monotonic(), [member.condition for member in self._now()]
+        if all(condition.until > now for condition in conditions):
             return "failing"
-        return "degraded" if any(condition.failures for condition in self._conditions) else "ok"
+        return "degraded" if any(condition.failures for condition in conditions) else "ok"
 
     def health(self) -> list[dict]:
         """Their state, in JSON types."""
         now, states = time.monotonic(), []
-        for engine, condition in zip(self._engines, self._conditions, strict=True):
-            health = engine.health()
+        for member in self._now():
+            health, condition = member.engine.health(), member.condition
             states.append(
                 {
+                    "engine": member.number,
                     "device": health.device,
                     "running": health.running,
                     "silent_seconds": round(health.silent_seconds, 1),
@@ -144,8 +167,40 @@ class Devices:
         return states
 
     def close(self) -> None:
-        closing = [threading.Thread(target=engine.close, daemon=True) for engine in self._engines]
+        members, self._closed = self._now(), True
+        closing = [threading.Thread(target=member.engine.close, daemon=True) for member in members]
         for thread in closing:
             thread.start()
         for thread in closing:
             thread.join(CLOSE_SECONDS)
+        self._fleet.close()
+
+    def _now(self) -> list[_Member]:
+        """The engines of the slots that there are at the moment."""
+        with self._lock:
+            if self._closed:
+                return []
+            slots = self._fleet.slots()
+            known = {member.slot: member for member in self._members.values()}
+            for slot in known.keys() - set(slots):
+                member = self._members.pop(known[slot].number)
+                threading.Thread(target=self._leave, args=(member,), daemon=True).start()
+            for slot in slots:
+                if slot not in known:
+                    member = self._come(slot)
+                    self._members[member.number] = member
+            return list(self._members.values())
+
+    def _come(self, slot: Slot) -> _Member:
+        number = next(self._numbers)
+        on_event, on_lost = partial(self._on_event, number), partial(self._on_lost, number, slot.device)
+        engine = self._fleet.engine(slot, on_event, on_lost)
+        if self._warmed:
+            engine.send(m.Warm(checkpoint=self._warmed))
+        return _Member(number, slot, engine)
+
+    def _leave(self, member: _Member) -> None:
+        running = member.engine.health().running
+        member.engine.close()
+        if running:  # else it has said so itself
+            self._on_lost(member.number, member.slot.device, LEFT)

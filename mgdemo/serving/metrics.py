@@ -88,8 +88,8 @@ def state_families(
     labels = ("engine", "device")
     state = GaugeMetricFamily("mgdemo_engine_state", "1: it is in this state.", labels=(*labels, "state"))
     memory = GaugeMetricFamily("mgdemo_engine_memory_bytes", "Used on its device.", labels=labels)
-    for index, worker in enumerate(workers):
-        engine = (str(index), worker["device"])
+    for worker in workers:
+        engine = (str(worker["engine"]), worker["device"])
         for name in STATES:
             state.add_metric((*engine, name), float(name == _state_of(worker)))
         if worker["memory_bytes"] is not None:

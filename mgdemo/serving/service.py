@@ -24,8 +24,8 @@ from mgdemo.serving.archive import Archive
 from mgdemo.serving.clock import Clock
 from mgdemo.serving.devices import Devices
 from mgdemo.serving.disk import used
-from mgdemo.serving.engines import EngineFactory
-from mgdemo.serving.engines.process import ProcessEngine
+from mgdemo.serving.engines import Fleet
+from mgdemo.serving.engines.fleets import fleet_of
 from mgdemo.serving.metrics import Metrics, state_families
 from mgdemo.serving.phases import Ended, Playing, Saving
 from mgdemo.serving.places import Places
@@ -46,17 +46,18 @@ class ServingError(UserError):
 
 
 class SessionService:
-    """Runs visitors' sessions, at most `settings.sessions` at once, on one worker per device; others wait.
+    """Runs visitors' sessions, at most `settings.sessions` at once, on the workers of a fleet; others wait.
 
-    Nothing is started before the first `open` or `warm`. Close it at the end; a normal exit does.
+    fleet: if None, the one that the settings ask for; raises UserError where it cannot be had. No worker is
+    started before the first `open` or `warm`. Close it at the end; a normal exit does.
     """
 
-    def __init__(self, settings: Settings | None = None, engine: EngineFactory = ProcessEngine):
+    def __init__(self, settings: Settings | None = None, fleet: Fleet | None = None):
         self.settings = settings or Settings.from_env()
         self.lock = threading.RLock()
         self.counts = Metrics(self._state)
         self._sessions: dict[str, Session] = {}  # that have not ended, by token
-        self._devices = Devices(self.settings, engine, self._event, self._lost)
+        self._devices = Devices(self.settings, fleet or fleet_of(self.settings), self._event, self._lost)
         self._places = Places(self._devices)
         self._queue = Admission(self.settings, self._places, self._devices, self.counts)
         self._archive = Archive(self.settings, self._folders)
@@ -93,7 +94,7 @@ class SessionService:
 
     @property
     def devices(self) -> int:
-        """How many devices there are, each with one worker."""
+        """How many devices there are now, each with one worker."""
         return len(self._devices)
 
     def get(self, token: str) -> Session | None:
@@ -228,9 +229,9 @@ class SessionService:
             for session in [s for s in self._places.on(index) if token in (None, s.token)]:
                 _guard(session, session.course.handle, event)
 
-    def _lost(self, index: int, text: str) -> None:
+    def _lost(self, index: int, device: str, text: str) -> None:
         with self.lock:
-            self.counts.crashes.labels(str(index), self._devices[index].device).inc()
+            self.counts.crashes.labels(str(index), device).inc()
             self._places.lost(index, self._devices.failed(index, text))
 
     def _tick(self) -> None:

@@ -12,6 +12,7 @@ from mgdemo.actions import ActionTrack
 from mgdemo.picture import StartImage, prepare_image
 from mgdemo.serving import SessionRequest, SessionService
 from mgdemo.serving.engines import EngineHealth
+from mgdemo.serving.engines.fleets import Fixed
 from mgdemo.serving.outbox import Outbox
 from mgdemo.settings import Settings
 from mgdemo.video.encode import jpeg
@@ -50,7 +51,7 @@ class Stage:
     def __init__(self, folder, track=None, **settings):
         defaults = {"loader": WORLDS, "record_dir": folder, "stand_seconds": 0, "idle_seconds": 600}
         self.settings = Settings(**defaults | settings)
-        self.service = SessionService(self.settings, self._engine)
+        self.service = SessionService(self.settings, Fixed(self.settings, self._engine))
         self.session = self.service.open(SessionRequest(CHECKPOINT, StartImage(None, IMAGE), 3, track))
         self.session.attach(Outbox(), "jpeg")
         self.events, self.lives = [], None

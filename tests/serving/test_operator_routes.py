@@ -15,6 +15,7 @@ from devtools.live_player import Player, until
 from mgdemo.picture import StartImage
 from mgdemo.serving import ServingError, SessionRequest, SessionService, Settings
 from mgdemo.serving.engines import EngineHealth
+from mgdemo.serving.engines.fleets import Fixed
 
 pytestmark = pytest.mark.anyio
 
@@ -117,7 +118,8 @@ class Dying:
 
 
 async def test_without_a_working_engine_no_visitor_should_come(tmp_path):
-    service = SessionService(Settings(record_dir=tmp_path), Dying)
+    settings = Settings(record_dir=tmp_path)
+    service = SessionService(settings, Fixed(settings, Dying))
     service.open(SessionRequest("universal", StartImage(None, Image.new("RGB", (90, 60)))))
     await until(lambda: service.unready == "failing")
     assert service.metrics()["crashes_total"] >= 1

@@ -12,6 +12,7 @@ from mgdemo.actions import ActionTrack
 from mgdemo.picture import StartImage
 from mgdemo.serving import SessionRequest, SessionService
 from mgdemo.serving.engines import EngineHealth
+from mgdemo.serving.engines.fleets import Fixed
 from mgdemo.serving.outbox import Outbox
 from mgdemo.settings import Settings
 from mgdemo.video.encode import H264Encoder
@@ -49,7 +50,8 @@ class Stage:
     def __init__(self, folder, attach=True, **settings):
         self.engines = []
         settings = {"record_dir": folder, "idle_seconds": 60} | settings
-        self.service = SessionService(Settings(**settings), self.engine)
+        given = Settings(**settings)
+        self.service = SessionService(given, Fixed(given, self.engine))
         self.session = self.open()
         self.outbox = Outbox()
         if attach:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -61,4 +61,28 @@ class Engine(Protocol):
 class EngineFactory(Protocol):
     def __call__(self, settings: Settings, device: str, on_event: OnEvent, on_lost: OnLost) -> Engine:
         """An engine; both functions are called from a thread of its own, heartbeats left out."""
+        ...
+
+
+@dataclass(frozen=True)
+class Slot:
+    """What one engine can run on. device: its name for operators; key: tells slots of the same name apart."""
+
+    device: str
+    key: str = ""
+
+
+class Fleet(Protocol):
+    """The slots for engines that there are; they may come and go. May be used from any thread."""
+
+    def slots(self) -> Sequence[Slot]:
+        """Those of this moment, as far as is known; never blocks."""
+        ...
+
+    def engine(self, slot: Slot, on_event: OnEvent, on_lost: OnLost) -> Engine:
+        """An engine for a slot; see `EngineFactory`."""
+        ...
+
+    def close(self) -> None:
+        """Called after all engines are closed."""
         ...
