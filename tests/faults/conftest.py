@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from devtools.web_process import web_process
 from tests.serving.conftest import anyio_backend, servers  # noqa: F401 (a fixture)
 from tests.serving.conftest import serve as serve_plain  # noqa: F401 (a fixture: over worlds that don't)
-from tests.support.web_process import web_process
 
 WORLDS = "benchmarks.remembering_world:load"
 

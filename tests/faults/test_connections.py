@@ -10,7 +10,7 @@ import httpx
 import pytest
 import websockets
 
-from tests.support.web_process import Script, heard
+from devtools.web_process import Script, heard
 
 pytestmark = pytest.mark.anyio
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from devtools.web_process import Script
 from mgdemo.picture import PictureError
 from mgdemo.picture_process import open_apart
-from tests.support.web_process import Script
 
 pytestmark = pytest.mark.anyio
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from devtools.live_player import Player, until
+from devtools.web_process import Script
 from mgdemo.serving.disk import Item, delete_copies, excess, sweep
-from tests.support.web_process import Script
 
 pytestmark = pytest.mark.anyio
 

@@ -9,10 +9,10 @@ import time
 import pytest
 
 from devtools.live_player import Player
+from devtools.web_process import Script, heard
 from mgdemo import messages as m
 from mgdemo.worker.pace import FASTEST
 from tests.serving.test_session import stage  # noqa: F401 a fixture
-from tests.support.web_process import Script, heard
 
 pytestmark = pytest.mark.anyio
 

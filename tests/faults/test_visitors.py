@@ -6,9 +6,9 @@ import time
 import pytest
 
 from devtools.live_player import Player, end_of, wait_for
+from devtools.web_process import Script
 from mgdemo.actions import ActionTrack
 from mgdemo.serving import limits
-from tests.support.web_process import Script
 
 pytestmark = pytest.mark.anyio
 

@@ -6,8 +6,8 @@ import time
 
 import httpx
 
+from devtools.web_process import PATIENCE, web_process
 from mgdemo.paths import ROOT
-from tests.support.web_process import PATIENCE, web_process
 
 
 def test_the_page_is_served_as_the_flags_say(tmp_path):

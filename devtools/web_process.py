@@ -63,9 +63,16 @@ class WebProcess:
 
 @contextlib.contextmanager
 def web_process(
-    folder: Path, descriptors: int | None = None, arguments: Sequence[str] = (), **variables: str
+    folder: Path,
+    descriptors: int | None = None,
+    arguments: Sequence[str] = (),
+    module: str = "mgdemo",
+    **variables: str,
 ) -> Iterator[WebProcess]:
-    """Started with these arguments and variables, killed at the end. descriptors: as by `ulimit -n`."""
+    """Started with these arguments and variables, killed at the end.
+
+    descriptors: as by `ulimit -n`; module: what is run in place of `mgdemo`, with the same arguments.
+    """
 
     def limit() -> None:
         if descriptors:
@@ -83,7 +90,7 @@ def web_process(
         "MGDEMO_STAND_SECONDS": "0",
         **variables,
     }
-    command = [sys.executable, "-m", "mgdemo", "app", "--no-browser", "--port", str(port), *arguments]
+    command = [sys.executable, "-m", module, "app", "--no-browser", "--port", str(port), *arguments]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             command, cwd=ROOT, env=environment, stdout=log, stderr=log, preexec_fn=limit
@@ -110,7 +117,8 @@ class Script:
             base_url=web.address,
             timeout=PATIENCE,
             headers=headers,
-            transport=httpx.AsyncHTTPTransport(local_address=address),
+            # Reading the system's certificates would take longer than a visit.
+            transport=httpx.AsyncHTTPTransport(verify=False, local_address=address),
         )
         self.config: dict = {}
 
