@@ -15,6 +15,7 @@ from mgdemo.blocks import FPS, block_frames
 
 GRAIN = 8  # pixels of a square of the picture
 SECONDS = 0.02  # that a block takes
+MEETING_SECONDS = 30.0  # for which one world waits for another
 
 
 class Model:
@@ -27,6 +28,7 @@ class Model:
         assert self.mode in MODES
         self.seconds = next((int(word) / 1000 for word in words if word.isdigit()), SECONDS)
         self.size, self.fps, self.pipelined = (SMALL_HEIGHT, SMALL_WIDTH), FPS, False
+        self.before_block = lambda block: None
 
     def start(self, image, seed=0):
         return World(self, hashlib.sha256(image.tobytes() + str(seed).encode()).digest())
@@ -50,6 +52,7 @@ class World:
     def stream(self, actions):
         assert len(actions) == self.frames_next
         self.before = self.snapshot()
+        self.model.before_block(self.block)
         mouse = b"" if actions.mouse is None else actions.mouse.tobytes()
         self.state = hashlib.sha256(self.state + actions.keyboard.tobytes() + mouse).digest()
         self.block += 1
@@ -116,6 +119,26 @@ def load_on_dying_devices(checkpoint, *, device, progress=None, optimization="")
         time.sleep(0.1)
         progress(0.5, "Reading on")
     return Model(checkpoint)
+
+
+def load_meeting(checkpoint, *, device, progress=None, optimization=""):
+    """As `load`; but a world's second block waits until another process makes one, too, with the folder of
+    the test in TMPDIR."""
+    model = Model(checkpoint)
+    model.before_block = _meet
+    return model
+
+
+def _meet(block):
+    if block != 1:
+        return
+    place = Path(os.environ["TMPDIR"])
+    (place / f"met-{os.getpid()}").touch()
+    end = time.monotonic() + MEETING_SECONDS
+    while len(list(place.glob("met-*"))) < 2:
+        if time.monotonic() > end:
+            raise TimeoutError("No other process makes a block.")
+        time.sleep(0.01)
 
 
 def _first(device):

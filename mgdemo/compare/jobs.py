@@ -286,7 +286,8 @@ class Comparisons:
 def _running(key: str, status: m.Status, picture: bytes | None) -> CellState:
     if status.phase == "queued":
         return CellState(key, share=status.progress or 0.0, words=status.text)
-    share = (status.progress or 0.0) if status.phase == "playing" else 1.0 * (status.phase == "saving")
+    made = status.phase in ("playing", "buffering")  # the latter while it moves to another worker
+    share = (status.progress or 0.0) if made else 1.0 * (status.phase == "saving")
     left = status.seconds_left if status.phase == "playing" else None
     return CellState(key, "running", share, status.fps, left, status.text, picture=picture)
 

@@ -1,4 +1,5 @@
-"""The lockstep player in a real browser, over films whose frames carry their number."""
+"""Comparisons on a real server over stub worlds; and the lockstep player in a real browser, over films whose
+frames carry their number."""
 
 import contextlib
 import json
@@ -6,7 +7,11 @@ import json
 import pytest
 from playwright.sync_api import expect
 
+from devtools.live_player import Server
 from mgdemo.compare import player
+from mgdemo.compare.jobs import Comparisons
+from mgdemo.compare.store import RunStore
+from mgdemo.serving import Settings
 from tests.support import numbered_film
 from tests.support.chromium import chromium
 from tests.support.grid_views import FRAMES
@@ -18,6 +23,27 @@ PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Lockstep</
 import {{ mountGrid }} from "/index.js";
 window.player = mountGrid(document.getElementById("root"), JSON.parse(document.getElementById("data").textContent), {options});
 </script>"""  # noqa: E501
+
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+
+@pytest.fixture
+def start(tmp_path):
+    """start(loader=…, runs="runs", **settings) -> a server and its comparisons; all are closed in the end."""
+    with contextlib.ExitStack() as stack:
+
+        def started(loader="benchmarks.stub_world:load_small", runs="runs", **changes):
+            settings = {"sessions": 1, "stand_seconds": 0, "record_dir": tmp_path / "sessions"} | changes
+            server = Server(Settings(loader=loader, threads=1, **settings))
+            stack.callback(server.close)
+            comparisons = Comparisons(server.service, RunStore(tmp_path / runs), device="cpu")
+            stack.callback(comparisons.close)
+            return server, comparisons
+
+        yield started
 
 
 @pytest.fixture(scope="module")

@@ -1,53 +1,15 @@
 """Grids and visitors on one service, with real sockets: the visitor never waits for a grid."""
 
-import asyncio
 import contextlib
 
 import pytest
 from test_runs import planned
 
-from devtools.live_player import Player, Server, wait_for
-from mgdemo.compare.jobs import Comparisons
-from mgdemo.compare.store import RunStore
-from mgdemo.serving import Settings
+from devtools.live_player import Player, wait_for
 from mgdemo.video.mp4 import read_frames
+from tests.support.comparing import made, until
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def anyio_backend():
-    return "asyncio"
-
-
-@pytest.fixture
-def start(tmp_path):
-    """start(**settings) -> a server and its comparisons."""
-    closing = []
-
-    def started(**changes):
-        settings = {"sessions": 1, "stand_seconds": 0, "record_dir": tmp_path / "sessions"} | changes
-        server = Server(Settings(loader="benchmarks.stub_world:load_small", threads=1, **settings))
-        comparisons = Comparisons(server.service, RunStore(tmp_path / "runs"), device="cpu")
-        closing.extend((comparisons.close, server.close))
-        return server, comparisons
-
-    yield started
-    for close in closing:
-        close()
-
-
-async def until(job, condition):
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(30):
-            async for states in job.changes():
-                if condition(states):
-                    return states
-    raise AssertionError(job.states())
-
-
-def made(states):
-    return [state for state in states if state.phase == "running" and state.share > 0]
 
 
 async def test_a_visitor_gets_the_place_of_a_run_which_continues_afterwards(start):
