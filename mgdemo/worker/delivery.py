@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 
 import numpy as np
@@ -14,6 +15,8 @@ from mgdemo.video.digest import frame_digest
 from mgdemo.video.encode import jpeg, thumbnail
 from mgdemo.worker.sessions import Making, Playing
 
+BATCH = 4  # video frames sent at once: fewer cost more messages, more leave late for a waiting player
+
 
 class Delivery:
     """Sends blocks as events. A worker has one, because the blocks of all its sessions share a device."""
@@ -21,6 +24,7 @@ class Delivery:
     def __init__(self, emit: Callable[[m.Event], None]):
         self._emit = emit
         self._done = -float("inf")  # when the last block of any session was
+        self._beside = ThreadPoolExecutor(1, "digests")  # neither hashing nor encoding holds Python's lock
 
     def deliver(self, session: Playing, making: Making, pieces: Iterator[np.ndarray]) -> None:
         """Add a block to the tree as soon as its first piece is there, and send it. pieces: of `making`."""
@@ -90,24 +94,9 @@ class Delivery:
             nonlocal encoding, sent
             there = min(sent, len(frames))
             frames, start, sent = frames[there:], start + there, sent - there
-            if not len(frames):
-                return
-            begin, packets = time.monotonic(), []
-            for frame in frames:
-                packets.append(session.encoder.encode(frame, key=session.player.wants_key))
-                session.player.wants_key = False
-            pictures = session.player.jpeg and session.player.attached and shown
-            self._emit(
-                m.Frames(
-                    session=session.session,
-                    node=head,
-                    block=node.block,
-                    first=start,
-                    h264=tuple(packets),
-                    jpeg=tuple(map(jpeg, frames)) if pictures else None,
-                    digests=tuple(map(frame_digest, frames)),
-                )
-            )
+            begin = time.monotonic()
+            for at in range(0, len(frames), BATCH):
+                self._batch(session, frames[at : at + BATCH], start + at, shown)
             encoding += time.monotonic() - begin
 
         index, seen = first, splice - first if splice else 0
@@ -125,14 +114,35 @@ class Delivery:
                 session.player.wants_key = True
                 encode(frames[:seen], first, shown=False)
                 session.player.wants_key = True  # again, since the stream does not continue from here
+        left = time.monotonic()
         session.soundness.add(head, session.history.picture)
         picture = thumbnail(session.history.picture)
         self._emit(m.Thumbnail(session=session.session, node=head, picture=picture))
         timings, now = session.world.timings | {"encode": encoding * 1000}, time.monotonic()
-        seconds = now - max(began, self._done)  # before that, the device was busy with other sessions
-        session.account.add(timings, len(node.actions or ()), seconds)
-        pace.cost.add(seconds)
+        alone = max(began, self._done)  # before that, the device was busy with other sessions
+        session.account.add(timings, len(node.actions or ()), now - alone)
+        pace.cost.add(left - alone)
         self._done = now
+
+    def _batch(self, session: Playing, frames: np.ndarray, start: int, shown: bool) -> None:
+        """Encode and send some frames of the head's block; the player shows them if they are `shown`."""
+        packets, digests = [], self._beside.submit(lambda: tuple(map(frame_digest, frames)))
+        for frame in frames:
+            packets.append(session.encoder.encode(frame, key=session.player.wants_key))
+            session.player.wants_key = False
+        pictures = session.player.jpeg and session.player.attached and shown
+        tree = session.history.tree
+        self._emit(
+            m.Frames(
+                session=session.session,
+                node=tree.head,
+                block=tree[tree.head].block,
+                first=start,
+                h264=tuple(packets),
+                jpeg=tuple(map(jpeg, frames)) if pictures else None,
+                digests=digests.result(),
+            )
+        )
 
 
 def shown(actions: ActionTrack, live: bool) -> tuple[tuple[str, ...], tuple[float, float] | None]:
