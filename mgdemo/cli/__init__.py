@@ -240,7 +240,11 @@ def _comparing(compared: argparse.ArgumentParser) -> None:
     compared.add_argument(
         "--by", choices=("meaning", "key"), default="meaning", help="how actions become those of another mode"
     )
-    compared.add_argument("--device", default="auto", help="cpu, cuda … (default: a GPU if there is one)")
+    compared.add_argument(
+        "--device",
+        default="auto",
+        help="cpu, cuda, or several such as cuda:0,cuda:1, each with a run (default: a GPU if there is one)",
+    )
     compared.add_argument(
         "--out", type=Path, default=Path("comparison"), metavar="DIR", help="default: comparison"
     )

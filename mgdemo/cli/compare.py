@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 from mgdemo.cli.terminal import status
 
 if TYPE_CHECKING:
+    from mgdemo.compare.device import Device
     from mgdemo.compare.jobs import Job
     from mgdemo.compare.plan import Grid
     from mgdemo.compare.run import Outcome
     from mgdemo.compare.store import RunStore
+    from mgdemo.settings import Settings
 
 
 def compare(args: argparse.Namespace) -> int:
@@ -32,19 +34,20 @@ def compare(args: argparse.Namespace) -> int:
     """
     from mgdemo import __version__
     from mgdemo.compare.catalog import cases, seeds_of, variant
-    from mgdemo.compare.plan import grid, summary
+    from mgdemo.compare.device import look
+    from mgdemo.compare.plan import grid
     from mgdemo.compare.report import write_report
     from mgdemo.compare.store import RunStore
     from mgdemo.compare.table import as_text, cells
-    from mgdemo.devices import kind_of
 
     checkpoints = args.checkpoints or _embedded()
     columns = [variant(name, words) for name in checkpoints for words in args.optimization]
     rows = cases(args.scenarios, seeds=seeds_of(args.seeds), images=args.images)
-    kind = kind_of(args.device)
+    device = look(args.device)
+    kind = device.kind
     planned = grid(rows, columns, version=__version__, device=kind, by=args.by)
     store = RunStore(args.out / "runs")
-    print(summary(planned, store.speeds()), file=sys.stderr)
+    say_size(planned, store, args.device, device)
     if args.dry_run:
         return 0
     outcomes = made(planned, store, args.device, kind)
@@ -56,6 +59,24 @@ def compare(args: argparse.Namespace) -> int:
     return int(any(outcome.stored is None for outcome in outcomes))
 
 
+def say_size(planned: Grid, store: RunStore, wanted: str, device: Device) -> None:
+    """How much there is to make on the `wanted` devices, and about how long that takes."""
+    from mgdemo.compare.estimate import speeds
+    from mgdemo.compare.plan import summary
+
+    settings = settings_for(wanted)
+    kept = {run.key for run in planned.all if store.get(run.key)}
+    known = {} if len(kept) == len(planned.all) else speeds(planned, store, device, settings)
+    print(summary(planned, known, settings.sessions, kept), file=sys.stderr)
+
+
+def settings_for(device: str) -> Settings:
+    """Those of a service on these devices, separated by commas: one run on each."""
+    from mgdemo.serving import Settings
+
+    return replace(Settings.from_env(), sessions=len(device.split(",")), device=device)
+
+
 def _embedded() -> list[str]:
     from mgdemo.checkpoints import catalogue
 
@@ -65,10 +86,9 @@ def _embedded() -> list[str]:
 def made(planned: Grid, store: RunStore, device: str, kind: str) -> list[Outcome]:
     """All runs of a grid, with progress for people who watch. kind: of the device."""
     from mgdemo.compare.jobs import Comparisons
-    from mgdemo.serving import SessionService, Settings
+    from mgdemo.serving import SessionService
 
-    settings = replace(Settings.from_env(), sessions=len(device.split(",")), device=device)
-    service = SessionService(settings)
+    service = SessionService(settings_for(device))
     comparisons = Comparisons(service, store, device=kind)
     try:
         job = comparisons.start(planned)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import sys
 from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mgdemo.cli.compare import made
+from mgdemo.cli.compare import made, say_size
 
 if TYPE_CHECKING:
     from mgdemo.compare.plan import Case, Grid
@@ -19,19 +18,18 @@ def replay_all(args: argparse.Namespace, paths: list[Path]) -> int:
     """Make the films of several scenarios into the output folder, each named like its scenario. What is there
     already is not made again; the others are made if one fails. Returns 1 then."""
     from mgdemo.compare.catalog import cases
-    from mgdemo.compare.plan import summary
+    from mgdemo.compare.device import look
     from mgdemo.compare.store import RunStore
     from mgdemo.compare.table import as_text, cells
-    from mgdemo.devices import kind_of
 
-    kind, failed = kind_of(args.device), False
+    device, failed = look(args.device), False
     store = RunStore(args.output_folder / "runs")
     seeds, images = ([] if each is None else [each] for each in (args.seed, args.image))
     rows = [(path, case) for path in paths for case in cases([str(path)], seeds=seeds, images=images)]
     names = _names(paths)
-    for planned in _grids([case for _, case in rows], args.checkpoint, args.optimization, kind):
-        print(summary(planned, store.speeds()), file=sys.stderr)
-        outcomes = made(planned, store, args.device, kind)
+    for planned in _grids([case for _, case in rows], args.checkpoint, args.optimization, device.kind):
+        say_size(planned, store, args.device, device)
+        outcomes = made(planned, store, args.device, device.kind)
         print(as_text(planned, cells(planned, outcomes)))
         for outcome in outcomes:
             if outcome.stored is None:

@@ -1,7 +1,4 @@
-"""The device of a server, as far as runs depend on it.
-
-It is asked for in a process of its own, since the server does without PyTorch.
-"""
+"""The device of a server or a command, as far as runs depend on it."""
 
 from __future__ import annotations
 
@@ -17,13 +14,10 @@ FP8 = (8, 9)  # the first compute capability that multiplies in 8 bits
 PATIENCE = 120  # seconds
 ASK = """
 import json, sys
-from mgdemo.devices import DeviceError, kind_of
+from mgdemo.compare.device import look
+from mgdemo.devices import DeviceError
 try:
-    kind, capability = kind_of(sys.argv[1]), None
-    if not kind.startswith("cpu"):
-        import torch
-        capability = torch.cuda.get_device_capability(torch.device(sys.argv[2]))
-    print(json.dumps({"kind": kind, "capability": capability}))
+    print(json.dumps(vars(look(sys.argv[1]))))
 except DeviceError as error:
     print(json.dumps({"error": str(error)}))
 """
@@ -31,20 +25,36 @@ except DeviceError as error:
 
 @dataclass(frozen=True)
 class Device:
-    """kind: as of `mgdemo.devices.kind_of`. fp8: whether it multiplies in 8 bits."""
+    """kind: as of `mgdemo.devices.kind_of`. fp8: whether it multiplies in 8 bits. tflops: of a GPU, as of
+    `mgdemo.devices.tflops_of`."""
 
     kind: str
     fp8: bool = False
+    tflops: float | None = None
 
     @property
     def gpu(self) -> bool:
         return not self.kind.startswith("cpu")
 
 
-def device_of(wanted: str) -> Device:
-    """The first device of a server; wanted: as in `Settings.device`. Takes seconds. Raises DeviceError."""
+def look(wanted: str) -> Device:
+    """The first device of those in `wanted`, as in `Settings.device`; by PyTorch, in this process. Raises
+    DeviceError."""
+    from mgdemo.devices import kind_of, tflops_of
+
     first = wanted.split(",")[0].strip()
-    command = [sys.executable, "-c", ASK, first, "cuda" if first == "auto" else first]
+    kind = kind_of(first)
+    if kind.startswith("cpu"):
+        return Device(kind)
+    import torch
+
+    gpu = torch.device("cuda" if first == "auto" else first)
+    return Device(kind, torch.cuda.get_device_capability(gpu) >= FP8, tflops_of(gpu))
+
+
+def device_of(wanted: str) -> Device:
+    """As `look`, in a process of its own, since a server does without PyTorch. Takes seconds."""
+    command = [sys.executable, "-c", ASK, wanted]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     try:
         child = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE)
@@ -55,5 +65,4 @@ def device_of(wanted: str) -> Device:
         ) from error
     if "error" in answer:
         raise DeviceError(answer["error"])
-    capability = answer["capability"]
-    return Device(answer["kind"], capability is not None and tuple(capability) >= FP8)
+    return Device(**answer)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from mgdemo.errors import UserError
 from mgdemo.picture import StartImage
 from mgdemo.scenario import Mark
 
+Speeds = Mapping[tuple[str, str], float]  # frames a second, by what a column is `made_with`
 MAX_COLUMNS = 6
 KEY_LENGTH = 24  # characters of a run's name
 
@@ -42,6 +43,11 @@ class Variant:
     title: str = ""
     start: StartImage | None = None
     seed: int | None = None
+
+    @property
+    def made_with(self) -> tuple[str, str]:
+        """What its speed depends on: checkpoint and optimization."""
+        return self.checkpoint, self.optimization
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,12 +116,6 @@ class Grid:
     def frames(self) -> int:
         """Video frames of all runs."""
         return sum(run.frames for run in self.all)
-
-    def seconds(self, speeds: Mapping[str, float]) -> float | None:
-        """The time that all runs take, by the frames a second of each checkpoint; None if one is unknown."""
-        if any(not speeds.get(column.checkpoint) for column in self.columns):
-            return None
-        return sum(run.frames / speeds[run.variant.checkpoint] for run in self.all)
 
     @property
     def lost_frames(self) -> int:
@@ -206,13 +206,26 @@ def _hash(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def summary(planned: Grid, speeds: Mapping[str, float] | None = None) -> str:
-    """What a person reads before a comparison begins, with its time; without speeds, what it consists of."""
+def seconds_of(runs: Sequence[Run], speeds: Speeds, devices: int = 1) -> float | None:
+    """The time that runs take, side by side on so many devices; None if a speed is unknown."""
+    if any(not speeds.get(run.variant.made_with) for run in runs):
+        return None
+    together = max(1, min(devices, len(runs)))
+    return sum(run.frames / speeds[run.variant.made_with] for run in runs) / together
+
+
+def summary(planned: Grid, speeds: Speeds | None = None, devices: int = 1, kept: Collection[str] = ()) -> str:
+    """What a person reads before a comparison begins, with its time; without speeds, what it consists of.
+
+    devices: that make runs side by side. kept: keys of runs that exist already.
+    """
     runs = len(planned.all)
     text = f"{runs} run{'s' * (runs != 1)}, {planned.frames} frames ({planned.frames / FPS:.0f} s of video)"
     if speeds is not None:
-        seconds = planned.seconds(speeds)
-        text += ", in a time that is not known yet" if seconds is None else f", about {_time(seconds)}"
+        todo = list({run.key: run for run in planned.all if run.key not in kept}.values())
+        seconds = seconds_of(todo, speeds, devices)
+        time = "in a time that is not known yet" if seconds is None else f"about {_time(seconds)}"
+        text += f", {time}" if todo else ", all made already"
     if lost := planned.lost_frames:
         text += f"; in {lost} frame{'s' * (lost != 1)} a control has no counterpart"
     return text + "."

@@ -55,19 +55,20 @@ class RunStore:
             return None
         return StoredRun(folder, facts, measures) if (folder / "video.mp4").is_file() else None
 
-    def speeds(self) -> dict[str, float]:
-        """The frames a second of each checkpoint, by its latest run among the last `RECENT` ones here."""
+    def speeds(self) -> dict[tuple[str, str], float]:
+        """The frames a second of each checkpoint with its optimization, by its latest run among the last
+        `RECENT` ones here."""
         changed: list[tuple[float, Path]] = []
         for path in self.folder.glob("*/run.json"):
             if not path.parent.name.startswith("."):
                 with contextlib.suppress(OSError):  # deleted meanwhile
                     changed.append((path.stat().st_mtime, path))
-        found: dict[str, float] = {}
+        found: dict[tuple[str, str], float] = {}
         for _, path in sorted(changed, reverse=True)[:RECENT]:
             with contextlib.suppress(OSError, ValueError, KeyError):
                 facts = json.loads(path.read_text("utf-8"))
                 if fps := facts["timings"]["fps"]:
-                    found.setdefault(facts["checkpoint"], fps)
+                    found.setdefault((facts["checkpoint"], facts["optimization"]), fps)
         return found
 
     @contextmanager

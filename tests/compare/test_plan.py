@@ -86,7 +86,7 @@ def test_each_mode_starts_from_a_place_of_its_own_and_from_a_picture_of_yours():
 def test_a_summary_says_size_time_and_what_is_lost():
     rows = [a_case(track=ActionTrack.hold("universal", ["look_up"], frames=21))]
     columns = [a_variant(), a_variant("gta-tiny", "gta_drive")]
-    text = summary(grid(rows, columns, **FACTS), {"universal-tiny": 21.0, "gta-tiny": 10.5})
+    text = summary(grid(rows, columns, **FACTS), {("universal-tiny", ""): 21.0, ("gta-tiny", ""): 10.5})
     assert text == ("2 runs, 42 frames (2 s of video), about 3 s; in 21 frames a control has no counterpart.")
     assert "not known" in summary(grid(rows, columns, **FACTS), {"universal-tiny": 21.0})
     assert "time" not in summary(grid(rows, columns, **FACTS)) and "about" not in summary(

@@ -107,12 +107,12 @@ def test_speeds_are_those_of_the_latest_runs(tmp_path, monkeypatch):
     for age, (checkpoint, fps) in enumerate([("a", 1.0), ("a", 2.0), ("b", None), ("b", 4.0), ("c", 5.0)]):
         path = tmp_path / f"run {age}" / "run.json"
         path.parent.mkdir()
-        path.write_text(json.dumps({"checkpoint": checkpoint, "timings": {"fps": fps}}))
+        path.write_text(json.dumps({"checkpoint": checkpoint, "optimization": "", "timings": {"fps": fps}}))
         os.utime(path, (1e9 - age,) * 2)
-    assert store.speeds() == {"a": 1.0}
+    assert store.speeds() == {("a", ""): 1.0}
     monkeypatch.setattr("mgdemo.compare.store.RECENT", 4)
     (tmp_path / "run 0" / "run.json").write_text("{")
-    assert store.speeds() == {"a": 2.0, "b": 4.0}
+    assert store.speeds() == {("a", ""): 2.0, ("b", ""): 4.0}
 
 
 def test_the_same_run_has_the_same_frames(tmp_path):

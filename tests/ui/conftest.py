@@ -87,6 +87,7 @@ def serve(tmp_path_factory, stub_library):
     with contextlib.ExitStack() as stack:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         patch.setattr("mgdemo.ui.compare.bench.device_of", lambda wanted: Device("cpu stub"))
+        patch.setattr("mgdemo.probe.ask", lambda *_: 30.0)
 
         def start(library=stub_library, root_path="", mcp=False, **settings):
             # Many sessions: that of a page which is gone keeps its place for a while.

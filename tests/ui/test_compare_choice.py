@@ -195,8 +195,9 @@ def test_embedded_against_published_where_both_are_here(stub_library):
 def test_what_is_said_before_it_runs(stub_library):
     grid = plan(stub_library)
     assert size_of(grid, {}) == "2 runs, 210 frames, 8 s of video."
-    speeds = {"universal": 10.5, "templerun": 21}
+    speeds = {("universal", ""): 10.5, ("templerun", ""): 21}
     assert size_of(grid, speeds).endswith("about 15 s to make.")
+    assert size_of(grid, speeds, devices=4).endswith("about 8 s to make."), "two runs, on two devices"
     kept = [grid.all[0].key]
     assert size_of(grid, speeds, kept).endswith("about 5 s to make. 1 of them is there already.")
     assert size_of(grid, {}, [run.key for run in grid.all]).endswith("All are there already.")

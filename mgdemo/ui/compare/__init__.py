@@ -78,7 +78,8 @@ def compare_tab(bench: Bench) -> CompareTab:
             device = device_now() if plain else bench.device()
             grid = Planner(library, device, bench.service.settings.compare_frames).plan(choice)
             kept = {run.key for run in grid.all if bench.known_device and bench.store.get(run.key)}
-            return shown | {"summary": size_of(grid, bench.store.speeds(), kept), "lost": losses_of(grid)}
+            words = size_of(grid, bench.speeds(grid.columns), kept, bench.service.devices)
+            return shown | {"summary": words, "lost": losses_of(grid)}
         except UserError as error:
             return shown | {"problem": str(error)}
 
@@ -150,7 +151,9 @@ def compare_tab(bench: Bench) -> CompareTab:
     form.preset.input(
         choose_preset, [form.preset, form.own], [*form.outputs, screen], trigger_mode="always_last", **options
     )
-    screen.opened(open_, form.inputs, screen, **options)
+    opened = screen.opened(open_, form.inputs, screen, **options)
+    # The choice may have changed while the device was being measured.
+    opened.then(bench.measure, **options).then(open_, form.inputs, screen, **options)
     for button, key in ((form.file, "scenarios"), (form.picture, "images")):
         button.chosen(add(key), form.inputs, [*form.outputs, screen], **options)
     screen.run(

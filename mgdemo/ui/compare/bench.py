@@ -7,19 +7,23 @@ import contextlib
 import secrets
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from pathlib import Path
 
+from mgdemo import probe
 from mgdemo.compare.ballots import Ballots
 from mgdemo.compare.device import Device, device_of
+from mgdemo.compare.estimate import expected
 from mgdemo.compare.exports import Exports
 from mgdemo.compare.grids import Grids, ended_job
 from mgdemo.compare.jobs import Comparisons, Job
 from mgdemo.compare.keep import prune
-from mgdemo.compare.plan import Grid
+from mgdemo.compare.plan import Grid, Speeds, Variant
 from mgdemo.compare.store import RunStore
 from mgdemo.compare.votes import Votes
 from mgdemo.errors import UserError
 from mgdemo.serving import SessionService
+from mgdemo.serving.engines.process import cores
 from mgdemo.ui.compare.choice import Choice
 from mgdemo.ui.compare.planner import Planner
 from mgdemo.ui.library import Library
@@ -45,6 +49,7 @@ class Bench:
         self.exports = Exports(self.folder / FILES)
         self.ballots = Ballots(Votes(self.folder / VOTES))
         self._device: Device | None = None
+        self._probed: float | None = None  # frames a second of an embedded world; 0: it cannot be made
         self._comparisons: Comparisons | None = None
         self._running: list[Job] = []  # and some that have ended since
         self._wanted: dict[str, set[str]] = {}  # by a grid's id: the tokens of the pages that asked for it
@@ -62,14 +67,24 @@ class Bench:
             return self._device
 
     def warm(self) -> None:
-        """Ask for the device in the background."""
-
-        def ask() -> None:
-            with contextlib.suppress(UserError):  # whoever needs it asks again and sees why
-                self.device()
-
+        """Ask for the device and its speed in the background."""
         if self._device is None:
-            threading.Thread(target=ask, name="device", daemon=True).start()
+            threading.Thread(target=self.measure, name="device", daemon=True).start()
+
+    def measure(self) -> None:
+        """Find out about the device, and how quickly it makes an embedded world; takes seconds at first."""
+        with contextlib.suppress(UserError):  # whoever needs the device asks again and sees why
+            self.device()
+        settings = self.service.settings
+        with self._asking:
+            if self._probed is None:
+                world = next((e for e in self.library.catalogue() if e.embedded and e.available), None)
+                fps = world and probe.ask(world.name, settings, settings.threads or cores())
+                self._probed = fps or 0.0
+
+    def speeds(self, columns: Sequence[Variant]) -> Speeds:
+        """Frames a second of columns, as far as known; see `expected`."""
+        return expected(columns, self.store.speeds(), self._device or Device("?"), self._probed)
 
     @property
     def known_device(self) -> Device | None:

@@ -8,7 +8,7 @@ from html import escape
 
 from mgdemo.actions import MODES, Mode
 from mgdemo.blocks import FPS
-from mgdemo.compare.plan import Grid, Run
+from mgdemo.compare.plan import Grid, Run, Speeds, seconds_of
 from mgdemo.compare.translate import MEANINGS
 from mgdemo.references import SHIPPED
 from mgdemo.ui.start_images import name_of
@@ -17,16 +17,16 @@ MOST_LINES = 12
 BY_ITSELF = "(by itself)"
 
 
-def size_of(grid: Grid, speeds: Mapping[str, float], kept: Collection[str] = ()) -> str:
-    """speeds: frames a second of each checkpoint, as far as known. kept: keys of runs that exist already."""
+def size_of(grid: Grid, speeds: Speeds, kept: Collection[str] = (), devices: int = 1) -> str:
+    """speeds: as far as known. kept: keys of runs that exist already. devices: that make runs at once."""
     runs = {run.key: run for run in grid.all}
     todo = [run for run in runs.values() if run.key not in kept]
     text = f"{_several(len(runs), 'run')}, {grid.frames} frames, {grid.frames / FPS:.0f} s of video"
     there = len(runs) - len(todo)
     if not todo:
         return f"{text}. {'It is' if there == 1 else 'All are'} there already."
-    if all(speeds.get(run.variant.checkpoint) for run in todo):
-        text += f"; about {_time(sum(run.frames / speeds[run.variant.checkpoint] for run in todo))} to make"
+    if (seconds := seconds_of(todo, speeds, devices)) is not None:
+        text += f"; about {_time(seconds)} to make"
     return f"{text}. {there} of them {'is' if there == 1 else 'are'} there already." if there else f"{text}."
 
 
