@@ -1,14 +1,16 @@
 /**
  * A film in a `<video>` element, where WebCodecs is missing or the page may not read the file.
  *
- * The element plays by itself; every frame that it presents is kept for a moment, so that films which are a few
- * frames apart still have one in common. At rest it is put on the middle of the wanted frame.
+ * The element plays by itself; every frame that it presents is kept for a moment, so that elements which are a few
+ * frames apart still have one in common. A frame that it has skipped is sought. A page may hear of a frame so late
+ * that it draws the next one: one frame is the most by which pictures differ, up to `FASTEST`.
  */
 
 const KEPT = 6; // pictures
 const LEAD = 3; // frames by which it may be ahead before it waits
 const LOST = 12; // and beyond this it jumps
-const LATE_MS = 20; // after which a presented frame is not believed
+const LATE_MS = 20; // after which a presented frame is not believed: half of its time
+export const FASTEST = 1; // speed at which that is so
 
 /** @param {string} address @param {number} fps @returns {Promise<ElementFilm>} */
 export function openElement(address, fps) {
@@ -44,9 +46,7 @@ export class ElementFilm {
   listen() {
     this.video.requestVideoFrameCallback?.((_, { mediaTime, expectedDisplayTime }) => {
       if (this.closed) return;
-      // A page that hears too late would draw the picture after the one that it hears of.
-      const late = performance.now() - expectedDisplayTime;
-      if (this.video.paused || late < LATE_MS) this.keep(Math.round(mediaTime * this.fps));
+      this.keep(Math.round(mediaTime * this.fps), this.video.paused ? Infinity : expectedDisplayTime + LATE_MS);
       this.listen();
     });
   }
@@ -56,23 +56,22 @@ export class ElementFilm {
     return Math.min(this.frames - 1, Math.floor(this.video.currentTime * this.fps + 1e-3));
   }
 
-  /** Keeps the presented picture. @param {number} frame */
-  keep(frame) {
-    this.presented = frame;
+  /** Keeps the presented picture, if it is drawn by then. @param {number} frame @param {number} until ms */
+  keep(frame, until = Infinity) {
     const { videoWidth: width, videoHeight: height } = this.video;
     const old = this.kept.findIndex((kept) => kept.frame === frame);
     const [place] = old >= 0 ? this.kept.splice(old, 1) : this.kept.length >= KEPT ? this.kept.splice(0, 1) : [];
     const canvas = place?.canvas ?? Object.assign(document.createElement("canvas"), { width, height });
     canvas.getContext("2d", { alpha: false }).drawImage(this.video, 0, 0);
+    if (performance.now() > until) return;
+    this.presented = frame;
     this.kept.push({ frame, canvas });
     this.onready();
   }
 
-  /** The picture to show for a frame: its own, or while playing the one before it, if the element skipped it. */
+  /** The picture of a frame, if it is kept. @param {number} frame */
   picture(frame) {
-    const own = this.kept.find((kept) => kept.frame === frame);
-    if (own || !this.playing || this.presented < frame) return own;
-    return this.kept.findLast((kept) => kept.frame === frame - 1);
+    return this.kept.find((kept) => kept.frame === frame);
   }
 
   has(frame) {

@@ -6,6 +6,7 @@
 
 import { Blink } from "./blink.js";
 import { element, write } from "./dom.js";
+import { FASTEST } from "./element_film.js";
 import { Keyboard } from "./keyboard.js";
 import { heldWords } from "./lanes.js";
 import { Lockstep } from "./lockstep.js";
@@ -18,13 +19,15 @@ import { Toolbar } from "./toolbar.js";
 import { Transport } from "./transport.js";
 
 const REST_MS = 300; // after which what is shown is said and remembered
-const LOOSE = "This browser cannot read these films frame by frame, so they may be a few frames apart while playing.";
+const LOOSE =
+  "This browser cannot read these films frame by frame: they play at normal speed at most, and may be one frame apart.";
 
 export class GridPlayer {
   /** @param {HTMLElement} root @param {import("./types.js").GridView} data @param {import("./types.js").Options} options */
   constructor(root, data, { state = "", keys = "inside", onstate = () => {} }) {
     this.state = fromText(state);
     this.onstate = onstate;
+    this.fastest = Infinity; // speed at which the films that are seen stay in step
     this.lockstep = new Lockstep(data.fps, {
       onshown: (frame) => this.show(frame),
       onrest: () => this.rest(),
@@ -110,14 +113,14 @@ export class GridPlayer {
       this.blink.run(state.view.kind === "blink");
       this.arrange();
     }
-    if ("speed" in changed) lockstep.setSpeed(state.speed);
+    if ("speed" in changed) lockstep.setSpeed(Math.min(state.speed, this.fastest));
     if ("loop" in changed) {
       clock.loop = state.loop;
       if (state.loop && (lockstep.frame < state.loop.from || lockstep.frame > state.loop.to)) lockstep.goTo(state.loop.from);
     }
     this.timeline.select(state.loop);
     this.toolbar.render(state);
-    this.transport.render(clock, this.data.fps);
+    this.transport.render(clock, this.data.fps, this.fastest);
     const { zoom, view, names, keys } = state;
     const numbers = { zoom: zoom.scale, x: zoom.x, y: zoom.y, wipe: view.wipe, gain: view.gain };
     for (const [name, value] of Object.entries(numbers)) this.root.style.setProperty(`--${name}`, String(value));
@@ -131,7 +134,10 @@ export class GridPlayer {
   arrange() {
     const seen = this.rows.cells.filter((cell) => cell.film && !cell.root.hidden);
     this.lockstep.setScreens(seen.map(({ film, context }) => ({ film, context })), this.frames); // prettier-ignore
-    this.note.hidden = seen.every((cell) => cell.exact);
+    this.fastest = seen.every((cell) => cell.exact) ? Infinity : FASTEST;
+    this.note.hidden = this.fastest > FASTEST;
+    this.lockstep.setSpeed(Math.min(this.state.speed, this.fastest));
+    this.transport.render(this.lockstep.clock, this.data.fps, this.fastest);
   }
 
   /** All films show this frame. @param {number} frame */
@@ -142,7 +148,7 @@ export class GridPlayer {
 
   play() {
     this.lockstep.play(!this.lockstep.clock.playing);
-    this.transport.render(this.lockstep.clock, this.data.fps);
+    this.transport.render(this.lockstep.clock, this.data.fps, this.fastest);
   }
 
   step(frames) {
@@ -152,7 +158,7 @@ export class GridPlayer {
 
   /** Nothing moves, or a choice was made: soon it is said and remembered. */
   rest() {
-    this.transport.render(this.lockstep.clock, this.data.fps);
+    this.transport.render(this.lockstep.clock, this.data.fps, this.fastest);
     clearTimeout(this.resting);
     this.resting = setTimeout(() => {
       if (this.lockstep.clock.playing) return;

@@ -34,11 +34,15 @@ export class Transport {
     );
   }
 
-  /** @param {{playing: boolean, speed: number, loop: import("./clock.js").Loop | null}} clock @param {number} fps */
-  render({ playing, speed, loop }, fps) {
+  /**
+   * @param {{playing: boolean, speed: number, loop: import("./clock.js").Loop | null}} clock @param {number} fps
+   * @param {number} fastest speed that may be chosen
+   */
+  render({ playing, speed, loop }, fps, fastest) {
     write(this.play, playing ? "Pause" : "Play");
     this.play.title = `${playing ? "Pause" : "Play"} (Space)`;
     this.speed.value = String(speed);
+    for (const option of this.speed.options) option.disabled = Number(option.value) > fastest;
     this.loop.hidden = !loop;
     if (loop) write(this.loop, `Loop ${(loop.from / fps).toFixed(1)} to ${((loop.to + 1) / fps).toFixed(1)} s ×`);
   }
