@@ -29,6 +29,7 @@ class Model:
         self.seconds = next((int(word) / 1000 for word in words if word.isdigit()), SECONDS)
         self.size, self.fps, self.pipelined = (SMALL_HEIGHT, SMALL_WIDTH), FPS, False
         self.before_block = lambda block: None
+        self.notice = ""
 
     def start(self, image, seed=0):
         return World(self, hashlib.sha256(image.tobytes() + str(seed).encode()).digest())

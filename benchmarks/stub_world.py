@@ -29,6 +29,7 @@ TICKS = 8
 SMALL_HEIGHT, SMALL_WIDTH = 48, 64
 TROUBLES = ("crash", "hang", "broken", "black", "blank")  # what happens in block 3; "blank": in all blocks
 TROUBLE_BLOCK = 3
+OLD_DRIVER = "This world runs on the CPU. The driver is too old: update it."  # the notice of "driver"
 
 Painter = Callable[[ActionTrack, int, int], np.ndarray]  # from actions, their row, and the frame's index
 
@@ -55,7 +56,7 @@ def _load(checkpoint: str, progress, size: tuple[int, int], painter: Painter) ->
     trouble = next((word for word in words if word in TROUBLES), "")
     if progress:
         progress(1.0, "Ready")
-    return Model(checkpoint, mode, size, painter, ms / 1000, trouble)
+    return Model(checkpoint, mode, size, painter, ms / 1000, trouble, OLD_DRIVER if "driver" in words else "")
 
 
 @dataclass
@@ -68,6 +69,7 @@ class Model:
     painter: Painter
     seconds: float = 0.0  # that a block takes
     trouble: str = ""
+    notice: str = ""
     fps: int = FPS
     pipelined: bool = False
 

@@ -98,6 +98,14 @@ def choose_device(wanted: str, title: str, parameters: int) -> torch.device:
     return device
 
 
+def cpu_instead() -> str:
+    """Why "auto" means the CPU although there is an NVIDIA GPU, with the cure; "" if it does not."""
+    import torch
+
+    problem = _gpu_problem(torch.device("cuda")) if _nvidia_hardware() else None
+    return f"This world runs on the CPU, more slowly than it could. {problem}" if problem else ""
+
+
 def precision(device: torch.device) -> torch.dtype:
     """What a device computes in: bfloat16 where it does so natively, else float32.
 
@@ -211,7 +219,7 @@ def _gpu_problem(device: torch.device) -> str | None:
     except torch.OutOfMemoryError:
         return "Other programs have taken all of the GPU's memory: `nvidia-smi` names them."
     except (RuntimeError, AssertionError, AttributeError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].split(". ")[0].rstrip(".")
     if not _nvidia_hardware():
         return "There is no NVIDIA GPU here."
     if torch.version.cuda is None:

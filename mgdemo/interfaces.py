@@ -85,6 +85,9 @@ class World(Protocol):
 class Model(Protocol):
     """A checkpoint on a device, shared by all its worlds."""
 
+    notice: str
+    """What its visitors should know of how it runs there, with the cure; usually ""."""
+
     @property
     def name(self) -> str:
         """The checkpoint's name."""

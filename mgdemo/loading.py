@@ -12,7 +12,7 @@ from PIL import Image
 from mgdemo.actions import ActionTrack
 from mgdemo.checkpoints import Located, configs, resolve, start_images
 from mgdemo.config import Optimization
-from mgdemo.devices import OUT_OF_MEMORY, DeviceError, choose_device, precision
+from mgdemo.devices import OUT_OF_MEMORY, DeviceError, choose_device, cpu_instead, precision
 from mgdemo.interfaces import Progress
 from mgdemo.model.image_encoder import ImageEncoder
 from mgdemo.model.transformer import Transformer
@@ -53,7 +53,9 @@ def load_world_model(
     target = choose_device(device, located.config.title, parameters)
     dtype = precision(target)
     if target.type != "cuda":
-        return _load(located, target, dtype, progress)
+        model = _load(located, target, dtype, progress)
+        model.notice = cpu_instead() if device == "auto" else ""
+        return model
     if dtype == torch.float32:
         optimization = replace(optimization, kernels=False, fp8=False, int8=False)  # those are for bfloat16
     try:

@@ -185,6 +185,7 @@ class WorldModel(nn.Module):
         self.timesteps = self.schedule.timesteps.to(self.device)
         self.window_rows = window_rows(config.transformer.action_config, LATENTS_PER_BLOCK)
         self.low_vram = False
+        self.notice = ""
 
     def optimize(self, options: Optimization, pictures: Sequence[Image.Image] = ()) -> None:
         """Replace modules by faster ones, once and before the first session.

@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from mgdemo import devices
+from mgdemo.checkpoints import catalogue
 from mgdemo.devices import LARGE, DeviceError, choose_device, out_of_memory, precision
+from mgdemo.loading import load_world_model
 from mgdemo.worker.failures import sentence
 
 TOO_OLD = "The NVIDIA driver on your system is too old (found version 11040). Please update your GPU driver"
@@ -30,7 +32,7 @@ def machine(monkeypatch):
     monkeypatch.setattr(torch.version, "cuda", "12.8")
     monkeypatch.setattr(devices, "_nvidia_hardware", lambda: here.hardware)
     ones = torch.ones
-    monkeypatch.setattr(torch, "ones", lambda *shape, device=None: ones(*shape))
+    monkeypatch.setattr(torch, "ones", lambda *shape, device=None, **how: ones(*shape, **how))
     return here
 
 
@@ -48,6 +50,19 @@ def test_a_driver_that_is_too_old_is_told_with_the_cure(machine, caplog):
             choose_device(wanted, TITLE, LARGE + 1)
     assert choose_device("auto", "Small places", 1_000_000).type == "cpu"
     assert "too old" in caplog.text and "Using the CPU" in caplog.text
+
+
+def test_a_world_that_falls_back_to_the_cpu_says_why_and_the_cure(machine):
+    machine.problem = RuntimeError(TOO_OLD)
+    name = next(entry.name for entry in catalogue() if entry.embedded)
+    notice = load_world_model(name, device="auto").notice
+    assert "runs on the CPU" in notice and "(found version 11040)" in notice
+    assert (
+        "update the NVIDIA driver" in notice and "Please" not in notice
+    )  # PyTorch's own advice, with addresses
+    assert load_world_model(name, device="cpu").notice == ""  # as it was asked for
+    machine.hardware = False
+    assert load_world_model(name, device="auto").notice == ""
 
 
 def test_a_pytorch_without_cuda_is_told_where_there_is_a_gpu(machine, monkeypatch, caplog):

@@ -150,7 +150,8 @@ class Welcome(Message):
     """What will be shown and how. `frames` is the length of a scenario and null in live sessions.
 
     `nodes` are all nodes made so far, as [node, parent, block]; the session stands at `head`. The server
-    keeps the session for `reconnect_seconds` without a connection.
+    keeps the session for `reconnect_seconds` without a connection. `notice` is a sentence about how the world
+    runs, with a cure, or "".
     """
 
     type: Literal["welcome"] = "welcome"
@@ -168,6 +169,7 @@ class Welcome(Message):
     head: int
     nodes: list[tuple[int, int, int]]
     reconnect_seconds: float
+    notice: str = ""
 
 
 class Status(Message):

@@ -147,7 +147,7 @@ class Loading(Message):
 
 
 class Ready(Message):
-    """A session's world stands at its start."""
+    """A session's world stands at its start. `notice` is for the visitor, as in `Welcome`."""
 
     type: Literal["ready"] = "ready"
     session: str
@@ -155,6 +155,7 @@ class Ready(Message):
     width: int
     height: int
     fps: int
+    notice: str = ""
 
 
 class Begun(Message):

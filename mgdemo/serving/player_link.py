@@ -78,6 +78,7 @@ class PlayerLink:
             height=ready.height,
             fps=ready.fps,
             mode=ready.mode,
+            notice=ready.notice,
             head=tree.head,
             nodes=[(number, node.parent, node.block) for number, node in tree.nodes.items() if node.actions],
             **fields,

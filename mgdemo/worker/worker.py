@@ -16,6 +16,7 @@ import numpy as np
 
 from mgdemo import messages as m
 from mgdemo.devices import device_failed
+from mgdemo.interfaces import Model
 from mgdemo.settings import Settings
 from mgdemo.video.encode import live_encoder
 from mgdemo.worker.checkpoint_cache import CheckpointCache, Loaded, Weights, gpu_index
@@ -188,7 +189,7 @@ class Worker:
         session = Playing(order, model, encoder, self.settings, time.monotonic(), load_seconds)
         session.account.begin(self._meter)
         self._sessions[order.session] = session
-        self.emit(m.Ready(session=order.session, mode=model.mode, width=width, height=height, fps=fps))
+        self.emit(_ready(order.session, model))
         if order.past is not None:
             begin_to_restore(session, order.past, self.emit)
 
@@ -239,3 +240,15 @@ class Worker:
             self._watch.progress(BLOCK)
             yield piece
             self._begin_another()
+
+
+def _ready(session: str, model: Model) -> m.Ready:
+    height, width = model.size
+    return m.Ready(
+        session=session,
+        mode=model.mode,
+        width=width,
+        height=height,
+        fps=model.fps,
+        notice=model.notice,
+    )

@@ -1,10 +1,13 @@
 """A session stands, stalls, is hidden, reloaded, lost, or cannot be decoded; and what it leaves."""
 
+import copy
 import re
+from dataclasses import replace
 
 import pytest
 from playwright.sync_api import expect
 
+from benchmarks.stub_world import OLD_DRIVER
 from mgdemo.replay import open_replay
 from tests.support.page_player import EMBEDDED, REAL, SOCKETS, Player
 
@@ -197,12 +200,12 @@ def test_a_hidden_page_pauses_its_session(address, visit):
     player.wait_for_frame(30)
     player.page.evaluate(HIDE, True)
     player.expect("paused")
-    frame, picture = player.frame, player.root.locator("canvas").evaluate("(canvas) => canvas.toDataURL()")
+    frame, picture = player.frame, player.root.locator(".screen").evaluate("(canvas) => canvas.toDataURL()")
     player.page.wait_for_timeout(1000)
     player.page.evaluate(HIDE, False)
     expect(player.message).to_contain_text("Paused while this page was hidden")
     assert player.frame == frame
-    assert player.root.locator("canvas").evaluate("(canvas) => canvas.toDataURL()") == picture
+    assert player.root.locator(".screen").evaluate("(canvas) => canvas.toDataURL()") == picture
     player.page.keyboard.press("w")
     player.expect("playing")
     player.wait_for_frame(frame + 20)
@@ -250,6 +253,27 @@ def test_a_collapsed_picture_is_said_and_left_by_one_press(address, visit):
     player.expect("paused")
     expect(note).to_be_hidden()
     assert player.pixels()[0] > 30
+    player.stop()
+
+
+def test_a_world_on_the_cpu_in_spite_of_a_gpu_says_so_until_it_is_closed(serve, visit, stub_library):
+    entry = copy.deepcopy(stub_library.entry("universal"))
+    entry.config.name = "universal-driver"
+    library = replace(stub_library, catalogue=lambda: [entry, *stub_library.catalogue()])
+    player = playing(visit(serve(library, loader="benchmarks.stub_world:load_small")))
+    note = player.root.locator(".note")
+    expect(note).to_contain_text(OLD_DRIVER)
+    player.page.keyboard.down("d")
+    player.expect_lit("right", "used")  # it plays on
+    player.page.keyboard.up("d")
+    note.get_by_role("button", name="Close").click()
+    expect(note).to_be_hidden()
+    player.page.keyboard.down("a")  # the keys still go to the world
+    player.expect_lit("left", "used")
+    player.page.keyboard.up("a")
+    player.stop()
+    playing(player)
+    expect(note).to_be_hidden()  # it has been read
     player.stop()
 
 

@@ -27,7 +27,7 @@ const to = (state, changes, ...effects) => ({ state: { ...state, ...changes }, e
 /** @param {State} state @returns {Step} */
 const stay = (state) => ({ state, effects: [] });
 /** @param {State} state the same page, with no session */
-const fresh = ({ hidden }) => ({ ...INITIAL, hidden });
+const fresh = ({ hidden, read }) => ({ ...INITIAL, hidden, read });
 
 const send = (type, fields = {}) => ({ type: "send", message: { type, ...fields } });
 const ask = (event, data = undefined) => ({ type: "ask", event, data });
@@ -114,6 +114,9 @@ const HANDLERS = {
   /** Something else was chosen, or what is wanted cannot be. */
   say: (state, { text }) => (startable(state) ? to(fresh(state), { text }) : stay(state)),
 
+  /** The notice has been read. */
+  read: (state) => to(state, { read: state.notice }),
+
   // What Gradio's events answer
 
   /** @param {State} state @param {{answer: Session & {error?: string, ended?: boolean, text?: string}}} event */
@@ -149,9 +152,9 @@ const HANDLERS = {
     return to(now, begun ? { phase: "loading", text: "" } : { phase: status.phase, text: status.text });
   },
 
-  /** @param {State} state @param {{paused: boolean, again: boolean}} event again: this page had it before */
-  welcome(state, { paused, again }) {
-    const now = back(state);
+  /** @param {State} state @param {{paused: boolean, again: boolean, notice?: string}} event again: this page had it before */
+  welcome(state, { paused, again, notice = "" }) {
+    const now = { ...back(state), notice };
     if (!now.session?.live || !running(now)) return stay(now);
     if (!again && paused) return to(now, { pause: "rewound" }, HOLD);
     // Both may have moved on while they were disconnected. A paused server says by itself where it stands (`rewound`).

@@ -78,7 +78,7 @@ export class Live {
     else playback.open(welcome, session.live);
     if (session.live && !again) filmstrip.open(welcome.fps, (node) => addressOf(`${session.path}/thumb/${node}.jpg`).href);
     if (session.live) filmstrip.know(welcome);
-    this.hooks.dispatch({ type: "welcome", paused: welcome.paused, again });
+    this.hooks.dispatch({ type: "welcome", paused: welcome.paused, again, notice: welcome.notice });
     this.hooks.onwelcome(welcome);
     playback.run();
   }

@@ -1,21 +1,24 @@
 /**
- * What else there is to say about the session that runs: that its picture has collapsed, and that what was chosen
- * meanwhile is not for it. Pure.
+ * What else there is to say about the session that runs: that its picture has collapsed, that what was chosen
+ * meanwhile is not for it, and what the server says of how it runs. Pure.
  */
 
 import { running } from "./phases.js";
 
 const NEXT = "What you chose now applies at the next start. This session keeps its own world and picture.";
+export const CLOSE = "Close";
 const COLLAPSED = "The picture has collapsed: the model lost the world.";
 
 /**
  * @param {import("./phases.js").State} state
  * @param {string} choice what would be started now
- * @returns {{note: string, cure: string}} cure: the button beside it; it rewinds to `server.rewind_to`
+ * @returns {{note: string, cure: string}} cure: the button beside it; it rewinds to `server.rewind_to`, or is CLOSE
  */
 export function noteOf(state, choice) {
   const { session, server, phase } = state;
   if (!running(state) || !session || phase === "rewinding") return { note: "", cure: "" };
   if (server?.warning === "collapsed") return { note: COLLAPSED, cure: "Rewind to before it" };
-  return { note: session.choice === choice ? "" : NEXT, cure: "" };
+  if (session.choice !== choice) return { note: NEXT, cure: "" };
+  const unread = state.notice !== state.read ? state.notice : "";
+  return { note: unread, cure: unread && CLOSE };
 }

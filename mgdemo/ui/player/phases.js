@@ -18,6 +18,8 @@
  * @property {{to: number, resume: boolean} | null} rewind  resume: a control was pressed meanwhile
  * @property {string | null} preview  the moment to which the slider would go, while it is moved
  * @property {boolean} hidden  whether the page is hidden, and that counts
+ * @property {string} notice  what the server says of how the world runs
+ * @property {string} read  the notice that the visitor has read; it is not shown again
  * @property {End | null} end  of a scenario whose last pictures are still to be shown
  */
 
@@ -33,6 +35,8 @@ export const INITIAL = {
   rewind: null,
   preview: null,
   hidden: false,
+  notice: "",
+  read: "",
   end: null,
 };
 

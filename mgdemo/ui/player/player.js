@@ -16,7 +16,7 @@ import { Filmstrip } from "./filmstrip.js";
 import { reduce } from "./lifecycle.js";
 import { INITIAL, rewindable, running, startable } from "./phases.js";
 import { Live } from "./live.js";
-import { noteOf } from "./notes.js";
+import { CLOSE, noteOf } from "./notes.js";
 import { showMore } from "./overflow.js";
 import { Playback } from "./playback.js";
 import { FPS } from "./protocol.js";
@@ -234,7 +234,10 @@ function bindActions(player) {
     toggle: () => player.toggle(),
     step: () => player.dispatch({ type: "step" }),
     back: () => player.goBack(),
-    cure: () => player.rewind(player.state.server.rewind_to),
+    cure: () => {
+      if (player.facts.cure === CLOSE) player.dispatch({ type: "read" });
+      else player.rewind(player.state.server.rewind_to);
+    },
     statistics: () => switches.statistics.click(),
   };
   bindButtons(view, actions, {

@@ -165,7 +165,8 @@ export const QUESTIONS = { obeys: "Which one obeys better?", looks: "Which one l
  * What will be shown and how. `frames` is the length of a scenario and null in live sessions.
  *
  * `nodes` are all nodes made so far, as [node, parent, block]; the session stands at `head`. The server
- * keeps the session for `reconnect_seconds` without a connection.
+ * keeps the session for `reconnect_seconds` without a connection. `notice` is a sentence about how the world
+ * runs, with a cure, or "".
  * @typedef {object} Welcome
  * @property {"welcome"} type
  * @property {number} version
@@ -182,6 +183,7 @@ export const QUESTIONS = { obeys: "Which one obeys better?", looks: "Which one l
  * @property {number} head
  * @property {[number, number, number][]} nodes
  * @property {number} reconnect_seconds
+ * @property {string} notice
  */
 
 /** @typedef {BlockMessage | End | Rewound | Status | Welcome} ServerMessage */

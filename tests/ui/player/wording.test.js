@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { noteOf } from "../../../mgdemo/ui/player/notes.js";
+import { reduce } from "../../../mgdemo/ui/player/lifecycle.js";
+import { CLOSE, noteOf } from "../../../mgdemo/ui/player/notes.js";
 import { INITIAL } from "../../../mgdemo/ui/player/phases.js";
 import { words } from "../../../mgdemo/ui/player/wording.js";
 
@@ -55,4 +56,13 @@ test("only a running session is told what has been chosen meanwhile, or that its
   assert.equal(noteOf({ ...state, phase: "ended" }, "blue 1").note, "");
   const collapsed = noteOf({ ...state, server: { phase: "playing", text: "", warning: "collapsed" } }, "grey 1");
   assert.match(collapsed.cure, /Rewind/);
+});
+
+test("what the server says of how a world runs is shown until it has been read", () => {
+  const state = { ...INITIAL, phase: "playing", session: SESSION, notice: "Update the driver." };
+  assert.deepEqual(noteOf(state, "grey 1"), { note: "Update the driver.", cure: CLOSE });
+  assert.match(noteOf(state, "blue 1").note, /next start/);
+  const { state: read } = reduce(state, { type: "read" });
+  assert.deepEqual(noteOf(read, "grey 1"), { note: "", cure: "" });
+  assert.equal(noteOf({ ...read, notice: "Another one." }, "grey 1").note, "Another one.");
 });
