@@ -55,6 +55,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from benchmarks import stub_world
 from benchmarks.machine import machine
+from devtools.ports import free_port
 from mgdemo import scenario, ui
 from mgdemo.actions import MODES
 from mgdemo.blocks import FPS
@@ -132,12 +133,6 @@ def _round(value: float, digits: int = 1) -> float:
 
 
 # Lines between browser and app
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def nginx_config(folder: Path, port: int, upstream: int, prefix: str) -> str:

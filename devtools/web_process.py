@@ -8,7 +8,6 @@ import json
 import os
 import resource
 import secrets
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from pathlib import Path
 import httpx
 import websockets
 
+from devtools.ports import free_port
 from mgdemo.messages import VERSION
 from mgdemo.paths import ROOT
 
@@ -78,9 +78,7 @@ def web_process(
         if descriptors:
             resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
 
-    with socket.socket() as trial:
-        trial.bind(("127.0.0.1", 0))
-        port = trial.getsockname()[1]
+    port = free_port()
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("GRADIO_", "MGDEMO_"))}
     environment = kept | {
         "TMPDIR": str(folder),

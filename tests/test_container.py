@@ -22,6 +22,7 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route, WebSocketRoute
 
+from devtools.ports import free_port
 from mgdemo.checkpoints import configs
 from mgdemo.paths import ROOT
 from mgdemo.serving import SessionService, Settings, operator_routes
@@ -69,12 +70,6 @@ def test_only_the_proxy_is_believed_and_reached_from_outside():
     assert warm in {config.name for config in configs() if config.embedded}, "nothing is to be fetched for it"
     grace = int(service["stop_grace_period"].removesuffix("s"))
     assert grace >= 25, "recordings are written"
-
-
-def free_port() -> int:
-    with socket.socket() as trial:
-        trial.bind(("127.0.0.1", 0))
-        return trial.getsockname()[1]
 
 
 @contextlib.contextmanager

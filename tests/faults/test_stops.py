@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from devtools.live_player import Player
+from devtools.ports import free_port
 from mgdemo.paths import ROOT
 from mgdemo.scenario import load_scenario
 from mgdemo.serving import SessionService, Settings
@@ -73,12 +73,6 @@ async def gone(pids):
     async with asyncio.timeout(20):
         while any(map(alive, pids)):
             await asyncio.sleep(0.05)
-
-
-def free_port():
-    with socket.socket() as trial:
-        trial.bind(("127.0.0.1", 0))
-        return trial.getsockname()[1]
 
 
 async def test_sigterm_tells_the_pages_and_writes_the_recordings(start, tmp_path):

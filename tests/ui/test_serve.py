@@ -9,13 +9,8 @@ import urllib.request
 
 import pytest
 
+from devtools.ports import free_port
 from mgdemo.paths import ROOT
-
-
-def free_port() -> int:
-    with socket.socket() as trial:
-        trial.bind(("127.0.0.1", 0))
-        return trial.getsockname()[1]
 
 
 @pytest.fixture
