@@ -11,6 +11,8 @@ from PIL import Image, ImageCms
 
 from mgdemo.picture import PictureError, crop_box, open_picture, prepare_image
 
+WARNED = pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # Pillow's, of what is damaged on purpose
+
 
 def ramp(width, height):
     """Red grows to the right, green downwards."""
@@ -212,6 +214,7 @@ def png_chunk(kind: bytes, data: bytes, crc: int | None = None) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", crc)
 
 
+@WARNED
 @pytest.mark.parametrize(
     "chunk",
     [
@@ -229,6 +232,7 @@ def test_damaged_metadata_of_a_png_are_ignored(chunk):
     assert same(open_picture(whole[:33] + chunk + whole[33:]), ramp(80, 44))
 
 
+@WARNED
 @pytest.mark.parametrize(
     "segment",
     [
@@ -253,6 +257,7 @@ def test_a_tag_of_the_wrong_type_does_not_hide_the_orientation():
     assert open_picture(file).size == (44, 80)
 
 
+@WARNED
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"])
 def test_whatever_a_file_holds_it_is_a_picture_or_refused(kind):
     exif = Image.Exif()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from mcp import ClientSession
-from mcp.client.streamable_http import streamablehttp_client
+from mcp.client.streamable_http import streamable_http_client
 
 from mgdemo.ui.api.calls import Calls, TooManyCalls
 from mgdemo.video.mp4 import read_frames
@@ -190,7 +190,7 @@ def test_the_same_are_tools_of_the_model_context_protocol(address):
 
 async def use_tools(address):
     async with (
-        streamablehttp_client(f"{address}gradio_api/mcp/") as (read, write, _),
+        streamable_http_client(f"{address}gradio_api/mcp/") as (read, write, _),
         ClientSession(read, write) as session,
     ):
         await session.initialize()
