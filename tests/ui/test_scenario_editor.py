@@ -192,6 +192,7 @@ def test_saved_scenarios_are_listed_opened_and_removed(editor, tmp_path):
     editor.replace("# ahead", "# far ahead")
     expect(save).to_be_enabled()
     editor.player.choose_scenario("There and round")
+    expect(editor.text).to_contain_text("There and round")
     own.check(force=True)
     expect(editor.text).to_contain_text("# far ahead")
 
@@ -201,6 +202,28 @@ def test_saved_scenarios_are_listed_opened_and_removed(editor, tmp_path):
     editor.panel.get_by_role("button", name="Press again to remove").click()
     expect(own).to_have_count(0)
     expect(editor.text).to_contain_text("# far ahead")  # it stays open
+
+
+def test_who_comes_back_before_the_other_one_is_open_finds_what_was_written(editor):
+    editor.write(TEXT)
+    editor.panel.get_by_role("button", name="Save in this browser").click()
+    expect(editor.player.scenario(re.compile("^My own walk Universal"))).to_be_checked()
+    editor.replace("# ahead", "# far ahead")
+    expect(editor.panel.get_by_role("button", name="Save in this browser")).to_be_enabled()
+    held = []
+
+    def hold(route):
+        back = '"event_data":{"id":' in (route.request.post_data or "")
+        held.append(route) if back else route.continue_()
+
+    editor.page.route("**/queue/join*", hold)
+    editor.panel.get_by_role("radiogroup", name="Scenario").evaluate(
+        "(group) => ['listed', 'own'].forEach((kind) => group.querySelector(`input[value^=${kind}]`).click())"
+    )
+    expect(editor.text).to_contain_text("There and round")
+    assert len(held) == 1
+    held[0].continue_()
+    expect(editor.text).to_contain_text("# far ahead")
 
 
 def test_a_link_takes_the_edited_text_along_or_says_why_not(editor):

@@ -55,6 +55,7 @@ class Editor {
     this.panel.addEventListener("click", ({ target }) => {
       if (/** @type {Element} */ (target).closest(".edit-toggle")) this.toggle(!draft.open, true);
     });
+    this.panel.addEventListener("mg-leave", () => draft.changed && this.keep());
     window.addEventListener("pagehide", () => {
       if (draft.changed) this.keep();
       keepInTab("scenarios draft", this.remembered);

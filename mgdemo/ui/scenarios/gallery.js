@@ -33,6 +33,7 @@ class Gallery {
     const [kind, key] = [value.slice(0, value.indexOf(" ")), value.slice(value.indexOf(" ") + 1)];
     if (kind === "listed") this.trigger("chosen", { key });
     if (kind === "own") {
+      this.root.dispatchEvent(new Event("mg-leave", { bubbles: true })); // what is being written may be this one
       const { id, text, title } = ownScenarios.get(key) ?? {};
       if (text !== undefined) this.trigger("own", { id, text, title });
     }
