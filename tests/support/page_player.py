@@ -1,11 +1,14 @@
 """What the browser tests see of a page: one of its players, and the column beside it."""
 
+import time
+
 from playwright.sync_api import Frame, Page, expect
 
 from mgdemo import checkpoints, scenario
 from mgdemo.ui.library import Library
 
 HEIGHT, WIDTH = 48, 64  # of the stub's pictures
+PATIENCE = 60  # seconds; only reached when something is broken
 REAL = Library(checkpoints.catalogue, checkpoints.start_images, scenario.library, checkpoints.opening_loop)
 EMBEDDED = [entry for entry in checkpoints.catalogue() if entry.embedded]
 
@@ -15,6 +18,14 @@ SOCKETS = """
   window.WebSocket = class extends WebSocket {
     constructor(...all) { super(...all); window.sockets.push(this); }
   };
+"""
+
+# Another one: window.states has the states that its players went through.
+STATES = """
+  window.states = [];
+  new MutationObserver((records) => {
+    for (const { target } of records) if (target.matches(".player")) states.push(target.dataset.state);
+  }).observe(document, { subtree: true, attributeFilter: ["data-state"] });
 """
 
 
@@ -34,8 +45,21 @@ class Player:
         self.root.get_by_role("button", name="Stop").click()
         self.expect("ended")
 
-    def expect(self, state, timeout=15_000):
-        expect(self.player).to_have_attribute("data-state", state, timeout=timeout)
+    def expect(self, state):
+        expect(self.player).to_have_attribute("data-state", state)
+
+    def expect_passing(self, state):
+        """Waits until it has been in a state that may not last, since the last call of this."""
+        self.scope.wait_for_function(
+            "(state) => states.includes(state) && states.splice(0, states.indexOf(state) + 1)", arg=state
+        )
+
+    def wait_for_health(self, condition):
+        """Waits until what the server says of its health meets a condition."""
+        until = time.monotonic() + PATIENCE
+        while not condition(self.page.evaluate("fetch('gradio_api/live-health').then((it) => it.json())")):
+            assert time.monotonic() < until
+            self.page.wait_for_timeout(100)
 
     def pad(self, control):
         return self.root.locator(f'.pad[data-control="{control}"]')
@@ -98,6 +122,7 @@ class Player:
 
     def save(self, button, folder):
         """Downloads by one of the films' buttons; the file's path."""
+        expect(self.results.locator("video")).to_be_visible()  # before it, Gradio's buttons do nothing
         with self.page.expect_download() as download:
             self.results.get_by_role("link", name=button).or_(
                 self.results.get_by_role("button", name=button)

@@ -1,12 +1,12 @@
 """The page in a real browser, over real workers with stub worlds."""
 
 import contextlib
-import socket
 
 import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
+from devtools.ports import free_port
 from mgdemo import scenario, ui
 from mgdemo.checkpoints import CheckpointError, Entry
 from mgdemo.compare.device import Device
@@ -15,14 +15,14 @@ from mgdemo.config import CheckpointConfig
 from mgdemo.serving import SessionService, Settings
 from mgdemo.ui.library import Library
 from tests.support.chromium import chromium
-from tests.support.page_player import HEIGHT, WIDTH, Player
+from tests.support.page_player import HEIGHT, STATES, WIDTH, Player
 
 SCENARIOS = {
     "universal": "title: There and round\ndescription: Short.\nmode: universal\nactions:\n"
     "  - {hold: [W], for: 1 block}\n  - {hold: [A, L], for: 8 blocks}\n",
     "templerun": "title: A run\nmode: templerun\nactions:\n  - {for: 2 blocks}\n",
 }
-expect.set_options(timeout=15_000)
+expect.set_options(timeout=60_000)  # only reached when something is broken
 
 
 def stub_entry(name, title, available=True, needs=""):
@@ -98,12 +98,8 @@ def serve(tmp_path_factory, stub_library):
             service = SessionService(Settings(**defaults | settings))
             stack.callback(service.close)
             demo = ui.build(service, library)
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                port = probe.getsockname()[1]
-            ui.launch(
-                demo, server_port=port, root_path=root_path, mcp=mcp, prevent_thread_lock=True, quiet=True
-            )
+            options = {"server_port": free_port(), "root_path": root_path, "mcp": mcp}
+            ui.launch(demo, **options, prevent_thread_lock=True, quiet=True)
             stack.callback(demo.close, verbose=False)
             return demo.local_url
 
@@ -123,8 +119,10 @@ def visit(browser):
         def open_page(address, player="play", script="", framed=False, route=None, **options):
             context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}} | options)
             stack.callback(context.close)
+            context.set_default_timeout(60_000)
             page = context.new_page()
             page.on("pageerror", lambda error: problems.append(str(error)))
+            page.add_init_script(STATES)
             if route:
                 page.route(*route)
             if script:
@@ -139,7 +137,7 @@ def visit(browser):
             if player == "scenarios":
                 frame.get_by_role("tab", name="Scenarios").click()
             it = Player(page, frame, player)
-            expect(it.root.locator(".pad").first).to_be_visible(timeout=60_000)
+            expect(it.root.locator(".pad").first).to_be_visible()
             return it
 
         yield open_page

@@ -5,7 +5,7 @@ import asyncio
 from benchmarks.crowd import crowd
 
 JOBS = 40  # events that Gradio works on at once
-PATIENCE = 30  # seconds; only reached when something is broken
+PATIENCE = 60  # seconds; only reached when something is broken
 
 
 def test_sessions_and_waiting_visitors_keep_no_event_of_gradio(serve):

@@ -52,7 +52,7 @@ def test_a_world_without_input_stands_and_moves_on_with_the_first_key(standing_a
     player.page.keyboard.up("w")
     player.expect("standing")
     stalled = re.search(r"Stalled([\d.]+) s", player.root.locator(".hud").text_content())[1]
-    assert float(stalled) < 1  # of the seconds for which it stood
+    assert float(stalled) < 2  # it stood for longer
     player.page.reload()
     player.expect("paused")
     expect(player.player).to_have_attribute("data-picture", "live")
@@ -64,6 +64,7 @@ def test_a_world_without_input_stands_and_moves_on_with_the_first_key(standing_a
 def test_a_mode_that_does_not_stand_is_paused_when_idle(standing_address, visit):
     player = visit(standing_address)
     player.world("Temple Run")
+    expect(player.pad("turn_left")).to_be_visible()
     player.player.evaluate("(player) => (player.dataset.idleSeconds = 1)")
     player.start()
     player.expect("paused")
@@ -124,9 +125,9 @@ def test_a_connection_that_is_away_for_long_comes_back_to_the_film(serve, visit)
     player.wait_for_frame(20)
     player.page.evaluate("cut = true; sockets.at(-1).close(4000)")
     player.expect("lost")
-    player.page.wait_for_timeout(4000)
+    player.wait_for_health(lambda health: not health["playing"])
     player.page.evaluate("cut = false")
-    player.expect("ended", 30_000)
+    player.expect("ended")
     expect(player.results.locator("video")).to_be_visible()
     player.page.reload()
     expect(player.results.locator("video")).to_be_visible()

@@ -181,7 +181,7 @@ def test_statistics_are_measured_remembered_and_saved(play, tmp_path):
     for words in (
         r"Input latency\d+ ms, median \d+ ms",
         r"Generated, displayed[\d.]+, [\d.]+ fps",
-        r"Transformer, decoder, encoder20 ms, 0 ms, \d+ ms",
+        r"Transformer, decoder, encoder\d\d+ ms, 0 ms, \d+ ms",
         "Worlduniversal, seed 0",
         "CodecH.264",
     ):
@@ -194,7 +194,7 @@ def test_statistics_are_measured_remembered_and_saved(play, tmp_path):
     assert summary["checkpoint"] == "universal" and summary["seed"] == 0
     assert summary["latency_ms"]["count"] >= 8
     assert 0 < summary["latency_ms"]["median"] < 60_000
-    assert summary["stages_ms"]["dit"] == pytest.approx(20, abs=2)
+    assert 20 <= summary["stages_ms"]["dit"] < 1000, "as the stub says"
     assert {block["block"] for block in blocks} == set(range(summary["block"] + 1))
     assert sum(block["splice"] is not None for block in blocks) == summary["blocks_regenerated"]
 
@@ -223,7 +223,7 @@ def test_every_frame_is_shown_once_whatever_is_made_again(codec, address, visit)
         })""",
         remade,
     )
-    for _ in range(40):  # somewhere in a block, each time elsewhere
+    for _ in range(400):  # somewhere in a block, each time elsewhere
         play.page.keyboard.down("d")
         play.page.wait_for_timeout(170)
         play.page.keyboard.up("d")
@@ -246,6 +246,7 @@ def test_every_frame_is_shown_once_whatever_is_made_again(codec, address, visit)
 def test_a_mode_that_does_not_stand_is_paused_gently_when_idle(address, visit):
     play = visit(address)
     play.world("Temple Run")
+    expect(play.pad("turn_left")).to_be_visible()
     play.start()
     play.expect("playing")
     play.player.evaluate("(player) => (player.dataset.idleSeconds = 1)")
@@ -274,7 +275,7 @@ def test_a_pause_outlasts_a_lost_line_and_a_page_loaded_anew(play):
     play.wait_for_frame(80)
     frame = back(play)
     play.page.evaluate("sockets.at(-1).close(4000)")
-    play.expect("lost")
+    play.expect_passing("lost")
     play.expect("paused")
     assert play.frame == frame
     play.page.reload()
@@ -345,5 +346,5 @@ def test_a_scenario_can_be_paused_but_not_changed(address, visit):
     expect(scenarios.results).to_be_visible()  # it is made, but not yet seen
     scenarios.expect("paused")
     scenarios.root.get_by_role("button", name="Resume").click()
-    scenarios.expect("ended", 30_000)
+    scenarios.expect("ended")
     assert scenarios.frame == 104

@@ -26,7 +26,7 @@ def test_a_scenario_from_the_library_to_its_films(world, serve, address, visit, 
     scenarios.choose_scenario(title)
     expect(scenarios.panel.get_by_role("heading", name=title)).to_be_visible()
     scenarios.start()
-    scenarios.expect("playing", 60_000)
+    scenarios.expect("playing")
     expect(scenarios.status).to_have_text(re.compile(rf"^[1-9]\d* of {frames} frames generated"))
     scenarios.expect_lit("left", "used")
     scenarios.expect_lit("look_right", "used")
