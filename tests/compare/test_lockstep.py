@@ -1,14 +1,19 @@
 """The lockstep player: all films on one frame, whatever is done with it."""
 
 import re
-from itertools import pairwise
+import time
+from io import BytesIO
+from itertools import cycle, pairwise
 
+import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import expect
 
 from tests.support.grid_views import FRAMES, cell_view, grid_view
 
 LENGTHS = [FRAMES] * 5 + [FRAMES - 40]
+PATIENCE = 60
 NO_WEBCODECS = "delete window.VideoDecoder"
 MARKS = (("corner", 30), ("home", 90))
 
@@ -46,10 +51,12 @@ def at(page, frame):
 def test_playing_at_any_speed(six, speed):
     page = six()
     page.get_by_label("Speed").select_option(f"{speed}x")
+    began = page.evaluate("performance.now()")
     page.get_by_role("button", name="Play").click()
-    shown = together(page.evaluate("watch(2500)"))
-    assert shown == sorted(shown) and len(set(shown)) >= 10
-    assert max(shown) <= 25 * speed * 4, "faster than asked for"
+    shown = together(page.evaluate("watch(several(12))"))
+    seconds = (page.evaluate("performance.now()") - began) / 1000
+    assert shown == sorted(shown)
+    assert max(shown) <= 25 * speed * seconds + 1, "faster than asked for"
 
 
 def test_it_plays_to_the_end_and_from_the_start_again(six):
@@ -66,16 +73,24 @@ def test_scrubbing(six):
     page = six()
     ruler = page.locator(".ruler").bounding_box()
     y = ruler["y"] + ruler["height"] - 6
-    page.evaluate("() => { watch(4000).then((seen) => (window.seen = seen)); }")
+    page.evaluate(
+        """() => {
+          window.seen = new Set();
+          const enough = (frames) => { seen.add(frames.at(-1)); return window.done; };
+          watch(enough).then((all) => (window.all = all));
+        }"""
+    )
     page.mouse.move(ruler["x"] + 5, y)
     page.mouse.down()
-    for share in [0.2, 0.9, 0.35, 0.6, 0.1, 0.99, 0.5, 0.05, 0.75]:
+    for share in cycle([0.2, 0.9, 0.35, 0.6, 0.1, 0.99, 0.5, 0.05, 0.75]):
         page.mouse.move(ruler["x"] + share * ruler["width"], y, steps=6)
+        if share == 0.75 and page.evaluate("seen.size") > 8:  # pictures are seen on the way
+            break
     page.mouse.up()
-    page.wait_for_function("window.seen")
-    shown = together(page.evaluate("seen"))
-    assert len(set(shown)) > 8, "pictures are seen on the way"
     at(page, int(0.75 * FRAMES))
+    page.evaluate("window.done = true")
+    page.wait_for_function("window.all")
+    together(page.evaluate("all"))
 
 
 def test_stepping_there_and_back(six):
@@ -109,7 +124,9 @@ def test_looping_a_selection(six):
     )
     page.get_by_role("button", name="Play").click()
     page.wait_for_function(f"numbers()[0] >= {loop['from']}")
-    shown = together(page.evaluate("watch(2500)"))
+    both = f"frames.includes({loop['from']}) && frames.includes({loop['to']})"
+    around = "frames.some((frame, i) => frame < frames[i - 1])"
+    shown = together(page.evaluate(f"watch((frames) => {both} && {around})"))
     assert {min(shown), max(shown)} == {loop["from"], loop["to"]}
     assert any(b < a for a, b in pairwise(shown)), "it goes around"
     page.get_by_role("button", name="Loop").click()
@@ -127,8 +144,7 @@ def test_without_webcodecs_films_are_at_most_one_frame_apart_and_play_no_faster_
         at(page, 0)
         page.get_by_label("Speed").select_option(f"{speed}x")
         page.get_by_role("button", name="Play").click()
-        shown = together(page.evaluate("watch(3000)"), apart=1)
-        assert len(set(shown)) >= 5
+        together(page.evaluate("watch(several(12))"), apart=1)
         page.get_by_role("button", name="Pause").click()
     page.locator(".lockstep").focus()
     for _ in range(4):
@@ -185,22 +201,19 @@ def test_a_link_restores_the_moment_and_the_view(mount, films):
 
 def test_the_same_film_has_no_difference_and_another_has(mount, films):
     def brightness(page):
-        from io import BytesIO
-
-        import numpy as np
-        from PIL import Image
-
-        page.wait_for_timeout(200)
         shot = page.locator(".cells").screenshot()
         return int(np.asarray(Image.open(BytesIO(shot)).convert("RGB"))[20:-20, 20:-20].max())
 
     link = {"state": "view=difference&gain=16&frame=9"}
     page = mount(grid_view([cell_view("a", films[0]), cell_view("b", films[0])]), options=link)
     page.wait_for_function("numbers().length === 2 && numbers().every((n) => n === 9)")
+    page.wait_for_timeout(200)
     assert brightness(page) < 8
     page = mount(grid_view([cell_view("a", films[0]), cell_view("b", films[4])]), options=link)
     page.wait_for_function("numbers().length === 2 && numbers().every((n) => n === 9)")
-    assert brightness(page) > 100
+    until = time.monotonic() + PATIENCE
+    while brightness(page) <= 100:
+        assert time.monotonic() < until
 
 
 def test_keys_go_to_marks_choose_views_and_enlarge_all_alike(six):
@@ -237,7 +250,7 @@ def test_the_moment_is_said_at_rest_only(six):
         ".observe(document.querySelector('.told'), { childList: true, characterData: true, subtree: true })"
     )
     page.get_by_role("button", name="Play").click()
-    page.evaluate("watch(1000)")
+    page.evaluate("watch(several(15))")
     assert page.evaluate("window.said ?? 0") == 0
     page.get_by_role("button", name="Pause").click()
     expect(told).to_have_text(re.compile(r"^Frame (?!30 )\d+ of 150"))

@@ -22,16 +22,20 @@ READ = """
       if (level(10) < 128 || level(11) > 128) return -1; // the last two bars are always light and dark
       return [...Array(10).keys()].reduce((sum, bit) => sum + (level(bit) > 128 ? 2 ** bit : 0), 0);
     });
-  window.watch = (ms) => new Promise((resolve) => {
+  // Looks until these frames are enough.
+  window.watch = (enough) => new Promise((resolve, reject) => {
     const seen = [];
-    const end = performance.now() + ms;
+    const end = performance.now() + 60_000;
     const look = () => {
       seen.push(window.numbers());
-      if (performance.now() < end) setTimeout(look, 7);
-      else resolve(seen);
+      const frames = seen.map((numbers) => Math.max(...numbers));
+      if (enough(frames)) resolve(seen);
+      else if (performance.now() < end) setTimeout(look, 7);
+      else reject(new Error(`that is all: ${frames}`));
     };
     look();
   });
+  window.several = (count) => (frames) => new Set(frames).size >= count;
 """
 
 
