@@ -12,7 +12,7 @@ from mgdemo.compare.plan import PlanError
 from mgdemo.compare.store import RunStore
 from mgdemo.serving import ServingError, SessionService
 
-PATIENCE = 30
+PATIENCE = 60
 
 
 @pytest.fixture

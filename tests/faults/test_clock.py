@@ -7,7 +7,7 @@ from mgdemo.serving import clock
 from mgdemo.serving.clock import Clock
 from tests.faults.test_every_moment import Stage
 
-PATIENCE = 20
+PATIENCE = 60
 
 
 def test_a_tick_that_fails_is_not_the_last_one(monkeypatch):

@@ -72,7 +72,7 @@ def seen_blocks(player):
 
 
 async def test_a_load_that_never_ends_though_it_reports_progress_has_a_limit(serve):
-    server = serve(loader=DYING, device="cuda:4", load_seconds=3, worker_timeout_seconds=3)
+    server = serve(loader=DYING, device="cuda:4", load_seconds=6, worker_timeout_seconds=6)
     session = server.open()
     async with Player(server, session.token):
         await wait_for(session, lambda status: status.text == "Reading on")

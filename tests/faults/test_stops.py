@@ -70,7 +70,7 @@ def alive(pid):
 
 
 async def gone(pids):
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while any(map(alive, pids)):
             await asyncio.sleep(0.05)
 

@@ -1,6 +1,8 @@
 """Services over stub worlds behind a real server on loopback."""
 
+import asyncio
 import contextlib
+import time
 
 import pytest
 
@@ -11,6 +13,23 @@ from mgdemo.serving import Settings
 @pytest.fixture
 def anyio_backend():
     return "asyncio"
+
+
+PATIENT = {"ack_seconds": 3600}  # settings of sessions that are looked at `later`
+
+
+def later(server, session, seconds):
+    """The service looks after a session as it will do in so many seconds."""
+    with server.service.lock:
+        session.tick(time.monotonic() + seconds)
+
+
+async def settled(player):
+    """Wait until a player gets no more; how many blocks it has."""
+    seen = None
+    while seen != (seen := (len(player.messages), len(player.frames))):
+        await asyncio.sleep(0.5)
+    return len(player.of("block"))
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from PIL import Image
 
 from benchmarks.stub_world import SMALL_WIDTH as WIDTH
 from benchmarks.stub_world import small_level as level
-from devtools.live_player import PATIENCE, Player, end_of, wait_for
+from devtools.live_player import PATIENCE, Player, end_of, until, wait_for
 from mgdemo.actions import ActionTrack
 from mgdemo.picture import StartImage
 from mgdemo.scenario import load_scenario
@@ -22,6 +22,7 @@ from mgdemo.serving import ServingError, SessionRequest, limits
 from mgdemo.video import films
 from mgdemo.video.films import PacketLog, RecordingGone
 from mgdemo.video.mp4 import metadata, read_frames
+from tests.serving.conftest import PATIENT, later, settled
 
 pytestmark = pytest.mark.anyio
 
@@ -91,29 +92,34 @@ async def test_a_page_that_never_connects_loses_its_place(serve):
 
 
 async def test_a_reload_keeps_the_session_while_others_wait(serve):
-    server = serve(reconnect_seconds=3)
+    server = serve()
     first, second = server.open(), server.open()
     async with Player(server, second.token) as waiting:
         async with Player(server, first.token) as player:
             await player.block(0)
-        await waiting.until(lambda: waiting.of("status"))
-        await asyncio.sleep(1)
+        await wait_for(first, lambda status: status.phase == "buffering")
+        later(server, first, 15)
         async with Player(server, first.token) as player:
             await player.block(2)
             assert second.status().phase == "queued"
             assert server.service.resume(first.token) is first
-        await waiting.until(lambda: waiting.of("welcome"))  # nobody came back any more
+        await wait_for(first, lambda status: status.phase == "buffering")
+        later(server, first, 31)  # nobody came back any more
+        await waiting.until(lambda: waiting.of("welcome"))
     assert "was lost" in (await end_of(first)).text
 
 
 async def test_a_reload_in_the_queue_keeps_the_position(serve):
-    server = serve(connect_seconds=0.5, reconnect_seconds=3)
+    server = serve()
     first, second, third = (server.open() for _ in range(3))
     async with Player(server, first.token), Player(server, third.token):
         async with Player(server, second.token) as player:
             await player.until(lambda: player.of("status"))
-        await asyncio.sleep(1)
+        await until(lambda: not second._link.connected)
+        later(server, second, 15)  # a page that has never come is waited for less long
         assert (second.status().position, third.status().position) == (1, 2)
+        later(server, second, 31)
+        await wait_for(third, lambda status: status.position == 1)
 
 
 async def test_a_full_queue_is_said_at_once(serve):
@@ -124,41 +130,47 @@ async def test_a_full_queue_is_said_at_once(serve):
 
 
 async def test_sessions_end_gently_when_nothing_is_pressed(serve):
-    server = serve(idle_seconds=1)
+    server = serve(**PATIENT)
     session = server.open("templerun")
     async with Player(server, session.token) as player:
         await player.press("KeyW")
-        await player.block(4)  # longer than the limit, but a key is held
+        await player.block(3)
+        later(server, session, 1000)  # longer than the limit, but a key is held
         await player.press()
+        await player.until(lambda: player.of("block")[-1]["held"] == [])
+        later(server, session, 200)
+        assert session.status().phase == "playing"
+        later(server, session, 301)
         await player.until(lambda: player.of("end"))
     ended = await end_of(session)
-    assert ended.text == "Nothing was pressed for 1 second. Press Start to begin another session."
-    assert ended.recording.frames > 45
+    assert ended.text == "Nothing was pressed for 5 minutes. Press Start to begin another session."
+    assert ended.recording.frames >= 45
 
 
 async def test_the_idle_clock_does_not_run_in_the_queue_nor_while_a_world_loads(serve):
-    server = serve(idle_seconds=1.5)
+    server = serve(idle_seconds=3)
     first, second = server.open("templerun"), server.open("templerun")
     async with Player(server, second.token) as waiting:
         async with Player(server, first.token) as player:
             await player.press("KeyW")
-            await asyncio.sleep(2)
+            await asyncio.sleep(3.5)
             await player.send(type="stop")
-        await waiting.block(2)
+        await waiting.block(0)
         began = second.course.began
         ended = await end_of(second)
-        assert "Nothing was pressed" in ended.text and time.monotonic() - began > 1.5
+        assert "Nothing was pressed" in ended.text and time.monotonic() - began > 3
 
 
 async def test_a_session_that_stands_uses_no_device_and_ends_only_when_others_wait(serve):
-    server = serve(idle_seconds=2, stand_seconds=1)
+    server = serve(stand_seconds=1, session_seconds=0, **PATIENT)
     session = server.open()
     async with Player(server, session.token) as player:
         status = await wait_for(session, lambda status: status.phase == "standing")
         assert status.text == "Standing still. Press any control to continue."
         await player.until(lambda: [s for s in player.of("status") if s["phase"] == "standing"])
-        blocks = len(player.of("block"))
-        await asyncio.sleep(2.5)
+        blocks = await settled(player)
+        await asyncio.sleep(1)
+        later(server, session, 1000)
         assert len(player.of("block")) == blocks and session.status().phase == "standing"
         await player.press("KeyW")
         await player.until(lambda: len(player.of("block")) > blocks)
@@ -166,18 +178,22 @@ async def test_a_session_that_stands_uses_no_device_and_ends_only_when_others_wa
         await player.press()
         await wait_for(session, lambda status: status.phase == "standing")
         server.open()
-        assert "Nothing was pressed for 2 seconds" in (await end_of(session)).text
+        later(server, session, 301)
+        assert "Nothing was pressed for 5 minutes" in (await end_of(session)).text
 
 
-async def test_time_is_limited_only_while_others_wait(serve, monkeypatch):
-    monkeypatch.setattr(limits, "GRACE", 0.5)
-    server = serve(session_seconds=0.5)
+async def test_time_is_limited_only_while_others_wait(serve):
+    server = serve(session_seconds=1, idle_seconds=0, **PATIENT)
     session = server.open()
     async with Player(server, session.token) as player:
         await player.block(2)
+        later(server, session, 1000)
         assert session.status().seconds_left is None
         waiting = server.open()
         assert "Others are waiting: this session ends in " in session.status().text
+        later(server, session, limits.GRACE - 10)
+        assert session.status().phase == "playing"
+        later(server, session, limits.GRACE + 1)
         ended = await end_of(session)
         assert "others are waiting" in ended.text
         await wait_for(waiting, lambda status: status.phase != "queued")
@@ -274,7 +290,7 @@ async def test_a_scenario_without_a_page_comes_to_its_end(serve):
 
 
 async def test_a_worker_that_hangs_is_ended_and_the_next_session_begins(serve):
-    server = serve(worker_timeout_seconds=4)
+    server = serve(worker_timeout_seconds=6)
     session = server.open("universal-hang")
     async with Player(server, session.token):
         ended = await end_of(session)
@@ -285,11 +301,11 @@ async def test_a_worker_that_hangs_is_ended_and_the_next_session_begins(serve):
     async with Player(server, session.token) as player:
         await player.block(1)
         health = server.service.health()["workers"][0]
-        assert health["running"] and health["silent_seconds"] < 3 and not health["trouble"]
+        assert health["running"] and not health["trouble"]
 
 
 async def test_a_worker_that_is_silent_is_ended_though_its_pipes_are_open(serve):
-    server = serve(worker_timeout_seconds=3)
+    server = serve(worker_timeout_seconds=5)
     session = server.open()
     async with Player(server, session.token) as player:
         await player.block(0)
@@ -301,12 +317,12 @@ async def test_a_worker_that_is_silent_is_ended_though_its_pipes_are_open(serve)
 
 
 async def test_a_worker_with_nothing_to_do_is_left_alone(serve):
-    server = serve(worker_timeout_seconds=5)
+    server = serve(worker_timeout_seconds=4)
     session = server.open()
     async with Player(server, session.token) as player:
         await player.block(0)
         await player.send(type="pause", on=True)
-        await asyncio.sleep(3)
+        await asyncio.sleep(5)
     assert (
         session.status().phase in ("paused", "buffering") and server.service.metrics()["crashes_total"] == 0
     )
