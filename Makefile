@@ -19,10 +19,10 @@ help:
 demo: $(VENV)/demo.stamp
 	$(BIN)/python -m mgdemo app
 
-# What computes runs on two cores at once; what is live has them for itself.
+# What computes has a core for each process; what is live waits a lot, so that three share two cores.
 test: lint browser
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not (browser or live)"
-	$(BIN)/python -m pytest -m "browser or live"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist worksteal -m "browser or live"
 
 # On a machine with an NVIDIA GPU; it needs no browser, and elsewhere: python -m pytest -m gpu tests/gpu
 test-gpu: $(VENV)/test.stamp
