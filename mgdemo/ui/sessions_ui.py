@@ -113,7 +113,7 @@ def connect(
         """The answer for a session that has ended; of one that is not known there is nothing to say."""
         ended = service.ended(token)
         text = ended.text if ended else ""
-        return _answer(ended=True, text=f"{text} {READY}" if ended and ended.recording else text)
+        return _answer(ended=True, token=token, text=f"{text} {READY}" if ended and ended.recording else text)
 
     options: dict[str, Any] = EVENT_OPTIONS | {"concurrency_limit": None}  # the service decides who may play
     shown = [screen, *results.outputs]

@@ -53,7 +53,7 @@ const HANDLERS = {
   /** Asks for an earlier session: the page was loaded again, or it went to another window. */
   restore(state, { token, earlier = [] }) {
     if (!startable(state)) return stay(state);
-    return to(fresh(state), { phase: "starting" }, ask("resume", { token, earlier }));
+    return to(fresh(state), { phase: "starting", asked: token }, ask("resume", { token, earlier }));
   },
 
   stop(state) {
@@ -124,8 +124,11 @@ const HANDLERS = {
     const { error, ended, text = "", ...session } = answer;
     const waits = state.phase === "starting" || (state.phase === "saving" && !state.session);
     if (error) return waits ? conclude(state, { phase: "error", text: error }) : stay(state);
-    if (ended && (waits || state.phase === "saving")) return conclude(state, { phase: text ? "ended" : "idle", text });
-    if (ended) return stay(state);
+    if (ended) {
+      const mine = session.token === (state.session?.token ?? state.asked); // else that of one before comes late
+      const over = mine && (waits || state.phase === "saving");
+      return over ? conclude(state, { phase: text ? "ended" : "idle", text }) : stay(state);
+    }
     if (!waits) return to(state, {}, { type: "stop", token: session.token }); // it was given up
     const begin = [{ type: "remember", token: session.token }, { type: "open" }, { type: "connect", session }];
     if (state.phase === "saving") begin.push({ type: "stop", token: session.token });

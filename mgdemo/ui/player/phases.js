@@ -10,6 +10,7 @@
  * @typedef {object} State
  * @property {Phase} phase
  * @property {Session | null} session
+ * @property {string | null} asked  the token of an earlier session that was asked for
  * @property {string} text  the words of the phase, where it has no fixed ones
  * @property {Status | null} server  how the server said that the session stands
  * @property {boolean} pictures  whether a picture of the session has been shown
@@ -27,6 +28,7 @@
 export const INITIAL = {
   phase: "idle",
   session: null,
+  asked: null,
   text: "",
   server: null,
   pictures: false,

@@ -197,7 +197,7 @@ test("a page that was loaded again takes its session up", () => {
 
 test("a session that ended meanwhile gives its film", () => {
   const page = new Page().on("restore", { token: "t" });
-  page.on("answered", { answer: { id: "2", ended: true, text: "Your session has ended." } });
+  page.on("answered", { answer: { id: "2", token: "t", ended: true, text: "Your session has ended." } });
   page.is("ended", "disconnect", "close");
   assert.equal(page.state.text, "Your session has ended.");
   const long = playing().on("lost", { long: true });
@@ -206,8 +206,16 @@ test("a session that ended meanwhile gives its film", () => {
 });
 
 test("a token that nothing is known of leaves the page as it is", () => {
-  const page = new Page().on("restore", { token: "t" }).on("answered", { answer: { id: "2", ended: true, text: "" } });
-  page.is("idle", "disconnect", "close");
+  const page = new Page().on("restore", { token: "t" });
+  page.on("answered", { answer: { id: "2", token: "t", ended: true, text: "" } }).is("idle", "disconnect", "close");
+});
+
+test("the late end of a session before is not that of the next one", () => {
+  const late = { id: "2", token: "t", ended: true, text: "Stopped." };
+  const page = new Page().on("start").on("stop").on("answered", { answer: SESSION });
+  page.on("end", { end: { phase: "ended", text: "Stopped.", recording: false }, draining: false });
+  page.on("start").on("answered", { answer: late }).is("starting");
+  page.on("answered", { answer: { ...SESSION, token: "next" } }).on("answered", { answer: late }).is("starting");
 });
 
 test("when the connection goes while the film is saved, the page says where to find it", () => {
