@@ -44,7 +44,7 @@ def seen(player):
     return pictures
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def start(tmp_path_factory):
     """start(descriptors=None, **settings) -> WebProcess; all of them are killed in the end."""
     with contextlib.ExitStack() as stack:
@@ -57,6 +57,7 @@ def start(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def web(start):
+def web(tmp_path_factory):
     """One with the settings that ship."""
-    return start()
+    with web_process(tmp_path_factory.mktemp("web")) as web:
+        yield web

@@ -43,6 +43,7 @@ class Tab:
         field = self.panel.get_by_label(label)
         field.press("ControlOrMeta+a")
         field.press_sequentially(text)
+        field.blur()
 
     def expect(self, phase):
         expect(self.root).to_have_attribute("data-phase", phase, timeout=PATIENCE)
