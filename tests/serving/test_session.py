@@ -287,6 +287,9 @@ def test_the_limit_counts_what_was_played_not_what_was_regenerated(stage):
     assert it.service.metrics()["regenerated_blocks_total"] == 9
     it.block(3)
     it.session.tick(time.monotonic())
+    assert it.phase() == "playing", "its frames are still on their way"
+    it.event(m.Thumbnail, node=3, picture=b"")
+    it.session.tick(time.monotonic())
     until_ended(it)
     assert "has reached its limit of 1 second" in it.session.status().text
 
