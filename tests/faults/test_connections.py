@@ -83,11 +83,12 @@ def test_what_the_page_does_not_use_is_closed(web):
         assert httpx.post(web.address + path).status_code == 404, path
 
 
-async def test_a_flood_of_events_is_refused_and_others_are_served(web):
+async def test_a_flood_of_events_is_refused_and_others_are_served(start):
+    web = start(visitor_requests=1)
     async with Script(web) as script, Script(web, "127.0.0.3") as visitor:
         order = script.order(script.events("start")[0], values={0: None})
         codes = [(await script.join(order)).status_code for _ in range(150)]
-        assert codes[0] == 200 and codes[-1] == 429
+        assert codes[0] == 200 and 429 in codes
         assert (await visitor.join(visitor.order(visitor.events("load")[0]))).status_code == 200
 
 
