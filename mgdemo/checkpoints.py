@@ -1,4 +1,4 @@
-"""Which checkpoints there are, and where their files lie. Nothing here opens a weight file or needs torch."""
+"""Which checkpoints there are, and where their files lie. Nothing here reads weights or needs torch."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ OWN = (  # what people call a transformer of their own, whole or in shards
     "model.safetensors.index.json",
     "diffusion_pytorch_model.safetensors",
     "diffusion_pytorch_model.safetensors.index.json",
+    "transformer.safetensors",  # as embedded worlds call it
 )
+MOST_HEADER = 2**24  # bytes of names and shapes that begin a weight file
 
 
 class CheckpointError(UserError):
@@ -122,9 +124,10 @@ def resolve(
     """Find the files of a checkpoint.
 
     checkpoint: a catalogue name; "embedded", the one that ships for `mode`; a folder laid out like the public
-        repository, as `<mode>/model.safetensors`, or with a `model.safetensors`; a transformer's file; None
-        for the published checkpoint of `mode` where it is complete, else the embedded one. VAE and image
-        encoder, where they are not beside it, are looked for in the usual places; a transformer never is.
+        repository, as `<mode>/model.safetensors`, or with one of the files in `OWN`; a transformer's file,
+        whose shapes tell mode and size where they are easily read; None for the published checkpoint of
+        `mode` where it is complete, else the embedded one. VAE and image encoder, where they are not beside
+        it, are looked for in the usual places; a transformer never is.
         A `Located` is returned as it is.
     mode: for a folder or file that could be several.
     config: replaces the catalogue's configuration.
@@ -146,11 +149,11 @@ def resolve(
     path = Path(checkpoint).expanduser()
     if path.is_dir():
         laid_out = [c for c in pool if _transformer_in(path, c, bool(config))]
-        own = config or any((path / name).is_file() for name in OWN)
-        pool = laid_out or [c for c in pool if own and (config or not c.embedded)]
+        own = next((path / name for name in OWN if (path / name).is_file()), None)
+        pool = laid_out or (pool if config else _fitting(own, pool) if own else [])
     elif path.is_file():
         owner = [c for c in pool if (stock := _find(c)["transformer"]) and stock.samefile(path)]
-        pool = owner or [c for c in pool if config or not c.embedded]
+        pool = owner or (pool if config else _fitting(path, pool))
     else:
         config_named(str(checkpoint))  # raises, naming what there is
     modes = sorted({c.mode for c in pool})
@@ -160,6 +163,29 @@ def resolve(
         problem = f"could be for mode {' or '.join(modes)}: say which with --mode"
         raise CheckpointError(f"{path} {problem} (`python -m mgdemo check {path}` tells more).")
     raise CheckpointError(_without_transformer(path, pool))
+
+
+def _fitting(file: Path, pool: list[CheckpointConfig]) -> list[CheckpointConfig]:
+    """Those whose transformer a file may hold: by its keyboard layer, else all that are published. Raises
+    CheckpointError for one of another mode."""
+    shape = _keyboard_shape(file)
+    actions = {c.name: c.transformer.action_config for c in (*configs(), *pool)}
+    fits = {name for name, its in actions.items() if shape == [its.hidden_size, its.keyboard_dim_in]}
+    fitting = [c for c in pool if c.name in fits]
+    if fits and not fitting:
+        mode = next(c.mode for c in configs() if c.name in fits)
+        raise CheckpointError(f"{file} is for mode {mode}, not for {pool[0].mode}.")
+    return fitting or [c for c in pool if not c.embedded]
+
+
+def _keyboard_shape(file: Path) -> list[int] | None:
+    """The sides of the layer that takes the keyboard, by what a safetensors file says at its beginning."""
+    try:
+        with file.open("rb") as opened:
+            table = json.loads(opened.read(min(int.from_bytes(opened.read(8), "little"), MOST_HEADER)))
+        return next(t["shape"] for name, t in table.items() if name.endswith("keyboard_embed.0.weight"))
+    except (OSError, ValueError, AttributeError, KeyError, TypeError, StopIteration):
+        return None
 
 
 def _without_transformer(folder: Path, pool: list[CheckpointConfig]) -> str:

@@ -9,8 +9,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from mgdemo.actions import ActionTrack
+from mgdemo.actions import MODES, ActionTrack
 from mgdemo.checkpoints import CheckpointError, config_named, resolve, start_images
+from mgdemo.compare.catalog import variant
 from mgdemo.loading import load_world_model
 from mgdemo.paths import ROOT
 from mgdemo.picture import open_picture
@@ -49,6 +50,23 @@ def first_block(path=None):
 
 def assert_plays_the_same(path):
     assert np.array_equal(first_block(path), first_block())
+
+
+@pytest.mark.parametrize("mode", ["universal", "gta_drive", "templerun"])
+def test_a_copy_of_a_worlds_folder_is_a_checkpoint_and_its_shapes_tell_which(tmp_path, mode):
+    mine = tmp_path / "mine"
+    shutil.copytree(ROOT / "worlds" / mode, mine)
+    for given in (mine, mine / "transformer.safetensors"):
+        located = resolve(given)
+        assert (located.config.name, located.transformer) == (
+            f"{mode}-tiny",
+            mine / "transformer.safetensors",
+        )
+        assert located.image_encoder == mine / "image_encoder.safetensors", "its own comes first"
+    column = variant(str(mine))
+    assert (column.mode, column.known) == (mode, True)
+    with pytest.raises(CheckpointError, match=f"is for mode {mode}, not for"):
+        resolve(mine, mode=next(other for other in MODES if other != mode))
 
 
 @pytest.mark.parametrize("prefix", PREFIXES)
