@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 from mgdemo import __version__
-from mgdemo.compare import player, report_films
+from mgdemo.compare import costs, player, report_films
 from mgdemo.compare.grid_film import write_grid_film
 from mgdemo.compare.jobs import CellState
 from mgdemo.compare.plan import Grid, Run, summary
@@ -98,6 +98,7 @@ def _page(
         date=datetime.now().strftime("%Y-%m-%d"),
         view=view,
         data=data,
+        costs=[costs.rows([cell.stored and cell.stored.facts for cell in row]) for row in rows],
         repeats=[[_repeat(cell) for cell in row] for row in rows],
         modules=player.import_map(),
         player_css=player.CSS.read_text("utf-8"),

@@ -7,6 +7,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mgdemo.compare.costs import COSTS, values
 from mgdemo.compare.plan import Grid
 from mgdemo.compare.run import Outcome
 from mgdemo.compare.store import StoredRun
@@ -115,7 +116,7 @@ def as_csv(grid: Grid, rows: Sequence[Sequence[Cell]]) -> str:
     writer = csv.writer(text)
     writer.writerow(
         ["scenario", "image", "seed", "checkpoint", "optimization", "run", "frames", "fps"]
-        + ["collapsed", "error", *MEASURES]
+        + ["collapsed", "error", *MEASURES, *(cost.column for cost in COSTS)]
         + [f"follows {name}" for name in controls]
     )
     for case, row in zip(grid.rows, rows, strict=True):
@@ -137,6 +138,7 @@ def as_csv(grid: Grid, rows: Sequence[Sequence[Cell]]) -> str:
                 ]
                 + [_collapsed(cell), _text(cell.outcome.error)]
                 + [_number(cell.scores[name]) for name in MEASURES]
+                + [_number(value) for value in values(stored and stored.facts)]
                 + [_number(_controls(cell).get(name)) for name in controls]
             )
     return text.getvalue()

@@ -13,7 +13,7 @@ from PIL import Image
 from playwright.sync_api import expect
 from test_runs import made, planned
 
-from mgdemo.compare import report_films
+from mgdemo.compare import costs, report_films
 from mgdemo.compare.plan import grid
 from mgdemo.compare.report import write_report
 from mgdemo.compare.run import Outcome
@@ -85,6 +85,31 @@ def test_what_strangers_write_is_shown_as_it_is(opened):
     assert not complaints
 
 
+def test_what_runs_cost_is_there_on_demand_as_far_as_it_is_known(opened):
+    page, _ = opened
+    costs = page.locator("details", has_text="What it cost to make")
+    expect(costs.get_by_role("table")).to_be_hidden()
+    costs.locator("summary").click()
+    for name in ("denoising a block", "starting the world", "memory at its peak"):
+        cells = costs.get_by_role("row", name=name).get_by_role("cell")
+        expect(cells).to_have_text([re.compile(r"\d")] * 3 + ["–"])
+    expect(costs.get_by_text("energy")).to_have_count(0)
+
+
+def test_costs_are_shown_with_their_units():
+    facts = {"timings": {"stages": {"dit": 60.04, "vae": 335.6}, "load_seconds": 18.66, "start_seconds": 0.1}}
+    facts |= {"peak_bytes": 12_600_000_000, "joules_per_frame": 7.6}
+    assert dict(costs.rows([facts, None])) == {
+        "denoising a block": ["60 ms", "–"],
+        "decoding a block": ["336 ms", "–"],
+        "loading the checkpoint": ["19 s", "–"],
+        "starting the world": ["0.10 s", "–"],
+        "memory at its peak": ["12.6 GB", "–"],
+        "energy of a frame": ["7.60 J", "–"],
+    }
+    assert costs.rows([None]) == []
+
+
 def test_differences_to_the_baseline_are_there_on_demand(opened):
     page, _ = opened
     delta = page.locator("td .delta").first
@@ -130,6 +155,8 @@ def test_json_and_csv_say_the_same(compared):
             score = run["scores"][name]
             assert (line[name] == "") == (score is None)
             assert score is None or float(line[name]) == pytest.approx(score, abs=1e-3)
+        known = run["facts"] and run["facts"]["timings"]["first_block_seconds"]
+        assert line["first_block_seconds"] == ("" if known is None else f"{known:.4g}")
     assert lines[3]["error"] and lines[3]["frames"] == ""
 
 
