@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from shutil import get_terminal_size
 
 
 def status(text: str) -> None:
-    """A line that the next one overwrites; only for people who watch."""
+    """A line that the next one overwrites, cut where the terminal ends; only for people who watch."""
     if sys.stderr.isatty():
-        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+        width = get_terminal_size().columns - 1  # what is wrapped would not be overwritten
+        print(f"\r\033[K{text[:width]}", end="", file=sys.stderr, flush=True)
 
 
 def ask(question: str) -> str | None:
