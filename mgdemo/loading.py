@@ -14,6 +14,7 @@ from mgdemo.checkpoints import Located, configs, resolve, start_images
 from mgdemo.config import Optimization
 from mgdemo.devices import OUT_OF_MEMORY, DeviceError, choose_device, cpu_instead, precision
 from mgdemo.interfaces import Progress
+from mgdemo.model.fast.kernels import OptimizationError
 from mgdemo.model.image_encoder import ImageEncoder
 from mgdemo.model.transformer import Transformer
 from mgdemo.model.vae import VAE
@@ -41,8 +42,9 @@ def load_world_model(
     """Load a checkpoint: a name of the catalogue, a path, or what `resolve` found, ready to play.
 
     device: see `choose_device`. optimization: what makes it fast on a GPU, or the words of
-    `Optimization.parse`; what fails is left out. progress: hears the share done, 0 to 1, and what is being
-    done. Raises CheckpointError, ConfigError or DeviceError with a cure.
+    `Optimization.parse`; what fails is left out, unless it was asked for: FP8 and INT8. progress: hears the
+    share done, 0 to 1, and what is being done. Raises CheckpointError, ConfigError, DeviceError or
+    OptimizationError with a cure.
     """
     if isinstance(optimization, str):
         optimization = Optimization.parse(optimization)
@@ -76,7 +78,10 @@ def _load_on_gpu(
         model.optimize(optimization, places(located.config.mode) if optimization.int8 else ())
         warm_up(model, progress and (lambda share, text: progress(READ + (1 - READ) * share, text)))
         return model
-    except torch.OutOfMemoryError:
+    except (
+        torch.OutOfMemoryError,
+        OptimizationError,
+    ):  # those were asked for: nothing else takes their place
         raise
     except Exception:  # compilers and drivers fail in ways of their own
         log.warning(

@@ -51,6 +51,8 @@ def test_a_dry_run_makes_nothing(tmp_path, monkeypatch, capsys):
         (["no-such.yaml"], "is no scenario"),
         ([SLALOM, "--checkpoints", "nothing"], 'no checkpoint or file called "nothing"'),
         ([SLALOM, "--optimization", "quick"], "quick"),
+        ([SLALOM, "--device", "cpu", "--optimization", "", "fp8"], "FP8 needs an NVIDIA GPU"),
+        ([SLALOM, "--device", "cpu", "--optimization", "no-graphs"], "Optimizations are for NVIDIA GPUs"),
         ([SLALOM, "--seeds", "many"], "many is no seed"),
         ([SLALOM, "--checkpoints", *["gta_drive-tiny"] * 7], "choose 6 at most"),
     ],

@@ -44,6 +44,8 @@ def compare(args: argparse.Namespace) -> int:
     columns = [variant(name, words) for name in checkpoints for words in args.optimization]
     rows = cases(args.scenarios, seeds=seeds_of(args.seeds), images=args.images)
     device = look(args.device)
+    for words in args.optimization:
+        device.check(words)
     kind = device.kind
     planned = grid(rows, columns, version=__version__, device=kind, by=args.by)
     store = RunStore(args.out / "runs")

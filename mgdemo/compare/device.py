@@ -8,6 +8,8 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
+from mgdemo.compare.plan import PlanError
+from mgdemo.config import Optimization
 from mgdemo.devices import DeviceError
 
 FP8 = (8, 9)  # the first compute capability that multiplies in 8 bits
@@ -35,6 +37,18 @@ class Device:
     @property
     def gpu(self) -> bool:
         return not self.kind.startswith("cpu")
+
+    def check(self, optimization: str) -> None:
+        """Raises PlanError for an optimization that makes no difference here, or cannot be: a column with its
+        name would show something else. Raises ConfigError for words that are none."""
+        wanted = Optimization.parse(optimization)
+        if wanted.fp8 and not self.fp8:
+            raise PlanError(
+                f"FP8 needs an NVIDIA GPU with 8-bit floats, from the 40 series, L4 or H100 on; here is "
+                f"{self.kind}."
+            )
+        if optimization and not self.gpu:
+            raise PlanError(f"Optimizations are for NVIDIA GPUs; here is {self.kind}.")
 
 
 def look(wanted: str) -> Device:

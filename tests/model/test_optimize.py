@@ -264,6 +264,15 @@ def pretend_gpu(monkeypatch):
     monkeypatch.setattr(loading, "precision", lambda _: torch.bfloat16)
 
 
+def test_fp8_that_cannot_be_is_refused_instead_of_something_else_played(monkeypatch):
+    """On a pretended GPU: a column of a comparison must not be called fp8 and show bf16."""
+    pretend_gpu(monkeypatch)
+    monkeypatch.setattr(loading, "resolve", lambda _: SimpleNamespace(config=tiny_model().config))
+    monkeypatch.setattr(loading, "_load", lambda *_, **__: tiny_model())
+    with pytest.raises(OptimizationError, match="leave fp8 out"):
+        loading.load_world_model("universal", device="cuda", optimization="fp8")
+
+
 @pytest.mark.parametrize("error", [RuntimeError("no compiler here"), torch.OutOfMemoryError("full")])
 def test_where_a_model_cannot_be_made_fast_it_plays_as_it_is(monkeypatch, caplog, error):
     """On a pretended GPU."""

@@ -13,7 +13,6 @@ from mgdemo.actions import MODES
 from mgdemo.compare.catalog import cases_of, seeds_of
 from mgdemo.compare.device import Device
 from mgdemo.compare.plan import Case, Grid, PlanError, Variant, check_frames, grid
-from mgdemo.config import Optimization
 from mgdemo.errors import UserError
 from mgdemo.picture import StartImage
 from mgdemo.references import SHIPPED, ImageMissing, shipped_image, start_image
@@ -71,20 +70,10 @@ class Planner:
         for name in dict.fromkeys(choice.checkpoints):
             for words in dict.fromkeys(choice.optimizations or (PLAIN,)):
                 optimization = "" if words == PLAIN else words
-                self._check(optimization)
+                self.device.check(optimization)
                 column = self.library.variant(self.library.entry(name).name, optimization)
                 columns += _with_seeds(column, _seeds(choice.column_seeds))
         return list({(c.checkpoint, c.optimization, c.seed): c for c in columns}.values())
-
-    def _check(self, optimization: str) -> None:
-        wanted = Optimization.parse(optimization)
-        if wanted.fp8 and not self.device.fp8:
-            raise ChoiceError(
-                f"FP8 needs an NVIDIA GPU with 8-bit floats, from the 40 series, L4 or H100 on; here is "
-                f"{self.device.kind}."
-            )
-        if optimization and not self.device.gpu:
-            raise ChoiceError(f"Optimizations are for NVIDIA GPUs; here is {self.device.kind}.")
 
     def _replay(self, name: str, choice: Choice) -> Replay:
         if name in choice.names:
