@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from mgdemo.compare.store import UNFINISHED
+from mgdemo.compare.store import UNFINISHED, forget_unfinished
 
 DAY = 86_400
 MEGABYTE = 10**6
@@ -37,6 +37,8 @@ def prune(
     days: 0 is any age. in_use: names that stay. Runs that are being made are not counted.
     """
     now = time.time() if now is None else now
+    for folder in folders:
+        forget_unfinished(folder, now)
     items = sorted(_items(folders), key=lambda item: item.used)
     total = sum(item.size for item in items)
     for item in items:

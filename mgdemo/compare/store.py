@@ -34,15 +34,21 @@ class StoredRun:
         return self.folder / "video.mp4"
 
 
+def forget_unfinished(folder: Path, now: float) -> None:
+    """Delete what programs that were killed have left half made."""
+    for left in folder.glob(f"{UNFINISHED}*"):
+        with contextlib.suppress(OSError):  # another program was faster
+            if now - left.stat().st_mtime > DAY:
+                shutil.rmtree(left, ignore_errors=True)
+
+
 class RunStore:
     """Runs in `folder`. Several programs may share one: whoever finishes a run first keeps it."""
 
     def __init__(self, folder: Path):
         """The folder is made with the first run."""
         self.folder = folder
-        for left in folder.glob(f"{UNFINISHED}*"):  # by a program that was killed
-            if time.time() - left.stat().st_mtime > DAY:
-                shutil.rmtree(left, ignore_errors=True)
+        forget_unfinished(folder, time.time())
 
     def get(self, key: str) -> StoredRun | None:
         """A run by its key, if it is finished."""

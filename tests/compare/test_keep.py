@@ -28,6 +28,15 @@ def left(folder):
     return sorted(path.name for path in folder.rglob("*") if path.is_dir() or path.suffix == ".grid")
 
 
+def test_what_a_killed_program_left_half_made_goes_after_a_day(tmp_path):
+    for name, age in ((".unfinished-old", 2 * DAY), (".unfinished-new", 0)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "grid.mp4").write_bytes(bytes(1000))
+        os.utime(tmp_path / name, (NOW - age,) * 2)
+    prune([tmp_path], days=0, megabytes=1, now=NOW)
+    assert left(tmp_path) == [".unfinished-new"]
+
+
 def test_the_old_goes_then_the_oldest_until_the_rest_fits(tmp_path):
     runs, plans = tmp_path / "runs", tmp_path / "grids"
     for days in range(1, 6):
@@ -43,8 +52,8 @@ def test_the_old_goes_then_the_oldest_until_the_rest_fits(tmp_path):
 
 
 def test_what_is_in_use_or_being_made_stays(tmp_path):
-    for name in ("used", "idle", ".unfinished-x"):
-        put(tmp_path / name, 100)
+    for name, days in (("used", 100), ("idle", 100), (".unfinished-x", 0.9)):
+        put(tmp_path / name, days)
     prune([tmp_path, tmp_path / "missing"], days=1, megabytes=1, in_use={"used"}, now=NOW)
     assert left(tmp_path) == [".unfinished-x", "used"]
 
