@@ -33,6 +33,7 @@ FILES = {
     "grid.mp4": "video/mp4",
 }
 WAITING = 8  # that may wait for their turn
+OF_ONE = 4  # of one visitor
 PATIENCE = 900  # seconds for one of them
 TABLES = 20  # that are remembered
 NICE = 10  # levels of priority below the server
@@ -64,21 +65,25 @@ class Exports:
         self.folder, self.device = folder, device
         self._pool = ThreadPoolExecutor(1, "exports")
         self._going: dict[str, Future] = {}
+        self._askers: dict[str, str] = {}  # whose those are
         self._tables: OrderedDict[str, list[list[Cell]]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def table(self, job: Job) -> Future[list[list[Cell]]]:
-        """The scores of a grid as it stands, for `grid_view`; fails with ExportError."""
+    def table(self, job: Job, account: str = "") -> Future[list[list[Cell]]]:
+        """The scores of a grid as it stands, for `grid_view`; fails with ExportError.
+
+        account: who asks, as in `SessionRequest`.
+        """
         stage = stage_of(job)
         with self._lock:
             if (found := self._tables.get(stage)) is not None:
                 ready: Future[list[list[Cell]]] = Future()
                 ready.set_result(found)
                 return ready
-        return self._once(f"{stage} table", lambda: self._table(job, stage))
+        return self._once(f"{stage} table", account, lambda: self._table(job, stage))
 
-    def file(self, job: Job, name: str) -> Future[Path]:
-        """One of `FILES` of a grid as it stands; fails with ExportError."""
+    def file(self, job: Job, name: str, account: str = "") -> Future[Path]:
+        """One of `FILES` of a grid as it stands; fails with ExportError. account: as in `table`."""
         if name not in FILES:
             raise ExportError(f"There is no {name[:40]}; there are {', '.join(FILES)}.")
         if not any(state.stored for state in job.states()):
@@ -89,22 +94,26 @@ class Exports:
             ready: Future[Path] = Future()
             ready.set_result(path)
             return ready
-        return self._once(f"{stage} {name}", lambda: self._file(job, path))
+        return self._once(f"{stage} {name}", account, lambda: self._file(job, path))
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _once(self, what: str, make) -> Future:
+    def _once(self, what: str, account: str, make) -> Future:
         with self._lock:
             if (going := self._going.get(what)) is not None:
                 return going
             if len(self._going) >= WAITING:
                 raise ExportError("Too many files are being made here: try again in a minute.")
+            if account and list(self._askers.values()).count(account) >= OF_ONE:
+                raise ExportError(f"{OF_ONE} files of yours are being made here: wait for one of them.")
+            self._askers[what] = account
             future = self._going[what] = self._pool.submit(make)
 
         def done(_: Future) -> None:
             with self._lock:
                 self._going.pop(what, None)
+                self._askers.pop(what, None)
 
         future.add_done_callback(done)
         return future

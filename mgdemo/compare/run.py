@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 import time
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from mgdemo.errors import UserError
 from mgdemo.measure.run import RunMeasures
 from mgdemo.picture import prepare_image
 from mgdemo.serving import SessionRequest, SessionService
+from mgdemo.serving.waiting import in_thread
 from mgdemo.video.digest import TAG
 from mgdemo.video.mp4 import metadata, read_frames
 
@@ -55,7 +55,7 @@ class Runner:
         with self.store.filling(run.key) as folder:
             seconds, report = await self._play(run, folder, heard, visitor)
             played()
-            await asyncio.to_thread(self._measure, run, folder, seconds, report)
+            await in_thread(self._measure, run, folder, seconds, report)
         stored = self.store.get(run.key)
         assert stored is not None, "its folder was just filled"
         return stored

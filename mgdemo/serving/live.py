@@ -19,6 +19,7 @@ from mgdemo.serving.outbox import Outbox
 from mgdemo.serving.phases import Ended
 from mgdemo.serving.service import SessionService
 from mgdemo.serving.session import Session
+from mgdemo.serving.waiting import in_thread
 
 HELLO_SECONDS = 10
 SAVED_SECONDS = 900  # that the files of a session are waited for, and those of others before it
@@ -44,7 +45,7 @@ def live_routes(service: SessionService) -> list[BaseRoute]:
         until = time.monotonic() + THUMBNAIL_SECONDS
         while session.making(node) and time.monotonic() < until:
             await asyncio.sleep(0.05)
-        picture = await asyncio.to_thread(session.thumbnail, node)
+        picture = await in_thread(session.thumbnail, node)
         if picture is None:
             return Response(status_code=404)
         return Response(picture, media_type="image/jpeg", headers={"Cache-Control": "no-cache"})
@@ -89,7 +90,7 @@ async def _serve(service: SessionService, socket: WebSocket) -> None:
             raise m.BadMessage("hello comes first")
         if session is not None:
             session.attach(outbox, hello.codecs[0])
-        elif (ended := await asyncio.to_thread(service.ended, token)) is not None:
+        elif (ended := await in_thread(service.ended, token)) is not None:
             outbox.text(ended.message().model_dump_json())
             outbox.close()
         else:

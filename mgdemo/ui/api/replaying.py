@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from mgdemo.errors import UserError
 from mgdemo.scenario import MAX_BYTES, Scenario, ScenarioError, parse_scenario
 from mgdemo.seeds import seed_of
 from mgdemo.serving import SessionRequest, SessionService
+from mgdemo.serving.live import SAVED_SECONDS
 from mgdemo.ui.compare.planner import key_of
 from mgdemo.ui.library import Library, missing
 from mgdemo.ui.scenarios.editor import NAME
@@ -81,7 +83,9 @@ async def replayed(
                 "progress": status.progress or 0.0,
                 "frames": status.frames,
             }
-        ended = await session.ended()
+        ended = await asyncio.wait_for(session.ended(), SAVED_SECONDS)
+    except TimeoutError:
+        raise ReplayError("The film is still being written: try again later.") from None
     finally:
         session.end("ended", "The program that wanted it has left.")
     recording = ended.recording

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Sequence
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -17,24 +18,27 @@ from mgdemo.compare.exports import ExportError, title_of
 from mgdemo.compare.jobs import CellState, Job
 from mgdemo.compare.table import Cell
 from mgdemo.compare.view import grid_view, progress
+from mgdemo.serving.budget import Budget
+from mgdemo.serving.waiting import in_thread, shared
 from mgdemo.ui.compare.bench import Bench
 from mgdemo.ui.compare.progress import totals
 
-UNKNOWN = 4404  # close code: there is no such grid here
+UNKNOWN, TOO_MANY = 4404, 4429  # close codes: there is no such grid here; too many messages
+MESSAGES, BURST_SECONDS = 2, 5  # a page says one at most
 SHARED = "Others want this comparison, too, so it goes on."
 
 
-async def live(bench: Bench, socket: WebSocket) -> None:
-    """One socket from its opening to its close; the grid goes on without it."""
+async def live(bench: Bench, socket: WebSocket, visitor: str = "") -> None:
+    """One socket from its opening to its close; the grid goes on without it. visitor: whose it is, a name."""
     await socket.accept()
-    job = await asyncio.to_thread(bench.find, socket.path_params["id"])
+    job = await in_thread(bench.find, socket.path_params["id"])
     try:
         if job is None:
             await socket.close(UNKNOWN)
             return
         listening = asyncio.create_task(_listen(bench, socket, job))
         try:
-            await _tell(bench, socket, job, blind="blind" in socket.query_params)
+            await _tell(bench, socket, job, visitor, blind="blind" in socket.query_params)
             await listening
         finally:
             listening.cancel()
@@ -42,13 +46,13 @@ async def live(bench: Bench, socket: WebSocket) -> None:
         pass  # the page is gone, perhaps while something was on its way
 
 
-async def _tell(bench: Bench, socket: WebSocket, job: Job, *, blind: bool) -> None:
+async def _tell(bench: Bench, socket: WebSocket, job: Job, visitor: str, *, blind: bool) -> None:
     async def tell(kind: str, states: Sequence[CellState], **more: object) -> None:
         message = {"type": kind, "totals": totals(job.grid, states), "over": job.done, **more}
         await socket.send_text(json.dumps(message, ensure_ascii=False))
 
     async def whole(states: list[CellState], cells: Sequence[Sequence[Cell]] | None = None) -> None:
-        view = await asyncio.to_thread(_view, job, states, cells)
+        view = await in_thread(_view, job, states, cells)
         await tell("grid", states, view=view)
 
     seen = None
@@ -64,7 +68,7 @@ async def _tell(bench: Bench, socket: WebSocket, job: Job, *, blind: bool) -> No
     states = job.states()
     if not blind and any(state.stored for state in states):
         try:
-            await whole(states, await asyncio.wrap_future(bench.exports.table(job)))
+            await whole(states, await shared(bench.exports.table(job, visitor)))
         except ExportError as error:
             await tell("note", states, text=str(error))
     await tell("done", states)
@@ -75,12 +79,25 @@ def _view(job: Job, states: Sequence[CellState], cells: Sequence[Sequence[Cell]]
     return grid_view(job.grid, states, lambda stored: f"{folder}/{stored.key}.mp4", cells, title_of(job.grid))
 
 
+async def _message(socket: WebSocket) -> str | None:
+    """The next one; None for a binary one. Raises WebSocketDisconnect."""
+    message = await socket.receive()
+    if message["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect(message.get("code", 1006))
+    return message.get("text")
+
+
 async def _listen(bench: Bench, socket: WebSocket, job: Job) -> None:
     """What the page says, until it goes. Raises WebSocketDisconnect then."""
+    budget = Budget(MESSAGES, BURST_SECONDS, time.monotonic())
     while True:
+        text = (await _message(socket)) or ""
+        if not budget.take(time.monotonic()):
+            await socket.close(TOO_MANY)
+            return
         try:
-            said = json.loads(await socket.receive_text())
-        except (ValueError, KeyError):
+            said = json.loads(text)
+        except (ValueError, RecursionError):
             continue
         if not isinstance(said, dict) or said.get("type") != "cancel":
             continue
