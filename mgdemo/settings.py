@@ -38,9 +38,13 @@ class Settings:
     visitor_sessions: int = 2  # that one visitor may have, playing and waiting; 0: no limit
     visitor_connections: int = 64  # from one address at once; 0: no limit
     visitor_requests: int = 10  # events and uploads a second from one address; 0: no limit
+    visitor_megabytes: int = 120  # of files from one address in a minute; 0: no limit
     trusted_proxies: str = ""  # addresses or networks whose X-Forwarded-For is believed, with commas
     origins: str = ""  # other sites' pages that may open the WebSocket: "https://host", with commas
-    operator_token: str = ""  # that health and metrics ask for; "": they are open
+    operator_token: str = ""  # of health, metrics and the operator's page; "": there is no such page
+    operator_port: int = 0  # of those three; 0: the page's own
+    operator_host: str = "127.0.0.1"  # where that port is opened
+    login: str = ""  # "huggingface": only visitors who are logged in there may play, on a Space
     warm: str = ""  # the checkpoint that is loaded at the start; "": when the first page is opened
     log: str = "text"  # or "json", with the beginnings and ends of sessions
     engine: str = "process"  # what runs the workers, one of ENGINES
@@ -84,6 +88,12 @@ class Settings:
         for name, choices in {"log": STYLES, "engine": ENGINES}.items():
             if (value := getattr(self, name)) not in choices:
                 raise SettingsError(f"{_variable(name)} is {value!r}: give {' or '.join(choices)}.")
+        if self.login not in ("", "huggingface"):
+            raise SettingsError(f"{_variable('login')} is {self.login!r}: give huggingface, or unset it.")
+        if not self.operator_token.isascii():
+            raise SettingsError(f"{_variable('operator_token')} has characters that no header can carry.")
+        if self.operator_port > 65535:
+            raise SettingsError(f"{_variable('operator_port')} is {self.operator_port}: give 65535 at most.")
         try:
             Optimization.parse(self.optimization)
         except ConfigError as error:

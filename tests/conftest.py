@@ -21,6 +21,7 @@ LIVE = (
     "ui/test_api.py",
     "ui/test_compare_routes.py",
     "ui/test_crowd.py",
+    "ui/test_login.py",
     "ui/test_serve.py",
 )
 MODEL = (

@@ -16,6 +16,7 @@ from mgdemo.compare.plan import Case, Run, Variant
 from mgdemo.compare.votes import QUESTIONS, Answer, Question, Side, Vote, VoteError, Votes
 
 OPEN = 500  # ballots that wait for their votes; the oldest is forgotten
+OWN = 4  # of one voter, in as many tabs
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,9 @@ class Ballots:
         (left, left_film), (right, right_film) = self._lot.sample(self._lot.choice(open_pairs), 2)
         ballot = Ballot(secrets.token_urlsafe(16), voter, left, right, (left_film, right_film))
         with self._lock:
+            own = [token for token, each in self._open.items() if each.voter == voter]
+            for token in own[: len(own) - OWN + 1]:
+                del self._open[token]
             self._open[ballot.token] = ballot
             while len(self._open) > OPEN:
                 self._open.popitem(last=False)

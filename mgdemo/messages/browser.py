@@ -178,7 +178,7 @@ class Status(Message):
     `position` in the queue counts from 1. `progress` is 0 to 1 while loading or rewinding, and in scenarios.
     `frames` are those made so far, `fps` how many are made per second. `seconds_left` is known in the queue,
     where others wait, and in scenarios. `warning` "collapsed": the picture is no world any more; the best
-    node to rewind to is `rewind_to`.
+    node to rewind to is `rewind_to`. `outlook` is what the server is about to do, in a sentence, if anything.
     """
 
     type: Literal["status"] = "status"
@@ -191,6 +191,7 @@ class Status(Message):
     seconds_left: float | None = None
     warning: Warned | None = None
     rewind_to: int | None = None
+    outlook: str = ""
 
 
 class BlockMessage(Message):

@@ -1,7 +1,7 @@
 """Sessions for many visitors: queue, limits, recordings and live transport. Only workers import torch."""
 
 from mgdemo.serving.live import live_routes
-from mgdemo.serving.operator_routes import operator_routes
+from mgdemo.serving.operator_routes import open_routes, operator_routes
 from mgdemo.serving.phases import Ended
 from mgdemo.serving.request import SessionRequest
 from mgdemo.serving.service import ServingError, SessionService
@@ -19,5 +19,6 @@ __all__ = [
     "Settings",
     "SettingsError",
     "live_routes",
+    "open_routes",
     "operator_routes",
 ]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections import deque
 from collections.abc import Iterable
+from dataclasses import replace
 
 from mgdemo.logs import session_id
 from mgdemo.serving import limits
@@ -21,18 +23,24 @@ log = logging.getLogger(__name__)
 
 
 class Admission:
-    """Guarded by the service's lock. `len` is the number of those who wait."""
+    """Guarded by the service's lock. `len` is the number of those who wait.
+
+    draining: nobody gets in, and those who wait keep their positions.
+    """
 
     def __init__(self, settings: Settings, places: Places, devices: Devices, counts: Metrics):
         self._settings, self._places, self._devices, self._counts = settings, places, devices, counts
         self._queue: deque[Session] = deque()
         self._turns = Turns(settings.session_seconds)
+        self.draining = False
 
     def __len__(self) -> int:
         return len(self._queue)
 
     def refusal(self, account: str) -> limits.Refusal | None:
         """Why this visitor cannot get in the queue, if so. (Runs of a comparison give way to visitors.)"""
+        if self.draining:
+            return limits.Refusal("draining", f"{limits.DRAINING} Try again in a few minutes.")
         playing, waiting = _visitors(self._places), _visitors(self._queue)
         own = [s for s in (*playing, *waiting) if account and s.request.account == account]
         return limits.full(len(playing), len(waiting), len(own), self._settings)
@@ -48,6 +56,8 @@ class Admission:
 
     def admit(self) -> None:
         """Give free places to the sessions that wait."""
+        if self.draining:
+            return
         while move := self._next_move():
             session = next(s for s in (*self._queue, *self._places) if s.token == move.token)
             if move.engines:
@@ -70,9 +80,13 @@ class Admission:
         plan = self._turns.plan(_visitors(self._places), waiting)
         behind_all = limits.Turn(len(waiting) + 1, background=True)
         for session in self._queue:
-            session.course.wait(plan.turns.get(session.token, behind_all))
+            turn = plan.turns.get(session.token, behind_all)
+            held = replace(turn, at=math.inf, held=True)
+            session.course.wait(held if self.draining else turn)
         for session in self._places:
-            session.course.limit(plan.ends.get(session.token), crowded=bool(self._queue))
+            ends = None if self.draining else plan.ends.get(session.token)
+            crowded = bool(self._queue) or self.draining
+            session.course.limit(ends, crowded=crowded, draining=self.draining)
 
     def _next_move(self) -> Move | None:
         places, waiting = self._places, self._places.applicants(self._queue)

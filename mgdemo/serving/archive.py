@@ -41,8 +41,8 @@ class Archive:
         )
         self._thread: threading.Thread | None = None
         self._hurry = False
-        self._owners: dict[Path, str] = {}  # whose the folders are, as far as it is known
         self._registry = Registry(settings.record_dir)
+        self._owners = dict(self._registry.owners)  # whose the folders are, as far as it is known
         if self._registry.cut_off:
             threading.Thread(target=self._registry.recover, name="recover", daemon=True).start()
 
@@ -138,7 +138,7 @@ class Archive:
         phase = session.phase
         if session.request.folder is None and isinstance(phase, Saving):
             try:
-                self._registry.write(session.token, ended, phase.head)
+                self._registry.write(session.token, ended, phase.head, session.request.account)
             except OSError:
                 log.exception("How a session has ended could not be written.")
 

@@ -44,6 +44,7 @@ class Course:
         self.began = time.monotonic()  # when it got its place
         self.ends = math.inf  # the moment when others get its place
         self.crowded = False  # whether others wait
+        self.draining = False  # whether the server is about to be restarted
         self.suspended = False  # it gave its place to a visitor
         self.report: m.Report | None = None  # of a scenario that is complete
         self._token, self._link, self._settings, self._counts = token, link, settings, counts
@@ -58,9 +59,13 @@ class Course:
         if before is None or replace(before, at=turn.at) != turn or abs(before.at - turn.at) > 1:
             self._changed()
 
-    def limit(self, ends: float | None, *, crowded: bool) -> None:
-        """The moment when others get its place, if there is one; crowded: whether anybody waits."""
+    def limit(self, ends: float | None, *, crowded: bool, draining: bool = False) -> None:
+        """The moment when others get its place, if there is one; crowded: whether anybody waits; draining:
+        whether its visitor has to know that the server is about to be restarted."""
         self.ends, self.crowded = math.inf if ends is None else ends, crowded
+        if draining != self.draining:
+            self.draining = draining
+            self._changed()
 
     def begin(self, engine: Engine) -> None:
         """It gets a place: its first one, or again after it gave way."""
@@ -159,7 +164,7 @@ class Course:
         request, engine = self.request, self.engine
         assert engine is not None
         folder = request.folder or self._settings.record_dir
-        journaled = None if request.folder else Journaled(key_of(self._token), request.about)
+        journaled = None if request.folder else Journaled(key_of(self._token), request.about, request.account)
         recorder = Recorder(folder, request.checkpoint, event.width, event.height, event.fps, journaled)
         length = None if request.track is None else len(request.track)
         self.phase = Playing(event, engine.send, self._link, recorder, self._counts, length)

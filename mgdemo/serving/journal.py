@@ -43,10 +43,11 @@ def key_of(token: str) -> str:
 
 @dataclass(frozen=True)
 class Journaled:
-    """What a journal says of its session. key: see `key_of`."""
+    """What a journal says of its session. key: see `key_of`; owner: the name of its visitor, see `Owners`."""
 
     key: str
     about: About
+    owner: str = ""
 
 
 class Journal:
@@ -60,6 +61,7 @@ class Journal:
         if fcntl is not None:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         head = {"film": recorded.film.name, "size": recorded.size, "fps": recorded.fps, "key": session.key}
+        head["owner"] = session.owner
         words = {
             "title": about.title,
             "checkpoint": about.checkpoint,
@@ -105,7 +107,7 @@ def read_journal(folder: Path) -> tuple[Recorded, Journaled] | None:
         head["beside"],
         tuple(Mark(**mark) for mark in head["marks"]),
     )
-    return recorded, Journaled(head["key"], about)
+    return recorded, Journaled(head["key"], about, head.get("owner", ""))
 
 
 def remove_journal(folder: Path) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from mgdemo.messages import Outcome
 from mgdemo.settings import Settings
 
+DRAINING = "No new sessions begin here for now: the server is about to be restarted."
 GRACE = 30.0  # seconds that a session has left, at least, when somebody begins to wait
 
 
@@ -47,12 +48,14 @@ class Turn:
     """How a waiting session stands: its position, from 1, and the moment when its turn comes, if known.
 
     behind_own: it is next, and a session of the same visitor has a place. background: a run of a comparison.
+    held: nobody gets a place for now.
     """
 
     position: int
     at: float = math.inf
     behind_own: bool = False
     background: bool = False
+    held: bool = False
 
 
 @dataclass(frozen=True)
@@ -157,6 +160,8 @@ def ending(facts: Facts, settings: Settings, now: float) -> tuple[Outcome, str] 
 
 def queue_text(turn: Turn, now: float) -> str:
     """What a waiting visitor reads."""
+    if turn.held:
+        return f"{DRAINING} You keep your position in the queue, number {turn.position}."
     if turn.background:
         return "Waiting for a free place: visitors go first."
     if turn.behind_own:

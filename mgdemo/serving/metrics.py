@@ -49,6 +49,11 @@ class Metrics:
         """reason: one of few fixed words."""
         self.refusals.labels(reason).inc()
 
+    def refused_so_far(self) -> dict[str, int]:
+        """How often, by the reason."""
+        samples = (sample for family in self.refusals.collect() for sample in family.samples)
+        return {sample.labels["reason"]: int(sample.value) for sample in samples}
+
     def text(self) -> bytes:
         """In the format of Prometheus. Looks at the disk, so it may take a while."""
         return generate_latest(self._registry)
@@ -91,7 +96,7 @@ def state_families(
     for worker in workers:
         engine = (str(worker["engine"]), worker["device"])
         for name in STATES:
-            state.add_metric((*engine, name), float(name == _state_of(worker)))
+            state.add_metric((*engine, name), float(name == state_of(worker)))
         if worker["memory_bytes"] is not None:
             memory.add_metric(engine, worker["memory_bytes"])
     yield state
@@ -102,7 +107,8 @@ def state_families(
     yield kept
 
 
-def _state_of(worker: dict) -> str:
+def state_of(worker: dict) -> str:
+    """One of STATES. worker: as in the service's health."""
     if worker["aside_seconds"]:
         return "aside"
     if worker["trouble"]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 from mgdemo.serving.devices import Devices
 from mgdemo.serving.phases import Loading
@@ -27,6 +27,11 @@ class Places(Collection[Session]):
 
     def __len__(self) -> int:
         return len(self._engines)
+
+    @property
+    def engines(self) -> Mapping[Session, int | None]:
+        """The engine of each, None while it waits for one."""
+        return self._engines
 
     @property
     def holders(self) -> list[Holder]:

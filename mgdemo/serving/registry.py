@@ -22,12 +22,15 @@ log = logging.getLogger(__name__)
 class Registry:
     """Of the sessions recorded in a folder. A session that was cut off by a crash gets its films, too: in
     `recover`, or as soon as its page asks. Methods may be called from any thread.
+
+    owners: the names of their visitors, by folder, as far as they were known at the start.
     """
 
     def __init__(self, parent: Path):
         self._lock = threading.Lock()
         self._folders: dict[str, Path] = {}  # by `key_of` their token
         self._cut_off: dict[str, Path] = {}
+        self.owners: dict[Path, str] = {}
         folders = parent.iterdir() if parent.is_dir() else ()
         for folder in sorted(path for path in folders if FOLDER.fullmatch(path.name)):
             self._look_at(folder)
@@ -36,11 +39,13 @@ class Registry:
         for name, found in {ENDED: self._folders, JOURNAL: self._cut_off}.items():
             try:
                 with (folder / name).open(encoding="utf-8") as file:
-                    found[str(json.loads(file.readline())["key"])] = folder
+                    said = json.loads(file.readline())
+                    found[str(said["key"])] = folder
+                    self.owners[folder] = str(said.get("owner", ""))
                 return
             except FileNotFoundError:
                 continue
-            except (OSError, ValueError, KeyError, TypeError):
+            except (OSError, ValueError, LookupError, TypeError, AttributeError):
                 log.exception("%s cannot be read.", folder / name)
                 return
 
@@ -49,12 +54,12 @@ class Registry:
         """Whether there are sessions that a crash has cut off."""
         return bool(self._cut_off)
 
-    def write(self, token: str, ended: Ended, head: int) -> None:
+    def write(self, token: str, ended: Ended, head: int, owner: str) -> None:
         """Remember how a session has ended whose recording has a folder of its own. Raises OSError."""
         with self._lock:
-            self._write(key_of(token), ended, head)
+            self._write(key_of(token), ended, head, owner)
 
-    def _write(self, key: str, ended: Ended, head: int) -> None:
+    def _write(self, key: str, ended: Ended, head: int, owner: str) -> None:
         recording = ended.recording
         if recording is None:
             return
@@ -63,7 +68,8 @@ class Registry:
         names = {name: path and path.name for name, path in files.items()}
         numbers = {"frames": recording.frames, "fps": recording.fps, "number": recording.number}
         end = {"outcome": ended.outcome, "text": ended.text, "frames": ended.frames}
-        text = json.dumps({"key": key, "head": head, **end, "recording": names | numbers})
+        about = {"key": key, "owner": owner, "head": head}
+        text = json.dumps({**about, **end, "recording": names | numbers})
         (folder / f"{ENDED}.part").write_text(text, encoding="utf-8")
         (folder / f"{ENDED}.part").replace(folder / ENDED)
         self._folders[key] = folder
@@ -97,7 +103,7 @@ class Registry:
             head = recorded.tree.head
             recording = finish(recorded, head, session.about, overlay=False)
             ended = Ended("ended", RESTARTED, recording, recording.frames if recording else 0)
-            self._write(key, ended, head)
+            self._write(key, ended, head, session.owner)
         except Exception:
             log.exception("The films of %s could not be made.", folder)
             return None

@@ -21,7 +21,8 @@ class SessionRequest:
     watches: it gives way to visitors, and there will be no film with the keys drawn on it. folder: where it
     is recorded, for the caller to keep or to delete; None: where the service keeps the newest recordings.
     optimization: None is that of the settings. marks: of the scenario that is followed; its recording keeps
-    them. account: whose sessions are counted together, by login or network address; "" is not counted.
+    them. account: whose sessions are counted together, by login or network address; "" is not counted. The
+    service keeps a name for it (see `Owners`).
     followed: a page is expected, without which it ends; live sessions always are.
     """
 

@@ -7,26 +7,24 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from prometheus_client.core import Metric
-
-from mgdemo import __version__
 from mgdemo import messages as m
 from mgdemo.errors import UserError
-from mgdemo.folders import upload_folder
 from mgdemo.logs import session_id
 from mgdemo.serving.admission import Admission
 from mgdemo.serving.archive import Archive
+from mgdemo.serving.board import Board
 from mgdemo.serving.clock import Clock
 from mgdemo.serving.devices import Devices
-from mgdemo.serving.disk import used
 from mgdemo.serving.engines import Fleet
 from mgdemo.serving.engines.fleets import fleet_of
-from mgdemo.serving.metrics import Metrics, state_families
+from mgdemo.serving.health import Health
+from mgdemo.serving.metrics import Metrics
+from mgdemo.serving.owners import Owners
 from mgdemo.serving.phases import Ended, Playing, Saving
 from mgdemo.serving.places import Places
 from mgdemo.serving.request import SessionRequest
@@ -55,14 +53,18 @@ class SessionService:
     def __init__(self, settings: Settings | None = None, fleet: Fleet | None = None):
         self.settings = settings or Settings.from_env()
         self.lock = threading.RLock()
-        self.counts = Metrics(self._state)
+        self.counts = Metrics(lambda: self._health.families())
         self._sessions: dict[str, Session] = {}  # that have not ended, by token
         self._devices = Devices(self.settings, fleet or fleet_of(self.settings), self._event, self._lost)
         self._places = Places(self._devices)
         self._queue = Admission(self.settings, self._places, self._devices, self.counts)
         self._archive = Archive(self.settings, self._folders)
+        self.owners = Owners(self.settings.record_dir)
         self._clock = Clock(self._tick)
         self._closed = threading.Event()
+        parts = self.settings, self.lock, self._places, self._queue, self._devices
+        self._health = Health(*parts, closed=self._closed, stuck=lambda: self.stuck)
+        self.board = Board(*parts, self._sessions, self.counts, self._health)
         atexit.register(self.close)
 
     def open(self, request: SessionRequest) -> Session:
@@ -75,6 +77,7 @@ class SessionService:
             if not len(request.track):
                 raise ServingError("The scenario is empty: give it an action.")
             request = replace(request, track=request.track.padded())
+        request = replace(request, account=self.owners.name(request.account))
         with self.lock:
             if self._closed.is_set():
                 self.counts.refused("closing")
@@ -127,18 +130,19 @@ class SessionService:
         """Start the workers and load a checkpoint, so that the first visitor need not wait for it."""
         self._devices.warm(checkpoint)
 
+    def drain(self, on: bool) -> None:
+        """Begin no new sessions and tell all pages, until that is undone. Those that play go on."""
+        with self.lock:
+            self._queue.draining = on
+            self._admit()
+
+    @property
+    def draining(self) -> bool:
+        return self._queue.draining
+
     def health(self) -> dict:
         """The state of the service, in JSON types."""
-        with self.lock:
-            playing, queued = len(self._places), len(self._queue)
-        return {
-            "status": self._status,
-            "version": __version__,
-            "sessions": self.settings.sessions,
-            "playing": playing,
-            "queued": queued,
-            "workers": self._devices.health(),
-        }
+        return self._health.report()
 
     @property
     def stuck(self) -> bool:
@@ -148,28 +152,11 @@ class SessionService:
     @property
     def unready(self) -> str:
         """Why no visitor should be sent here now; "": all is well."""
-        status = self._status
-        if status in ("ok", "degraded"):
-            return "loading" if self.settings.warm and not self._devices.have_loaded else ""
-        return status
-
-    @property
-    def _status(self) -> str:
-        """ "ok", "degraded" (a device fails), "failing" (all do), "stuck" (sessions are not looked after) or
-        "closing"."""
-        if self._closed.is_set():
-            return "closing"
-        return "stuck" if self.stuck else self._devices.status
+        return self._health.unready
 
     def metrics(self) -> dict[str, float]:
         """Counts since the start (names ending in _total) and the present numbers."""
         return self.counts.values()
-
-    def _state(self) -> Iterable[Metric]:
-        with self.lock:
-            playing, queued = len(self._places), len(self._queue)
-        disk = used(self.settings.record_dir, upload_folder())
-        return state_families(playing, queued, self.settings.sessions, self._devices.health(), disk)
 
     def close(self) -> None:
         """End all sessions, keep their recordings, end the workers. Can be repeated."""

@@ -23,7 +23,7 @@ from mgdemo.serving.phases import Ended, Loading, Phase
 from mgdemo.serving.player_link import PlayerLink
 from mgdemo.serving.playing import Playing
 from mgdemo.serving.request import SessionRequest
-from mgdemo.serving.status import status_of, suspended_status
+from mgdemo.serving.status import DRAINING, status_of, suspended_status
 from mgdemo.settings import Settings
 from mgdemo.tree import START
 from mgdemo.video.encode import thumbnail
@@ -109,7 +109,9 @@ class Session:
             phase, course = self.phase, self.course
             if course.suspended and isinstance(phase, Loading | Playing):
                 return suspended_status(phase)
-            return status_of(phase, course.ends, time.monotonic())
+            status = status_of(phase, course.ends, time.monotonic())
+            told = course.draining and isinstance(phase, Loading | Playing)
+            return status.model_copy(update={"outlook": DRAINING}) if told else status
 
     # For the live transport
 
@@ -141,6 +143,11 @@ class Session:
                         self._link.input = message
                     if isinstance(self.phase, Playing) and self.phase.receive(message):
                         self._wake.set()
+
+    @property
+    def connected(self) -> bool:
+        """Whether a player is."""
+        return self._link.connected
 
     def making(self, node: int) -> bool:
         """Whether a node is announced and its frames are on their way."""

@@ -9,6 +9,7 @@ from mgdemo.serving.limits import GRACE, Turn, duration, queue_text
 from mgdemo.serving.phases import Ended, Loading, Phase, Queued, Saving
 from mgdemo.serving.playing import Playing
 
+DRAINING = "The server is about to be restarted: end your session when it suits you, and save its film."
 MOVING = "The device was restarted; your world goes on in a moment."
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import time
 from collections.abc import Mapping, MutableMapping
+from typing import Any
 
 from mgdemo.settings import Settings
 
@@ -16,6 +18,14 @@ IPV6_NETWORK = 64  # bits of an IPv6 address: one customer has at least all that
 def account(host: str, login: str | None = None) -> str:
     """What the sessions of a visitor are counted by. host: where the request comes from."""
     return f"user {login}" if login else network(host)
+
+
+def hub_login(scope: Mapping[str, Any]) -> str | None:
+    """Who is logged in with Hugging Face, by what Gradio keeps in the signed cookie of a request's scope."""
+    kept = (scope.get("session") or {}).get("oauth_info") or {}
+    if kept.get("expires_at") is not None and kept["expires_at"] < time.time():
+        return None
+    return kept.get("userinfo", {}).get("preferred_username") or None
 
 
 def network(host: str) -> str:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import gradio as gr
 
 from mgdemo import checkpoints, scenario
-from mgdemo.serving import SessionService, live_routes, operator_routes
-from mgdemo.ui import api, modules, opening, player, restore
+from mgdemo.serving import SessionService, live_routes, open_routes, operator_routes
+from mgdemo.serving.limits import DRAINING
+from mgdemo.ui import api, modules, opening, operator, player, restore
 from mgdemo.ui.compare import compare_tab
 from mgdemo.ui.compare.bench import Bench
 from mgdemo.ui.compare.routes import routes as compare_routes
 from mgdemo.ui.events import EVENT_OPTIONS
 from mgdemo.ui.library import Library
 from mgdemo.ui.links import Links
+from mgdemo.ui.login import login_button
 from mgdemo.ui.page_watch import PageWatch
 from mgdemo.ui.play import play_tab
 from mgdemo.ui.scenarios import scenarios_tab
@@ -39,7 +41,9 @@ def build(service: SessionService | None = None, library: Library | None = None)
 
     def warm() -> None:
         """The engine starts while the visitor looks around."""
-        if first.embedded and not any(worker["running"] for worker in service.health()["workers"]):
+        if service.draining:
+            gr.Warning(f"{DRAINING} Come back in a few minutes.")
+        elif first.embedded and not any(worker["running"] for worker in service.health()["workers"]):
             service.warm(first.name)
 
     # Gradio copies what it shows into its cache; cached files older than a day are deleted.
@@ -48,6 +52,7 @@ def build(service: SessionService | None = None, library: Library | None = None)
             f"<header><h1>{TITLE}</h1><p>{WORDS}</p></header>",
             apply_default_css=False,
         )
+        login_button(service.settings)
         links, thumbnails = Links(), Thumbnails(library)
         with gr.Tabs() as tabs:
             with gr.Tab("Play", id="play"):
@@ -64,9 +69,15 @@ def build(service: SessionService | None = None, library: Library | None = None)
     demo.queue(default_concurrency_limit=16)
     demo.service, demo.bench = service, bench
     loops = {entry.name: path for entry in library.catalogue() if (path := library.loop(entry.name))}
+    trouble = PageWatch(demo).trouble
+    operators = operator_routes(service, trouble)
+    if service.settings.operator_token:
+        operators += operator.routes()
+    apart = bool(service.settings.operator_port)
+    demo.operator_routes = [*operators, *modules.routes()] if apart else []
     demo.live_routes = [
         *live_routes(service),
-        *operator_routes(service, PageWatch(demo).trouble),
+        *(open_routes(service, trouble) if apart else operators),
         *modules.routes(),
         *player.routes(loops),
         thumbnails.route,

@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 PACKAGE = Path(__file__).parent.parent
 # Served as they lie, so that they import each other.
-FOLDERS = ("ui/player", "ui/scenarios", "ui/compare", "compare/player")
+FOLDERS = ("ui/player", "ui/scenarios", "ui/compare", "ui/operator", "compare/player")
 FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 # The page may lie behind a path prefix, which only Gradio's configuration knows. Gradio lets Python listen to
 # the events that it finds named here.
@@ -45,6 +45,11 @@ def _folder() -> str:
     """Where the modules are served: a new address for each version, so browsers may keep them for good."""
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in _modules().values()))
     return f"gradio_api/modules/{digest.hexdigest()[:12]}"
+
+
+def address(script: str) -> str:
+    """Of a module such as "ui/player/links.js", below the server's own address."""
+    return f"{_folder()}/{script}"
 
 
 def on_load(script: str, *events: str, **options: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from typing import Any
 
 import gradio as gr
 from starlette.middleware import Middleware
@@ -15,7 +16,10 @@ from mgdemo.serving import SessionService
 from mgdemo.serving.address import EVERYWHERE, Address
 from mgdemo.serving.front import guard
 from mgdemo.serving.gate import Gate
+from mgdemo.serving.operator_port import OperatorPort
+from mgdemo.serving.owners import KEY
 from mgdemo.serving.shutdown import StopSignal
+from mgdemo.serving.tunnel import Tunnel
 from mgdemo.serving.visitors import trust_proxies
 from mgdemo.ui.compare.bench import Bench, folder_of
 from mgdemo.ui.share import MAX_UPLOAD_BYTES
@@ -30,6 +34,8 @@ class Page(gr.Blocks):
     service: SessionService
     bench: Bench
     live_routes: list[BaseRoute]
+    operator_routes: list[BaseRoute]  # of a port of their own, if there is one
+    operator_port: OperatorPort | None = None
 
     def end(self) -> None:
         """End all that runs, for good; the page is still there to say so."""
@@ -38,6 +44,8 @@ class Page(gr.Blocks):
 
     def close(self, verbose: bool = True) -> None:
         self.bench.close()  # before the service, which the page does not own
+        if self.operator_port is not None:
+            self.operator_port.close()
         super().close(verbose)
 
 
@@ -69,14 +77,18 @@ def launch(
     settings, refused = demo.service.settings, demo.service.counts.refused
     private_folder(settings.record_dir, "MGDEMO_RECORD_DIR")
     trust_proxies(settings)
+    if settings.operator_port:
+        host, port = settings.operator_host, settings.operator_port
+        demo.operator_port = OperatorPort(demo.operator_routes, host, port)
     gate = Middleware(Gate, settings=settings, refused=refused)
+    sessions = settings.record_dir.resolve()
     defaults = {
         "theme": theme(),
         "css_paths": CSS,
         "ssr_mode": False,  # its front proxy cannot pass a WebSocket on
         "app_kwargs": {"routes": demo.live_routes, "middleware": [gate]},
-        "allowed_paths": [str(settings.record_dir.resolve())],
-        "blocked_paths": [str(folder_of(settings.record_dir.resolve()))],
+        "allowed_paths": [str(sessions)],
+        "blocked_paths": [str(folder_of(sessions)), str(sessions / KEY)],
         "enable_monitoring": False,
         "state_session_capacity": PAGES,
         "max_file_size": MAX_UPLOAD_BYTES,
@@ -102,6 +114,12 @@ def launch(
             "(HTTP_PROXY), set NO_PROXY=localhost,127.0.0.1 too."
         ) from error
     guard(demo.server, settings, refused)
+    if demo.share_url:
+        config: Any = demo.server.config
+        config.loaded_app = Tunnel(
+            config.loaded_app, demo.share_url, address.host
+        )  # read for each connection
+        config.loaded_app.look()
     logs.configure(settings.log)
     if settings.warm:
         demo.service.warm(settings.warm)

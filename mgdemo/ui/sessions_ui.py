@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import logging
 import secrets
@@ -14,12 +15,14 @@ from gradio.blocks import Block
 
 from mgdemo.errors import UserError
 from mgdemo.serving import Session, SessionRequest, SessionService
-from mgdemo.serving.visitors import account
+from mgdemo.serving.waiting import in_thread
 from mgdemo.ui import player
 from mgdemo.ui.events import EVENT_OPTIONS
+from mgdemo.ui.login import whose
 from mgdemo.ui.results import Left, Results
 
 LIVE = "gradio_api/live"  # where the service's WebSocket is
+STOP_SECONDS = 60  # that the page waits for a film
 MAX_EARLIER = 10  # sessions of before whose films a page may ask for
 READY = "Your film is ready."
 FAILED = "Something went wrong on the server (see its log). Press Start to try again."
@@ -50,13 +53,13 @@ def connect(
             wanted = dataclasses.replace(
                 request(*values),
                 visitor=visitor.session_hash or "",
-                account=account(visitor.client.host, visitor.username),
+                account=whose(visitor, service.settings),
                 followed=True,
             )
             return service.open(wanted)
 
         async def answer() -> tuple:
-            session = await asyncio.to_thread(opened)
+            session = await in_thread(opened)
             return _live(session), *described(session, *values)
 
         updates = await _guarded(answer, len(about))
@@ -85,7 +88,8 @@ def connect(
             token = str(event._data.get("token"))
             session = service.get(token)
             if session is not None:
-                await session.stop()
+                with contextlib.suppress(TimeoutError):  # then it is still being written
+                    await asyncio.wait_for(session.stop(), STOP_SECONDS)
             return over(token), *results.show(with_film(films, token))
 
         return await _guarded(answer, len(results.outputs))

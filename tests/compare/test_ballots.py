@@ -98,3 +98,11 @@ def test_columns_are_named_by_what_makes_their_frames():
     (variant,) = planned("universal").columns
     changes = [{}, {"weights": "other"}, {"optimization": "fp8"}, {"seed": 0}, {"seed": 1}]
     assert len({column_name(replace(variant, **change)) for change in changes}) == len(changes)
+
+
+def test_one_voter_pushes_nobody_elses_ballot_out(ballots, tmp_path):
+    job = job_with(tmp_path, planned("universal", "gta_drive", "templerun"))
+    mine = ballots.draw(job, "x")
+    tabs = [ballots.draw(job, "script") for _ in range(2000)]
+    assert ballots.get(mine.token) is mine
+    assert ballots.get(tabs[0].token) is None and ballots.get(tabs[-2].token)

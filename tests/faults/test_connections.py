@@ -78,6 +78,7 @@ def test_bodies_have_a_size(web):
 
 def test_what_the_page_does_not_use_is_closed(web):
     paths = ("/monitoring", "/monitoring/summary", "/gradio_api/monitoring", "/gradio_api/process_recording")
+    paths += ("/gradio_api/deep_link?session_hash=a", "/gradio_api/run-history/buckets", "/gradio_api/runs")
     for path in (*paths, "/gradio_api/vibe-edit", "/gradio_api/vibe-code/", "/gradio_api/dev/reload"):
         assert httpx.get(web.address + path).status_code == 404, path
         assert httpx.post(web.address + path).status_code == 404, path
@@ -147,3 +148,57 @@ async def test_pages_of_other_sites_open_no_socket(start):
         for origin in (web.address, "https://friend.example"):
             async with script.player(token, origin=origin) as player:
                 await heard(player, "status")
+
+
+async def test_one_visitor_cannot_fill_the_disk_with_files_large_or_many(start):
+    web = start(visitor_megabytes=20)
+    (folder,) = web.folder.glob("mgdemo-uploads-*")
+
+    def kept():
+        return [path for path in folder.rglob("*") if path.is_file()]
+
+    async with Script(web) as script, Script(web, "127.0.0.3") as visitor:
+        for number in range(8):
+            with contextlib.suppress(httpx.HTTPError):
+                await script.upload(f"{number}.png", bytes([number]) * 5_000_000)
+        assert sum(path.stat().st_size for path in kept()) <= 20_000_000
+        before = len(kept())
+        many = [("files", (f"{n}.png", b"")) for n in range(900)]
+        with contextlib.suppress(httpx.HTTPError):
+            response = await visitor.client.post("/gradio_api/upload", files=many)
+            assert response.status_code != 200
+        assert len(kept()) - before < 10
+        assert await visitor.upload("a.png", b"x" * 5_000_000)
+
+
+async def test_answers_that_take_long_to_make_have_a_limit_too(start):
+    web = start(visitor_requests=1)
+    async with Script(web) as script, Script(web, "127.0.0.3") as visitor:
+        for path in (
+            "/",
+            "/config",
+            "/gradio_api/info",
+            "/gradio_api/compare/votes.csv",
+            "/gradio_api/compare/x/standing",
+        ):
+            codes = [(await script.client.get(path)).status_code for _ in range(40)]
+            assert 429 in codes, path
+            assert (await visitor.client.get(path)).status_code in (200, 404), path
+        assert (await script.client.get("/healthz")).status_code == 200
+
+
+async def test_a_script_with_ever_new_page_names_pushes_nobodys_choices_out(start):
+    web = start()
+    async with Script(web) as script, Script(web, "127.0.0.3") as visitor:
+        assert "token" in await visitor.start()
+        order = script.order(script.events("load")[0])
+        codes = []
+        for number in range(90):
+            codes.append((await script.join(order | {"session_hash": f"page{number}"})).status_code)
+        assert codes[0] == 200 and codes[-1] == 429
+        simple = await script.client.post("/gradio_api/call/validate", json={"data": ["mode: universal"]})
+        assert simple.status_code == 429, "it would be a page of its own"
+        assert (await script.join(order | {"session_hash": "page0"})).status_code == 200, "known ones go on"
+        assert (await visitor.join(visitor.order(visitor.events("load")[0]))).status_code == 200
+        broken = await visitor.client.post("/gradio_api/queue/join", content=b"[" * 100_000)
+        assert broken.status_code == 422

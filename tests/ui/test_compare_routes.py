@@ -151,7 +151,7 @@ def secrets_of(job):
 
 
 def test_nothing_tells_whose_the_films_of_a_ballot_are(client, job, tmp_path):
-    ballot = client.post(f"/{ROOT}/{job.id}/ballot?voter=a").json()
+    ballot = client.post(f"/{ROOT}/{job.id}/ballot").json()
     said = json.dumps(ballot)
     assert not any(secret in said for secret in secrets_of(job)) and job.id not in said
     sizes = set()
@@ -168,9 +168,9 @@ def test_nothing_tells_whose_the_films_of_a_ballot_are(client, job, tmp_path):
 
 def test_from_the_ballot_to_the_result(client, job):
     before = client.get(f"/{ROOT}/{job.id}/standing").json()["questions"][0]["votes"]
-    ballot = client.post(f"/{ROOT}/{job.id}/ballot?voter=b").json()
+    ballot = client.post(f"/{ROOT}/{job.id}/ballot").json()
     assert (ballot["voted"], ballot["pairs"]) == (0, 1)
-    counted = client.get(f"/{ROOT}/{job.id}/ballot?voter=b").json()
+    counted = client.get(f"/{ROOT}/{job.id}/ballot").json()
     assert counted == ballot | {"ballot": None, "view": None}, "looking draws none"
     address = f"/{ROOT}/ballots/{ballot['ballot']}"
     for wrong in ("no JSON", "[]", '{"obeys": "left"}', '{"obeys": "left", "looks": ["x"]}', "x" * 20_000):
@@ -179,7 +179,7 @@ def test_from_the_ballot_to_the_result(client, job):
     assert sorted(cast.json()["names"]) == ["Grey run", "Grey world"]
     assert client.post(address, json=ANSWERS).status_code == 409, "once"
     assert client.get(f"{address}/left.mp4").status_code == 404
-    assert client.post(f"/{ROOT}/{job.id}/ballot?voter=b").json() == {
+    assert client.post(f"/{ROOT}/{job.id}/ballot").json() == {
         "ballot": None, "view": None, "voted": 1, "pairs": 1,
     }  # fmt: skip
     obeys, looks = client.get(f"/{ROOT}/{job.id}/standing").json()["questions"]
@@ -189,7 +189,25 @@ def test_from_the_ballot_to_the_result(client, job):
     assert not any(run.key in text for run in job.grid.all), "the id of a grid is made of its keys"
     rows = list(csv.reader(io.StringIO(text)))
     assert len(rows) == 1 + 2 * obeys["votes"]
-    assert all(row[1] != "b" for row in rows), "the page's name for its visitor is not told"
+    assert "testclient" not in text, "where a vote came from is not told"
+
+
+def test_a_visitor_votes_once_whatever_names_he_gives_himself_and_another_one_votes_too(bench, job):
+    app = Starlette(routes=routes(bench))
+
+    def left(client, name):
+        return client.post(
+            f"/{ROOT}/{job.id}/ballot?voter={name}", headers={"Cookie": f"voter={name}"}
+        ).json()
+
+    with TestClient(app, client=("10.9.8.7", 1)) as one, TestClient(app, client=("10.9.8.6", 1)) as other:
+        first, second = left(one, "a"), left(one, "b")
+        before = one.get(f"/{ROOT}/{job.id}/standing").json()["questions"][0]["votes"]
+        for ballot in (first, second):  # drawn before either was voted on
+            assert one.post(f"/{ROOT}/ballots/{ballot['ballot']}", json=ANSWERS).status_code == 200
+        assert left(one, "c")["ballot"] is None and left(other, "a")["ballot"]
+        standing = one.get(f"/{ROOT}/{job.id}/standing").json()["questions"][0]
+        assert standing["votes"] == before + 1
 
 
 def test_a_grid_is_found_again_after_a_restart(bench, job, stub_library):

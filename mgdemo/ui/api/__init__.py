@@ -5,7 +5,6 @@ Through the same queue and limits as visitors. The docstrings of the functions a
 
 # No `annotations` from __future__ here: Gradio reads the types of what is returned from the signatures.
 
-import asyncio
 import functools
 import inspect
 import logging
@@ -18,13 +17,14 @@ from gradio.events import api
 from mgdemo.errors import UserError
 from mgdemo.scenario import ScenarioError
 from mgdemo.serving import SessionService
-from mgdemo.serving.visitors import account
+from mgdemo.serving.waiting import in_thread
 from mgdemo.ui.api.calls import Calls
 from mgdemo.ui.api.comparing import compared, files_of, grid_of
 from mgdemo.ui.api.listing import Catalog, ScenarioEntry, checkpoint_entries, optimizations_on, scenario_entry
 from mgdemo.ui.api.replaying import replayed, request_of, scenario_of
 from mgdemo.ui.compare.bench import Bench
 from mgdemo.ui.library import Library
+from mgdemo.ui.login import whose
 from mgdemo.ui.scenarios.editor import verdict
 
 AT_ONCE = 8  # calls of programs that take long; each holds one of the page's job slots
@@ -97,10 +97,10 @@ def connect(service: SessionService, library: Library, bench: Bench) -> None:
             "phase", "text", "progress" from 0 to 1, "frames"; at the end phase "ended" and "film" and
             "scenario", both files
         """
-        whose = _whose(visitor)
-        with calls.one(whose):
-            request = await asyncio.to_thread(request_of, library, scenario, checkpoint, seed, image)
-            async for state in replayed(service, request, whose):
+        own = whose(visitor, service.settings)
+        with calls.one(own):
+            request = await in_thread(request_of, library, scenario, checkpoint, seed, image)
+            async for state in replayed(service, request, own):
                 yield state
 
     async def compare(
@@ -124,10 +124,10 @@ def connect(service: SessionService, library: Library, bench: Bench) -> None:
             "id" for `report`; "done"; "runs": a list of dictionaries with key, scenario, checkpoint, phase,
             progress, error and scores; "files": addresses below the server's
         """
-        whose = _whose(visitor)
-        with calls.one(whose):
-            grid = await asyncio.to_thread(grid_of, bench, scenarios, checkpoints, seeds, optimizations, by)
-            async for state in compared(bench, grid, visitor.session_hash or "", whose):
+        own = whose(visitor, service.settings)
+        with calls.one(own):
+            grid = await in_thread(grid_of, bench, scenarios, checkpoints, seeds, optimizations, by)
+            async for state in compared(bench, grid, visitor.session_hash or "", own):
                 yield state
 
     async def report(visitor: gr.Request, id: str, file: str = "report.json") -> dict[str, Any]:
@@ -140,8 +140,9 @@ def connect(service: SessionService, library: Library, bench: Bench) -> None:
         Returns:
             "address" below the server's; of report.json, "report": its content, too
         """
-        with calls.one(_whose(visitor)):
-            return await files_of(bench, id, file)
+        own = whose(visitor, service.settings)
+        with calls.one(own):
+            return await files_of(bench, id, file, own)
 
     quick: dict[str, Any] = {"concurrency_id": "programs, quick", "concurrency_limit": AT_ONCE}
     slow: dict[str, Any] = {"concurrency_id": "programs, slow", "concurrency_limit": AT_ONCE}
@@ -149,10 +150,6 @@ def connect(service: SessionService, library: Library, bench: Bench) -> None:
         api(_saying(function), **quick)
     for function in (replay, compare, report):
         api(_saying(function), **slow)
-
-
-def _whose(visitor: gr.Request) -> str:
-    return account(visitor.client.host if visitor.client else "", visitor.username)
 
 
 def _saying(function: Callable) -> Callable:

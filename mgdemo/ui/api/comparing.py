@@ -13,6 +13,7 @@ from mgdemo.compare.plan import Grid
 from mgdemo.compare.table import Cell
 from mgdemo.compare.translate import By
 from mgdemo.errors import UserError
+from mgdemo.serving.waiting import in_thread, shared
 from mgdemo.ui.compare.bench import Bench
 from mgdemo.ui.compare.choice import MOST_ITEMS, PLAIN, Choice
 
@@ -61,7 +62,7 @@ async def compared(
 
     It is cancelled when nobody listens any more, unless a page wants it, too.
     """
-    job, token = await asyncio.to_thread(bench.start, grid, visitor, account)
+    job, token = await in_thread(bench.start, grid, visitor, account)
     try:
         said = -SECOND
         loop = asyncio.get_running_loop()
@@ -72,7 +73,7 @@ async def compared(
         states = job.states()
         table = None
         if any(state.stored for state in states):
-            table = await asyncio.wrap_future(bench.exports.table(job))
+            table = await shared(bench.exports.table(job))
         yield _state(job, states, table) | {"files": {name: address(job, name) for name in FILES}}
     finally:
         bench.cancel(job.id, token)
@@ -106,15 +107,15 @@ def _state(
     return {"id": job.id, "done": job.done, "runs": runs}
 
 
-async def files_of(bench: Bench, id: str, name: str) -> dict[str, Any]:
+async def files_of(bench: Bench, id: str, name: str, account: str = "") -> dict[str, Any]:
     """One of the files of a comparison, which is made if it is not there. Raises UserError."""
-    job = await asyncio.to_thread(bench.find, id) if isinstance(id, str) else None
+    job = await in_thread(bench.find, id) if isinstance(id, str) else None
     if job is None:
         raise CompareError("This comparison isn't kept here: ask for it with `compare`.")
     if name not in FILES:
         raise ExportError(f"There is no {str(name)[:40]}; there are {', '.join(FILES)}.")
-    path = await asyncio.wrap_future(bench.exports.file(job, name))
+    path = await shared(bench.exports.file(job, name, bench.service.owners.name(account)))
     found: dict[str, Any] = {"address": address(job, name)}
     if name == "report.json":
-        found["report"] = json.loads(await asyncio.to_thread(path.read_text, "utf-8"))
+        found["report"] = json.loads(await in_thread(path.read_text, "utf-8"))
     return found

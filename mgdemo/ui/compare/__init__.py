@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import secrets
 from collections.abc import Callable, Iterator
@@ -17,7 +16,7 @@ from gradio.components import Component
 from mgdemo.compare import player as lockstep
 from mgdemo.compare.device import Device
 from mgdemo.errors import UserError
-from mgdemo.serving.visitors import account
+from mgdemo.serving.waiting import in_thread
 from mgdemo.ui.compare import link
 from mgdemo.ui.compare.bench import Bench
 from mgdemo.ui.compare.choice import PLAIN, Choice
@@ -27,6 +26,7 @@ from mgdemo.ui.compare.presets import PRESETS
 from mgdemo.ui.compare.words import losses_of, size_of
 from mgdemo.ui.events import EVENT_OPTIONS
 from mgdemo.ui.files import name_of, sent, sent_picture
+from mgdemo.ui.login import whose
 from mgdemo.ui.modules import on_load
 from mgdemo.ui.share import ShareError
 
@@ -129,14 +129,14 @@ def compare_tab(bench: Bench) -> CompareTab:
         choice = form.choice(*values)
 
         def started() -> dict:
-            whose = account(visitor.client.host if visitor.client else "", visitor.username)
-            job, token = bench.start(bench.plan(choice), visitor.session_hash or "", whose)
+            own = whose(visitor, bench.service.settings)
+            job, token = bench.start(bench.plan(choice), visitor.session_hash or "", own)
             return _job(
                 grid=job.id, token=token, fragment=link.fragment(job.id, choice), private=choice.private
             )
 
         try:
-            answer = await asyncio.to_thread(started)
+            answer = await in_thread(started)
         except UserError as error:
             return gr.skip(), gr.HTML(job=_job(error=str(error)))
         except Exception:

@@ -6,7 +6,6 @@ import { addressOf } from "../player/connection.js";
 import { absolute } from "./films.js";
 import { Questions } from "./questions.js";
 import { drawStanding } from "./standing.js";
-import { voter } from "./voter.js";
 
 export class Ballots {
   /** @param {HTMLElement} root filled by this @param {(text: string) => void} say what goes on */
@@ -43,7 +42,7 @@ export class Ballots {
     if (!grid || this.drawing) return;
     const idle = !this.open && this.names.hidden;
     if (idle) return this.draw();
-    const answer = await this.ask(`gradio_api/compare/${grid}/ballot?voter=${voter()}`);
+    const answer = await this.ask(`gradio_api/compare/${grid}/ballot`);
     if (!answer || grid !== this.grid) return;
     this.pairs = answer.pairs;
     if (this.open) this.words.textContent = this.heading();
@@ -67,7 +66,7 @@ export class Ballots {
     this.clear();
     const grid = this.grid;
     this.drawing = true;
-    const answer = await this.ask(`gradio_api/compare/${grid}/ballot?voter=${voter()}`, {});
+    const answer = await this.ask(`gradio_api/compare/${grid}/ballot`, {});
     this.drawing = false;
     if (!answer || grid !== this.grid || this.open) return;
     const { voted, pairs, ballot, view } = answer;

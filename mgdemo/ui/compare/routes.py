@@ -6,16 +6,13 @@ somebody's own, nobody can guess it.
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 import json
-import random
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
@@ -23,6 +20,8 @@ from mgdemo.compare.exports import FILES, title_of
 from mgdemo.compare.jobs import Job
 from mgdemo.compare.votes import QUESTIONS, as_csv
 from mgdemo.errors import UserError
+from mgdemo.serving.visitors import account, hub_login
+from mgdemo.serving.waiting import in_thread, shared
 from mgdemo.ui.compare.bench import Bench
 from mgdemo.ui.compare.blind import SIDES, blind_view
 from mgdemo.ui.compare.live import live
@@ -43,10 +42,15 @@ def routes(bench: Bench) -> list[BaseRoute]:
     """To be added to the app's routes."""
 
     async def job_of(request: Request) -> Job:
-        job = await asyncio.to_thread(bench.find, request.path_params["id"])
+        job = await in_thread(bench.find, request.path_params["id"])
         if job is None:
             raise Missing(GONE)
         return job
+
+    def visitor_of(connection: HTTPConnection) -> str:
+        """The same for all pages of one visitor: whoever clears the browser's memory votes no second time."""
+        host = connection.client.host if connection.client else ""
+        return bench.service.owners.name(account(host, hub_login(connection.scope))) or "unknown"
 
     async def film(request: Request) -> Response:
         """A finished run of a grid."""
@@ -59,17 +63,17 @@ def routes(bench: Bench) -> list[BaseRoute]:
     async def file(request: Request) -> Response:
         """A report or the like; with ?make it is only made, so that the page can say so meanwhile."""
         job, name = await job_of(request), request.path_params["name"]
-        path = await asyncio.wrap_future(bench.exports.file(job, name))
+        path = await shared(bench.exports.file(job, name, visitor_of(request)))
         if "make" in request.query_params:
             return JSONResponse({"name": _file_name(job, name)}, headers=UNCACHED)
         return FileResponse(path, media_type=FILES[name], filename=_file_name(job, name), headers=UNCACHED)
 
     async def ballot(request: Request) -> Response:
         """Two films of a grid to vote on, by POST; none if none are left, or by GET, which only counts."""
-        job, voter = await job_of(request), _voter(request.query_params.get("voter", ""))
+        job, voter = await job_of(request), visitor_of(request)
         draws = request.method == "POST"  # of which the gate lets each visitor have only so many
-        drawn = await asyncio.to_thread(bench.ballots.draw, job, voter) if draws else None
-        progress = await asyncio.to_thread(bench.ballots.progress, job, voter)
+        drawn = await in_thread(bench.ballots.draw, job, voter) if draws else None
+        progress = await in_thread(bench.ballots.progress, job, voter)
         view = drawn and blind_view(drawn, f"{ROOT}/ballots/{drawn.token}")
         token = drawn and drawn.token
         return JSONResponse({"ballot": token, "view": view, **vars(progress)}, headers=UNCACHED)
@@ -79,30 +83,30 @@ def routes(bench: Bench) -> list[BaseRoute]:
         drawn, side = bench.ballots.get(request.path_params["token"]), request.path_params["side"]
         if drawn is None or side not in SIDES:
             raise Missing("These films are not known here any more: take the next pair.")
-        data = await asyncio.to_thread(_without_tags, drawn.films[SIDES.index(side)])
+        data = await in_thread(_without_tags, drawn.films[SIDES.index(side)])
         return Response(data, media_type="video/mp4", headers=UNCACHED)
 
     async def vote(request: Request) -> Response:
         """Takes the answers to all questions, and gives the names of the films."""
         answers = await _body(request)
-        cast = await asyncio.to_thread(bench.ballots.cast, request.path_params["token"], answers)
+        cast = await in_thread(bench.ballots.cast, request.path_params["token"], answers)
         names = [run.variant.title or run.variant.checkpoint for run in (cast.left, cast.right)]
         return JSONResponse({"names": names}, headers=UNCACHED)
 
     async def standing(request: Request) -> Response:
         job = await job_of(request)
-        votes = await asyncio.to_thread(bench.ballots.votes.all)
+        votes = await in_thread(bench.ballots.votes.all)
         found = [standing_of(votes, question, job.grid.columns) for question in QUESTIONS]
         return JSONResponse({"questions": found}, headers=UNCACHED)
 
     async def votes(_request: Request) -> Response:
         """Every vote that was given here."""
-        text = as_csv(await asyncio.to_thread(bench.ballots.votes.all))
+        text = as_csv(await in_thread(bench.ballots.votes.all))
         headers = UNCACHED | {"Content-Disposition": 'attachment; filename="votes.csv"'}
         return Response(text, media_type="text/csv", headers=headers)
 
     async def follow(socket) -> None:
-        await live(bench, socket)
+        await live(bench, socket, visitor_of(socket))
 
     return [
         WebSocketRoute(f"/{ROOT}/{{id}}/live", follow),
@@ -147,11 +151,6 @@ async def _body(request: Request) -> Any:
     if not isinstance(value, dict):
         raise UserError("A vote is a JSON object.")
     return value
-
-
-def _voter(name: str) -> str:
-    """Of the page's random name for its visitor, what is kept: nobody can vote as somebody in the export."""
-    return hashlib.sha256((name or random.randbytes(16).hex()).encode()).hexdigest()[:16]
 
 
 def _file_name(job: Job, name: str) -> str:

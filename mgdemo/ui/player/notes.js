@@ -1,6 +1,6 @@
 /**
- * What else there is to say about the session that runs: that its picture has collapsed, that what was chosen
- * meanwhile is not for it, and what the server says of how it runs. Pure.
+ * What else there is to say about the session that runs: that its picture has collapsed, what the server is about to do,
+ * that what was chosen meanwhile is not for it, and how it runs. Pure.
  */
 
 import { running } from "./phases.js";
@@ -18,6 +18,7 @@ export function noteOf(state, choice) {
   const { session, server, phase } = state;
   if (!running(state) || !session || phase === "rewinding") return { note: "", cure: "" };
   if (server?.warning === "collapsed") return { note: COLLAPSED, cure: "Rewind to before it" };
+  if (server?.outlook) return { note: server.outlook, cure: "" };
   if (session.choice !== choice) return { note: NEXT, cure: "" };
   const unread = state.notice !== state.read ? state.notice : "";
   return { note: unread, cure: unread && CLOSE };

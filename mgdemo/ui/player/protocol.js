@@ -147,7 +147,7 @@ export const QUESTIONS = { obeys: "Which one obeys better?", looks: "Which one l
  * `position` in the queue counts from 1. `progress` is 0 to 1 while loading or rewinding, and in scenarios.
  * `frames` are those made so far, `fps` how many are made per second. `seconds_left` is known in the queue,
  * where others wait, and in scenarios. `warning` "collapsed": the picture is no world any more; the best
- * node to rewind to is `rewind_to`.
+ * node to rewind to is `rewind_to`. `outlook` is what the server is about to do, in a sentence, if anything.
  * @typedef {object} Status
  * @property {"status"} type
  * @property {Phase} phase
@@ -159,6 +159,7 @@ export const QUESTIONS = { obeys: "Which one obeys better?", looks: "Which one l
  * @property {number | null} seconds_left
  * @property {"collapsed" | null} warning
  * @property {number | null} rewind_to
+ * @property {string} outlook
  */
 
 /**

@@ -49,13 +49,15 @@ test("a scenario says how far it is", () => {
   assert.equal(line, "45 of 105 frames generated · 50 fps · 2 s left");
 });
 
-test("only a running session is told what has been chosen meanwhile, or that its picture has collapsed", () => {
+test("only a running session is told what has been chosen meanwhile, that its picture has collapsed, what the server says", () => {
   const state = { ...INITIAL, phase: "playing", session: SESSION };
   assert.deepEqual(noteOf(state, "grey 1"), { note: "", cure: "" });
   assert.match(noteOf(state, "blue 1").note, /next start/);
   assert.equal(noteOf({ ...state, phase: "ended" }, "blue 1").note, "");
   const collapsed = noteOf({ ...state, server: { phase: "playing", text: "", warning: "collapsed" } }, "grey 1");
   assert.match(collapsed.cure, /Rewind/);
+  const drained = { phase: "paused", text: "Paused.", outlook: "The server is about to be restarted." };
+  assert.equal(noteOf({ ...state, phase: "paused", server: drained }, "blue 1").note, drained.outlook);
 });
 
 test("what the server says of how a world runs is shown until it has been read", () => {
