@@ -20,6 +20,8 @@ from mgdemo.settings import Settings
 BODY_BYTES = 2 * 2**20  # of an event
 UPLOAD_BYTES = 42 * 10**6  # of a file, with what is around it
 PLAIN_FORM = re.compile(rb"""multipart/form-data; *boundary="?([\w'()+,./:=?-]{1,70})"?""", re.IGNORECASE)
+UPLOAD_COST = 1  # megabytes that each upload counts besides: Gradio remembers its path for good
+LOGINS = 10  # in a minute
 FILES = 4  # in an upload; the page sends one
 BODY_SECONDS = 30  # that a body's next part is waited for
 MINUTE = 60
@@ -48,6 +50,7 @@ class Gate:
     def __init__(self, app: ASGIApp, settings: Settings, refused: Callable[[str], None]):
         self.app, self.settings, self._refused = app, settings, refused
         self._requests = Budgets(settings.visitor_requests, BURST_SECONDS)
+        self._logins = Budgets(LOGINS / MINUTE, MINUTE)
         self._arrivals = Arrivals(settings.visitor_requests)
         self._megabytes = Budgets(settings.visitor_megabytes / MINUTE, MINUTE)
         self._warned = False
@@ -95,6 +98,10 @@ class Gate:
         if not length.isdigit() or int(length) > self._most(scope):
             self._refused("size")
             return 413, "This is too large."
+        tries = scope["method"] == "POST" and path.rstrip("/") == "/login"
+        if tries and not self._logins.take(network(host), time.monotonic()):
+            self._refused("logins")
+            return 429, "Too many logins: wait a minute."
         counted = scope["method"] not in ("GET", "HEAD") or COSTLY.search(path)
         if counted and not self._requests.take(network(host), time.monotonic()):
             self._refused("requests")
@@ -108,10 +115,12 @@ class Gate:
         """Whether the next part of a body may come: of files, which lie on the disk, there are limits."""
         if not _uploads(scope):
             return lambda part: True
-        visitor, files = _visitor(scope), _Files(scope)
+        visitor, files, cost = _visitor(scope), _Files(scope), UPLOAD_COST
 
         def takes(part: bytes) -> bool:
-            within = self._megabytes.take(visitor, time.monotonic(), len(part) / 10**6)
+            nonlocal cost
+            within = self._megabytes.take(visitor, time.monotonic(), cost + len(part) / 10**6)
+            cost = 0
             return within and files.take(part)
 
         return takes

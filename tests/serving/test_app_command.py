@@ -38,6 +38,9 @@ def test_the_page_is_served_as_the_flags_say(tmp_path):
         login = client.post("/login", data={"username": "ann", "password": "pass"})
         assert login.status_code == 200
         assert client.get("/config").json()["root"].endswith("/worlds")
+        guesses = [client.post("/login", data={"username": "ann", "password": f"{n}"}) for n in range(12)]
+        assert guesses[0].status_code == 400 and guesses[-1].status_code == 429
+        assert client.get("/worlds/monitoring").status_code == client.get("/monitoring").status_code == 404
 
 
 def test_what_cannot_be_used_is_told_in_a_sentence(tmp_path):

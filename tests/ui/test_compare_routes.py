@@ -1,5 +1,6 @@
 """What the Compare tab asks the server for, and what nobody gets: through the app's own routes."""
 
+import contextlib
 import csv
 import io
 import json
@@ -16,7 +17,7 @@ from mgdemo.serving import SessionService, Settings
 from mgdemo.ui.compare.bench import Bench
 from mgdemo.ui.compare.choice import Choice
 from mgdemo.ui.compare.live import UNKNOWN
-from mgdemo.ui.compare.routes import ROOT, routes
+from mgdemo.ui.compare.routes import FOLLOWERS, ROOT, routes
 from mgdemo.video.mp4 import metadata, read_frames
 
 CHOICE = Choice(("templerun/one",), checkpoints=("universal", "templerun"))
@@ -208,6 +209,23 @@ def test_a_visitor_votes_once_whatever_names_he_gives_himself_and_another_one_vo
         assert left(one, "c")["ballot"] is None and left(other, "a")["ballot"]
         standing = one.get(f"/{ROOT}/{job.id}/standing").json()["questions"][0]
         assert standing["votes"] == before + 1
+
+
+def test_one_visitor_follows_with_so_many_pages_and_says_little(client, job, bench):
+    with contextlib.ExitStack() as stack:
+        for _ in range(FOLLOWERS):
+            socket = stack.enter_context(client.websocket_connect(f"/{ROOT}/{job.id}/live?blind"))
+            socket.receive_json()
+        with pytest.raises(WebSocketDisconnect), client.websocket_connect(f"/{ROOT}/{job.id}/live?blind"):
+            raise AssertionError("one more")
+        with pytest.raises(WebSocketDisconnect) as closed:
+            for _ in range(30):
+                socket.send_text("[" * 3000)
+            while True:
+                socket.receive_json()
+        assert closed.value.code == 4429
+    with client.websocket_connect(f"/{ROOT}/{job.id}/live?blind") as socket:
+        assert socket.receive_json()["type"] == "progress"
 
 
 def test_a_grid_is_found_again_after_a_restart(bench, job, stub_library):

@@ -7,6 +7,7 @@ somebody's own, nobody can guess it.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.websockets import WebSocket
 
 from mgdemo.compare.exports import FILES, title_of
 from mgdemo.compare.jobs import Job
@@ -24,7 +26,7 @@ from mgdemo.serving.visitors import account, hub_login
 from mgdemo.serving.waiting import in_thread, shared
 from mgdemo.ui.compare.bench import Bench
 from mgdemo.ui.compare.blind import SIDES, blind_view
-from mgdemo.ui.compare.live import live
+from mgdemo.ui.compare.live import TOO_MANY, live
 from mgdemo.ui.compare.standing import standing_of
 from mgdemo.video.mp4 import without_tags
 
@@ -34,6 +36,7 @@ PRIVATE = {"Cache-Control": "private, max-age=86400, immutable"}
 UNCACHED = {"Cache-Control": "no-store"}
 GONE = "This comparison isn't kept here any more. Press Run to make it again."
 MAX_BODY = 10_000
+FOLLOWERS = 12  # pages of one visitor that follow comparisons: each change makes a view for each of them
 
 Answer = Callable[[Request], Awaitable[Response]]
 
@@ -105,8 +108,21 @@ def routes(bench: Bench) -> list[BaseRoute]:
         headers = UNCACHED | {"Content-Disposition": 'attachment; filename="votes.csv"'}
         return Response(text, media_type="text/csv", headers=headers)
 
-    async def follow(socket) -> None:
-        await live(bench, socket, visitor_of(socket))
+    followers: Counter[str] = Counter()  # sockets of each visitor
+
+    async def follow(socket: WebSocket) -> None:
+        visitor = visitor_of(socket)
+        if followers[visitor] >= FOLLOWERS:
+            bench.service.counts.refused("followers")
+            await socket.close(TOO_MANY)
+            return
+        followers[visitor] += 1
+        try:
+            await live(bench, socket, visitor)
+        finally:
+            followers[visitor] -= 1
+            if not followers[visitor]:
+                del followers[visitor]
 
     return [
         WebSocketRoute(f"/{ROOT}/{{id}}/live", follow),

@@ -33,7 +33,8 @@ const REFUSALS = {
   messages: "Too many messages",
   origin: "Another site's page",
   token: "A wrong operator's token",
-  login: "Not logged in",
+  logins: "Too many passwords tried",
+  followers: "Too many pages on one comparison",
 };
 
 /** @param {string} status */
