@@ -7,13 +7,14 @@ import logging
 import re
 import time
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mgdemo.serving.arrivals import EVENTS, Arrivals
 from mgdemo.serving.budget import Budgets
+from mgdemo.serving.events import EVENTS, Arrivals, names_remote_files, read_event
 from mgdemo.serving.visitors import forwarded_by_a_stranger, network
 from mgdemo.settings import Settings
 
@@ -27,11 +28,12 @@ BODY_SECONDS = 30  # that a body's next part is waited for
 MINUTE = 60
 BURST_SECONDS = 10  # in which a visitor may send at once what the limit allows in this time
 
-# Screen recordings are decoded by FFmpeg here, code is written by a model, other Spaces are fetched from, the
-# choices of a page are written into a file at each request, …
+# Screen recordings are decoded by FFmpeg here, code is written by a model, other Spaces and any other site
+# are fetched from, the choices of a page are written into a file at each request, …
 UNUSED = re.compile(
     r"(/gradio_api)?/"
-    r"(process_recording|(undo-)?vibe-|proxy=|stream/|monitoring|dev/|deep_link|runs/?$|run-history/|custom_component/)"
+    r"(process_recording|(undo-)?vibe-|proxy=|stream/|monitoring|dev/|deep_link|runs/?$|run-history/|custom_component/"
+    r"|file=\s*[A-Za-z][A-Za-z0-9+.-]+:)"
 )
 # Answers to GET that take a while to make: a whole page, results of votes, files of a comparison.
 COSTLY = re.compile(
@@ -69,11 +71,9 @@ class Gate:
                 receive = _bounded(receive, self._most(scope), self._taking(scope))
         try:
             if scope["type"] == "http" and scope["method"] == "POST" and EVENTS.search(_path(scope)):
-                page, receive = await self._arrivals.page_of(receive)
-                if not self._arrivals.admit(_visitor(scope), page):
-                    self._refused("pages")
-                    answer = PlainTextResponse("Too many pages at once: wait a minute.", 429)
-                    await answer(scope, receive, send)
+                event, receive = await read_event(receive)
+                if refusal := self._event_refusal(scope, event):
+                    await PlainTextResponse(refusal[1], refusal[0])(scope, receive, send)
                     return
             await self.app(scope, receive, send)
         except BodyTooLarge:
@@ -106,6 +106,16 @@ class Gate:
         if counted and not self._requests.take(network(host), time.monotonic()):
             self._refused("requests")
             return 429, "Too many requests: wait a few seconds."
+        return None
+
+    def _event_refusal(self, scope: Scope, event: Any) -> tuple[int, str] | None:
+        if names_remote_files(event):
+            self._refused("remote")
+            return 403, "Files are sent here, not fetched from elsewhere."
+        programs = "/mcp" in _path(scope)  # they have no pages
+        if not programs and not self._arrivals.admit(_visitor(scope), event):
+            self._refused("pages")
+            return 429, "Too many pages at once: wait a minute."
         return None
 
     def _most(self, scope: Scope) -> int:

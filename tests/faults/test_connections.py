@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import http.server
 import json
 import socket
+import threading
 import time
 
 import httpx
@@ -202,3 +204,57 @@ async def test_a_script_with_ever_new_page_names_pushes_nobodys_choices_out(star
         assert (await visitor.join(visitor.order(visitor.events("load")[0]))).status_code == 200
         broken = await visitor.client.post("/gradio_api/queue/join", content=b"[" * 100_000)
         assert broken.status_code == 422
+
+
+async def test_no_file_is_served_that_is_no_film(web):
+    (sessions,) = web.folder.glob("mgdemo-sessions-*")
+    async with Script(web, "127.0.0.7") as script:
+        await script.start()
+        assert (sessions / "owners.key").exists()
+        (sessions / "compare").mkdir(exist_ok=True)
+        (sessions / "compare" / "votes.sqlite3").write_bytes(b"votes")
+        tricks = (
+            "owners.key",
+            "./owners.key",
+            "x/../owners.key",
+            "%2e/owners.key",
+            "compare/votes.sqlite3",
+            "../log",
+        )
+        for name in tricks:
+            answer = await script.client.get(f"/gradio_api/file={sessions}/{name}")
+            assert answer.status_code in (403, 404), name
+        for path in ("/etc/passwd", str(web.log), f"http://127.0.0.1:{web.port}/metrics"):
+            assert (await script.client.get(f"/gradio_api/file={path}")).status_code in (400, 403, 404), path
+
+
+async def test_the_server_fetches_nothing_from_elsewhere_for_a_visitor(start):
+    asked = []
+
+    class Elsewhere(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+
+    web = start()
+    with http.server.HTTPServer(("127.0.0.1", 0), Elsewhere) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        async with Script(web) as script:
+            order = script.order(script.events("start")[0])
+            for address in (
+                f"http://127.0.0.1:{server.server_port}/large",
+                "https://example.org/x",
+                " HTTP://a/b",
+            ):
+                file = {"path": address, "meta": {"_type": "gradio.FileData"}}
+                for data in ([file], [[{"a": file}]], {"a": [file]}):
+                    said = await script.join(order | {"data": [data, *order["data"][1:]]})
+                    assert said.status_code == 403, (address, data)
+                told = await script.client.post("/gradio_api/call/validate", json={"data": [file]})
+                assert told.status_code == 403
+                assert (await script.client.get(f"/gradio_api/file={address}")).status_code in (403, 404)
+            deep = await script.client.post("/gradio_api/queue/join", content=b'{"data":' * 5000)
+            assert deep.status_code == 422
+        server.shutdown()
+        thread.join()
+    assert not asked

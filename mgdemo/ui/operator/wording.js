@@ -28,6 +28,7 @@ const REFUSALS = {
   closing: "The server was ending",
   requests: "Too many requests",
   pages: "Too many new pages of one visitor",
+  remote: "A file from elsewhere",
   size: "Too large or too slow",
   connections: "Too many connections",
   messages: "Too many messages",
