@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import importlib
 import logging
-import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 
 from PIL import Image
 
@@ -25,16 +25,15 @@ PATIENCE = 120  # seconds
 log = logging.getLogger(__name__)
 
 
-def ask(checkpoint: str, settings: Settings, threads: int) -> float | None:
+def ask(checkpoint: str, settings: Settings, environment: Mapping[str, str]) -> float | None:
     """Frames a second of a small checkpoint on the first device of `settings`, in seconds, most of them to
-    start; None if it cannot be found out. threads: of a CPU.
+    start; None if it cannot be found out. environment: that of workers, on which their speed depends.
     """
     device = settings.device.split(",")[0].strip()
     command = [sys.executable, "-m", "mgdemo.probe", settings.loader, checkpoint, device]
-    paths = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": str(threads)}
     try:
         child = subprocess.run(
-            command, env=os.environ | paths, capture_output=True, text=True, timeout=PATIENCE, check=True
+            command, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=True
         )
         return float(child.stdout.splitlines()[-1])
     except (OSError, subprocess.SubprocessError, IndexError, ValueError) as error:

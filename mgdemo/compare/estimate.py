@@ -10,7 +10,7 @@ from mgdemo import probe
 from mgdemo.compare.device import Device
 from mgdemo.compare.plan import Grid, Speeds, Variant
 from mgdemo.compare.store import RunStore
-from mgdemo.serving.engines.process import cores
+from mgdemo.serving.engines.process import environment
 from mgdemo.settings import Settings
 
 # Frames a second of published worlds on an H100, which multiplies matrices at so many TFLOP/s
@@ -48,5 +48,5 @@ def speeds(planned: Grid, store: RunStore, device: Device, settings: Settings) -
     embedded = [column for column in columns if column.known]
     probed = None
     if embedded and not any(column.made_with in measured for column in embedded):
-        probed = probe.ask(embedded[0].checkpoint, settings, settings.threads or cores())
+        probed = probe.ask(embedded[0].checkpoint, settings, environment(settings))
     return expected(columns, measured, device, probed)

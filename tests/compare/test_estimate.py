@@ -10,6 +10,7 @@ from mgdemo.compare.device import Device, device_of
 from mgdemo.compare.estimate import PUBLISHED_FPS, PUBLISHED_TFLOPS, expected, speeds
 from mgdemo.compare.plan import Variant, seconds_of, summary
 from mgdemo.compare.store import RunStore
+from mgdemo.serving.engines.process import environment
 
 CPU = Device("cpu float32")
 TINY, OTHER = (Variant(name, "universal", (48, 64), name, True) for name in ("tiny", "other"))
@@ -55,7 +56,7 @@ def test_a_world_is_probed_in_a_process_of_its_own(tmp_path):
 
 def test_without_an_answer_there_is_no_estimate(tmp_path, caplog):
     chosen = replace(settings(tmp_path), device="cpu")
-    assert probe.ask("missing", chosen, threads=1) is None
+    assert probe.ask("missing", chosen, environment(chosen)) is None
     assert "could not be found out" in caplog.text
 
 

@@ -92,14 +92,12 @@ class ProcessEngine:
                 process.stdin.flush()
 
     def _start(self) -> None:
-        environment = dict(os.environ, PYTHONPATH=os.pathsep.join(str(Path(p).resolve()) for p in sys.path))
-        if self.settings.threads or "OMP_NUM_THREADS" not in environment:
-            environment["OMP_NUM_THREADS"] = str(self.settings.threads or cores())
-        if "OMP_WAIT_POLICY" not in environment:
-            environment.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
         self._heard, self._heartbeat = time.monotonic(), NO_HEARTBEAT
         self._process = process = subprocess.Popen(
-            [sys.executable, "-c", WORKER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+            [sys.executable, "-c", WORKER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment(self.settings),
         )
         threading.Thread(target=self._read, args=(process,), name="engine-read", daemon=True).start()
         self._put(m.Configure(settings=self.settings, device=self.device))
@@ -126,6 +124,16 @@ class ProcessEngine:
                 f"The engine stopped unexpectedly ({reason}). Your recording is kept; press Start to begin "
                 f"another session, which restarts the engine."
             )
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The variables of a process that computes as workers do."""
+    found = dict(os.environ, PYTHONPATH=os.pathsep.join(str(Path(p).resolve()) for p in sys.path))
+    if settings.threads or "OMP_NUM_THREADS" not in found:
+        found["OMP_NUM_THREADS"] = str(settings.threads or cores())
+    if "OMP_WAIT_POLICY" not in found:
+        found.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
+    return found
 
 
 def cores(quota: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:

@@ -23,7 +23,7 @@ from mgdemo.compare.store import RunStore
 from mgdemo.compare.votes import Votes
 from mgdemo.errors import UserError
 from mgdemo.serving import SessionService
-from mgdemo.serving.engines.process import cores
+from mgdemo.serving.engines.process import environment
 from mgdemo.ui.compare.choice import Choice
 from mgdemo.ui.compare.planner import Planner
 from mgdemo.ui.library import Library
@@ -79,7 +79,7 @@ class Bench:
         with self._asking:
             if self._probed is None:
                 world = next((e for e in self.library.catalogue() if e.embedded and e.available), None)
-                fps = world and probe.ask(world.name, settings, settings.threads or cores())
+                fps = world and probe.ask(world.name, settings, environment(settings))
                 self._probed = fps or 0.0
 
     def speeds(self, columns: Sequence[Variant]) -> Speeds:
