@@ -151,12 +151,14 @@ def _along_causeway(world: World, pose: dict[str, Tensor], there: Objects) -> Ob
     return Objects(*(torch.cat(fields, 1) for fields in zip(*groups, strict=True)))
 
 
-def _columns(world: World, pose: dict[str, Tensor], width: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _columns(
+    world: World, pose: dict[str, Tensor], width: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """What each column of pixels meets, in the order of distance.
 
     Returns its azimuth [N, W], the cosine of its angle to the view's axis [W], the features of the parts it
-    cuts [N, len(FEATURES), slots * PARTS, W], and of each object's shadow the middle, the squared offset
-    over the squared radius and the inverse squared radius [N, 3, slots, W].
+    cuts [N, len(FEATURES), slots * PARTS, W], of each object's shadow the middle, the squared offset over the
+    squared radius and the inverse squared radius [N, 3, slots, W], and the objects' kinds [N, slots, W].
     """
     x, z, yaw = (pose[name][:, None] for name in ("x", "z", "yaw"))
     across = ((torch.arange(width, device=x.device) + 0.5) * (2 / width) - 1) * HALF_VIEW
@@ -227,7 +229,7 @@ def _columns(world: World, pose: dict[str, Tensor], width: int) -> tuple[Tensor,
         gable,
     ]
     features += [hx * big, hz * big, tint, *surface]
-    return azimuth, torch.rsqrt(1 + across**2), torch.stack(features, 1).flatten(2, 3), shadows
+    return azimuth, torch.rsqrt(1 + across**2), torch.stack(features, 1).flatten(2, 3), shadows, there.kind
 
 
 def _nearest(feature: dict[str, Tensor], m: Tensor, eye: Tensor, floor: Tensor) -> tuple[Tensor, Tensor]:
@@ -460,14 +462,25 @@ def _things(rays: Rays, color: dict, value: dict, grain: Grain, at, surface: Sur
     return thing * torch.maximum(light, torch.maximum(glow, inside * shining)[:, None])
 
 
-def render_frames(world: World, poses: Tensor, height: int, width: int) -> Tensor:
-    """Pictures [N, 3, height, width] in [0, 1] of N poses [N, P], each in its own place of `world` [N].
+class Cast(NamedTuple):
+    """Rays through all samples of N pictures, and what they meet."""
 
-    Fixed shapes in, fixed shapes out: compile it with a constant N.
-    """
+    pose: dict[str, Tensor]
+    color: dict[str, Tensor]
+    value: dict[str, Tensor]
+    feature: dict[str, Tensor]  # of the parts that each column cuts [N, slots * PARTS, W]
+    shadows: Tensor
+    kind: Tensor  # of the object to which `rays.part` belongs, int64 [N, H, W] (any, where nothing was hit)
+    rays: Rays
+    x: Tensor  # where they end
+    z: Tensor
+
+
+def cast_rays(world: World, poses: Tensor, height: int, width: int) -> Cast:
+    """SAMPLES x SAMPLES rays a pixel, of N poses [N, P], each in its own place of `world` [N]."""
     pose = dict(zip(POSE[world.mode], poses.unbind(1), strict=True))
     focal = width / 2 / HALF_VIEW
-    azimuth, stretch, features, shadows = _columns(world, pose, width * SAMPLES)
+    azimuth, stretch, features, shadows, kinds = _columns(world, pose, width * SAMPLES)
     azimuth, eye = azimuth[:, None], pose["eye"][:, None, None]
     feature = dict(zip(FEATURES, features.unbind(1), strict=True))
     color = {name: world.colors[:, i, :, None, None] for i, name in enumerate(COLORS)}
@@ -489,12 +502,21 @@ def render_frames(world: World, poses: Tensor, height: int, width: int) -> Tenso
     is_sky, is_object = (s > 1e4).float(), (part < 31).float()
     s, part = s.clamp(max=400.0), part.clamp(max=feature["s0"].shape[1] - 1).long()
     rays = Rays(eye, m, azimuth, s, part, is_object, 1 - is_object - is_sky, is_sky, focal)
+    return Cast(pose, color, value, feature, shadows, kinds.gather(1, part // PARTS), rays, *spot(s))
+
+
+def render_frames(world: World, poses: Tensor, height: int, width: int) -> Tensor:
+    """Pictures [N, 3, height, width] in [0, 1] of N poses [N, P], each in its own place of `world` [N].
+
+    Fixed shapes in, fixed shapes out: compile it with a constant N.
+    """
+    pose, color, value, feature, shadows, _, rays, x, z = cast_rays(world, poses, height, width)
+    is_object, is_sky, s = rays.is_object, rays.is_sky, rays.s
 
     def at(name: str) -> Tensor:
-        return feature[name].gather(1, part)
+        return feature[name].gather(1, rays.part)
 
     surface = _surface(rays, at)
-    x, z = spot(s)
     grain = _grain(rays, world, surface, at("tint"), x, z)
     land = ground.PAINT[world.mode](rays, world, pose, color, value, grain, x, z)
     land = land * (1 - 0.6 * _shadow(rays, shadows)[:, None] * (1 - color["shade"] * 0.7))

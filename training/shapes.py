@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 PARTS = 4  # parts an object may have
+NAMES = ("tree", "bush", "rock", "house", "tower", "ruin", "figure", "cloud")  # what an object may be
 
 
 @dataclass(frozen=True)
@@ -46,12 +47,14 @@ class Part:
 
 @dataclass(frozen=True)
 class Kind:
-    """One sort of object: its share among its pool's objects, its parts and how much its size varies.
+    """One sort of object: what it is (one of `NAMES`), its share among its pool's objects, its parts and how
+    much its size varies.
 
     `pool` 0 stands anywhere on the lattice; 1 in the middle of a town's blocks (gta_drive), or along the
     causeway (templerun), where one that `spans` stands on its middle line instead of its two edges.
     """
 
+    what: str
     share: float
     parts: tuple[Part, ...]
     solid: float  # radius that the camera keeps clear of (plus its own distance)

@@ -24,22 +24,22 @@ _MESAS = peaks(
 MEADOW = Theme(
     name="meadow",
     kinds=(
-        Kind(0.40, (
+        Kind("tree", 0.40, (
             Part("cylinder", 0.17, 0.0, 1.3, "#7a4f32", "#5d3a25", 0.6),
             ball(1.15, 0.95, 2.75, "#4fae3a", second="#2f8a36", mottle=0.8),
             ball(0.80, 2.0, 3.5, "#6cc644", second="#3f9c3a", mottle=0.8, at=(0.2, 0.1)),
         ), 0.8),
-        Kind(0.16, (
+        Kind("tree", 0.16, (
             Part("cylinder", 0.13, 0.0, 1.0, "#6b4630"),
             Part("cone", 0.95, 0.55, 2.3, "#2c7d46", "#1f6440", 0.6),
             Part("cone", 0.72, 1.55, 3.3, "#35904d", "#257046", 0.6),
         ), 0.75),
-        Kind(0.14, (ball(0.85, -0.5, 0.85, "#b4b9c4", second="#9299a8", mottle=0.4, facets=1.0),
+        Kind("rock", 0.14, (ball(0.85, -0.5, 0.85, "#b4b9c4", second="#9299a8", mottle=0.4, facets=1.0),
                     ball(0.5, -0.3, 0.5, "#bfc4cd", second="#989fae", mottle=0.4,
                          facets=1.0, at=(0.75, 0.3))), 0.9),
-        Kind(0.18, (ball(0.7, -0.35, 0.85, "#57b347", second="#2f8f3c", mottle=0.9),
+        Kind("bush", 0.18, (ball(0.7, -0.35, 0.85, "#57b347", second="#2f8f3c", mottle=0.9),
                     ball(0.52, -0.25, 0.65, "#e8567a", second="#57b347", mottle=1.0, at=(0.6, -0.2))), 0.8),
-        Kind(0.12, (
+        Kind("house", 0.12, (
             Part("box", 0.85, 0.0, 1.15, "#f3e2c0", "#e3cda4", 0.3, depth=0.75, house=1.0),
             Part("gable", 1.05, 1.1, 2.0, "#d2503c", "#b53e33", 0.5, depth=0.95),
             Part("box", 0.13, 1.2, 2.15, "#a8685a", depth=0.13, at=(0.45, 0.3)),
@@ -56,25 +56,26 @@ MEADOW = Theme(
 DESERT = Theme(
     name="desert",
     kinds=(
-        Kind(0.34, (
+        Kind("tree", 0.34, (
             ball(0.30, -0.6, 2.3, "#4a9a52", second="#2f7a48", mottle=0.5),
             ball(0.20, 0.65, 1.75, "#55a659", second="#2f7a48", mottle=0.5, at=(0.46, 0.0)),
             ball(0.18, 0.95, 1.9, "#55a659", second="#2f7a48", mottle=0.5, at=(-0.44, 0.0)),
             ball(0.16, 2.2, 2.45, "#ff5f86", mottle=0.0),
         ), 0.55, (0.75, 1.2)),
-        Kind(0.24, (ball(1.0, -0.6, 1.05, "#ee9f62", second="#d17c4c", mottle=0.5, facets=1.0, stripes=3.0),
+        Kind("rock", 0.24, (ball(1.0, -0.6, 1.05, "#ee9f62", second="#d17c4c", mottle=0.5, facets=1.0,
+                                 stripes=3.0),
                     ball(0.6, -0.4, 0.6, "#f0a86c", second="#d58552", mottle=0.5,
                          facets=1.0, at=(0.8, 0.45))), 1.0),
-        Kind(0.12, (
+        Kind("rock", 0.12, (
             Part("cylinder", 0.85, -0.1, 1.3, "#e88f58", "#c96c46", 0.8, stripes=2.6),
             Part("cylinder", 0.6, 1.2, 2.5, "#ee9a62", "#cf7650", 0.8, stripes=2.6, at=(0.1, 0.1)),
         ), 0.95, (0.75, 1.2)),
-        Kind(0.14, (
+        Kind("house", 0.14, (
             Part("box", 0.95, 0.0, 1.25, "#f0d6a8", "#dfbd88", 0.4, depth=0.85, house=1.0),
             Part("box", 0.6, 1.2, 1.95, "#f5dfb8", "#dfbd88", 0.4, depth=0.55, at=(-0.2, 0.1)),
             Part("box", 1.02, 1.2, 1.32, "#3f8fa8", depth=0.92, mottle=0.0),
         ), 1.1, (0.9, 1.1)),
-        Kind(0.16, (ball(0.55, -0.2, 0.6, "#a9b05a", second="#838f45", mottle=0.9),
+        Kind("bush", 0.16, (ball(0.55, -0.2, 0.6, "#a9b05a", second="#838f45", mottle=0.9),
                     ball(0.4, -0.1, 0.45, "#b9bd66", second="#8c9549", mottle=0.9, at=(0.5, 0.2))), 0.6),
     ),
     density=0.58,
@@ -89,27 +90,28 @@ DESERT = Theme(
 SNOW = Theme(
     name="snow",
     kinds=(
-        Kind(0.46, (
+        Kind("tree", 0.46, (
             Part("cylinder", 0.14, 0.0, 0.9, "#6a4a3a"),
             Part("cone", 1.05, 0.45, 2.0, "#2f7a6a", "#23635c", 0.5, snow=0.75),
             Part("cone", 0.82, 1.25, 2.8, "#34826f", "#276a60", 0.5, snow=0.75),
             Part("cone", 0.55, 2.1, 3.6, "#3a8a75", "#2a7064", 0.5, snow=0.8),
         ), 0.85),
-        Kind(0.18, (ball(0.85, -0.5, 0.9, "#93a1bf", second="#7b8ab0", mottle=0.4, facets=1.0, snow=0.9),
+        Kind("rock", 0.18, (ball(0.85, -0.5, 0.9, "#93a1bf", second="#7b8ab0", mottle=0.4, facets=1.0,
+                                 snow=0.9),
                     ball(0.5, -0.3, 0.5, "#9aa8c4", second="#8090b4", mottle=0.4,
                          facets=1.0, snow=0.9, at=(0.8, -0.2))),
              0.9),
-        Kind(0.16, (
+        Kind("house", 0.16, (
             Part("box", 0.9, 0.0, 1.1, "#b5713f", "#93572f", 0.3, depth=0.75, house=1.0, lamp=1.0,
                  stripes=4.0),
             Part("gable", 1.12, 1.05, 2.0, "#f6fbff", "#dfeaf6", 0.3, depth=0.95),
             Part("box", 0.14, 1.2, 2.2, "#8a5a4c", depth=0.14, at=(0.45, 0.3), snow=0.5),
         ), 1.1, (0.95, 1.15)),
-        Kind(0.10, (ball(0.48, -0.05, 0.85, "#ffffff", second="#e4eefa", mottle=0.4),
+        Kind("figure", 0.10, (ball(0.48, -0.05, 0.85, "#ffffff", second="#e4eefa", mottle=0.4),
                     ball(0.34, 0.7, 1.32, "#ffffff", second="#e4eefa", mottle=0.4),
                     ball(0.22, 1.2, 1.62, "#ffffff", mottle=0.1),
                     Part("cylinder", 0.2, 1.55, 1.85, "#d43f4f", mottle=0.0)), 0.6, (0.8, 1.1)),
-        Kind(0.10, (ball(0.6, -0.25, 0.7, "#c8483f", second="#2c7a5e", mottle=1.0, snow=0.5),), 0.65),
+        Kind("bush", 0.10, (ball(0.6, -0.25, 0.7, "#c8483f", second="#2c7a5e", mottle=1.0, snow=0.5),), 0.65),
     ),
     density=0.62,
     zenith="#4a86d8", horizon="#ffdfe0", cloud="#fff7fb", sun="#fff0d6", sun_at=(120, 0.30),
@@ -125,7 +127,7 @@ SNOW = Theme(
 
 
 def _house(wall: str, roof: str, share: float) -> Kind:
-    return Kind(share, (
+    return Kind("house", share, (
         Part("box", 1.7, 0.0, 1.9, wall, mottle=0.1, depth=1.5, house=1.0, boards=2.6),
         Part("gable", 1.95, 1.85, 3.3, roof, mottle=0.1, depth=1.8),
         Part("box", 0.2, 2.2, 3.5, "#a8685a", depth=0.2, at=(0.8, 0.5)),
@@ -133,7 +135,7 @@ def _house(wall: str, roof: str, share: float) -> Kind:
 
 
 def _tower(wall: str, rim: str, half: float, height: float, lamp: float) -> Kind:
-    return Kind(0.5, (
+    return Kind("tower", 0.5, (
         Part("box", half, 0.0, height, wall, mottle=0.15, panes=0.5, lamp=lamp),
         Part("box", half + 0.08, height, height + 0.3, rim, mottle=0.0),
         Part("box", half * 0.5, height + 0.25, height + 0.9, wall, mottle=0.2),
@@ -146,12 +148,12 @@ SUBURB = Theme(
         _house("#f6ead2", "#c9503f", 0.22),
         _house("#a9cde0", "#5f6f86", 0.14),
         _house("#f3cf86", "#a6563f", 0.14),
-        Kind(0.30, (
+        Kind("tree", 0.30, (
             Part("cylinder", 0.17, 0.0, 1.4, "#7a4f32"),
             ball(1.2, 1.0, 3.1, "#4fae3a", second="#2f8a36", mottle=0.6),
             ball(0.8, 2.2, 3.8, "#6cc644", second="#3f9c3a", mottle=0.6, at=(0.2, 0.1)),
         ), 0.9),
-        Kind(0.20, (ball(0.9, -0.35, 0.95, "#57b347", second="#2f8f3c", mottle=0.7),
+        Kind("bush", 0.20, (ball(0.9, -0.35, 0.95, "#57b347", second="#2f8f3c", mottle=0.7),
                     ball(0.7, -0.25, 0.75, "#6cc644", second="#3f9c3a", mottle=0.7, at=(0.9, -0.3))), 1.0),
         _tower("#d8b18c", "#a8745a", 2.0, 4.6, 0.0),
         _tower("#e9e4da", "#8fa0b4", 1.8, 5.8, 0.0),
@@ -167,21 +169,21 @@ SUBURB = Theme(
 NIGHT_CITY = Theme(
     name="night city",
     kinds=(
-        Kind(0.34, (
+        Kind("tower", 0.34, (
             Part("box", 2.1, 0.0, 4.4, "#3d4478", mottle=0.2, panes=0.5, lamp=0.55),
             Part("box", 2.16, 2.05, 2.35, "#ff4fa0", mottle=0.0, glow=1.0),
             Part("box", 2.16, 4.35, 4.55, "#5a63a8", mottle=0.0),
         ), 2.5, (0.92, 1.08)),
-        Kind(0.30, (
+        Kind("tower", 0.30, (
             Part("box", 1.9, 0.0, 6.2, "#333a6c", mottle=0.2, panes=0.5, lamp=0.6),
             Part("box", 1.96, 6.15, 6.4, "#35d6ff", mottle=0.0, glow=1.0),
         ), 2.3, (0.92, 1.08)),
-        Kind(0.20, (
+        Kind("house", 0.20, (
             Part("box", 1.8, 0.0, 1.5, "#4a3f78", mottle=0.2, depth=1.6, house=1.0, lamp=1.0,
                  boards=2.6),
             Part("box", 1.9, 1.45, 1.75, "#ffc23f", mottle=0.0, depth=1.7, glow=1.0),
         ), 2.1, (0.95, 1.1)),
-        Kind(0.16, (
+        Kind("tree", 0.16, (
             Part("cylinder", 0.15, 0.0, 1.3, "#3a2f4c"),
             ball(1.1, 0.95, 2.7, "#2f6f74", second="#24565f", mottle=0.6),
             ball(0.7, 1.9, 3.2, "#3a8580", second="#2a6168", mottle=0.6, at=(0.2, 0.1)),
@@ -201,18 +203,18 @@ HIGHWAY = Theme(
     name="highway",
     kinds=(
         *(replace(kind, share=kind.share * 1.6, solid=kind.solid * 0.8) for kind in DESERT.kinds[:3]),
-        Kind(0.30, (
+        Kind("house", 0.30, (
             Part("box", 2.0, 0.0, 1.5, "#f2d9b4", mottle=0.2, depth=1.3, house=1.0, boards=2.6),
             Part("box", 2.1, 1.45, 1.75, "#3f9fa8", mottle=0.0, depth=1.4),
             Part("box", 0.12, 1.7, 3.2, "#c9c4bc", depth=0.12, at=(1.2, 0.9)),
             Part("box", 0.6, 2.9, 3.7, "#e0503f", mottle=0.0, depth=0.14, at=(1.2, 0.9), stripes=2.0),
         ), 2.2, (0.95, 1.05)),
-        Kind(0.30, (
+        Kind("tree", 0.30, (
             Part("cylinder", 0.14, 0.0, 2.2, "#8a6244"),
             ball(1.0, 1.9, 2.75, "#8fae4a", second="#6f9440", mottle=0.6),
             ball(0.7, 2.3, 3.2, "#a3bd58", second="#7d9e48", mottle=0.6, at=(0.2, 0.1)),
         ), 0.5),
-        Kind(1.0, (
+        Kind("rock", 1.0, (
             Part("cylinder", 1.5, -0.1, 1.8, "#e88f58", "#c96c46", 0.6, stripes=2.0),
             Part("cylinder", 1.1, 1.7, 3.6, "#ee9a62", "#cf7650", 0.6, stripes=2.0, at=(0.15, 0.1)),
         ), 1.8, (0.9, 1.1), pool=1),
@@ -230,7 +232,7 @@ HIGHWAY = Theme(
 
 
 def _gate(stone: str, moss: str, roof: str) -> Kind:
-    return Kind(0.16, (
+    return Kind("ruin", 0.16, (
         Part("box", 0.34, -0.8, 3.0, stone, moss, 0.6, at=(-2.0, 0.0)),
         Part("gable", 2.65, 3.35, 4.1, roof, moss, 0.3, depth=0.75),
         Part("box", 0.34, -0.8, 3.0, stone, moss, 0.6, at=(2.0, 0.0)),
@@ -239,7 +241,7 @@ def _gate(stone: str, moss: str, roof: str) -> Kind:
 
 
 def _torch(stone: str, moss: str, flame: str) -> Kind:
-    return Kind(0.42, (
+    return Kind("ruin", 0.42, (
         Part("box", 0.24, -0.8, 0.75, stone, moss, 0.5),
         Part("box", 0.34, 0.7, 0.9, stone, moss, 0.3),
         ball(0.21, 0.84, 1.22, flame, second="#fff3c0", mottle=0.6, glow=1.0),
@@ -248,7 +250,7 @@ def _torch(stone: str, moss: str, flame: str) -> Kind:
 
 
 def _pillar(stone: str, moss: str, share: float = 0.42) -> Kind:
-    return Kind(share, (
+    return Kind("ruin", share, (
         Part("cylinder", 0.30, -0.8, 2.1, stone, moss, 0.6),
         Part("box", 0.40, 2.05, 2.35, stone, moss, 0.4),
         Part("box", 0.40, -0.8, 0.3, stone, moss, 0.6),
@@ -258,16 +260,16 @@ def _pillar(stone: str, moss: str, share: float = 0.42) -> Kind:
 JUNGLE = Theme(
     name="jungle",
     kinds=(
-        Kind(0.50, (
+        Kind("tree", 0.50, (
             Part("cylinder", 0.16, -0.8, 2.4, "#8a6244"),
             ball(1.5, 2.0, 2.9, "#43a047", second="#2c7d3a", mottle=0.7),
             ball(1.0, 2.5, 3.4, "#66bb4a", second="#3c9440", mottle=0.7, at=(0.2, 0.1)),
             ball(1.3, -1.6, -0.25, "#c9b27c", second="#a8925e", mottle=0.5),
         ), 0.0),
-        Kind(0.30, (ball(1.2, -1.8, 0.9, "#a2a79a", second="#5f8f4c", mottle=0.7, facets=1.0),
+        Kind("rock", 0.30, (ball(1.2, -1.8, 0.9, "#a2a79a", second="#5f8f4c", mottle=0.7, facets=1.0),
                     ball(0.75, -1.4, 0.4, "#aab0a2", second="#6a9a52", mottle=0.7,
                          facets=1.0, at=(0.75, 0.3))), 0.0),
-        Kind(0.20, (Part("box", 1.1, -0.8, 1.0, "#b8b09a", "#6f8f58", 0.7, depth=1.1),
+        Kind("ruin", 0.20, (Part("box", 1.1, -0.8, 1.0, "#b8b09a", "#6f8f58", 0.7, depth=1.1),
                     Part("box", 0.8, 0.95, 1.9, "#c4bca6", "#6f8f58", 0.7),
                     Part("box", 0.5, 1.85, 2.7, "#ccc4ae", "#7a9a60", 0.6)), 0.0),
         _pillar("#cfc6ad", "#7a9a5c"), _torch("#b9b099", "#6f8f58", "#ff9d2e"),
@@ -284,10 +286,10 @@ JUNGLE = Theme(
 LAVA = Theme(
     name="lava",
     kinds=(
-        Kind(0.60, (Part("cone", 1.4, -0.8, 2.6, "#4a3640", "#38282f", 0.6, facets=1.0),
+        Kind("rock", 0.60, (Part("cone", 1.4, -0.8, 2.6, "#4a3640", "#38282f", 0.6, facets=1.0),
                     Part("cone", 0.75, -0.8, 1.5, "#554049", "#38282f", 0.6,
                          facets=1.0, at=(0.7, 0.4))), 0.0),
-        Kind(0.40, (ball(1.3, -1.8, 0.7, "#4f3b44", second="#3a2a30", mottle=0.6, facets=1.0),
+        Kind("rock", 0.40, (ball(1.3, -1.8, 0.7, "#4f3b44", second="#3a2a30", mottle=0.6, facets=1.0),
                     ball(0.7, -1.4, 0.5, "#5c4750", second="#3a2a30", mottle=0.6,
                          facets=1.0, at=(0.8, -0.3))), 0.0),
         _pillar("#8a8494", "#625866"), _torch("#7c7484", "#585060", "#ffb02e"),
@@ -305,10 +307,10 @@ LAVA = Theme(
 CLOUDS = Theme(
     name="clouds",
     kinds=(
-        Kind(0.55, (ball(1.5, -1.6, 0.5, "#ffffff", second="#dfe9fb", mottle=0.4),
+        Kind("cloud", 0.55, (ball(1.5, -1.6, 0.5, "#ffffff", second="#dfe9fb", mottle=0.4),
                     ball(0.85, -1.2, 0.9, "#ffffff", second="#e4ecfb", mottle=0.4, at=(0.7, 0.2)),
                     ball(0.75, -1.2, 0.4, "#ffffff", second="#e4ecfb", mottle=0.4, at=(-0.8, -0.2))), 0.0),
-        Kind(0.45, (Part("cone", 1.3, -3.4, -0.2, "#b0a0c8", "#9484b4", 0.5, facets=1.0),
+        Kind("tree", 0.45, (Part("cone", 1.3, -3.4, -0.2, "#b0a0c8", "#9484b4", 0.5, facets=1.0),
                     ball(1.35, -0.6, 0.15, "#8fcf8a", second="#6ab87c", mottle=0.6),
                     Part("cylinder", 0.13, 0.0, 1.2, "#8a6a7c"),
                     ball(0.8, 0.8, 2.1, "#ff9fc0", second="#f27fa8", mottle=0.6)), 0.0),
