@@ -216,6 +216,17 @@ def turned(geometry: Geometry, starts: Starts, run: Run, index: int, sign: int) 
     return float(read / (yaw[wanted[-1]] - yaw[wanted[0]]))
 
 
+def speed_of(mode: str, held: Held, reading: Reading) -> float:
+    """How far a block moves on a control's own axis, over what it should: running is no control's own."""
+    signs = [sign for sign in EXPECTED[mode][held] if sign is not _AHEAD] or [_AHEAD]
+    axes = list(AXES[mode])
+    signs = [sign for sign in signs if sign.axis == signs[0].axis]
+    shares = [
+        np.median([reading[pair][axes.index(sign.axis)] for pair in sign.pairs]) / sign.size for sign in signs
+    ]
+    return float(np.mean(shares))
+
+
 class Found(NamedTuple):
     """What is right of the runs from one start, by what was held."""
 
@@ -223,13 +234,14 @@ class Found(NamedTuple):
     blocks: dict[Held, list[bool]]
     strict: dict[Held, list[bool]]
     yaw: list[float]
+    speeds: dict[Held, list[float]] = {}  # of blocks
 
 
 def look(starts: Starts, run: Run, index: int) -> Found:
     """All scripts from one start."""
     mode = starts.mode
     geometry = Geometry(mode, SIZE)
-    runs, blocks, strict = (defaultdict(list) for _ in range(3))
+    runs, blocks, strict, speeds = (defaultdict(list) for _ in range(4))
     for script in SCRIPTS[mode]:
         if not free(starts, index, script):
             continue
@@ -250,13 +262,16 @@ def look(starts: Starts, run: Run, index: int) -> Found:
                 for i, j in pairs_of(mode, script[b])
             }
             found[script[b]].append(right_block(mode, script[b], reading))
+            if script[b] in EXPECTED[mode]:
+                speeds[script[b]].append(speed_of(mode, script[b], reading))
         for held, verdicts in found.items():
             runs[held].append(bool(np.mean(verdicts) > 0.5))
             blocks[held] += verdicts
         for b in range(BLOCKS):
             frames = np.stack([shown[frames_in_blocks(b) + m] for m in moments(b)])
             strict[script[b]].append(strict_block(starts, index, script, b, frames))
-    return Found(runs, blocks, strict, [turned(geometry, starts, run, index, sign) for sign in (-1, 1)])
+    yaw = [turned(geometry, starts, run, index, sign) for sign in (-1, 1)]
+    return Found(runs, blocks, strict, yaw, speeds)
 
 
 def sum_up(starts: Starts, found: list[Found]) -> dict:

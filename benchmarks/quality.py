@@ -77,12 +77,22 @@ class Found(NamedTuple):
 
 def look(starts: Starts, run: Run, index: int, seconds: float = 60) -> Found:
     """One run, of at least 10 s."""
+    return compare(starts, index, *walk(starts, run, index, seconds, moments(round(seconds * FPS))))
+
+
+def walk(
+    starts: Starts, run: Run, index: int, seconds: float, wanted: list[int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The frames [wanted, H, W, 3] that a run shows and those that it should."""
     track = tracks(starts.mode, len(starts), seconds)[index]
-    at = moments(len(track))
-    made = run(index, track, at)
-    poses = starts.poses_along(index, [track])[:, at]
-    true = draw(starts.world.take(slice(index, index + 1)), poses, made.shape[1:3])[0]
-    first, half = at.index(FIRST), len(at) // 2
+    made = run(index, track, wanted)
+    poses = starts.poses_along(index, [track])[:, wanted]
+    return made, draw(starts.world.take(slice(index, index + 1)), poses, made.shape[1:3])[0]
+
+
+def compare(starts: Starts, index: int, made: np.ndarray, true: np.ndarray) -> Found:
+    """Frames at the `moments` of a run."""
+    first, half = 0, len(made) // 2  # of the moments, the first is FIRST
     return Found(
         psnr(made[first], true[first]),
         psnr(np.asarray(starts.image(index)), true[first]),

@@ -10,7 +10,7 @@ import argparse
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from functools import cache, partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ from training import motion, renderer
 SIZE = (144, 256)
 # (number of the start, actions, the video frames that are wanted) -> uint8 [wanted, H, W, 3]
 Run = Callable[[int, ActionTrack, list[int]], np.ndarray]
+# (picture) -> what the VAE alone keeps of it
+Keep = Callable[[Image.Image], np.ndarray]
 
 
 class Starts:
@@ -70,17 +72,16 @@ def true_run(starts: Starts) -> Run:
     """The renderer's own answer."""
 
     def run(index: int, track: ActionTrack, wanted: list[int]) -> np.ndarray:
-        poses = starts.poses_along(index, [track])[:, wanted]
-        return draw(starts.world.take(slice(index, index + 1)), poses, SIZE)[0]
+        poses = starts.poses_along(index, [track])[0, wanted]
+        poses, which = torch.unique(poses, dim=0, return_inverse=True)  # one who stands sees one picture
+        return draw(starts.world.take(slice(index, index + 1)), poses[None], SIZE)[0, which.numpy()]
 
     return run
 
 
 def model_run(checkpoint: str, device: str, image: Callable[[int], Image.Image]) -> Run:
     """A checkpoint's answer, by the interface that the application uses, from the start pictures `image`."""
-    from mgdemo.loading import load_world_model
-
-    model = load_world_model(checkpoint, device=device)
+    model = _load(checkpoint, device)
 
     def run(index: int, track: ActionTrack, wanted: list[int]) -> np.ndarray:
         world, frames, done = model.start(image(index), seed=index), {}, 0
@@ -92,6 +93,28 @@ def model_run(checkpoint: str, device: str, image: Callable[[int], Image.Image])
         return np.stack([frames[frame] for frame in wanted])
 
     return run
+
+
+@cache
+def _load(checkpoint: str, device: str):
+    from mgdemo.loading import load_world_model
+
+    return load_world_model(checkpoint, device=device)
+
+
+def model_keep(checkpoint: str, device: str) -> Keep:
+    """What a checkpoint's VAE keeps of a picture: the sharpest that its worlds can be."""
+    from mgdemo.model.device_io import to_uint8
+
+    vae = _load(checkpoint, device).vae
+
+    @torch.inference_mode()
+    def keep(image: Image.Image) -> np.ndarray:
+        weight = vae.conv2.weight
+        picture = torch.from_numpy(np.array(image)).to(weight.device, weight.dtype) / 127.5 - 1
+        return to_uint8(vae.decode(vae.encode(picture.permute(2, 0, 1)[None, :, None])))[0].cpu().numpy()
+
+    return keep
 
 
 def embedded(mode: str) -> str | None:
