@@ -7,7 +7,7 @@ import platform
 import re
 from pathlib import Path
 
-from mgdemo.serving.engines.process import cores
+from mgdemo.worker.threads import cores
 
 
 def machine() -> dict:

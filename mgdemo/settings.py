@@ -22,7 +22,7 @@ RENAMED = {  # earlier names of variables, which still work
     "MGDEMO_REMAKE": "MGDEMO_REGENERATE",
     "MGDEMO_KEEP_PLAYS": "MGDEMO_KEEP_SESSIONS",
 }
-ENGINES = ("process",)
+ENGINES = ("process", "ray")
 
 
 class SettingsError(UserError):
@@ -34,6 +34,7 @@ class Settings:
     """Raises SettingsError for numbers below their minimum (0, or "min"), and for unknown optimizations."""
 
     sessions: int = field(default=1, metadata={"min": 1})  # at once, over all devices
+    engine_sessions: int = 0  # at once on one device; 0: any number of them
     queue: int = 20  # visitors that may wait
     visitor_sessions: int = 2  # that one visitor may have, playing and waiting; 0: no limit
     visitor_connections: int = 64  # from one address at once; 0: no limit

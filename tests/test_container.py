@@ -58,6 +58,21 @@ def test_the_image_sets_what_there_is_and_asks_what_is_answered(tmp_path):
     assert re.search(r"^USER [1-9]\d*$", DOCKERFILE, re.MULTILINE), "not root"
 
 
+def test_kubernetes_gets_one_image_the_tested_ray_and_settings_that_there_are():
+    text = (ROOT / "hosting" / "kuberay.yaml").read_text()
+    cluster, web, service = yaml.safe_load_all(text)
+    pinned = re.search(r"^ray==(.+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
+    assert cluster["spec"]["rayVersion"] == pinned[1]
+    (page,) = web["spec"]["template"]["spec"]["containers"]
+    set_there = {each["name"]: each.get("value") for each in page["env"] if "MGDEMO" in each["name"]}
+    settings = Settings.from_env(set_there)
+    assert settings.engine == "ray" and settings.sessions > settings.engine_sessions > 0
+    assert len(set(re.findall(r"image: (\S+)", text))) == 1
+    assert f"--address={cluster['metadata']['name']}-head-svc:" in page["args"][0]
+    ports = page["ports"][0]["containerPort"], service["spec"]["ports"][0]["targetPort"]
+    assert set(ports) == {7860} and service["spec"]["selector"] == web["spec"]["selector"]["matchLabels"]
+
+
 def test_only_the_proxy_is_believed_and_reached_from_outside():
     (subnet,) = COMPOSE["networks"]["inside"]["ipam"]["config"]
     service, proxy = COMPOSE["services"]["mgdemo"], COMPOSE["services"]["nginx"]

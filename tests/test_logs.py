@@ -12,6 +12,7 @@ from PIL import Image
 from mgdemo.logs import JsonLines, session_id
 from mgdemo.picture import StartImage
 from mgdemo.serving import SessionRequest, SessionService, Settings, SettingsError
+from mgdemo.serving.engines import EngineHealth
 from mgdemo.serving.engines.fleets import Fixed
 
 
@@ -23,6 +24,9 @@ class Silent:
 
     def send(self, command):
         pass
+
+    def health(self):
+        return EngineHealth(self.device, False)
 
     def close(self):
         pass

@@ -114,7 +114,7 @@ COMMANDS = [
     m.Close(session="ü"),
 ]
 EVENTS = [
-    m.Heartbeat(stuck_seconds=2.5, memory_bytes=10**9, checkpoints=1),
+    m.Heartbeat(stuck_seconds=2.5, memory_bytes=10**9, checkpoints=("universal",)),
     m.Loading(checkpoint="universal", progress=0.5, text="Reading"),
     m.Block(session="a", message=BLOCK, actions=TRACK, late_ms=3.0),
     m.Frames(session="a", node=1, block=0, first=8, h264=(b"\0\1\2",), jpeg=(b"",)),

@@ -18,6 +18,7 @@ MODULES = {
     "yaml": "PyYAML",
     "flash_attn": None,
     "triton": None,
+    "ray": None,
 }  # None: used only where installed
 
 

@@ -57,7 +57,7 @@ def test_wrong_settings_are_named(variables):
 
 
 def test_an_unknown_engine_is_named():
-    with pytest.raises(SettingsError, match="MGDEMO_ENGINE is 'steam': give process"):
+    with pytest.raises(SettingsError, match="MGDEMO_ENGINE is 'steam': give process or ray"):
         Settings.from_env({"MGDEMO_ENGINE": "steam"})
 
 

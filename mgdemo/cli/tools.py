@@ -69,7 +69,8 @@ def app(args: argparse.Namespace) -> None:
             resolve(settings.warm)
         except CheckpointError as error:
             raise SettingsError(f"MGDEMO_WARM is {settings.warm!r}. {error}") from None
-    tell_at_start(settings.device)
+    if settings.engine == "process":
+        tell_at_start(settings.device)
     demo = build(SessionService(settings))
     launch(
         demo,

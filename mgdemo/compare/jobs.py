@@ -207,7 +207,8 @@ class Comparisons:
     def _started(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
-            self._places = asyncio.Semaphore(min(self.service.devices, self.service.settings.sessions))
+            places = min(self.service.devices, self.service.settings.sessions)
+            self._places = asyncio.Semaphore(max(1, places))  # devices may come later
             threading.Thread(target=self._work, args=(self._loop,), name="compare", daemon=True).start()
         return self._loop
 

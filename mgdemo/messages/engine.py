@@ -127,13 +127,13 @@ class Heartbeat(Message):
 
     `stuck_seconds`: how long it has had work (a block, a checkpoint to load) without any progress in it; 0
     without work, and while nobody is there to make blocks for. `memory_bytes`: what it uses on its device, if
-    that is known; `checkpoints`: how many it has loaded.
+    that is known; `checkpoints`: the names of those that it has loaded.
     """
 
     type: Literal["heartbeat"] = "heartbeat"
     stuck_seconds: float = 0.0
     memory_bytes: int | None = None
-    checkpoints: Count = 0
+    checkpoints: tuple[str, ...] = ()
 
 
 class Loading(Message):

@@ -43,7 +43,8 @@ class Admission:
             return limits.Refusal("draining", f"{limits.DRAINING} Try again in a few minutes.")
         playing, waiting = _visitors(self._places), _visitors(self._queue)
         own = [s for s in (*playing, *waiting) if account and s.request.account == account]
-        return limits.full(len(playing), len(waiting), len(own), self._settings)
+        free = len(playing) < self._devices.places
+        return limits.full(free, len(waiting), len(own), self._settings)
 
     def enter(self, session: Session) -> None:
         self._queue.append(session)
@@ -90,7 +91,8 @@ class Admission:
 
     def _next_move(self) -> Move | None:
         places, waiting = self._places, self._places.applicants(self._queue)
-        return next_move(places.holders, waiting, self._settings.sessions, self._devices.working)
+        each = self._settings.engine_sessions
+        return next_move(places.holders, waiting, self._devices.places, self._devices.working, each)
 
 
 def _visitors(sessions: Iterable[Session]) -> list[Session]:

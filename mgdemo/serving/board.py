@@ -57,7 +57,7 @@ class Board:
             "status": self._health.status,
             "draining": draining,
             "playing": playing,
-            "places": self._settings.sessions,
+            "places": self._devices.places,
             "queued": queued,
             "queue": self._settings.queue,
             "sessions": [_session(each, engines.get(each)) for each in sessions],

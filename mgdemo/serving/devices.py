@@ -69,7 +69,7 @@ class Devices:
         on_event: Callable[[int, m.Event], None],
         on_lost: Callable[[int, str, str], None],
     ):
-        self._timeout, self._fleet = settings.worker_timeout_seconds, fleet
+        self._settings, self._fleet = settings, fleet
         self._on_event, self._on_lost = on_event, on_lost
         self._lock = threading.Lock()
         self._members: dict[int, _Member] = {}
@@ -89,15 +89,32 @@ class Devices:
         now = time.monotonic()
         return [member.number for member in self._now() if member.condition.until <= now]
 
-    def least_loaded(
-        self, loads: Iterable[int], avoid: int | None = None, among: Collection[int] | None = None
+    @property
+    def places(self) -> int:
+        """How many sessions may run at once, over those that work."""
+        all_of_them, each = self._settings.sessions, self._settings.engine_sessions
+        return min(all_of_them, each * len(self.working)) if each else all_of_them
+
+    def choose(
+        self,
+        loads: Iterable[int],
+        checkpoint: str = "",
+        avoid: int | None = None,
+        among: Collection[int] | None = None,
     ) -> int | None:
-        """The engine for the next session, if one is not set aside; loads: the engine of each session that
-        runs; avoid: one that is only taken if there is no other; among: the only ones in question.
+        """The engine for the next session, if one is not set aside: one with the fewest sessions, and of
+        those one that has loaded its checkpoint, or else as few others as possible.
+
+        loads: the engine of each session that runs; avoid: one that is only taken if there is no other;
+        among: the only ones in question.
         """
         counts = Counter(loads)
-        able = [number for number in self.working if among is None or number in among]
-        return min(able, key=lambda number: (number == avoid, counts[number]), default=None)
+
+        def cost(number: int) -> tuple:
+            loaded = self[number].health().heartbeat.checkpoints
+            return number == avoid, counts[number], checkpoint not in loaded, len(loaded)
+
+        return min((n for n in self.working if among is None or n in among), key=cost, default=None)
 
     def works(self, number: int) -> None:
         """It has made a block."""
@@ -127,7 +144,7 @@ class Devices:
     def check(self) -> None:
         """End workers that are silent or stuck."""
         for member in self._now():
-            if trouble := member.engine.health().trouble(self._timeout):
+            if trouble := member.engine.health().trouble(self._settings.worker_timeout_seconds):
                 member.engine.kill(trouble)
 
     @property
@@ -157,8 +174,8 @@ class Devices:
                     "silent_seconds": round(health.silent_seconds, 1),
                     "stuck_seconds": round(health.heartbeat.stuck_seconds, 1),
                     "memory_bytes": health.heartbeat.memory_bytes,
-                    "checkpoints": health.heartbeat.checkpoints,
-                    "trouble": health.trouble(self._timeout),
+                    "checkpoints": len(health.heartbeat.checkpoints),
+                    "trouble": health.trouble(self._settings.worker_timeout_seconds),
                     "failures": condition.failures,
                     "aside_seconds": round(max(0.0, condition.until - now), 1),
                     "reason": condition.reason,

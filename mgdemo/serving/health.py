@@ -68,7 +68,7 @@ class Health:
         """For Prometheus; looks at the disk."""
         playing, queued = self._counted()
         disk = used(self._settings.record_dir, upload_folder())
-        return state_families(playing, queued, self._settings.sessions, self._devices.health(), disk)
+        return state_families(playing, queued, self._devices.places, self._devices.health(), disk)
 
     def _counted(self) -> tuple[int, int]:
         with self._lock:

@@ -97,13 +97,14 @@ class Refusal:
     text: str
 
 
-def full(places: int, waiters: int, own: int, settings: Settings) -> Refusal | None:
-    """Why nobody else can get in the queue, if that is so. own: sessions that this visitor has already."""
+def full(free: bool, waiters: int, own: int, settings: Settings) -> Refusal | None:
+    """Why nobody else can get in the queue, if that is so. free: whether there is a free place; own: sessions
+    that this visitor has already."""
     if settings.visitor_sessions and own >= settings.visitor_sessions:
         sessions = "a session is" if own == 1 else f"{own} sessions are"
         text = f"At your address {sessions} running or waiting already: stop one, then press Start again."
         return Refusal("sessions", text)
-    if places < settings.sessions or waiters < settings.queue:
+    if free or waiters < settings.queue:
         return None
     if not waiters:
         return Refusal("queue", "All places are taken: try again in a few minutes.")

@@ -88,4 +88,4 @@ class Places(Collection[Session]):
         loads = [engine for engine in self._engines.values() if engine is not None]
         # One that has shown nothing yet may have been the first to see that a device fails.
         avoid = self._lost.get(session) if isinstance(session.phase, Loading) else None
-        return self._devices.least_loaded(loads, avoid, among)
+        return self._devices.choose(loads, session.request.checkpoint, avoid, among)

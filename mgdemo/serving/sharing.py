@@ -7,6 +7,7 @@ continues later.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -40,23 +41,29 @@ class Move:
 
 
 def next_move(
-    holders: Sequence[Holder], applicants: Sequence[Applicant], places: int, engines: Collection[int]
+    holders: Sequence[Holder],
+    applicants: Sequence[Applicant],
+    places: int,
+    engines: Collection[int],
+    each: int = 0,
 ) -> Move | None:
     """What to do now, if anything; ask again until there is nothing.
 
     applicants: in the order in which they wait; places: that there are, over all engines; engines: those that
-    work.
+    work; each: how many sessions one of them takes, 0 for any number.
     """
-    working, free = frozenset(engines), len(holders) < places
+    working, counts = frozenset(engines), Counter(holder.engine for holder in holders)
+    room = frozenset(engine for engine in working if not each or counts[engine] < each)
+    free = len(holders) < places and bool(room)
     visitor = next((applicant for applicant in applicants if not applicant.background), None)
     runs = [holder for holder in holders if holder.background]
     if not working:
         return None
     if visitor is not None:
         if free:
-            return Move(visitor.token, working)
+            return Move(visitor.token, room)
         return Move(max(runs, key=lambda run: run.began).token, frozenset()) if runs else None
-    alone = working - {run.engine for run in runs}
+    alone = room - {run.engine for run in runs}
     for run in applicants if free else ():
         if allowed := alone if run.engine is None else alone & {run.engine}:
             return Move(run.token, frozenset(allowed))

@@ -68,7 +68,7 @@ class Worker:
         return m.Heartbeat(
             stuck_seconds=self._watch.stuck_seconds,
             memory_bytes=self._meter.used_bytes,
-            checkpoints=len(self._checkpoints),
+            checkpoints=tuple(weights.checkpoint for weights in self._checkpoints.held),
         )
 
     def run(self) -> None:

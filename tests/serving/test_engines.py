@@ -10,8 +10,9 @@ import pytest
 
 from mgdemo import messages as m
 from mgdemo.serving.engines import EngineHealth, process
-from mgdemo.serving.engines.process import _reason, cores
+from mgdemo.serving.engines.process import _reason
 from mgdemo.settings import Settings
+from mgdemo.worker.threads import cores
 
 
 def test_the_web_process_needs_no_torch():

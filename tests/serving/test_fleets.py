@@ -17,6 +17,7 @@ class Engine:
 
     def __init__(self, slot, on_event, on_lost):
         self.slot, self.event, self.lost, self.commands, self.closed = slot, on_event, on_lost, [], False
+        self.heartbeat = m.Heartbeat()
 
     def send(self, command):
         self.commands.append(command)
@@ -25,7 +26,7 @@ class Engine:
         return [command.session for command in self.commands if isinstance(command, m.Open)]
 
     def health(self):
-        return EngineHealth(self.slot.device, bool(self.commands))
+        return EngineHealth(self.slot.device, bool(self.commands), heartbeat=self.heartbeat)
 
     def kill(self, reason):
         self.lost(reason)
@@ -65,9 +66,9 @@ def start(tmp_path):
         service.close()
 
 
-def opened(service):
+def opened(service, checkpoint="universal"):
     start = StartImage(None, Image.new("RGB", (64, 48)))
-    return service.open(SessionRequest("universal", start))
+    return service.open(SessionRequest(checkpoint, start))
 
 
 def test_an_engine_for_each_device_of_the_settings():
@@ -120,3 +121,27 @@ async def test_the_last_slot_goes_and_another_one_comes(start):
     assert service.health()["workers"][0]["engine"] == 1 and service.unready == ""
     service.close()
     assert fleet.closed and fleet.engines["a"].closed
+
+
+def test_a_session_goes_where_its_checkpoint_is_loaded_if_nobody_is_there(start):
+    fleet = Changing("a", "b", "c")
+    service = start(fleet, sessions=9)
+    service.warm("templerun")
+    for name, checkpoints in {"a": ("templerun",), "b": (), "c": ("gta_drive",)}.items():
+        fleet.engines[name].heartbeat = m.Heartbeat(checkpoints=checkpoints)
+    first, second, third = opened(service, "gta_drive"), opened(service, "gta_drive"), opened(service)
+    assert fleet.engines["c"].opened() == [first.token]
+    assert fleet.engines["b"].opened() == [second.token], "it need not drop another checkpoint"
+    assert fleet.engines["a"].opened() == [third.token]
+
+
+def test_places_follow_the_engines_where_each_takes_so_many(start):
+    fleet = Changing("a")
+    service = start(fleet, sessions=9, engine_sessions=2)
+    sessions = [opened(service) for _ in range(3)]
+    assert fleet.engines["a"].opened() == [each.token for each in sessions[:2]]
+    assert sessions[2].status().position == 1 and service.metrics()["places"] == 2
+    fleet.now = [*fleet.now, Slot("b")]
+    sessions.append(opened(service))
+    assert fleet.engines["b"].opened() == [each.token for each in sessions[2:]]
+    assert service.metrics()["places"] == 4

@@ -87,28 +87,28 @@ def test_nobody_is_told_to_wait_for_himself():
 
 
 @pytest.mark.parametrize(
-    ("places", "waiting", "words"),
+    ("free", "waiting", "words"),
     [
-        (0, 0, None),
-        (2, 1, None),
-        (1, 2, None),
-        (2, 2, "2 visitors are already waiting: try again in a few minutes."),
+        (True, 0, None),
+        (False, 1, None),
+        (True, 2, None),
+        (False, 2, "2 visitors are already waiting: try again in a few minutes."),
     ],
 )
-def test_a_full_queue(places, waiting, words):
-    refusal = full(places, waiting, 0, Settings(sessions=2, queue=2))
+def test_a_full_queue(free, waiting, words):
+    refusal = full(free, waiting, 0, Settings(queue=2))
     assert (refusal and refusal.text) == words
 
 
 def test_a_visitor_has_a_share_of_the_places():
     words = "At your address 2 sessions are running or waiting already: stop one, then press Start again."
-    assert full(0, 0, 2, Settings()).text == words
-    assert full(0, 0, 1, Settings()) is full(0, 0, 99, Settings(visitor_sessions=0)) is None
+    assert full(True, 0, 2, Settings()).text == words
+    assert full(True, 0, 1, Settings()) is full(True, 0, 99, Settings(visitor_sessions=0)) is None
 
 
 def test_the_words_of_a_full_queue_fit_the_number():
-    assert full(1, 1, 0, Settings(queue=1)).text.startswith("1 visitor is already waiting")
-    assert full(1, 0, 0, Settings(queue=0)).text.startswith("All places are taken")
+    assert full(False, 1, 0, Settings(queue=1)).text.startswith("1 visitor is already waiting")
+    assert full(False, 0, 0, Settings(queue=0)).text.startswith("All places are taken")
 
 
 def test_the_idle_clock_needs_a_world():

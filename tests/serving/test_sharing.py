@@ -48,3 +48,12 @@ def test_a_run_that_gave_way_continues_where_its_world_is():
 def test_where_no_device_works_nobody_moves():
     assert next_move([Holder("r", None, True)], [Applicant("v")], 1, []) is None
     assert next_move([], [run("r", engine=1)], 2, [0]) is None, "it waits for its own device"
+
+
+def test_an_engine_takes_only_so_many():
+    held = [Holder("x", 0), Holder("y", 0), Holder("z", 1)]
+    assert next_move(held, [Applicant("v")], 9, [0, 1], each=2) == on("v", 1)
+    assert next_move([*held, Holder("w", 1)], [Applicant("v")], 9, [0, 1], each=2) is None
+    run_there = [*held, Holder("r", 1, True)]
+    assert next_move(run_there, [Applicant("v")], 9, [0, 1], each=2) == Move("r", frozenset())
+    assert next_move(held, [run("s")], 9, [0, 1], each=2) == on("s", 1)

@@ -15,6 +15,14 @@ OnEvent = Callable[[m.Event], None]
 OnLost = Callable[[str], None]  # called with the reason, in a sentence for visitors
 
 
+def stopped(reason: str) -> str:
+    """What visitors read of a worker that was lost."""
+    return (
+        f"The engine stopped unexpectedly ({reason}). Your recording is kept; press Start to begin another "
+        "session, which restarts the engine."
+    )
+
+
 @dataclass(frozen=True)
 class EngineHealth:
     """silent_seconds: since its last event. heartbeat: its last one."""

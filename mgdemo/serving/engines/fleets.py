@@ -29,5 +29,10 @@ class Fixed:
 
 def fleet_of(settings: Settings) -> Fleet:
     """The fleet that the settings ask for (`Settings.engine`). Raises UserError where it cannot be had."""
-    assert settings.engine == "process", "settings know which engines there are"
-    return Fixed(settings, ProcessEngine)
+    match settings.engine:
+        case "ray":
+            from mgdemo.serving.engines.ray_cluster import RayCluster
+
+            return RayCluster(settings)
+        case _:
+            return Fixed(settings, ProcessEngine)

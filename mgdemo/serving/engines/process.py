@@ -14,13 +14,11 @@ import time
 from pathlib import Path
 
 from mgdemo import messages as m
-from mgdemo.serving.engines import NO_HEARTBEAT, EngineHealth, OnEvent, OnLost
+from mgdemo.serving.engines import NO_HEARTBEAT, EngineHealth, OnEvent, OnLost, stopped
 from mgdemo.settings import Settings
+from mgdemo.worker.threads import set_threads
 
 PATIENCE = 2.0  # seconds that a process has to end by itself
-# Threads that wait for each other spin so often before they sleep: as fast as spinning for long when each has
-# a core to itself, and faster, sometimes by several times, when other programs want the cores.
-SPIN_COUNT = "2000"
 WORKER = "from mgdemo.worker.process import main; main()"
 
 log = logging.getLogger(__name__)
@@ -120,29 +118,14 @@ class ProcessEngine:
             self._process = None
             log.error("The worker of device %s stopped with exit code %d.", self.device, code)
             reason, self._killed = self._killed or _reason(code), ""
-            self._on_lost(
-                f"The engine stopped unexpectedly ({reason}). Your recording is kept; press Start to begin "
-                f"another session, which restarts the engine."
-            )
+            self._on_lost(stopped(reason))
 
 
 def environment(settings: Settings) -> dict[str, str]:
     """The variables of a process that computes as workers do."""
     found = dict(os.environ, PYTHONPATH=os.pathsep.join(str(Path(p).resolve()) for p in sys.path))
-    if settings.threads or "OMP_NUM_THREADS" not in found:
-        found["OMP_NUM_THREADS"] = str(settings.threads or cores())
-    if "OMP_WAIT_POLICY" not in found:
-        found.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
+    set_threads(found, settings.threads)
     return found
-
-
-def cores(quota: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
-    """CPU cores that this process may use: libraries count those of the whole machine."""
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    with contextlib.suppress(OSError, ValueError):
-        time, period = map(int, quota.read_text().split())  # "max 100000" without a limit: a ValueError
-        available = min(available, max(1, time // period))
-    return available
 
 
 def _reason(code: int) -> str:
