@@ -34,7 +34,6 @@ import asyncio
 import contextlib
 import json
 import math
-import os
 import queue
 import random
 import shutil
@@ -54,7 +53,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from benchmarks import stub_world
-from benchmarks.machine import machine
+from benchmarks.machine import chromium_path, machine
 from devtools.ports import free_port
 from mgdemo import scenario, ui
 from mgdemo.actions import MODES
@@ -419,11 +418,7 @@ def main() -> None:
     cases = [*args.cases.split(","), *(["slow"] if args.slow else [])]
     switchable = "regenerate" in {item.name for item in fields(Settings)}
     ways = [("", {}), (" whole", {"regenerate": False})] if args.no_regenerate and switchable else [("", {})]
-    path = os.environ.get("CHROMIUM") or shutil.which("chromium")
-    if not path:
-        parser.exit(
-            1, "Chromium is needed: install it (apt-get install chromium) or set CHROMIUM to its path.\n"
-        )
+    path = chromium_path()
     environment = machine() | {
         "picture": f"{stub_world.WIDTH}x{stub_world.HEIGHT}, {FPS} frames/s",
         "block_ms": BLOCK_MS,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import platform
 import re
+import shutil
+import sys
 from pathlib import Path
 
 from mgdemo.worker.threads import cores
@@ -17,3 +19,11 @@ def machine() -> dict:
         cpu = found[1]
     load = round(os.getloadavg()[0], 2)
     return {"cpu": cpu, "cores": cores(), "python": platform.python_version(), "load": load}
+
+
+def chromium_path() -> str:
+    """Where Chromium is; the program ends where it is not."""
+    path = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    if not path:
+        sys.exit("Chromium is needed: install it (apt-get install chromium) or set CHROMIUM to its path.")
+    return path

@@ -107,7 +107,7 @@ class Player:
 
     def pixels(self):
         """The middle row of the picture: (left part's level, right part's level)."""
-        return self.root.locator("canvas").evaluate(
+        return self.root.locator(".screen").evaluate(
             """(canvas) => {
               const row = canvas.getContext("2d").getImageData(0, canvas.height / 2, canvas.width, 1).data;
               return [row[Math.floor(canvas.width / 4) * 4], row[Math.floor((canvas.width * 3) / 4) * 4]];

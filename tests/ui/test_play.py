@@ -33,14 +33,14 @@ def test_a_play_from_start_to_film(world, request, visit, tmp_path):
     player.start()
     player.expect("playing")
     player.wait_for_frame(10)
-    before = player.root.locator("canvas").screenshot()
+    before = player.root.locator(".screen").screenshot()
     level = player.pixels()[0]
 
     player.page.keyboard.down("w")
     player.expect_lit(control.name, "held")
     player.expect_lit(control.name, "used")
     player.wait_for_frame(player.frame + 12)
-    assert player.root.locator("canvas").screenshot() != before
+    assert player.root.locator(".screen").screenshot() != before
     if world == "stub":
         assert player.pixels()[0] == pytest.approx(level + 10, abs=3)  # the stub paints the pressed key
     player.page.keyboard.up("w")

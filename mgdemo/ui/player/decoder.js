@@ -5,6 +5,7 @@
  */
 
 import { CODECS, PACKET_HEADER_BYTES } from "./protocol.js";
+import { Sharper } from "./sharper.js";
 import { remember, remembered } from "./storage.js";
 
 const FAILURES = 3; // without a picture in between: this browser says that it can show H.264, and cannot
@@ -62,12 +63,15 @@ function distrustH264() {
 export class Screen {
   /**
    * @param {HTMLCanvasElement} canvas
-   * @param {{onshown: (packet: Packet) => void, onneedkey: () => void, onbroken: () => void}} handlers
-   *   onneedkey: the decoder starts again; onbroken: it never will work, ask for JPEG
+   * @param {{onshown: (packet: Packet) => void, onneedkey: () => void, onbroken: () => void,
+   *   onblunt: (why: string) => void}} handlers  onneedkey: the decoder starts again; onbroken: it never will work,
+   *   ask for JPEG; onblunt: pictures cannot be made sharper here
    */
-  constructor(canvas, { onshown, onneedkey, onbroken }) {
+  constructor(canvas, { onshown, onneedkey, onbroken, onblunt }) {
     this.canvas = canvas;
     this.context = canvas.getContext("2d", { alpha: false });
+    this.scale = 1;
+    this.sharper = new Sharper(canvas, { current: () => this.picture(), onunable: onblunt });
     this.onshown = onshown;
     this.onneedkey = onneedkey;
     this.onbroken = onbroken;
@@ -96,6 +100,7 @@ export class Screen {
     if (this.canvas.width !== size.width || this.canvas.height !== size.height)
       Object.assign(this.canvas, size); // also clears it, so only when it must
     this.context.imageSmoothingEnabled = false;
+    this.sharper.configure(width, height);
   }
 
   /** Decodes a packet and shows it, unless it is a silent one. @param {Packet} packet */
@@ -163,8 +168,14 @@ export class Screen {
     if (!packet) return;
     for (const each of this.pending.keys()) if (each <= ordinal) this.pending.delete(each);
     if (packet.silent) return;
-    this.context.drawImage(image, 0, 0, this.canvas.width, this.canvas.height);
+    this.draw(image);
     this.onshown(packet);
+  }
+
+  /** @param {VideoFrame | ImageBitmap} image */
+  draw(image) {
+    this.context.drawImage(image, 0, 0, this.canvas.width, this.canvas.height);
+    this.sharper.show(image);
   }
 
   /** The shown picture in the world's own size. @returns {HTMLCanvasElement} */

@@ -22,6 +22,7 @@ export class Playback {
    * @param {() => string} hooks.phase of the lifecycle
    * @param {(packet: Packet) => void} hooks.onshown
    * @param {(now: number) => void} hooks.ontick
+   * @param {(why: string) => void} hooks.onblunt  pictures cannot be made sharper here
    */
   constructor(canvas, hooks) {
     this.hooks = hooks;
@@ -29,6 +30,7 @@ export class Playback {
       onshown: (packet) => this.onshown(packet),
       onneedkey: () => hooks.send({ type: "keyframe" }),
       onbroken: () => hooks.dispatch({ type: "undecodable" }),
+      onblunt: hooks.onblunt,
     });
     /** @type {Welcome | null} */
     this.welcome = null;

@@ -20,7 +20,7 @@ import { CLOSE, noteOf } from "./notes.js";
 import { showMore } from "./overflow.js";
 import { Playback } from "./playback.js";
 import { FPS } from "./protocol.js";
-import { settings } from "./settings.js";
+import { disable, settings } from "./settings.js";
 import { Hud } from "./stats.js";
 import { Steering } from "./steering.js";
 import { View } from "./view.js";
@@ -53,6 +53,7 @@ class Player {
       ...{ dispatch, phase: () => this.state.phase, send: (message) => this.connection.send(message) },
       onshown: (packet) => this.onshown(packet),
       ontick: (now) => this.ontick(now),
+      onblunt: (why) => disable(this.settings.sharper, why),
     });
     this.filmstrip = new Filmstrip(parts.past, {
       onseek: (node) => this.rewind(node),
@@ -178,6 +179,7 @@ class Player {
     const on = this.settings.statistics.checked;
     this.view.parts.statistics.ariaPressed = String(on);
     this.hud.show(on);
+    this.playback.screen.sharper.switch(this.settings.sharper.checked);
   }
 
   // What happens to the session

@@ -20,3 +20,9 @@ export function settings(root, onchange) {
   });
   return boxes;
 }
+
+/** A switch that does nothing here says so. @param {HTMLInputElement} box @param {string} why */
+export function disable(box, why) {
+  box.disabled = true;
+  box.labels[0].querySelector(".unable").textContent = `(${why})`;
+}
