@@ -62,7 +62,10 @@ def look(starts: Starts, run: Run, index: int) -> Found:
             windows[held] += [
                 bool(window.right)
                 for window in follows.windows
-                if first <= window.start and window.end <= first + block_frames(b)
+                # Not those in which a runner, having stepped aside or ducked, only runs on.
+                if set(window.held) == set(held)
+                and first <= window.start
+                and window.end <= first + block_frames(b)
             ]
     return Found(blocks, windows, scores)
 

@@ -16,6 +16,7 @@ from mgdemo.measure.speeds import (
     ARC,
     CREEP,
     DUCK,
+    EYE,
     JUMP,
     LEVER,
     PITCH_LIMIT,
@@ -27,6 +28,8 @@ from mgdemo.measure.speeds import (
     TO_TOP,
     TOP_SPEED,
 )
+
+FAST_RISE = 1.2  # of the speed at which one ducks
 
 
 def expected_motion(track: ActionTrack) -> np.ndarray:
@@ -106,10 +109,12 @@ def _run(track: ActionTrack) -> list[tuple]:
         low += min(1 / REACT, max(-1 / REACT, down * still - low))
         jump, turn = max(0, jump - 1), max(0, turn - 1)
         rise = (JUMP * (_air(jump) - before[1]) - DUCK * (low - before[0])) / (DUCK / REACT)
-        # In a corner the ground turns, too, so it does not show how fast one runs.
-        rows.append(
-            ((side - before[2]) / (STEP / REACT), math.nan if turning else 1.0, way * turning, rise, math.nan)
-        )
+        # The higher the eye, the slower the ground seems to go by. It does not show how fast one runs in a
+        # corner, where it turns, too, nor in a fast rise, which flow cannot tell from running. (Ducked, it
+        # seems faster; so much is not asked for.)
+        height = EYE["templerun"] + JUMP * (_air(jump) + before[1]) / 2
+        ahead = math.nan if turning or abs(rise) > FAST_RISE else EYE["templerun"] / height
+        rows.append(((side - before[2]) / (STEP / REACT), ahead, way * turning, rise, math.nan))
     return rows
 
 

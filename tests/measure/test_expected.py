@@ -9,6 +9,7 @@ from mgdemo.actions import MODES
 from mgdemo.measure.camera import AXES
 from mgdemo.measure.expected import expected_motion, poses
 from mgdemo.measure.returns import loops
+from mgdemo.measure.speeds import JUMP
 from tests.support.true_clips import PARTS, track_of
 
 
@@ -31,6 +32,15 @@ def test_a_jump_goes_up_and_down_again():
     rise = motion[:, list(AXES["templerun"]).index("rise")]
     assert rise[12] > 2 and rise[23] < -2 and np.abs(rise[:12]).max() == 0
     assert rise[12:24].sum() == pytest.approx(0, abs=1e-9)
+
+
+def test_ground_seems_slower_from_above_and_says_nothing_in_a_fast_rise():
+    motion = expected_motion(track_of("templerun", [("", 12), ("jump", 12), ("", 12), ("slide", 12)]))
+    ahead = motion[:, list(AXES["templerun"]).index("ahead")]
+    assert (ahead[:12] == 1).all() and (ahead[24:36] == 1).all()
+    assert np.isnan(ahead[12:15]).all() and np.isnan(ahead[21:24]).all()
+    assert ahead[17] == pytest.approx(1 / (1 + JUMP), abs=0.01), "at the top"
+    assert ahead[46] == 1, "ducked, no more than running is asked for"
 
 
 @pytest.mark.parametrize("mode", MODES)
