@@ -68,7 +68,9 @@ def say_size(planned: Grid, store: RunStore, wanted: str, device: Device) -> Non
 
     settings = settings_for(wanted)
     kept = {run.key for run in planned.all if store.get(run.key)}
+    status("Looking at how long it will take.")
     known = {} if len(kept) == len(planned.all) else speeds(planned, store, device, settings)
+    status("")
     print(summary(planned, known, settings.sessions, kept), file=sys.stderr)
 
 
