@@ -6,16 +6,10 @@ import logging
 import os
 import signal
 import sys
-import threading
-import time
-from collections.abc import Callable
 from typing import IO
 
-from mgdemo import logs
-from mgdemo import messages as m
+from mgdemo.worker.link import Link, Write
 from mgdemo.worker.worker import Worker
-
-HEARTBEAT = 1.0  # seconds
 
 log = logging.getLogger(__name__)
 
@@ -33,43 +27,17 @@ def main() -> None:
     serve(sys.stdin.buffer, write)
 
 
-def serve(commands: IO[bytes], write: Callable[[bytes, bool], None]) -> None:
-    """Be a worker, until this process ends: when the commands do, or when the worker gives up.
-
-    write: takes the bytes of an event, or raises OSError when nobody takes them any more; and whether the
-    event has to arrive even if the process dies next, as it may do of a block
-    """
+def serve(commands: IO[bytes], write: Write) -> None:
+    """Be a worker, until this process ends: when the commands do, or when the worker gives up. See `Link`."""
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
-    lock = threading.Lock()
 
-    def emit(event: m.Event) -> None:
-        data = m.encode(event)
-        try:
-            with lock:
-                write(data, isinstance(event, m.Begun | m.Broken))
-        except OSError:
-            os._exit(0)
-
-    def listen() -> None:
-        try:
-            while (command := m.read(commands, m.Command)) is not None:
-                worker.hear(command)
-        except (m.BadMessage, OSError):
-            log.exception("The worker stops: what came is no command.")
+    def gone() -> None:
         os._exit(0)  # nobody is left to receive the blocks; there is nothing to save here
 
-    def beat() -> None:
-        while True:
-            emit(worker.heartbeat())
-            time.sleep(HEARTBEAT)
-
-    configure = m.read(commands, m.Command)
-    if not isinstance(configure, m.Configure):
-        raise m.BadMessage("a worker has to be configured first")
-    logs.configure(configure.settings.log)
-    worker = Worker(configure.settings, configure.device, emit)
-    for name, target in {"commands": listen, "heartbeat": beat}.items():
-        threading.Thread(target=target, name=name, daemon=True).start()
+    link = Link(commands, write, gone)
+    configure = link.configured()
+    worker = Worker(configure.settings, configure.device, link.emit)
+    link.attend(worker)
     try:
         worker.run()
     except Exception:

@@ -17,7 +17,7 @@ CONFIGURE = m.Configure(settings=Settings(loader="benchmarks.stub_world:load_sma
 @pytest.fixture
 def process(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", ":".join(filter(None, sys.path)))
-    command = "from mgdemo.worker import process; process.HEARTBEAT = 0.05; process.main()"
+    command = "from mgdemo.worker import link, process; link.HEARTBEAT = 0.05; process.main()"
     with subprocess.Popen(
         [sys.executable, "-c", command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as child:
