@@ -22,8 +22,8 @@ PATIENCE = 60  # seconds; only reached when something is broken
 class Server:
     """A service and the uvicorn that serves its routes in another thread, as Gradio does it."""
 
-    def __init__(self, settings):
-        self.service = SessionService(settings)
+    def __init__(self, settings, fleet=None):
+        self.service = SessionService(settings, fleet)
         app = Starlette(routes=[*live_routes(self.service), *operator_routes(self.service)])
         self._uvicorn = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
         self._thread = threading.Thread(target=self._uvicorn.run)

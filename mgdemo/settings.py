@@ -22,18 +22,27 @@ RENAMED = {  # earlier names of variables, which still work
     "MGDEMO_REMAKE": "MGDEMO_REGENERATE",
     "MGDEMO_KEEP_PLAYS": "MGDEMO_KEEP_SESSIONS",
 }
-ENGINES = ("process", "ray")
+ENGINES = ("process", "ray", "zerogpu")
 
 
 class SettingsError(UserError):
     """A setting that cannot be used; the message names the variable and the cure."""
 
 
+def _usual_engine() -> str:
+    """On a ZeroGPU Space, as the package `spaces` recognizes it, the one that gets GPUs there."""
+    return "zerogpu" if os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true") else "process"
+
+
+def _usual_sessions() -> int:
+    return 4 if _usual_engine() == "zerogpu" else 1
+
+
 @dataclass(frozen=True)
 class Settings:
     """Raises SettingsError for numbers below their minimum (0, or "min"), and for unknown optimizations."""
 
-    sessions: int = field(default=1, metadata={"min": 1})  # at once, over all devices
+    sessions: int = field(default_factory=_usual_sessions, metadata={"min": 1})  # at once, over all devices
     engine_sessions: int = 0  # at once on one device; 0: any number of them
     queue: int = 20  # visitors that may wait
     visitor_sessions: int = 2  # that one visitor may have, playing and waiting; 0: no limit
@@ -48,7 +57,8 @@ class Settings:
     login: str = ""  # "huggingface": only visitors who are logged in there may play, on a Space
     warm: str = ""  # the checkpoint that is loaded at the start; "": when the first page is opened
     log: str = "text"  # or "json", with the beginnings and ends of sessions
-    engine: str = "process"  # what runs the workers, one of ENGINES
+    engine: str = field(default_factory=_usual_engine)  # what runs the workers, one of ENGINES
+    lease_seconds: int = field(default=60, metadata={"min": 10})  # of a GPU at once for playing, on ZeroGPU
     device: str = "auto"  # of one worker process, or several separated by commas: "cuda:0,cuda:1"
     threads: int = 0  # CPU threads of the model; 0: one per core
     optimization: str = ""  # overrides the GPU optimizations: "fp8", "low-vram", "no-kernels", … with commas
@@ -104,6 +114,16 @@ class Settings:
     def regenerates(self) -> bool:
         """Whether the running block is made again when the input changes; low-vram worlds cannot do it."""
         return self.regenerate and not Optimization.parse(self.optimization).low_vram
+
+    @property
+    def leases(self) -> bool:
+        """Whether sessions have a device only for a while at a time, when their visitors ask for it."""
+        return self.engine == "zerogpu"
+
+    @property
+    def sessions_each(self) -> int:
+        """How many sessions one device takes at once; 0: any number. One that is lent is one visitor's."""
+        return 1 if self.leases else self.engine_sessions
 
     @classmethod
     def from_env(

@@ -65,7 +65,7 @@ def test_hosting_lists_the_settings_with_their_defaults():
     rows = {name: cells[0].strip("`") for name, cells in table(read("docs/hosting.md")).items()}
     assert rows.pop("MGDEMO_CHECKPOINTS") and rows.pop("MGDEMO_RECORD_DIR")
     assert rows.pop("MGDEMO_SETTINGS") == ""
-    values = {f"MGDEMO_{field.name.upper()}": field.default for field in fields(Settings)}
+    values = {f"MGDEMO_{field.name.upper()}": getattr(Settings(), field.name) for field in fields(Settings)}
     del values["MGDEMO_RECORD_DIR"]
     texts = {name: str(int(v) if isinstance(v, bool) else v) for name, v in values.items()}
     assert {name: text.removesuffix(".0") for name, text in texts.items()} == rows

@@ -18,7 +18,7 @@ from mgdemo.settings import Settings
     ("text", "message"),
     [
         (
-            '{"type":"hello","version":4,"codecs":["av1","jpeg","h264"]}',
+            '{"type":"hello","version":5,"codecs":["av1","jpeg","h264"]}',
             m.Hello(version=m.VERSION, codecs=("jpeg", "h264")),
         ),
         ('{"type":"input","held":["KeyW","KeyD"]}', m.Input(held=("KeyW", "KeyD"))),
@@ -51,7 +51,7 @@ def test_messages_are_read(text, message):
         '{"type":"jump"}',
         '{"type":["hello"]}',
         '{"type":"hello","version":3,"codecs":[]}',
-        '{"type":"hello","version":4,"codecs":["av1",{}]}',
+        '{"type":"hello","version":5,"codecs":["av1",{}]}',
         '{"type":"hello","version":3,"codecs":"h264"}',
         '{"type":"hello","codecs":["h264"]}',
         '{"type":"input"}',
@@ -83,7 +83,7 @@ def test_other_text_is_refused(text):
 
 @pytest.mark.parametrize("rest", ['"codecs":["h264"]', '"codes":7', '"codecs":[]'])
 def test_another_version_is_told_to_reload(rest):
-    with pytest.raises(m.BadMessage, match=r"^this page speaks version 2, the server 4: reload the page$"):
+    with pytest.raises(m.BadMessage, match=r"^this page speaks version 2, the server 5: reload the page$"):
         m.parse(f'{{"type":"hello","version":2,{rest}}}')
 
 

@@ -13,7 +13,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 from weakref import WeakValueDictionary
 
@@ -42,7 +42,7 @@ class CellState:
 
     key: the run's. share: of its frames that are made, 0 to 1. fps: frames made a second, as far as known.
     words: what is being done, or why it waits. error: why it failed, in a sentence. stored: once finished.
-    kept: it was there before. picture: a small JPEG of the latest frame while it runs.
+    kept: it was there before. picture: a JPEG of the latest frame. wants: a token, to be lent a device.
     """
 
     key: str
@@ -55,6 +55,7 @@ class CellState:
     stored: StoredRun | None = None
     kept: bool = False
     picture: bytes | None = None
+    wants: str = ""
 
     @property
     def over(self) -> bool:
@@ -207,8 +208,8 @@ class Comparisons:
     def _started(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
-            places = min(self.service.devices, self.service.settings.sessions)
-            self._places = asyncio.Semaphore(max(1, places))  # devices may come later
+            settings, devices = self.service.settings, max(1, self.service.devices)  # they may come later
+            self._places = asyncio.Semaphore(1 if settings.leases else min(devices, settings.sessions))
             threading.Thread(target=self._work, args=(self._loop,), name="compare", daemon=True).start()
         return self._loop
 
@@ -260,8 +261,8 @@ class Comparisons:
         key = run.key
         lock = self._making.setdefault(key, asyncio.Lock())
 
-        def heard(status: m.Status, picture: bytes | None) -> None:
-            job.change(_running(key, status, picture))
+        def heard(status: m.Status, picture: bytes | None, token: str) -> None:
+            job.change(replace(_running(key, status, picture), wants=token * (status.lease == "wanted")))
 
         def played() -> None:
             place.close()

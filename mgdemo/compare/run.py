@@ -22,7 +22,7 @@ from mgdemo.serving.waiting import in_thread
 from mgdemo.video.digest import TAG
 from mgdemo.video.mp4 import metadata, read_frames
 
-Heard = Callable[[m.Status, bytes | None], None]  # a run's status, and a small JPEG of its latest frame
+Heard = Callable[[m.Status, bytes | None, str], None]
 
 
 class RunFailed(UserError):
@@ -49,7 +49,8 @@ class Runner:
     async def make(self, run: Run, heard: Heard, played: Callable[[], None], visitor: str = "") -> StoredRun:
         """Make one run; cancelling ends it, and nothing of it is left.
 
-        heard: called with each status; played: when the service is done with it, and it is to be measured.
+        heard: called with each status, a small JPEG of the latest frame and the session's token; played: when
+        the service is done with it, and it is to be measured.
         visitor: as in `SessionRequest`. Raises RunFailed, ServingError or OSError.
         """
         with self.store.filling(run.key) as folder:
@@ -80,7 +81,7 @@ class Runner:
         began = time.monotonic()
         try:
             async for status in session.statuses():
-                heard(status, session.picture())
+                heard(status, session.picture(), session.token)
             ended = await session.ended()
         except BaseException:
             session.end("ended", "The comparison was stopped.")

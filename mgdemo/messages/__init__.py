@@ -1,4 +1,4 @@
-"""What browser, server and engines say to each other: one family of messages, version 4.
+"""What browser, server and engines say to each other: one family of messages, version 5.
 
 Browser and server talk over the live WebSocket. Text messages are JSON objects, told apart by "type". Video
 frames are binary: `video_packet`. The client speaks first (`Hello`, also while it waits in the queue). The
@@ -32,6 +32,7 @@ from mgdemo.messages.browser import (
     BlockMessage,
     ClientMessage,
     End,
+    GoOn,
     Hello,
     Input,
     KeyFrame,
@@ -84,6 +85,7 @@ from mgdemo.messages.engine import (
     Warm,
     WorldMessage,
 )
+from mgdemo.messages.lending import Leased, Left
 from mgdemo.messages.past import Past, Unfinished
 from mgdemo.messages.report import Report
 
@@ -116,10 +118,13 @@ __all__ = [
     "Failed",
     "Finished",
     "Frames",
+    "GoOn",
     "Heartbeat",
     "Hello",
     "Input",
     "KeyFrame",
+    "Leased",
+    "Left",
     "Loading",
     "Message",
     "Open",

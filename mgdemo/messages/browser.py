@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
-VERSION = 4
+VERSION = 5
 CODECS = {"h264": 1, "jpeg": 2}  # and their number in a packet's header
 PACKET_HEADER = struct.Struct("<BBHIII")  # codec, key, 0, frame, block, node
 
@@ -31,6 +31,7 @@ Phase = Literal[
     "ended",
     "error",
 ]
+Lease = Literal["wanted", "over"]
 Outcome = Literal["ended", "error"]
 Warned = Literal["collapsed"]
 
@@ -132,6 +133,12 @@ class Rewind(Message):
     node: int
 
 
+class GoOn(Message):
+    """While the session rests (`Status.lease` "over"): it wants a device again."""
+
+    type: Literal["go_on"] = "go_on"
+
+
 class Stop(Message):
     """The visitor ends the session."""
 
@@ -139,7 +146,7 @@ class Stop(Message):
 
 
 ClientMessage = Annotated[
-    Hello | Input | Ack | KeyFrame | Pause | Step | Rewind | Stop, Field(discriminator="type")
+    Hello | Input | Ack | KeyFrame | Pause | Step | Rewind | GoOn | Stop, Field(discriminator="type")
 ]
 
 
@@ -179,6 +186,9 @@ class Status(Message):
     `frames` are those made so far, `fps` how many are made per second. `seconds_left` is known in the queue,
     where others wait, and in scenarios. `warning` "collapsed": the picture is no world any more; the best
     node to rewind to is `rewind_to`. `outlook` is what the server is about to do, in a sentence, if anything.
+
+    Where devices are only lent: `lease` "wanted" asks the page for the Gradio event `lease` with the token;
+    "over": the session rests until `GoOn`; `lease_seconds` are left of the device's time.
     """
 
     type: Literal["status"] = "status"
@@ -192,6 +202,8 @@ class Status(Message):
     warning: Warned | None = None
     rewind_to: int | None = None
     outlook: str = ""
+    lease: Lease | None = None
+    lease_seconds: float | None = None
 
 
 class BlockMessage(Message):

@@ -19,6 +19,7 @@ from mgdemo.messages.browser import (
     SameVersion,
     Step,
 )
+from mgdemo.messages.lending import Leased, Left
 from mgdemo.messages.past import Past
 from mgdemo.messages.report import Report
 from mgdemo.messages.values import Count, Picture, Track
@@ -241,9 +242,7 @@ class Restoring(Message):
 
 
 class Restored(Message):
-    """The session stands where it did when its worker was lost, and goes on. The frames that were missing of
-    its last block have been sent.
-    """
+    """The session stands where it did when its worker was lost, and goes on. What was missing was sent."""
 
     type: Literal["restored"] = "restored"
     session: str
@@ -265,9 +264,7 @@ class Finished(Message):
 
 
 class Broken(Message):
-    """The device itself fails, and why, in a sentence with a cure. The worker ends; its sessions can go on in
-    another one.
-    """
+    """The device itself fails, in a sentence with a cure. The worker ends; its sessions go on in another."""
 
     type: Literal["broken"] = "broken"
     text: str
@@ -296,6 +293,8 @@ Event = Annotated[
     | Standing
     | Finished
     | Broken
+    | Leased
+    | Left
     | Failed,
     Field(discriminator="type"),
 ]

@@ -13,6 +13,7 @@ from mgdemo.logs import session_id
 from mgdemo.serving import limits
 from mgdemo.serving.devices import Devices
 from mgdemo.serving.metrics import Metrics
+from mgdemo.serving.phases import Queued
 from mgdemo.serving.places import Places
 from mgdemo.serving.session import Session
 from mgdemo.serving.sharing import Move, next_move
@@ -31,6 +32,7 @@ class Admission:
     def __init__(self, settings: Settings, places: Places, devices: Devices, counts: Metrics):
         self._settings, self._places, self._devices, self._counts = settings, places, devices, counts
         self._queue: deque[Session] = deque()
+        self._resting: set[Session] = set()  # without a place until their visitors want one again
         self._turns = Turns(settings.session_seconds)
         self.draining = False
 
@@ -42,16 +44,28 @@ class Admission:
         if self.draining:
             return limits.Refusal("draining", f"{limits.DRAINING} Try again in a few minutes.")
         playing, waiting = _visitors(self._places), _visitors(self._queue)
-        own = [s for s in (*playing, *waiting) if account and s.request.account == account]
+        own = [s for s in (*playing, *waiting, *self._resting) if account and s.request.account == account]
         free = len(playing) < self._devices.places
         return limits.full(free, len(waiting), len(own), self._settings)
 
+    @property
+    def slowest(self) -> float | None:
+        """Frames made a second by the checkpoint that makes scenarios most slowly, as far as known."""
+        return min(self._turns.speeds.values(), default=None)
+
     def enter(self, session: Session) -> None:
+        self._resting.discard(session)
         self._queue.append(session)
+
+    def rest(self, session: Session) -> None:
+        """It gives its place away, and does not wait for another one."""
+        self._places.leave(session)
+        self._resting.add(session)
 
     def leave(self, session: Session) -> None:
         """It has ended, in the queue or in its place."""
         self._places.leave(session)
+        self._resting.discard(session)
         if session in self._queue:
             self._queue.remove(session)
 
@@ -63,7 +77,7 @@ class Admission:
             session = next(s for s in (*self._queue, *self._places) if s.token == move.token)
             if move.engines:
                 self._queue.remove(session)
-                if not session.course.suspended:
+                if isinstance(session.phase, Queued):
                     self._counts.sessions.inc()
                     about = {"session": session_id(session.token), "checkpoint": session.request.checkpoint}
                     log.info("A session got a place.", extra=about)
@@ -91,7 +105,7 @@ class Admission:
 
     def _next_move(self) -> Move | None:
         places, waiting = self._places, self._places.applicants(self._queue)
-        each = self._settings.engine_sessions
+        each = self._settings.sessions_each
         return next_move(places.holders, waiting, self._devices.places, self._devices.working, each)
 
 

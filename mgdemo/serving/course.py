@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from mgdemo import messages as m
 from mgdemo.serving.engines import Engine
 from mgdemo.serving.journal import Journaled, key_of
 from mgdemo.serving.limits import Turn
+from mgdemo.serving.loan import Loan, seconds_needed, why_it_ends, why_it_rests
 from mgdemo.serving.metrics import Metrics
 from mgdemo.serving.phases import Ended, Loading, Phase, Queued, Saving
 from mgdemo.serving.player_link import PlayerLink
@@ -19,13 +20,24 @@ from mgdemo.serving.recorder import Recorder
 from mgdemo.serving.request import SessionRequest
 from mgdemo.settings import Settings
 
+LOST_AGAIN = (
+    "The GPU was lost twice at the same moment of this world, so it may be the reason. Your recording is "
+    "kept; press Start to begin another session."
+)
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """changed: called when its status may have changed; left: once, when it stops playing; rests: when it has
+    given its place away until its visitor wants another one."""
+
+    changed: Callable[[], None]
+    left: Callable[[], None]
+    rests: Callable[[], None]
+
 
 class Course:
-    """One session's. Guarded by the session's lock.
-
-    changed: called when its status may have changed; left: once, when it stops playing; counts: where the
-    service counts blocks and frames.
-    """
+    """One session's. Guarded by the session's lock. counts: where the service counts blocks and frames."""
 
     def __init__(
         self,
@@ -34,9 +46,7 @@ class Course:
         link: PlayerLink,
         settings: Settings,
         counts: Metrics,
-        *,
-        changed: Callable[[], None],
-        left: Callable[[], None],
+        hooks: Hooks,
     ):
         self.request = request
         self.phase: Phase = Queued(Turn(1))
@@ -47,40 +57,46 @@ class Course:
         self.draining = False  # whether the server is about to be restarted
         self.suspended = False  # it gave its place to a visitor
         self.report: m.Report | None = None  # of a scenario that is complete
+        self.loan = Loan() if settings.leases else None  # of its device, where those are lent
         self._token, self._link, self._settings, self._counts = token, link, settings, counts
-        self._changed, self._left = changed, left
+        self._hooks = hooks
 
     def wait(self, turn: Turn) -> None:
         """Its turn in the queue."""
         if self.suspended:
             return
+        if self.loan is not None and isinstance(self.phase, Playing):
+            self.loan.turn = turn
+            self._hooks.changed()
+            return
         before = self.phase.turn if isinstance(self.phase, Queued) else None
         self.phase = Queued(turn)
         if before is None or replace(before, at=turn.at) != turn or abs(before.at - turn.at) > 1:
-            self._changed()
+            self._hooks.changed()
 
     def limit(self, ends: float | None, *, crowded: bool, draining: bool = False) -> None:
-        """The moment when others get its place, if there is one; crowded: whether anybody waits; draining:
-        whether its visitor has to know that the server is about to be restarted."""
+        """The moment when others get its place, if any; crowded: others wait; draining: its visitor has to
+        know that the server is about to be restarted."""
         self.ends, self.crowded = math.inf if ends is None else ends, crowded
         if draining != self.draining:
             self.draining = draining
-            self._changed()
+            self._hooks.changed()
 
     def begin(self, engine: Engine) -> None:
         """It gets a place: its first one, or again after it gave way."""
         now = self.began = time.monotonic()
+        self.loan = None if self.loan is None else Loan()
         if self.suspended and self.engine is not None:
             engine.send(m.Continue(session=self._token))
-        elif isinstance(self.phase, Playing):  # its worker was lost meanwhile
+        elif isinstance(self.phase, Playing):  # it has none any more
             self.phase.worker.move = None  # it has not been waited for since then
-            self.phase.lost(now)
+            self.phase.left(now, died=False)
             self.move(engine)
         else:
             self.phase = Loading()
             self.move(engine)
         self.suspended = False
-        self._changed()
+        self._hooks.changed()
 
     def suspend(self) -> None:
         """Give its place to a visitor, keeping what is made so far; `begin` continues."""
@@ -88,8 +104,10 @@ class Course:
         if isinstance(self.phase, Playing):
             self.phase.rate.rest()
         if self.engine is not None:
-            self.engine.send(m.Suspend(session=self._token))
-        self._changed()
+            self.engine.send((m.Suspend if self.loan is None else m.Close)(session=self._token))
+        if self.loan is not None:
+            self.engine = None  # nobody is charged for a world that waits
+        self._hooks.changed()
 
     def lost(self, reason: str, tries: int) -> None:
         """Its engine's worker is lost, so it waits for `move`. It ends if nothing was shown after so many
@@ -102,7 +120,7 @@ class Course:
                 self.end("error", reason)
             case Loading() as phase:
                 self.phase = Loading("The device is being restarted", tries=phase.tries + 1)
-        self._changed()
+        self._hooks.changed()
 
     def move(self, engine: Engine) -> None:
         """It goes on, or begins, on an engine."""
@@ -116,9 +134,14 @@ class Course:
     def handle(self, event: m.Event) -> None:
         """Handle an event of its engine."""
         match self.phase, event:
+            case _, m.Leased(seconds=seconds) if self.loan is not None:
+                self.loan = Loan(asked=True, until=time.monotonic() + seconds)
+                self._hooks.changed()
+            case _, m.Left():
+                self._rest(event)
             case Loading(), m.Loading(checkpoint=self.request.checkpoint, optimization=self._optimization):
                 self.phase = replace(self.phase, text=event.text, progress=event.progress)
-                self._changed()
+                self._hooks.changed()
             case Loading(), m.Ready():
                 self._ready(event)
             case ((Loading() | Playing()), m.Failed()):
@@ -130,7 +153,49 @@ class Course:
                 self.end("ended", "The scenario is complete.")
             case Playing() as phase, _:
                 if phase.handle(event):
-                    self._changed()
+                    self._hooks.changed()
+
+    def ask(self, fps: float | None) -> tuple[Engine, float] | None:
+        """Its page asks for the device that it waits for, once: the engine and seconds (`run_seconds`)."""
+        if self.loan is None or self.engine is None or not self.loan.ask():
+            return None
+        self._hooks.changed()
+        return self.engine, seconds_needed(
+            self.request, getattr(self.phase, "frames", 0), self._settings, fps
+        )
+
+    def go_on(self) -> bool:
+        """Its visitor wants a device again; whether it was resting."""
+        if self.loan is None or not self.loan.rest:
+            return False
+        self.loan = Loan(turn=Turn(1))
+        self._link.active = time.monotonic()
+        self._hooks.changed()
+        return True
+
+    def tick(self, now: float) -> None:
+        """Give a device back that nobody uses, or has asked for."""
+        if self.loan is None or self.engine is None:
+            return
+        away = now - self._link.away_since if self._link.met else 0.0
+        if left := self.loan.unused(self._token, now - self.began, away):
+            self.engine.send(m.Close(session=self._token))
+            self._rest(left)
+
+    def _rest(self, left: m.Left) -> None:
+        """It has no device until its visitor wants one again."""
+        match self.phase:
+            case Playing() as phase if phase.left(time.monotonic(), died=left.reason == "died"):
+                self.end("error", LOST_AGAIN)
+            case Playing() if self.request.unseen and left.reason != "over":
+                self.end("error", why_it_ends(left))
+            case Playing():
+                self.engine, self.loan = None, Loan(rest=why_it_rests(left, self._settings.lease_seconds))
+                self._link.active = time.monotonic()
+                self._hooks.rests()
+                self._hooks.changed()
+            case Loading():
+                self.end("error", why_it_ends(left))
 
     def welcome(self) -> None:
         """Tell a player that is connected what comes, once there is a world to play in."""
@@ -152,8 +217,8 @@ class Course:
                 self.phase = Ended(outcome, text)
         if self.engine is not None:
             self.engine.send(m.Close(session=self._token))
-        self._left()
-        self._changed()
+        self._hooks.left()
+        self._hooks.changed()
 
     @property
     def _optimization(self) -> str:
@@ -169,4 +234,4 @@ class Course:
         length = None if request.track is None else len(request.track)
         self.phase = Playing(event, engine.send, self._link, recorder, self._counts, length)
         self.welcome()
-        self._changed()
+        self._hooks.changed()

@@ -75,7 +75,8 @@ class Devices:
         self._members: dict[int, _Member] = {}
         self._numbers = itertools.count()
         self._warmed = ""  # the checkpoint that every engine loads when it comes
-        self._have_loaded = self._closed = False
+        self._have_loaded = settings.leases  # one that is lent loads nothing before it is asked for
+        self._closed = False
 
     def __getitem__(self, number: int) -> Engine:
         return self._members[number].engine
@@ -92,7 +93,7 @@ class Devices:
     @property
     def places(self) -> int:
         """How many sessions may run at once, over those that work."""
-        all_of_them, each = self._settings.sessions, self._settings.engine_sessions
+        all_of_them, each = self._settings.sessions, self._settings.sessions_each
         return min(all_of_them, each * len(self.working)) if each else all_of_them
 
     def choose(

@@ -119,6 +119,7 @@ class Facts:
     away_since: no player has been connected since then; met: there has been one. active: the last input, or
     when the world was ready. ends: the moment when others get the place. resting: paused or standing, so it
     takes no device time. seconds_recorded: of video, all branches together. followed: it needs a player.
+    rests: it has no device until its visitor wants one again.
     """
 
     live: bool
@@ -130,6 +131,7 @@ class Facts:
     resting: bool = False
     crowded: bool = False
     seconds_recorded: float = 0.0
+    rests: bool = False
 
 
 def ending(facts: Facts, settings: Settings, now: float) -> tuple[Outcome, str] | None:
@@ -145,10 +147,10 @@ def ending(facts: Facts, settings: Settings, now: float) -> tuple[Outcome, str] 
         )
     if facts.ends <= now:
         return "ended", "Your time is up, since others are waiting. Press Start to get in the queue again."
-    if not facts.live:
+    if not facts.live and not facts.rests:
         return None  # what follows is about visitors who steer
     idle = settings.idle_seconds
-    if idle and now - facts.active > idle and (facts.crowded or not facts.resting):
+    if idle and now - facts.active > idle and (facts.crowded or facts.rests or not facts.resting):
         return "ended", f"Nothing was pressed for {duration(idle)}. Press Start to begin another session."
     if facts.seconds_recorded >= settings.record_seconds:
         length = duration(settings.record_seconds)

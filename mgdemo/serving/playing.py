@@ -61,6 +61,13 @@ class Playing:
         self.rate.rest()
         return self.worker.lost(now)
 
+    def left(self, now: float, *, died: bool) -> bool:
+        """Its device was only lent, and is gone, or has `died`; as `lost`."""
+        self.rate.rest()
+        if not died:
+            self.worker.flight.below = None  # nothing is to be suspected
+        return self.worker.lost(now)
+
     def moved(self, send: Callable[[m.Command], None]) -> m.Past:
         """A new worker is chosen, and `send` reaches it: what it has to restore."""
         return self.worker.moved(send, self.tree, paused=self.paused)

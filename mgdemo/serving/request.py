@@ -40,6 +40,11 @@ class SessionRequest:
     followed: bool = False
 
     @property
+    def unseen(self) -> bool:
+        """Whether nobody is expected who could press anything."""
+        return self.track is not None and not self.followed
+
+    @property
     def about(self) -> About:
         """For its films."""
         title = self.title or f"A session of {self.checkpoint}"

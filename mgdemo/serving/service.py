@@ -23,6 +23,7 @@ from mgdemo.serving.devices import Devices
 from mgdemo.serving.engines import Fleet
 from mgdemo.serving.engines.fleets import fleet_of
 from mgdemo.serving.health import Health
+from mgdemo.serving.lending import Lending
 from mgdemo.serving.metrics import Metrics
 from mgdemo.serving.owners import Owners
 from mgdemo.serving.phases import Ended, Playing, Saving
@@ -58,6 +59,7 @@ class SessionService:
         self._devices = Devices(self.settings, fleet or fleet_of(self.settings), self._event, self._lost)
         self._places = Places(self._devices)
         self._queue = Admission(self.settings, self._places, self._devices, self.counts)
+        self.lending = Lending(self.settings, self.lock, self._queue, self.get, self._admit)
         self._archive = Archive(self.settings, self._folders)
         self.owners = Owners(self.settings.record_dir)
         self._clock = Clock(self._tick)
@@ -212,6 +214,8 @@ class SessionService:
                     self._devices.broken(index, text)
                 case m.Thumbnail():
                     self._devices.works(index)
+                case m.Left(reason="died"):
+                    self.counts.crashes.labels(str(index), self._devices[index].device).inc()
             token = getattr(event, "session", None)  # else it concerns all of them
             for session in [s for s in self._places.on(index) if token in (None, s.token)]:
                 _guard(session, session.course.handle, event)

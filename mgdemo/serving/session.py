@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from mgdemo import messages as m
-from mgdemo.serving.course import Course
+from mgdemo.serving.course import Course, Hooks
 from mgdemo.serving.limits import Facts, ending
 from mgdemo.serving.metrics import Metrics
 from mgdemo.serving.outbox import Outbox, Wake
@@ -36,12 +36,25 @@ STRANDED = (
 log = logging.getLogger(__name__)
 
 
+class Lender(Protocol):
+    """What a session needs where devices are lent; both with the lock held."""
+
+    def rests(self, session: Session) -> None:
+        """It has given its place away until it goes on."""
+
+    def goes_on(self, session: Session) -> None:
+        """It wants a place again."""
+
+
 class Host(Protocol):
     """What a session needs of the service that it belongs to."""
 
     settings: Settings
     lock: threading.RLock  # guards all sessions; never held while something is computed or written
     counts: Metrics
+
+    @property
+    def lending(self) -> Lender: ...
 
     def on_session_ended(self, session: Session) -> None:
         """It has stopped playing. Called once, with the lock held. A `Saving` one wants its files written."""
@@ -64,8 +77,11 @@ class Session:
             self._link,
             host.settings,
             host.counts,
-            changed=self._wake.set,
-            left=lambda: host.on_session_ended(self),
+            Hooks(
+                changed=self._wake.set,
+                left=lambda: host.on_session_ended(self),
+                rests=lambda: host.lending.rests(self),
+            ),
         )
         self._host, self._lock = host, host.lock
 
@@ -109,9 +125,12 @@ class Session:
             phase, course = self.phase, self.course
             if course.suspended and isinstance(phase, Loading | Playing):
                 return suspended_status(phase)
-            status = status_of(phase, course.ends, time.monotonic())
-            told = course.draining and isinstance(phase, Loading | Playing)
-            return status.model_copy(update={"outlook": DRAINING}) if told else status
+            status = status_of(phase, course.ends, now := time.monotonic())
+            if not isinstance(phase, Loading | Playing):
+                return status
+            if course.loan is not None:
+                status = course.loan.status(now, status)
+            return status.model_copy(update={"outlook": DRAINING}) if course.draining else status
 
     # For the live transport
 
@@ -138,6 +157,9 @@ class Session:
                     raise m.BadMessage("hello comes first, and once")
                 case m.Stop():
                     self.end("ended", "Stopped.")
+                case m.GoOn():
+                    if self.course.go_on():
+                        self._host.lending.goes_on(self)
                 case _:
                     if isinstance(message, m.Input):
                         self._link.input = message
@@ -183,7 +205,9 @@ class Session:
         settings = self._host.settings
         if now - self._link.unanswered_since > settings.ack_seconds:
             self._detach(m.CONNECTION_LOST, "No answer for too long; connect again.")
-        if not self.course.suspended and isinstance(self.phase, Playing) and self.phase.worker.stranded(now):
+        self.course.tick(now)
+        waits = self.course.suspended or (self.course.engine is None and self.course.loan is not None)
+        if not waits and isinstance(self.phase, Playing) and self.phase.worker.stranded(now):
             self.end("error", STRANDED)
         elif outcome := ending(self._facts(now), settings, now):
             self.end(*outcome)
@@ -219,4 +243,5 @@ class Session:
             resting=phase.paused or phase.standing,
             crowded=self.course.crowded,
             seconds_recorded=phase.seconds_recorded,
+            rests=self.course.loan is not None and bool(self.course.loan.rest),
         )

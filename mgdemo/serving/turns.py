@@ -18,13 +18,13 @@ class Turns:
 
     def __init__(self, session_seconds: float):
         self._session_seconds = session_seconds
-        self._speeds: dict[str, float] = {}  # frames per second
+        self.speeds: dict[str, float] = {}  # frames per second
 
     def plan(self, places: Collection[Session], queue: Collection[Session]) -> Plan:
         for session in places:
             phase = session.phase
             if isinstance(phase, Playing) and not session.live and phase.rate.fps:
-                self._speeds[session.request.checkpoint] = phase.rate.fps
+                self.speeds[session.request.checkpoint] = phase.rate.fps
         return limits.plan(
             [self._place(session) for session in places],
             [self._waiter(session) for session in queue],
@@ -46,4 +46,4 @@ class Turns:
         track = session.request.track
         if track is None:
             return math.inf
-        return (len(track) - made) / self._speeds.get(session.request.checkpoint, FPS)
+        return (len(track) - made) / self.speeds.get(session.request.checkpoint, FPS)

@@ -46,7 +46,10 @@ class SessionForm:
         start: str,
         image: str | None = None,
         after_mode: tuple[gr.Component, ...] = (),
+        note: str = "",
     ):
+        """note: what there is to say about every checkpoint, a sentence."""
+        self.note = note
         self.library, self.live, self.start = library, live, start
         first = library.first()
         modes = [mode for mode in MODES.values() if library.of_mode(mode.name)]
@@ -61,7 +64,7 @@ class SessionForm:
         self.checkpoint = gr.Dropdown(
             self._titles(first.mode), value=first.name, label="Checkpoint", filterable=False
         )
-        self.about = gr.HTML(_about(first), apply_default_css=False)
+        self.about = gr.HTML(_about(first, note), apply_default_css=False)
         self.images = start_images(images, image)
         self.hint = gr.HTML(visible=False, apply_default_css=False)
         with gr.Row(elem_classes="tight"):
@@ -112,7 +115,7 @@ class SessionForm:
         offered = own if own in paths[len(images) :] else None
         shown = self.library.picture(offered, checkpoint).picture if offered else None
         return (
-            _about(entry),
+            _about(entry, self.note),
             update(paths, image, shown),
             self._hint(entry, image),
             image,
@@ -225,10 +228,10 @@ def _choose(image: str | None) -> str:
     return "Choose a start image first."
 
 
-def _about(entry: Entry) -> str:
+def _about(entry: Entry, note: str) -> str:
     needs = f"Needs {entry.needs}." if entry.needs else ""
     size = f"Shown and recorded at {entry.config.width}×{entry.config.height} pixels."
-    return f'<p class="about">{escape(" ".join(filter(None, (entry.config.note, needs, size))))}</p>'
+    return f'<p class="about">{escape(" ".join(filter(None, (entry.config.note, needs, size, note))))}</p>'
 
 
 def say_replaced(library: Library, what: str, mode: str, checkpoint: str | None) -> None:

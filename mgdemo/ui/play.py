@@ -20,7 +20,7 @@ def play_tab(service: SessionService, library: Library, links: Links) -> Session
             stage = gr.Column()
         with gr.Column(scale=3, min_width=300):
             results = Results(links, service.settings.keep_hours)
-            form = SessionForm(library, live=True, start="Start")
+            form = SessionForm(library, live=True, start="Start", note=service.lending.note)
     with stage:
         screen = player(form.first_setup, "play", "Play")
     form.connect(screen)

@@ -26,6 +26,7 @@ from mgdemo.ui.share import MAX_UPLOAD_BYTES
 from mgdemo.ui.theme import CSS, theme
 
 PAGES = 1000  # whose choices are kept here, the latest ones
+JOBS = 40  # short events at once; Gradio's own number
 
 
 class Page(gr.Blocks):
@@ -95,6 +96,7 @@ def launch(
         "footer_links": ["api"],
         "mcp_server": mcp,
         "quiet": True,
+        "max_threads": JOBS + demo.service.lending.at_once,
         "prevent_thread_lock": True,
         "inbrowser": open_browser,
         "server_name": address.host,

@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import gradio as gr
@@ -81,6 +81,10 @@ def connect(
 
         return await _guarded(answer, len(about) + len(results.outputs))
 
+    def lease(event: gr.EventData) -> Iterator[None]:
+        """Holds a session's device while its page is there, on its visitor's account."""
+        yield from service.lending.hold(str(event._data.get("token")))
+
     async def stop(films: list[Left], event: gr.EventData) -> tuple:
         """Ends a session whose socket is down, and waits for its film."""
 
@@ -123,6 +127,10 @@ def connect(
     shown = [screen, *results.outputs]
     screen.start(start, inputs, [screen, *about], trigger_mode="once", **options)
     screen.resume(resume, results.films, [screen, *about, *results.outputs], trigger_mode="once", **options)
+    if service.settings.leases:
+        # The one event that lasts; Gradio has job slots of its own for these (`serve.launch`).
+        held = {"concurrency_limit": service.lending.at_once, "concurrency_id": "lease"}
+        screen.lease(lease, trigger_mode="multiple", **EVENT_OPTIONS, **held)
     screen.stop(stop, results.films, shown, **options)
     results.delete.click(delete, [results.films, results.choice], results.outputs, **options)
     screen.finished(finished, results.films, results.outputs, **options)

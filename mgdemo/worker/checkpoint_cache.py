@@ -82,6 +82,15 @@ class CheckpointCache:
             # long again.
             threading.Thread(target=self._load, args=(weights,), daemon=True).start()
 
+    @property
+    def models(self) -> dict[Weights, Model]:
+        """Those that are loaded."""
+        return dict(self._models)
+
+    def inherit(self, models: dict[Weights, Model]) -> None:
+        """Take what another cache in this process has loaded."""
+        self._models |= models
+
     def add(self, loaded: Loaded) -> None:
         """Take what `loaded` was called with; from the thread that owns the cache."""
         self._loading.discard(loaded.weights)

@@ -51,7 +51,7 @@ class Worker:
         self._inbox, self._watch = Inbox(), Watch()
         self._sessions = Roster(settings, emit)
         self._making: deque[Playing] = deque()
-        self._checkpoints = CheckpointCache(settings, device, self.hear, emit, self._watch)
+        self.checkpoints = CheckpointCache(settings, device, self.hear, emit, self._watch)
         self._delivery, self._meter = Delivery(emit), Meter(device)
         self._stopping = False
 
@@ -68,7 +68,7 @@ class Worker:
         return m.Heartbeat(
             stuck_seconds=self._watch.stuck_seconds,
             memory_bytes=self._meter.used_bytes,
-            checkpoints=tuple(weights.checkpoint for weights in self._checkpoints.held),
+            checkpoints=tuple(weights.checkpoint for weights in self.checkpoints.held),
         )
 
     def run(self) -> None:
@@ -163,10 +163,10 @@ class Worker:
                 self._guard(session, put_aside)
 
     def _load(self, weights: Weights) -> None:
-        self._checkpoints.load(weights, self._sessions.weights_in_use)
+        self.checkpoints.load(weights, self._sessions.weights_in_use)
 
     def _loaded(self, loaded: Loaded) -> None:
-        self._checkpoints.add(loaded)
+        self.checkpoints.add(loaded)
         if isinstance(loaded.result, Exception):
             self._give_up_if_broken(loaded.result)
         for waiting in self._sessions.waiting_for(loaded.weights):
@@ -179,7 +179,7 @@ class Worker:
     def _start(self, waiting: Waiting, load_seconds: float | None = None) -> None:
         """Begin a session, or continue it, if its checkpoint is there."""
         order = waiting.order
-        if (model := self._checkpoints.get(self._sessions.weights(order))) is None:
+        if (model := self.checkpoints.get(self._sessions.weights(order))) is None:
             return
         if waiting.suspended is not None and (session := waiting.suspended.proceed(model)) is not None:
             self._sessions[order.session] = session

@@ -125,7 +125,7 @@ def test_who_presses_on_while_it_goes_back_plays_on(play):
 def test_a_session_that_continues_in_another_window_can_be_taken_back(play):
     play.page.evaluate("""() => {
       window.other = new WebSocket(sockets.at(-1).url);
-      other.onopen = () => other.send(JSON.stringify({ type: "hello", version: 4, codecs: ["jpeg"] }));
+      other.onopen = () => other.send(JSON.stringify({ type: "hello", version: 5, codecs: ["jpeg"] }));
       other.onclose = ({ code }) => (window.otherClosed = code);
     }""")
     play.expect("replaced")

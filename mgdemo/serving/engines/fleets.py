@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from mgdemo.serving.engines import Engine, EngineFactory, Fleet, OnEvent, OnLost, Slot
 from mgdemo.serving.engines.process import ProcessEngine
+from mgdemo.serving.engines.zerogpu import leases
 from mgdemo.settings import Settings
 
 
@@ -34,5 +35,7 @@ def fleet_of(settings: Settings) -> Fleet:
             from mgdemo.serving.engines.ray_cluster import RayCluster
 
             return RayCluster(settings)
+        case "zerogpu":
+            return leases(settings)
         case _:
             return Fixed(settings, ProcessEngine)

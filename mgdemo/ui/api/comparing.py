@@ -14,7 +14,8 @@ from mgdemo.compare.table import Cell
 from mgdemo.compare.translate import By
 from mgdemo.errors import UserError
 from mgdemo.serving.waiting import in_thread, shared
-from mgdemo.ui.compare.bench import Bench
+from mgdemo.ui.api.lending import holding
+from mgdemo.ui.compare.bench import Bench, wanting
 from mgdemo.ui.compare.choice import MOST_ITEMS, PLAIN, Choice
 
 FOLDER = "gradio_api/compare"
@@ -63,10 +64,13 @@ async def compared(
     It is cancelled when nobody listens any more, unless a page wants it, too.
     """
     job, token = await in_thread(bench.start, grid, visitor, account)
+    held = None
     try:
         said = -SECOND
         loop = asyncio.get_running_loop()
         async for states in job.changes():
+            if wanting(states) and (held is None or held.done()):
+                held = holding(bench.lease(job.id, token))
             if not job.done and loop.time() - said >= SECOND:
                 said = loop.time()
                 yield _state(job, states)

@@ -13,6 +13,7 @@ from mgdemo.scenario import MAX_BYTES, Scenario, ScenarioError, parse_scenario
 from mgdemo.seeds import seed_of
 from mgdemo.serving import SessionRequest, SessionService
 from mgdemo.serving.live import SAVED_SECONDS
+from mgdemo.ui.api.lending import holding
 from mgdemo.ui.compare.planner import key_of
 from mgdemo.ui.library import Library, missing
 from mgdemo.ui.scenarios.editor import NAME
@@ -72,9 +73,11 @@ async def replayed(
 
     Raises ServingError or ReplayError.
     """
-    session = service.open(replace(request, account=account))
+    session, held = service.open(replace(request, account=account)), None
     try:
         async for status in session.statuses():
+            if status.lease == "wanted":
+                held = holding(service.lending.hold(session.token))
             if status.phase in ("ended", "error"):
                 break
             yield {
@@ -88,6 +91,8 @@ async def replayed(
         raise ReplayError("The film is still being written: try again later.") from None
     finally:
         session.end("ended", "The program that wanted it has left.")
+        if held is not None:
+            await held
     recording = ended.recording
     if ended.outcome == "error" or recording is None:
         raise ReplayError(ended.text)

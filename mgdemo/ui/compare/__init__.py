@@ -63,7 +63,7 @@ def compare_tab(bench: Bench) -> CompareTab:
         elem_id="compare",
         html_template=(HERE / "compare.html").read_text("utf-8"),
         css_template=lockstep.CSS.read_text("utf-8") + (HERE / "compare.css").read_text("utf-8"),
-        js_on_load=on_load("ui/compare/compare.js", "opened", "run"),
+        js_on_load=on_load("ui/compare/compare.js", "opened", "run", "lease"),
         apply_default_css=False,
     )
 
@@ -79,7 +79,7 @@ def compare_tab(bench: Bench) -> CompareTab:
             grid = Planner(library, device, bench.service.settings.compare_frames).plan(choice)
             kept = {run.key for run in grid.all if bench.known_device and bench.store.get(run.key)}
             words = size_of(grid, bench.speeds(grid.columns), kept, bench.service.devices)
-            return shown | {"summary": words, "lost": losses_of(grid)}
+            return shown | {"summary": words + bench.cost(grid, kept), "lost": losses_of(grid)}
         except UserError as error:
             return shown | {"problem": str(error)}
 
@@ -144,6 +144,10 @@ def compare_tab(bench: Bench) -> CompareTab:
             return gr.skip(), gr.HTML(job=_job(error=FAILED))
         return gr.Accordion(open=False), gr.HTML(job=answer)
 
+    def lease(event: gr.EventData) -> Iterator[None]:
+        """Holds a GPU for a run, on the account of the visitor whose page wants it."""
+        yield from bench.lease(str(event._data.get("grid")), str(event._data.get("token")))
+
     options: dict[str, Any] = EVENT_OPTIONS
     changes = [each.input for each in form.lists] + [each.blur for each in (form.seeds, form.column_seeds)]
     for change in changes:
@@ -159,6 +163,10 @@ def compare_tab(bench: Bench) -> CompareTab:
     screen.run(
         run, form.inputs, [form.box, screen], trigger_mode="once", **options | {"concurrency_limit": None}
     )
+
+    if bench.service.settings.leases:
+        held = {"concurrency_limit": bench.service.lending.at_once, "concurrency_id": "lease"}
+        screen.lease(lease, trigger_mode="multiple", **EVENT_OPTIONS, **held)
 
     outputs = [form.box, *form.outputs, screen]
 

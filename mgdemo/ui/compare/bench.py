@@ -7,7 +7,7 @@ import contextlib
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from mgdemo import probe
@@ -16,7 +16,7 @@ from mgdemo.compare.device import Device, device_of
 from mgdemo.compare.estimate import expected
 from mgdemo.compare.exports import Exports
 from mgdemo.compare.grids import Grids, ended_job
-from mgdemo.compare.jobs import Comparisons, Job
+from mgdemo.compare.jobs import CellState, Comparisons, Job
 from mgdemo.compare.keep import prune
 from mgdemo.compare.plan import Grid, Speeds, Variant
 from mgdemo.compare.store import RunStore
@@ -24,6 +24,7 @@ from mgdemo.compare.votes import Votes
 from mgdemo.errors import UserError
 from mgdemo.serving import SessionService
 from mgdemo.serving.engines.process import environment
+from mgdemo.serving.engines.zerogpu import lent_device
 from mgdemo.ui.compare.choice import Choice
 from mgdemo.ui.compare.planner import Planner
 from mgdemo.ui.library import Library
@@ -36,6 +37,11 @@ FOUND = 20  # ended grids that are remembered after they were read from disk
 def folder_of(record_dir: Path) -> Path:
     """Where comparisons are kept; Gradio must not serve files from there."""
     return record_dir / FOLDER
+
+
+def wanting(states: Sequence[CellState]) -> str:
+    """The token of a run's session that waits to be lent a device; "" if there is none."""
+    return next((state.wants for state in states if state.wants), "")
 
 
 class Bench:
@@ -62,7 +68,8 @@ class Bench:
         """What the runs are made on; takes seconds at first. Raises DeviceError."""
         with self._asking:
             if self._device is None:
-                self._device = device_of(self.service.settings.device)
+                settings = self.service.settings
+                self._device = Device(lent_device()) if settings.leases else device_of(settings.device)
                 self.exports.device = self._device.kind
             return self._device
 
@@ -77,6 +84,8 @@ class Bench:
             self.device()
         settings = self.service.settings
         with self._asking:
+            if self._probed is None and settings.leases:
+                self._probed = 0.0  # nobody has asked for a GPU yet
             if self._probed is None:
                 world = next((e for e in self.library.catalogue() if e.embedded and e.available), None)
                 fps = world and probe.ask(world.name, settings, environment(settings))
@@ -136,6 +145,20 @@ class Bench:
         if (job := self.find(id)) is not None:
             job.cancel()
         return True
+
+    def cost(self, grid: Grid, kept: Collection[str]) -> str:
+        """What a visitor is charged for the runs of a grid that are not kept yet, a sentence; "": nothing."""
+        todo = {run.key: run.frames for run in grid.all if run.key not in kept}.values()
+        lent = sum(self.service.lending.run_seconds(frames) or 0 for frames in todo)
+        return f" Each run is lent a GPU of its own, for about {lent} s together." if lent else ""
+
+    def lease(self, id: str, token: str) -> Iterator[None]:
+        """Have the device that a run of a grid waits for while this is iterated, for a page that wants the
+        grid; see `Lending.hold`."""
+        with self._lock:
+            wanted = token in self._wanted.get(id, set())
+        if wanted and (job := self.find(id)) is not None:
+            yield from self.service.lending.hold(wanting(job.states()))
 
     def tidy(self) -> None:
         """Delete what is too old, and the oldest of what is too much."""

@@ -44,6 +44,7 @@ class Compare {
     this.player = null;
     this.finished = this.failed = 0;
     this.connecting = false;
+    this.asked = false; // for a GPU
     this.files = new Files(this.parts.files, (text) => this.say(text));
     this.ballots = new Ballots(this.parts.ballots, (text) => this.say(text));
     this.bind();
@@ -166,6 +167,9 @@ class Compare {
     this.connecting = false;
     this.setPhase(over ? "ended" : "running");
     if (news) this.ballots.refresh();
+    const { grid, token } = this.job;
+    if (message.gpu && !this.asked && token) this.trigger("lease", { grid, token });
+    this.asked = Boolean(message.gpu);
     if (done) this.trigger("opened"); // what is there already is known better now
   }
 

@@ -4,10 +4,10 @@
  * @typedef {{runs: number, finished: number, failed: number, cancelled: number, share: number, fps: number | null,
  *   seconds_left: number | null}} Totals
  * @typedef {import("../../compare/player/types.js").GridView} GridView
- * @typedef {{totals: Totals, over?: boolean} & ({type: "grid", view: GridView}
+ * @typedef {{totals: Totals, over?: boolean, gpu?: boolean} & ({type: "grid", view: GridView}
  *   | {type: "progress", cells?: import("../../compare/player/types.js").Progress[]}
  *   | {type: "note", text: string}
- *   | {type: "done"})} Message  over: all runs have ended; scores may still come
+ *   | {type: "done"})} Message  over: all runs have ended; scores may still come; gpu: a run waits to be lent one
  */
 
 import { addressOf, backoff, socketUrl } from "../player/connection.js";

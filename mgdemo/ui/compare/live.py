@@ -1,7 +1,8 @@
 """The WebSocket by which a page follows a grid, and cancels it. Gradio's events stay short.
 
 Messages to the page, as JSON: `grid` with the whole view, when a run is finished and when all is scored;
-`progress` with what changes meanwhile; `done`. A page that votes blindly gets only totals, no view. From the
+`progress` with what changes meanwhile; `done`. With `gpu`, a run waits to be lent one: the page asks by the
+Gradio event `lease`. A page that votes blindly gets only totals, no view. From the
 page: `cancel` with its token. over: all runs have ended; scores may still come.
 """
 
@@ -20,7 +21,7 @@ from mgdemo.compare.table import Cell
 from mgdemo.compare.view import grid_view, progress
 from mgdemo.serving.budget import Budget
 from mgdemo.serving.waiting import in_thread, shared
-from mgdemo.ui.compare.bench import Bench
+from mgdemo.ui.compare.bench import Bench, wanting
 from mgdemo.ui.compare.progress import totals
 
 UNKNOWN, TOO_MANY = 4404, 4429  # close codes: there is no such grid here; too many messages
@@ -49,6 +50,8 @@ async def live(bench: Bench, socket: WebSocket, visitor: str = "") -> None:
 async def _tell(bench: Bench, socket: WebSocket, job: Job, visitor: str, *, blind: bool) -> None:
     async def tell(kind: str, states: Sequence[CellState], **more: object) -> None:
         message = {"type": kind, "totals": totals(job.grid, states), "over": job.done, **more}
+        if wanting(states):
+            message["gpu"] = True
         await socket.send_text(json.dumps(message, ensure_ascii=False))
 
     async def whole(states: list[CellState], cells: Sequence[Sequence[Cell]] | None = None) -> None:

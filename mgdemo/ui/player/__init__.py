@@ -34,9 +34,10 @@ def routes(loops: dict[str, Path]) -> list[Route]:
 def player(setup: dict, name: str, title: str) -> gr.HTML:
     """A player showing `setup` (see the function of that name), on the tab `title`.
 
-    Its events: `start`; `resume`, of a session or film that the page had before it was loaded again (Gradio
-    does that after a lost connection); `stop`, where the socket is down; `finished`: there is a film. All but
-    the first carry the session's token in their data.
+    Its events: `start`; `lease`: its session wants a device, held while the event lasts; `resume`, of a
+    session or film that the page had before it was loaded again (Gradio does so after a lost connection);
+    `stop`, where the socket is down; `finished`: there is a film. All but the first carry the session's token
+    in their data.
     Change it by `gr.HTML(setup=…)` and by `gr.HTML(session=…)`, the answer to an event; the two don't disturb
     each other. What is written with a `track_key` as `data-track` in the same tab is the chosen scenario.
     """
@@ -48,7 +49,7 @@ def player(setup: dict, name: str, title: str) -> gr.HTML:
         css_template="".join((HERE / name).read_text("utf-8") for name in ("player.css", "controls.css")),
         js_on_load=on_load(
             "ui/player/player.js",
-            *("start", "resume", "stop", "finished"),
+            *("start", "lease", "resume", "stop", "finished"),
             name=name,
             title=title,
             modes={mode.name: mode_json(mode) for mode in MODES.values()},

@@ -4,6 +4,7 @@
  *
  *   idle ─ start ─► starting ─► queued ─► loading ─► playing ◄─► buffering, standing, paused, rewinding
  *                                                        └─► saving ─► ended | error
+ *   resting: its GPU was only lent, and is gone until the visitor goes on
  *   lost: the connection is away, and what ran before resumes when it is back; replaced: in another window
  *
  * @typedef {import("./phases.js").State} State
@@ -45,6 +46,7 @@ const HANDLERS = {
   // What the visitor does
 
   start(state) {
+    if (state.phase === "resting") return to(state, {}, { type: "focus" }, send("go_on"));
     if (!startable(state)) return stay(state);
     if (state.phase === "replaced") return HANDLERS.restore(state, { token: state.session.token });
     return to(fresh(state), { phase: "starting" }, { type: "focus" }, ask("start"));
@@ -145,14 +147,9 @@ const HANDLERS = {
 
   /** @param {State} state @param {{status: Status, draining: boolean}} event draining: see `end` */
   status(state, { status, draining }) {
-    const now = { ...back(state), server: status };
-    if (!running(now)) return stay(now);
-    if (status.phase === "saving") return draining ? stay(now) : to(now, { phase: "saving" });
-    if (status.phase === "standing") return stand(now);
-    if (now.phase === "standing") return to(now, { phase: "playing" });
-    if (!beginning(now)) return stay(now);
-    const begun = !["queued", "loading"].includes(status.phase); // and its pictures are on their way
-    return to(now, begun ? { phase: "loading", text: "" } : { phase: status.phase, text: status.text });
+    const lending = lent(state, { ...back(state), server: status });
+    const { state: now, effects } = standing(lending.state, draining);
+    return to(now, {}, ...lending.effects, ...effects);
   },
 
   /** @param {State} state @param {{paused: boolean, again: boolean, notice?: string}} event again: this page had it before */
@@ -247,6 +244,34 @@ function pause(state, why) {
   if (!showing(state) && !unseen) return stay(state);
   const telling = state.session.live ? [send("pause", { on: true })] : [];
   return to(state, { phase: "paused", pause: why, stepping: false }, HOLD, ...telling);
+}
+
+/** What follows from how the server says that the session stands. @param {State} now @param {boolean} draining */
+function standing(now, draining) {
+  const { phase, text } = now.server;
+  if (!running(now) || now.phase === "resting") return stay(now);
+  if (phase === "saving") return draining ? stay(now) : to(now, { phase: "saving" });
+  if (phase === "standing") return stand(now);
+  if (now.phase === "standing") return to(now, { phase: "playing" });
+  if (!beginning(now)) return stay(now);
+  const begun = !["queued", "loading"].includes(phase); // and its pictures are on their way
+  return to(now, begun ? { phase: "loading", text: "" } : { phase, text });
+}
+
+/**
+ * Where GPUs are only lent: asks for one when there is a place for the session, and rests when it is gone.
+ *
+ * @param {State} before @param {State} now
+ */
+function lent(before, now) {
+  const { lease = null } = now.server;
+  if (!now.session || !running(now)) return stay(now);
+  if (lease === "over")
+    return to(now, { phase: "resting", text: now.server.text }, ...(now.phase === "resting" ? [] : [HOLD]));
+  const again = now.phase === "resting" ? back({ ...now, phase: "lost" }) : now;
+  const effects = now.phase === "resting" && !again.pause ? [{ type: "release" }] : [];
+  const asks = lease === "wanted" && before.server?.lease !== "wanted";
+  return to(again, {}, ...effects, ...(asks ? [{ type: "lease", token: now.session.token }] : []));
 }
 
 /** The server makes no blocks until a control is pressed. @param {State} state */

@@ -2,7 +2,7 @@
  * The state of a session as its page sees it, and what follows from it.
  *
  * @typedef {"idle" | "starting" | "queued" | "loading" | "playing" | "buffering" | "standing" | "paused" |
- *   "rewinding" | "lost" | "saving" | "ended" | "error" | "replaced"} Phase
+ *   "rewinding" | "resting" | "lost" | "saving" | "ended" | "error" | "replaced"} Phase
  * @typedef {"hand" | "idle" | "rewound" | "hidden"} PauseReason  after all but "hand", any control resumes
  * @typedef {{id: string, token: string, path: string, live: boolean, choice: string}} Session  choice: what was started
  * @typedef {import("./protocol.js").Status} Status
@@ -43,13 +43,15 @@ export const INITIAL = {
 };
 
 const SHOWING = new Set(["playing", "buffering", "standing"]);
-const RUNNING = new Set(["starting", "queued", "loading", "paused", "rewinding", "lost", ...SHOWING]);
+const RUNNING = new Set(["starting", "queued", "loading", "paused", "rewinding", "resting", "lost", ...SHOWING]);
 const BEGINNING = new Set(["starting", "queued", "loading"]);
 
 /** Whether pictures are shown as they come. @param {State} state */
 export const showing = ({ phase }) => SHOWING.has(phase);
 /** Whether there is something that can be stopped. @param {State} state */
 export const running = ({ phase }) => RUNNING.has(phase);
+/** Whether the button over the picture does something. @param {State} state */
+export const pressable = (state) => startable(state) || state.phase === "resting";
 /** Whether a session can be started, or (replaced) taken back. @param {State} state */
 export const startable = (state) => !running(state) && state.phase !== "saving";
 /** Whether the visitor can go to another moment now. @param {State} state */

@@ -130,6 +130,7 @@ class Player {
   // What the visitor does
 
   start() {
+    if (this.state.phase === "resting") return this.dispatch({ type: "start" });
     if (!startable(this.state) || (this.setup.blocked && this.state.phase !== "replaced")) return;
     const other = [...players].find((player) => player !== this && running(player.state));
     if (other && this.warned !== other.state.session?.token) {
@@ -259,6 +260,7 @@ function effectsOf(player) {
     send: ({ message }) => connection.send(message),
     // The socket is quicker; Gradio's event works while it is down.
     stop: ({ token }) => connection.send({ type: "stop" }) || events.ask("stop", { token }),
+    lease: ({ token }) => events.trigger("lease", { token }), // it lasts as long as the GPU is held
     remember: ({ token }) => events.remember(token),
     focus: () => view.focus(), // or Space would press Start again
     open: () => player.open(),

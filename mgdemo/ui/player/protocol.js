@@ -3,7 +3,7 @@
  * messages of mgdemo/messages.
  */
 
-export const VERSION = 4;
+export const VERSION = 5;
 
 export const CLOSE = { BAD_MESSAGE: 4400, UNKNOWN_SESSION: 4404, CONNECTION_LOST: 4408, REPLACED: 4409 };
 
@@ -43,6 +43,12 @@ export const QUESTIONS = { obeys: "Which one obeys better?", looks: "Which one l
  * @property {"ack"} type
  * @property {number} block
  * @property {number} buffer_ms
+ */
+
+/**
+ * While the session rests (`Status.lease` "over"): it wants a device again.
+ * @typedef {object} GoOn
+ * @property {"go_on"} type
  */
 
 /**
@@ -96,7 +102,7 @@ export const QUESTIONS = { obeys: "Which one obeys better?", looks: "Which one l
  * @property {"stop"} type
  */
 
-/** @typedef {Ack | Hello | Input | KeyFrame | Pause | Rewind | Step | Stop} ClientMessage */
+/** @typedef {Ack | GoOn | Hello | Input | KeyFrame | Pause | Rewind | Step | Stop} ClientMessage */
 
 /**
  * Announces a block's frames and the actions that made it, with what blocks have taken recently, in ms.
@@ -148,6 +154,9 @@ export const QUESTIONS = { obeys: "Which one obeys better?", looks: "Which one l
  * `frames` are those made so far, `fps` how many are made per second. `seconds_left` is known in the queue,
  * where others wait, and in scenarios. `warning` "collapsed": the picture is no world any more; the best
  * node to rewind to is `rewind_to`. `outlook` is what the server is about to do, in a sentence, if anything.
+ *
+ * Where devices are only lent: `lease` "wanted" asks the page for the Gradio event `lease` with the token;
+ * "over": the session rests until `GoOn`; `lease_seconds` are left of the device's time.
  * @typedef {object} Status
  * @property {"status"} type
  * @property {Phase} phase
@@ -160,6 +169,8 @@ export const QUESTIONS = { obeys: "Which one obeys better?", looks: "Which one l
  * @property {"collapsed" | null} warning
  * @property {number | null} rewind_to
  * @property {string} outlook
+ * @property {"wanted" | "over" | null} lease
+ * @property {number | null} lease_seconds
  */
 
 /**

@@ -8,12 +8,15 @@
 
 import { addressOf } from "./connection.js";
 import { keyboard } from "./keyboard.js";
-import { rewindable, running, showing, startable } from "./phases.js";
+import { pressable, rewindable, running, showing, startable } from "./phases.js";
 import { words } from "./wording.js";
 
 const PARTS =
   "stage poster loop screen preview message note start start-label progress past status announce pause step stop " +
   "statistics keep picture begin settings rebind full pads hud";
+
+/** @type {Record<string, string>} what the button over the picture says, where it does not start another session */
+const LABELS = { replaced: "Continue here", resting: "Go on" };
 
 export class View {
   /** @param {HTMLElement} element */
@@ -114,8 +117,9 @@ export class View {
     this.root.dataset.running = state.session && !startable(state) ? "yes" : "no";
     if (document.activeElement === stop && !running(state)) this.focus(); // a disabled button would lose the keys
     stop.disabled = !running(state);
-    start.disabled = !startable(state) || (Boolean(facts.blocked) && state.phase !== "replaced");
-    label.textContent = state.phase === "replaced" ? "Continue here" : facts.start;
+    const goes = LABELS[state.phase];
+    start.disabled = !pressable(state) || (Boolean(facts.blocked) && !goes);
+    label.textContent = goes ?? facts.start;
     pause.disabled = !(showing(state) || state.phase === "paused");
     step.disabled = pause.disabled || !rewindable(state);
     pause.ariaLabel = state.pause ? "Resume" : "Pause";

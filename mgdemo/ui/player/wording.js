@@ -55,9 +55,11 @@ function statusLine(state, { live, blocked, frame, fps, total, displayed }) {
   if (phase === "standing") return server?.phase === "standing" && ends(server) ? server.text : "Standing still";
   if (phase !== "playing" && phase !== "buffering") return ""; // it is said over the picture
   if (!live) return progressOf(server, total);
+  const lease = server?.lease_seconds ?? null;
+  const lent = lease === null ? "" : ` · GPU for ${Math.ceil(lease)} s`;
   if (phase === "buffering") return "Stalled";
   const spoken = server?.phase === "playing" && server.text; // else it is about another moment
-  return spoken || (displayed ? `Playing ${displayed.toFixed(1)} fps` : "Playing");
+  return (spoken || (displayed ? `Playing ${displayed.toFixed(1)} fps` : "Playing")) + lent;
 }
 
 /** Whether others wait for the place. @param {import("./protocol.js").Status} server */

@@ -67,10 +67,10 @@ def scenarios_tab(
         screen = player(form.first_setup, "scenarios", "Scenarios")
         running = words_of("running", "")
         with gr.Column(elem_classes="chosen-scenario"):
-            words = words_of("chosen", described(first))
+            words = words_of("chosen", described(first, service.lending))
             editor = Editor(first)
     form.connect(screen)
-    view = ScenarioView(library, gallery, words, editor, form)
+    view = ScenarioView(library, gallery, words, editor, form, service.lending)
 
     def choose(mode: str, checkpoint: str, own: str | None, event: gr.EventData) -> tuple:
         scenario = find(view.listed(mode), event._data.get("key"))
@@ -115,7 +115,7 @@ def scenarios_tab(
         try:
             return open_file(event._data)
         except UserError as error:
-            said = problem(str(error)) + (described(valid) if valid else "")
+            said = problem(str(error)) + (view.described(valid) if valid else "")
             return tuple(said if part is words else gr.skip() for part in view.outputs)
 
     def edit(

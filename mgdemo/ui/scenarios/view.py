@@ -11,6 +11,7 @@ from gradio.blocks import Block
 from mgdemo.actions import MODES
 from mgdemo.blocks import FPS
 from mgdemo.scenario import Scenario, ScenarioError
+from mgdemo.serving.lending import Lending
 from mgdemo.ui.form import SessionForm
 from mgdemo.ui.library import Library, missing
 from mgdemo.ui.modules import on_load
@@ -27,8 +28,16 @@ class ScenarioView:
     tab that was not open yet.
     """
 
-    def __init__(self, library: Library, gallery: Gallery, words: gr.HTML, editor: Editor, form: SessionForm):
-        self.library, self.gallery, self.words = library, gallery, words
+    def __init__(
+        self,
+        library: Library,
+        gallery: Gallery,
+        words: gr.HTML,
+        editor: Editor,
+        form: SessionForm,
+        lending: Lending,
+    ):
+        self.library, self.gallery, self.words, self.lending = library, gallery, words, lending
         self.editor, self.form = editor, form
         self.valid = gr.State(next(iter(self.listed(form.mode.value)), None))  # what the text was at last
 
@@ -39,6 +48,10 @@ class ScenarioView:
     def listed(self, mode: str) -> list[Scenario]:
         """The scenarios of the library."""
         return self.library.scenarios()[mode]
+
+    def described(self, scenario: Scenario | None) -> str:
+        """In words and lanes, as HTML, with what a run of it would cost."""
+        return described(scenario, self.lending)
 
     def start(self, scenario: Scenario, own: str | None) -> tuple[str | None, str | None]:
         """The path of the start image that a scenario begins with (one that `missing` knows if it cannot be
@@ -60,7 +73,7 @@ class ScenarioView:
         if scenario is not None:
             (image, own), seed = self.start(scenario, own), scenario.seed or 0
         chosen = self.form.put(mode, checkpoint, seed, image, own)
-        return gallery, scenario, described(scenario), *self.editor.show(scenario, LISTED), *chosen
+        return gallery, scenario, self.described(scenario), *self.editor.show(scenario, LISTED), *chosen
 
     def show_own(
         self,
@@ -74,7 +87,7 @@ class ScenarioView:
         """A scenario that is none of the library's."""
         gallery = self.gallery.show_open(self.listed(scenario.mode), scenario)
         chosen = self.form.put(scenario.mode, checkpoint, seed, image, own)
-        return gallery, scenario, described(scenario), *self.editor.show(scenario, origin), *chosen
+        return gallery, scenario, self.described(scenario), *self.editor.show(scenario, origin), *chosen
 
     def show_broken(self, text: str, error: ScenarioError, shown: tuple, origin: Origin) -> tuple:
         """A text that is no scenario, in the editor, while the rest is as `shown`, updates for `outputs`."""
@@ -98,7 +111,7 @@ class ScenarioView:
         same = next((it for it in listed if text_of(it) == text), None)
         gallery = self.gallery.show(listed, key_of(same)) if same else self.gallery.show_open(listed, found)
         form = self._followed(found, valid, *chosen)
-        return gallery, found, described(found), code, self.editor.judge(found), *form
+        return gallery, found, self.described(found), code, self.editor.judge(found), *form
 
     def _followed(
         self,
@@ -131,14 +144,16 @@ def words_of(kind: str, text: str) -> gr.HTML:
     )
 
 
-def described(scenario: Scenario | None) -> str:
-    """A scenario in words and lanes, as HTML."""
+def described(scenario: Scenario | None, lending: Lending | None = None) -> str:
+    """A scenario in words and lanes, as HTML; with `lending` also for how long a run is lent a GPU, if so."""
     if scenario is None:
         return problem("There are no built-in scenarios for this world yet. Use a file of your own.")
-    seconds = len(scenario.track) / FPS
+    frames = len(scenario.track)
+    lent = lending and lending.run_seconds(frames)
+    cost = f". A run is lent a GPU for about {lent} s" if lent else ""
     return (
         f"<h2>{escape(scenario.title)}</h2><p>{escape(scenario.description)}</p>"
-        f"<p class=quiet>{MODES[scenario.mode].title}, {seconds:.1f} s, {len(scenario.track)} frames</p>"
+        f"<p class=quiet>{MODES[scenario.mode].title}, {frames / FPS:.1f} s, {frames} frames{cost}</p>"
         f'<div data-track="{track_key(scenario.track)}">'
         f"{track_chart.draw(scenario.track, scenario.marks)}</div>"
     )

@@ -62,7 +62,7 @@ test("hello comes first, and again on the next socket after a drop", (t) => {
   const { connection, sockets, seen, wait } = stage();
   assert.equal(connection.send({ type: "input" }), false);
   sockets[0].accept();
-  assert.deepEqual(sockets[0].sent, [{ type: "hello", version: 4, codecs: ["h264"] }]);
+  assert.deepEqual(sockets[0].sent, [{ type: "hello", version: 5, codecs: ["h264"] }]);
   sockets[0].onmessage({ data: '{"type":"welcome"}' });
   sockets[0].onmessage({ data: new ArrayBuffer(20) });
   sockets[0].onclose({ code: 1006 });

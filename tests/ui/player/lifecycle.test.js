@@ -309,3 +309,25 @@ test("what comes late, after the end, changes nothing", () => {
   }
   assert.throws(() => page.on("nonsense"), TypeError);
 });
+
+test("where GPUs are lent, the page asks for one once, rests when it is gone, and goes on when that is wanted", () => {
+  const page = started().status("loading", "Asking for a GPU", {}).is("loading");
+  const lease = (phase, text, fields) =>
+    page.on("status", { status: { phase, text, progress: null, ...fields }, draining: false });
+  lease("loading", "Asking for a GPU", { lease: "wanted" }).is("loading", "lease");
+  assert.equal(page.state.text, "Asking for a GPU");
+  lease("loading", "Asking for a GPU", { lease: "wanted" }).is("loading");
+  lease("playing", "", { lease_seconds: 55 }).on("welcome", { paused: false, again: false });
+  page.on("block", { news: {} }).on("shown").is("playing");
+  lease("buffering", "Press Go on.", { lease: "over" }).is("resting", "hold");
+  assert.equal(page.state.text, "Press Go on.");
+  assert.ok(running(page.state) && !startable(page.state) && !rewindable(page.state));
+  lease("buffering", "Press Go on.", { lease: "over" }).is("resting");
+  page.on("start").is("resting", "focus", "send go_on");
+  lease("buffering", "Asking for a GPU", { lease: "wanted" }).is("buffering", "release", "lease");
+  page.on("shown").is("playing");
+  page.on("toggle", { waiting: 0 });
+  lease("buffering", "Press Go on.", { lease: "over" }).is("resting", "hold");
+  lease("buffering", "Asking for a GPU", { lease: "wanted" }).is("paused", "lease");
+  page.on("stop").is("saving", "clear", "stop");
+});

@@ -23,6 +23,13 @@ test("what plays says its rate, and what the server has to say about it", () => 
   assert.equal(say({ phase: "playing", ...status("paused", "Paused.") }).status, "Playing 25.0 fps"); // of before
 });
 
+test("how long a GPU is lent, and that it is gone", () => {
+  const lent = say({ phase: "playing", ...status("playing", "", { lease_seconds: 41.2 }) });
+  assert.equal(lent.status, "Playing 25.0 fps · GPU for 42 s");
+  const text = "Your 60 seconds on the GPU are over. Press Go on for more in the same world.";
+  assert.deepEqual([say({ phase: "resting", text }).message, say({ phase: "resting", text }).status], [text, ""]);
+});
+
 test("a stall and a world that stands are not said to be playing", () => {
   const stalled = say({ phase: "buffering", ...status("buffering", "Your connection is slow.") });
   assert.deepEqual([stalled.message, stalled.status], ["Your connection is slow.", "Stalled"]);

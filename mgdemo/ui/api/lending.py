@@ -1,0 +1,16 @@
+"""Where devices are lent, a program's own call holds the one that its run needs, on its visitor's account."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+
+def holding(lease: Iterator[None]) -> asyncio.Task[None]:
+    """Holds a device in a thread, within the request that is being handled, until the lease ends."""
+
+    def hold() -> None:
+        for _ in lease:
+            pass
+
+    return asyncio.create_task(asyncio.to_thread(hold))  # which knows the request
