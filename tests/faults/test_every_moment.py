@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from PIL import Image
@@ -187,7 +188,8 @@ def test_a_session_goes_on_after_any_event(tmp_path, story, track):
         raise AssertionError("nothing was regenerated")
     count = len(whole.events)
     assert count > (15 if track else 50)
-    for lives in range(2, count, 2):  # every second one: it takes a minute
+
+    def dies_after(lives):
         stage = Stage(tmp_path / str(lives), track, regenerate=True, rewind_megabytes=0)
         assert play(stage, story, lives) or lives > count - REGENERATED, lives
         check(stage)
@@ -196,3 +198,6 @@ def test_a_session_goes_on_after_any_event(tmp_path, story, track):
         lengths = sorted([recording.frames, *(branch.frames for branch in recording.branches)])
         assert lengths == sorted(stage.tree[end].frames for end in stage.tree.ends), "all branches are kept"
         assert len(list(read_frames(recording.mp4))) == recording.frames
+
+    with ThreadPoolExecutor(8) as pool:  # they mostly wait until a block is due
+        assert len(list(pool.map(dies_after, range(2, count)))) == count - 2
