@@ -28,11 +28,15 @@ class Node:
 
 
 class BlockTree:
-    """Nodes by number, in the order in which they were first made, and the head, where the session stands."""
+    """Nodes by number, in the order in which they were first made, and the head, where the session stands.
+
+    `all_frames` counts the video frames of all nodes together.
+    """
 
     def __init__(self):
         self.nodes = {START: Node(START, -1, 0, None)}
         self.head = START
+        self.all_frames = 0
 
     def __contains__(self, node: int) -> bool:
         return node in self.nodes
@@ -57,7 +61,8 @@ class BlockTree:
 
     def put(self, node: int, parent: int, actions: ActionTrack) -> None:
         """Node `node` was made below `parent`, or made again under other actions; it is the head."""
-        above = self.nodes[parent]
+        above, before = self.nodes[parent], self.nodes.get(node)
+        self.all_frames += len(actions) - len((before and before.actions) or ())
         self.nodes[node] = Node(parent, above.block + 1, above.frames + len(actions), actions)
         self.head = node
 

@@ -20,6 +20,15 @@ def test_frames_and_blocks_count_along_a_branch():
     assert tree.path(START) == [] and tree[START].first_frame == 0
 
 
+def test_frames_of_all_branches_are_counted_once():
+    tree = BlockTree()
+    first, _ = tree.add(held("W", 9)), tree.add(held("S"))
+    tree.head = first
+    tree.add(held("A"))
+    tree.put(tree.head, first, held("D"))  # made again
+    assert (tree.all_frames, tree.frames) == (33, 21)
+
+
 def test_branches_keep_their_numbers_as_they_grow_and_when_one_is_taken_up_again():
     tree = BlockTree()
     tree.add(held("W", 9))

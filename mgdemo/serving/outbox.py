@@ -38,14 +38,18 @@ class Wake:
 
 
 class Outbox:
-    """What waits to be sent over one socket. Filled by any thread, never blocking; emptied by `next`."""
+    """What waits to be sent over one socket. Filled by any thread, never blocking; emptied by `next`, in one
+    coroutine.
+
+    Frames come by the thousand a second, so a coroutine is only woken when it waits, not for each of them.
+    """
 
     def __init__(self):
         self._items: deque[str | bytes] = deque()
         self._frames = 0
         self._dropping = True  # a decoder starts with a key frame
         self._lock = threading.Lock()
-        self._wake = Wake()
+        self._waiting: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
         self.closed: tuple[int, str] | None = None  # WebSocket close code and reason
 
     def text(self, message: str) -> None:
@@ -53,7 +57,7 @@ class Outbox:
         with self._lock:
             if self.closed is None:
                 self._items.append(message)
-        self._wake.set()
+                self._call()
 
     def frame(self, packet: bytes, key: bool) -> None:
         """Append a video frame. When too many wait, it is left out, and all up to the next key frame."""
@@ -62,7 +66,7 @@ class Outbox:
             if not self._dropping and self.closed is None:
                 self._items.append(packet)
                 self._frames += 1
-        self._wake.set()
+                self._call()
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Accept nothing more; `next` ends after what waits, which is dropped unless the code is 1000."""
@@ -71,18 +75,25 @@ class Outbox:
                 self.closed = (code, reason)
                 if code != 1000:
                     self._items.clear()
-        self._wake.set()
+                self._call()
 
     async def next(self) -> str | bytes | None:
         """The next item to send; None when closed and empty."""
-        with self._wake.listen() as changed:
-            while True:
-                changed.clear()
-                with self._lock:
-                    if self._items:
-                        item = self._items.popleft()
-                        self._frames -= isinstance(item, bytes)
-                        return item
-                    if self.closed is not None:
-                        return None
-                await changed.wait()
+        while True:
+            with self._lock:
+                if self._items:
+                    item = self._items.popleft()
+                    self._frames -= isinstance(item, bytes)
+                    return item
+                if self.closed is not None:
+                    return None
+                news = asyncio.Event()
+                self._waiting = asyncio.get_running_loop(), news
+            await news.wait()
+
+    def _call(self) -> None:
+        """Wake the coroutine, if it waits."""
+        if self._waiting is not None:
+            (loop, news), self._waiting = self._waiting, None
+            with suppress(RuntimeError):  # a closed loop has nobody left to wake
+                loop.call_soon_threadsafe(news.set)

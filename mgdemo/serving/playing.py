@@ -47,8 +47,8 @@ class Playing:
     def seconds_recorded(self) -> float:
         """Of all branches together; a block whose frames are still on their way is not recorded yet."""
         tree = self.tree
-        blocks = (node for index, node in tree.nodes.items() if not self.making(index))
-        return sum(len(node.actions or ()) for node in blocks) / self.ready.fps
+        coming = len(tree[tree.head].actions or ()) if self.making(tree.head) else 0
+        return (tree.all_frames - coming) / self.ready.fps
 
     def making(self, node: int) -> bool:
         """Whether a node is announced and its frames are on their way."""

@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import shutil
+import threading
 import urllib.error
 import urllib.request
 from itertools import cycle
@@ -609,3 +610,25 @@ async def test_health_says_what_the_workers_do(serve):
         health = json.loads(await asyncio.to_thread(fetch, "live-health"))
         assert (health["playing"], health["queued"], health["workers"][0]["running"]) == (1, 0, True)
     await session.stop()
+
+
+async def test_whoever_waits_for_an_outbox_is_woken_from_any_thread_and_only_then():
+    outbox, loop = Outbox(), asyncio.get_running_loop()
+    woken, call = [], loop.call_soon_threadsafe
+    loop.call_soon_threadsafe = lambda *args: (woken.append(args), call(*args))
+    waiting = asyncio.create_task(outbox.next())
+    await asyncio.sleep(0)
+    calls = (
+        lambda: [outbox.frame(b"%d" % i, key=i == 0) for i in range(100)],
+        lambda: outbox.text("last"),
+        outbox.close,
+    )
+    for each in calls:
+        thread = threading.Thread(target=each)
+        thread.start()
+        thread.join()  # the loop stands still meanwhile
+    del loop.call_soon_threadsafe
+    assert len(woken) == 1
+    assert [await waiting, *await emptied(outbox)] == [*(b"%d" % i for i in range(100)), "last"]
+    waiting = asyncio.create_task(outbox.next())
+    assert await waiting is None, "closed, and nothing waits"
