@@ -7,11 +7,13 @@ import os
 import shutil
 import signal
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 SMALL = {"object_store_memory": 80 * 2**20, "include_dashboard": False, "node_ip_address": "127.0.0.1"}
 
+PATIENCE = 10  # seconds for processes to end
 # Nothing is told to anybody, and the loopback stays what it is: else it becomes this host's other address.
 ALONE = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
@@ -55,22 +57,32 @@ def ray_nodes() -> Iterator[Nodes]:
     folder = tempfile.mkdtemp(prefix="ray")  # a short name, for the sockets in it
     ours = {"RAY_TMPDIR": folder, "RAY_ADDRESS": "", **ALONE}
     before = {name: os.environ.get(name) for name in ours}
-    os.environ |= ours
-    nodes = None
-    try:
+    with contextlib.ExitStack() as stack:
+        stack.callback(_restore, before)
+        stack.callback(_remove, folder)
+        os.environ |= ours
         nodes = Nodes()
+        stack.callback(nodes.close)
         os.environ["RAY_ADDRESS"] = nodes.address
         yield nodes
-    finally:
-        if nodes is not None:
-            nodes.close()
-        for process in processes(folder):
-            os.kill(process, signal.SIGKILL)
-        shutil.rmtree(folder, ignore_errors=True)
-        for name, value in before.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
+
+
+def _restore(variables: dict[str, str | None]) -> None:
+    for name, value in variables.items():
+        os.environ.pop(name, None)
+        if value is not None:
+            os.environ[name] = value
+
+
+def _remove(folder: str) -> None:
+    """Kill what still runs there, and delete it."""
+    until = time.monotonic() + PATIENCE
+    while (left := processes(folder)) and time.monotonic() < until:
+        for process in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        time.sleep(0.05)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def processes(text: str) -> list[int]:
