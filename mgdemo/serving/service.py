@@ -128,6 +128,10 @@ class SessionService:
                 self._queue.plan()
         return session
 
+    def watch(self) -> None:
+        """Look after the disk from now on, not only from the first session on."""
+        self._archive.start()
+
     def warm(self, checkpoint: str) -> None:
         """Start the workers and load a checkpoint, so that the first visitor need not wait for it."""
         self._devices.warm(checkpoint)

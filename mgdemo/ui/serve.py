@@ -123,6 +123,7 @@ def launch(
         )  # read for each connection
         config.loaded_app.look()
     logs.configure(settings.log)
+    demo.service.watch()
     if settings.warm:
         demo.service.warm(settings.warm)
     stop = None if prevent_thread_lock else StopSignal()

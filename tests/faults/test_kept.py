@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from devtools.live_player import Player, until
-from devtools.web_process import Script
+from devtools.web_process import Script, web_process
 from mgdemo.serving.disk import Item, delete_copies, excess, sweep
 
 pytestmark = pytest.mark.anyio
@@ -90,6 +90,20 @@ def test_copies_of_a_recording_go_with_it_and_others_of_the_same_name_stay(tmp_p
         (tmp_path / place / "film [1].mp4").write_bytes(content)
     delete_copies(tmp_path / "session", tmp_path / "cache")
     assert [path.parent.name for path in (tmp_path / "cache").rglob("*.mp4")] == ["b"]
+
+
+async def test_what_earlier_processes_left_counts_from_the_start(tmp_path):
+    uploads = tmp_path / f"mgdemo-uploads-{os.getuid()}"
+    session = tmp_path / f"mgdemo-sessions-{os.getuid()}" / "20260101-000001-0123456789abcdef"
+    left = [uploads / "broken off", uploads / "hash" / "copy.mp4", session / "half.h264"]
+    for at, path in enumerate(left):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.write_bytes(bytes(900_000))
+        os.utime(path, (time.time() - 1000 + at,) * 2)
+    with web_process(tmp_path, MGDEMO_KEEP_MEGABYTES="1"):  # nobody comes
+        async with asyncio.timeout(60):
+            while sum(path.exists() for path in left) > 1:
+                await asyncio.sleep(0.2)
 
 
 async def test_uploads_that_break_off_or_pile_up_are_cleaned_while_it_runs(start):
