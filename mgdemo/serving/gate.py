@@ -98,6 +98,9 @@ class Gate:
         if not length.isdigit() or int(length) > self._most(scope):
             self._refused("size")
             return 413, "This is too large."
+        if _uploads(scope) and self._megabytes.spent(network(host), time.monotonic()):
+            self._refused("uploads")
+            return 429, "Too many files in a minute: wait a little."
         tries = scope["method"] == "POST" and path.rstrip("/") == "/login"
         if tries and not self._logins.take(network(host), time.monotonic()):
             self._refused("logins")

@@ -164,6 +164,9 @@ async def test_one_visitor_cannot_fill_the_disk_with_files_large_or_many(start):
             with contextlib.suppress(httpx.HTTPError):
                 await script.upload(f"{number}.png", bytes([number]) * 5_000_000)
         assert sum(path.stat().st_size for path in kept()) <= 20_000_000
+        with pytest.raises(httpx.HTTPStatusError, match="429"):
+            for _ in range(20):
+                await script.upload("a.png", b"x")
         before = len(kept())
         many = [("files", (f"{n}.png", b"")) for n in range(900)]
         with contextlib.suppress(httpx.HTTPError):

@@ -73,7 +73,7 @@ async def choose(script, path, name="a.png"):
 
 
 async def test_pictures_that_unpack_to_gigabytes_stay_out_of_the_web_process(start):
-    web = start(visitor_requests=0)
+    web = start(visitor_requests=0, visitor_megabytes=0)
     bombs = [png_bomb(10_000, 10_000), png_bomb(4999, 4999, 4), png_bomb(60_000, 400)]
     async with Script(web) as script:
         await script.start()
@@ -163,7 +163,7 @@ def damaged(made: random.Random) -> tuple[str, bytes]:
 
 
 async def test_three_hundred_damaged_files_break_nothing(start):
-    web = start(visitor_requests=0)
+    web = start(visitor_requests=0, visitor_megabytes=0)
     made = random.Random(18)
     async with Script(web) as script:
         await script.start()

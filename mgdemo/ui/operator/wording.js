@@ -27,6 +27,7 @@ const REFUSALS = {
   draining: "No new sessions while draining",
   closing: "The server was ending",
   requests: "Too many requests",
+  uploads: "Too many files of one visitor",
   pages: "Too many new pages of one visitor",
   remote: "A file from elsewhere",
   size: "Too large or too slow",
