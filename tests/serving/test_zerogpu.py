@@ -1,0 +1,181 @@
+"""The app on a ZeroGPU Space: the package `spaces` as it is, its forks, and a stand-in for the lender."""
+
+import asyncio
+import contextlib
+import hashlib
+
+import pytest
+
+from benchmarks import remembering_world
+from devtools.live_player import Player
+from devtools.web_process import Script, told, web_process
+from mgdemo import checkpoints, scenario
+from mgdemo.picture import prepare_image
+from mgdemo.replay import open_replay
+from mgdemo.ui.library import Library
+from tests.support.device_api import device_api, visitor_token
+
+pytest.importorskip("spaces")
+pytestmark = [pytest.mark.anyio, pytest.mark.live]
+SECONDS = 20  # of a lease
+
+
+@pytest.fixture(scope="module")
+def space(tmp_path_factory):
+    """A web process on a Space with two GPUs; it finds out by itself that it is one."""
+    folder = tmp_path_factory.mktemp("web")
+    with device_api() as api:
+        settings = {
+            "LEASE_SECONDS": str(SECONDS),
+            "LOADER": "benchmarks.remembering_world:load",
+            "VISITOR_SESSIONS": "0",
+            "REGENERATE": "0",
+            "RECORD_DIR": str(folder / "sessions"),
+        }
+        variables = {f"MGDEMO_{name}": value for name, value in settings.items()} | api.environment
+        with web_process(folder, None, (), "tests.support.without_torch", **variables) as web:
+            yield web, api
+
+
+@pytest.fixture
+def web(space):
+    return space[0]
+
+
+@pytest.fixture
+def api(space):
+    """The stand-in, whose GPUs are all free, and which has forgotten what was asked before."""
+    space[1].wait(lambda: not space[1].held)
+    space[1].calls.clear()
+    return space[1]
+
+
+class Page:
+    """A visitor's page that plays on a tab, and asks for a GPU when its status says so."""
+
+    def __init__(self, script, player, token, tab):
+        self.script, self.player, self.token, self.tab = script, player, token, tab
+        self.asked, self.request = 0, None
+
+    async def leased(self):
+        """Waits until a GPU is wanted, and asks for it."""
+        seen = self.asked
+        await self.player.until(lambda: len(self._wishes()) > seen)
+        self.asked = len(self._wishes())
+        order = self.script.order(self.script.events("lease")[self.tab], {"token": self.token})
+        self.request = asyncio.create_task(self.script.answer(order))
+
+    def _wishes(self):
+        """The statuses with which a GPU begins to be wanted."""
+        lease = [status["lease"] for status in self.player.of("status")]
+        return [now for before, now in zip([None, *lease], lease, strict=False) if now == "wanted" != before]
+
+    async def close(self):
+        """Closes its connection to Gradio."""
+        assert self.request is not None
+        self.request.cancel()
+
+    async def rests(self):
+        """Waits until the GPU is gone; what is said of it."""
+        await self.player.until(lambda: self.player.of("status")[-1:] and self.last["lease"] == "over")
+        return self.last["text"]
+
+    @property
+    def last(self):
+        return self.player.of("status")[-1]
+
+
+@contextlib.asynccontextmanager
+async def page(web, address="127.0.0.2", tab=0):
+    """One that has pressed Start, or Run on the second tab."""
+    headers = {"x-ip-token": visitor_token(address), "x-gradio-user": "app"}
+    async with Script(web, address, headers) as script:
+        answer = told(await script.answer(script.order(script.events("start")[tab])))
+        async with Player(web, answer["token"]) as player:
+            page = Page(script, player, answer["token"], tab)
+            try:
+                yield page
+            finally:
+                if page.request is not None:
+                    page.request.cancel()
+
+
+def played(web):
+    """The newest recording: its replay, and whether its frames are those of an undisturbed world."""
+    films = [film for film in (web.folder / "sessions").rglob("*.mp4") if "icon" not in film.stem]
+    replay = open_replay(max(films, key=lambda film: film.stat().st_mtime))
+    shelf = Library(
+        checkpoints.catalogue, checkpoints.start_images, scenario.library, checkpoints.opening_loop
+    )
+    first = shelf.first()
+    model = remembering_world.load(first.name.removesuffix("-tiny"), device="cpu")
+    image = shelf.picture(str(shelf.start_images(first.name)[0]), first.name).picture
+    world, digests = model.start(prepare_image(image, *model.size), replay.scenario.seed or 0), b""
+    for block in range(replay.scenario.track.blocks):
+        frames = world.step(replay.scenario.track.block(block))
+        digests += b"".join(hashlib.sha256(frame.tobytes()).digest() for frame in frames)
+    return replay, hashlib.sha256(digests).hexdigest() == replay.frames_sha256
+
+
+async def ended(player):
+    await player.until(lambda: player.of("end"))
+    return player.of("end")[0]
+
+
+async def released(api, count):
+    """The calls that gave GPUs back, once there are so many."""
+    await asyncio.to_thread(api.wait, lambda: len(api.made("release")) >= count)
+    return [call.get("fail") for call in api.made("release")]
+
+
+async def test_live_play_in_leases_gives_the_same_world_as_without(web, api):
+    async with page(web) as visitor:
+        await visitor.leased()
+        await visitor.player.press("KeyW")
+        await visitor.player.block(2)
+        assert 0 < visitor.last["lease_seconds"] <= SECONDS
+        assert f"Your {SECONDS} seconds on the GPU are over. Press Go on" in await visitor.rests()
+        assert await released(api, 1) == ["false"]
+        made = visitor.player.of("block")[-1]["block"]
+        await visitor.player.send(type="go_on")
+        await visitor.leased()
+        await visitor.player.press("KeyS")
+        await visitor.player.block(made + 3)
+        await visitor.player.send(type="stop")
+        assert (await ended(visitor.player))["recording"]
+        assert await released(api, 2) == ["false", "false"]
+    assert [call["durationSeconds"] for call in api.made("schedule")] == [str(SECONDS)] * 2
+    assert all("token" in call for call in api.made("schedule")), "the visitor's quota is charged"
+    assert len(api.made("allow")) == 1, "a process that is idle is used again"
+    replay, same = played(web)
+    assert replay.scenario.track.blocks > made + 3 and same
+
+
+async def test_a_page_that_is_left_frees_its_gpu_at_once(web, api):
+    async with page(web) as visitor:
+        await visitor.leased()
+        await visitor.player.press("KeyW")
+        await visitor.player.block(1)
+        await visitor.close()  # the browser closes the page's connections
+        assert await released(api, 1) == ["false"]
+        assert "Your page has given the GPU back" in await visitor.rests()
+    assert not api.held
+
+
+async def test_two_visitors_play_at_once_on_gpus_of_their_own(web, api):
+    async with page(web) as one, page(web, "127.0.0.3") as two:
+        for visitor, key in ((one, "KeyW"), (two, "KeyS")):
+            await visitor.leased()
+            await visitor.player.press(key)
+        await asyncio.gather(one.player.block(3), two.player.block(3))
+        assert len(api.held) == 2
+        held = [visitor.player.of("block")[-1]["held"] for visitor in (one, two)]
+        assert held == [["forward"], ["back"]]
+        async with page(web, "127.0.0.4") as third:  # there is a place, but no GPU
+            await third.leased()
+            assert (await ended(third.player))["text"].startswith("No GPU was available. Press Start")
+
+
+async def test_the_web_process_needs_no_torch_and_its_engines_are_those_of_the_space(web):
+    workers = web.health()["workers"]
+    assert [worker["device"] for worker in workers] == ["zerogpu"] * 4
