@@ -141,7 +141,7 @@ class World:
 def paint(actions: ActionTrack, row: int, index: int) -> np.ndarray:
     """A frame of the published size."""
     left = SPEED * index % WIDTH
-    frame = _texture()[:, left : left + WIDTH].copy()
+    frame = texture()[:, left : left + WIDTH].copy()
     frame[KEYS] = keys_level(actions, row)
     frame[TICK] = 32 + 24 * (index % TICKS)
     return frame
@@ -154,7 +154,7 @@ def keys_level(actions: ActionTrack, row: int) -> int:
 
 
 @cache
-def _texture() -> np.ndarray:
+def texture() -> np.ndarray:
     """Smooth noise of several sizes, twice as wide as the picture and going round."""
     random, out = np.random.default_rng(0), np.zeros((HEIGHT, WIDTH, 3))
     for grain in (4, 16, 64):

@@ -11,6 +11,7 @@ BROWSER_FIXTURES = {"browser", "visit"}
 LIVE = (
     "serving",
     "faults",
+    "benchmarks/test_faults.py",
     "benchmarks/test_latency.py",
     "compare/test_exports.py",
     "compare/test_jobs.py",

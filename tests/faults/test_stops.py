@@ -12,6 +12,7 @@ import pytest
 
 from devtools.live_player import Player
 from devtools.ports import free_port
+from devtools.server_process import ServerProcess
 from mgdemo.paths import ROOT
 from mgdemo.scenario import load_scenario
 from mgdemo.serving import SessionService, Settings
@@ -21,31 +22,6 @@ from tests.faults.conftest import workers
 pytestmark = pytest.mark.anyio
 
 EXIT_SECONDS = 25
-
-
-class ServerProcess:
-    """A server that can be killed; `Player` takes it for a server."""
-
-    def __init__(self, folder, **settings):
-        command = [sys.executable, "-m", "devtools.server_process", str(folder)]
-        command += [f"{name}={value}" for name, value in settings.items()]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "bufsize": 1}
-        self.process = subprocess.Popen(command, cwd=ROOT, **pipes)
-        self.port = int(self.process.stdout.readline())
-
-    def open(self, checkpoint="universal"):
-        self.process.stdin.write(f"{checkpoint}\n")
-        return self.process.stdout.readline().strip()
-
-    def url(self, path, scheme="ws"):
-        return f"{scheme}://127.0.0.1:{self.port}/gradio_api/{path}"
-
-    def end(self, number):
-        """Send a signal; how long it takes to exit, and its exit code."""
-        began = time.monotonic()
-        self.process.send_signal(number)
-        code = self.process.wait(60)
-        return time.monotonic() - began, code
 
 
 @pytest.fixture
