@@ -3,15 +3,18 @@
 import asyncio
 import contextlib
 import hashlib
+import os
+import signal
 
 import pytest
 
 from benchmarks import remembering_world
-from devtools.live_player import Player
+from devtools.live_player import Player, until
 from devtools.web_process import Script, told, web_process
 from mgdemo import checkpoints, scenario
 from mgdemo.picture import prepare_image
 from mgdemo.replay import open_replay
+from mgdemo.serving.loan import run_seconds
 from mgdemo.ui.library import Library
 from tests.support.device_api import device_api, visitor_token
 
@@ -109,7 +112,8 @@ def played(web):
     )
     first = shelf.first()
     model = remembering_world.load(first.name.removesuffix("-tiny"), device="cpu")
-    image = shelf.picture(str(shelf.start_images(first.name)[0]), first.name).picture
+    path = shelf.start_image(replay.scenario) or str(shelf.start_images(first.name)[0])
+    image = shelf.picture(path, first.name).picture
     world, digests = model.start(prepare_image(image, *model.size), replay.scenario.seed or 0), b""
     for block in range(replay.scenario.track.blocks):
         frames = world.step(replay.scenario.track.block(block))
@@ -151,6 +155,28 @@ async def test_live_play_in_leases_gives_the_same_world_as_without(web, api):
     assert replay.scenario.track.blocks > made + 3 and same
 
 
+async def test_a_scenario_has_one_lease_of_the_length_that_it_needs(web, api):
+    async with page(web, tab=1) as visitor:
+        await visitor.leased()
+        assert (await ended(visitor.player))["text"] == "The scenario is complete."
+        assert await released(api, 1) == ["false"]
+    replay, same = played(web)
+    seconds = run_seconds(len(replay.scenario.track), None)
+    assert [call["durationSeconds"] for call in api.made("schedule")] == [str(seconds)] and same
+
+
+async def test_a_refused_quota_is_said(web, api):
+    api.left = 5
+    try:
+        async with page(web) as visitor:
+            await visitor.leased()
+            end = await ended(visitor.player)
+    finally:
+        api.left = None
+    assert end["phase"] == "error" and not api.made("allow")
+    assert "quota (20s requested vs. 5s left). Try again in 1:00:00. Press Start to try again" in end["text"]
+
+
 async def test_a_page_that_is_left_frees_its_gpu_at_once(web, api):
     async with page(web) as visitor:
         await visitor.leased()
@@ -174,6 +200,26 @@ async def test_two_visitors_play_at_once_on_gpus_of_their_own(web, api):
         async with page(web, "127.0.0.4") as third:  # there is a place, but no GPU
             await third.leased()
             assert (await ended(third.player))["text"].startswith("No GPU was available. Press Start")
+
+
+async def test_a_fork_that_dies_is_said_and_its_world_goes_on(web, api):
+    api.forget()
+    async with page(web) as visitor:
+        await visitor.leased()
+        await visitor.player.press("KeyW")
+        await visitor.player.block(1)
+        os.kill(next(iter(api.held.values())), signal.SIGKILL)
+        assert "The GPU was lost" in await visitor.rests()
+        assert await released(api, 1) == ["true"]
+        made = visitor.player.of("block")[-1]["block"]
+        await visitor.player.send(type="go_on")
+        await visitor.leased()
+        await visitor.player.press("KeyW")
+        await visitor.player.block(made + 2)
+        await visitor.player.send(type="stop")
+        await ended(visitor.player)
+    assert played(web)[1]
+    await until(lambda: not api.held)
 
 
 async def test_the_web_process_needs_no_torch_and_its_engines_are_those_of_the_space(web):
