@@ -292,3 +292,10 @@ def test_memory_of_frames_is_bounded(mount, films):
         films[1],
     )
     assert held[0] <= held[1] == 20 and held[2] == 0
+
+
+@pytest.mark.parametrize("frames", [261, 258, 285, 64])
+def test_seconds_stay_within_a_narrow_page(mount, films, frames):
+    page = mount(grid_view([cell_view("a", films[0], frames)]), viewport={"width": 360, "height": 720})
+    expect(page.locator(".second").last).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

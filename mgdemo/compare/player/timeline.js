@@ -11,6 +11,7 @@ import { element } from "./dom.js";
 import { laneRows } from "./lanes.js";
 
 const LATE = 70; // percent of the time
+const LAST = 88;
 const DRAG = 5; // pixels; less is a click
 const TICKS = [0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600]; // seconds
 
@@ -53,8 +54,12 @@ export class Timeline {
     const seconds = frames / this.fps;
     const step = TICKS.find((tick) => seconds / tick <= 8) ?? TICKS.at(-1);
     const ticks = [];
-    for (let at = 0; at <= seconds * 0.97; at += step)
-      ticks.push(element("span.second", { style: `left: ${(100 * at) / seconds}%` }, `${+at.toFixed(1)} s`));
+    for (let at = 0; at <= seconds * 0.97; at += step) {
+      const share = (100 * at) / seconds;
+      const late = share > LAST; // beyond it a narrow page has no room behind the moment
+      const style = late ? `right: ${100 - share}%` : `left: ${share}%`;
+      ticks.push(element(`span.second${late ? ".late" : ""}`, { style }, `${+at.toFixed(1)} s`));
+    }
     const marks = row.marks.map((mark, i) => this.mark(mark, i, row.marks[i + 1]?.frame ?? frames));
     this.ruler.replaceChildren(...ticks, ...marks);
     this.ruler.classList.toggle("marked", marks.length > 0);
