@@ -20,6 +20,7 @@ export class Playback {
    * @param {(event: {type: string}) => void} hooks.dispatch
    * @param {(message: object) => void} hooks.send
    * @param {() => string} hooks.phase of the lifecycle
+   * @param {() => boolean} hooks.running whether there may be something to show, now or later
    * @param {(packet: Packet) => void} hooks.onshown
    * @param {(now: number) => void} hooks.ontick
    * @param {(why: string) => void} hooks.onblunt  pictures cannot be made sharper here
@@ -159,12 +160,12 @@ export class Playback {
     this.meter?.rest();
   }
 
-  /** Runs while there is something to show. */
+  /** Runs while there may be something to show. */
   run() {
     if (this.ticking) return;
     this.ticking = true;
     const tick = () => {
-      this.ticking = this.playout !== null && ACTIVE.has(this.hooks.phase());
+      this.ticking = this.playout !== null && this.hooks.running();
       if (!this.ticking) return;
       requestAnimationFrame(tick);
       this.tick(performance.now());
@@ -211,7 +212,3 @@ export class Playback {
     return { summary, blocks: this.meter.blocks };
   }
 }
-
-const ACTIVE = new Set([
-  ...["starting", "queued", "loading", "playing", "buffering", "standing", "paused", "rewinding", "lost"],
-]);

@@ -50,7 +50,8 @@ class Player {
       onmenu: () => (running(this.state) ? this.toggle() : this.start()),
     });
     this.playback = new Playback(parts.screen, {
-      ...{ dispatch, phase: () => this.state.phase, send: (message) => this.connection.send(message) },
+      ...{ dispatch, phase: () => this.state.phase, running: () => running(this.state) },
+      send: (message) => this.connection.send(message),
       onshown: (packet) => this.onshown(packet),
       ontick: (now) => this.ontick(now),
       onblunt: (why) => disable(this.settings.sharper, why),
