@@ -13,6 +13,7 @@ LIVE = (
     "faults",
     "benchmarks/test_faults.py",
     "benchmarks/test_latency.py",
+    "benchmarks/test_load.py",
     "compare/test_exports.py",
     "compare/test_jobs.py",
     "compare/test_report.py",
