@@ -100,7 +100,7 @@ def work() -> None:
 
     def beat() -> None:
         while True:
-            sender.emit(m.Heartbeat(checkpoints=1))
+            sender.emit(m.Heartbeat(checkpoints=(stub_world.__name__,)))
             time.sleep(1)
 
     def listen() -> None:
