@@ -66,7 +66,8 @@ class BrowserVisitor:
         self.record.latencies = [each["shown"] - each["at"] for each in seen["presses"] if "shown" in each]
         self._judge(seen["marks"])
         await page.locator("#play .stop").click()
-        await expect(page.locator("#play .results")).to_be_visible(timeout=1000 * PATIENCE)
+        panel = page.get_by_role("tabpanel").filter(has=player)
+        await expect(panel.locator(".results video")).to_be_visible(timeout=1000 * PATIENCE)
 
     async def _look(self, page: Page) -> None:
         width, height = await page.evaluate(

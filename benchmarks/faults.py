@@ -34,6 +34,7 @@ from pathlib import Path
 from PIL import Image
 
 from benchmarks import remembering_world
+from benchmarks.ending import end_by_sigterm
 from benchmarks.machine import machine
 from benchmarks.watching import children
 from devtools.live_player import Player
@@ -194,6 +195,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, metavar="FILE")
     args = parser.parse_args()
+    end_by_sigterm()
     with tempfile.TemporaryDirectory() as folder:
         outcome = asyncio.run(
             run(args.worker_kills, args.server_kills, args.sessions, Path(folder), args.seed)

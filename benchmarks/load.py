@@ -24,9 +24,9 @@ import argparse
 import asyncio
 import contextlib
 import json
-import os
-import shutil
+import sys
 import tempfile
+import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,9 +34,10 @@ from pathlib import Path
 import numpy as np
 from playwright.async_api import Browser, async_playwright
 
-from benchmarks.browser_visitor import BrowserVisitor
+from benchmarks.browser_visitor import SETTLE, BrowserVisitor
+from benchmarks.ending import end_by_sigterm
 from benchmarks.latency import FLAGS
-from benchmarks.machine import machine
+from benchmarks.machine import chromium_path, machine
 from benchmarks.verdict import admitted, logged_errors, order_kept, positions_fell
 from benchmarks.visitor import Plan, Record, Visitor
 from benchmarks.watching import Memory
@@ -45,6 +46,8 @@ from devtools.web_process import Script, WebProcess, web_process
 LEAVES = ("stop", "stop", "reload", "impatient", "stop", "close", "stop", "never")
 BROWSERS = 4
 LONE_SECONDS = 30.0  # that the lone visitor plays, with each of both
+TELL_SECONDS = 10.0
+BEGAN = time.monotonic()
 LONE = 60_000  # numbers of lone visitors begin there
 CONNECT_SECONDS, RECONNECT_SECONDS = 10, 3
 LOADER = "benchmarks.watermark:load"
@@ -84,9 +87,12 @@ async def measure(web: WebProcess, size: Crowd) -> dict:
     """Send the lone visitor, then the crowd; the figures."""
     async with Script(web, "127.0.0.1") as script, chromium(size.browsers) as browser:
         config = script.config
+        say(f"one visitor plays alone, for {size.lone:.0f} s")
         alone = [await Visitor(web, config, LONE, Plan(stay=size.lone)).visit()]
         if browser is not None:
+            say("one visitor plays alone with a browser")
             alone.append(await _lone_browser(browser, web, size.lone))
+        say("the crowd comes")
         with Memory(web.process.pid) as memory:
             crowd = await _crowd(web, config, browser, size)
     return verdict(alone, crowd, web.log.read_text()) | memory.peaks()
@@ -97,26 +103,45 @@ async def _lone_browser(browser: Browser, web: WebProcess, seconds: float) -> Re
     visitor = BrowserVisitor(browser, web.address, LONE + 1, leave)
     visiting = asyncio.create_task(visitor.visit())
     await visitor.plays.wait()
-    asyncio.get_running_loop().call_later(seconds, leave.set)
+    asyncio.get_running_loop().call_later(SETTLE + seconds, leave.set)
     return await visiting
 
 
 async def _crowd(web: WebProcess, config: dict, browser: Browser | None, size: Crowd) -> list[Record]:
-    over, visits, pages = asyncio.Event(), [], []
+    over, visits, pages, scripts = asyncio.Event(), [], [], []
     if browser is not None:
         numbers = range(1, size.browsers + 1)
         pages = [BrowserVisitor(browser, web.address, number, over) for number in numbers]
     stays = [asyncio.create_task(page.visit()) for page in pages]
     for page in pages:
         await page.plays.wait()
-    scripts = size.visitors - len(pages)
-    for number in range(scripts):
+    telling = asyncio.create_task(_tell(pages, scripts, visits))
+    wanted = size.visitors - len(pages)
+    for number in range(wanted):
         plan = Plan(LEAVES[number % len(LEAVES)], size.stay)
-        visits.append(asyncio.create_task(Visitor(web, config, len(pages) + 1 + number, plan).visit()))
-        await asyncio.sleep(size.seconds / max(1, scripts))
+        scripts.append(Visitor(web, config, len(pages) + 1 + number, plan))
+        visits.append(asyncio.create_task(scripts[-1].visit()))
+        await asyncio.sleep(size.seconds / max(1, wanted))
     records = list(await asyncio.gather(*visits))
     over.set()
-    return records + list(await asyncio.gather(*stays))
+    records += await asyncio.gather(*stays)
+    telling.cancel()
+    return records
+
+
+async def _tell(pages: list[BrowserVisitor], scripts: list[Visitor], visits: list[asyncio.Task]) -> None:
+    """Say now and then how far it is."""
+    while True:
+        records = [each.record for each in (*pages, *scripts)]
+        gone = sum(visit.done() for visit in visits)
+        played, troubles = sum(r.played for r in records), sum(len(r.trouble) for r in records)
+        say(f"{len(records)} have come, {played} have played, {gone} are gone; {troubles} errors")
+        await asyncio.sleep(TELL_SECONDS)
+
+
+def say(words: str) -> None:
+    """A line for whoever watches, with the seconds since the program began."""
+    print(f"{time.monotonic() - BEGAN:4.0f} s: {words}", file=sys.stderr, flush=True)
 
 
 @contextlib.asynccontextmanager
@@ -125,13 +150,12 @@ async def chromium(wanted: int) -> AsyncIterator[Browser | None]:
     if not wanted:
         yield None
         return
-    path = os.environ.get("CHROMIUM") or shutil.which("chromium")
-    if not path:
-        raise SystemExit("Chromium is needed: install it (apt-get install chromium), or give --browsers 0.")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=FLAGS)
+    path = chromium_path()
+    async with (
+        async_playwright() as playwright,
+        await playwright.chromium.launch(executable_path=path, args=FLAGS) as browser,
+    ):
         yield browser
-        await browser.close()
 
 
 def verdict(alone: Sequence[Record], crowd: Sequence[Record], log: str) -> dict:
@@ -184,6 +208,7 @@ def main() -> None:
     parser.add_argument("--engine", choices=("process", "ray"), default="process")
     parser.add_argument("--json", type=Path, metavar="FILE")
     args = parser.parse_args()
+    end_by_sigterm()
     with tempfile.TemporaryDirectory() as folder:
         variables = settings(args.visitors, args.playing, args.engine, LOADER)
         with web_process(Path(folder), **variables) as web:

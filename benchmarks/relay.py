@@ -25,6 +25,7 @@ from pathlib import Path
 import numpy as np
 import websockets
 
+from benchmarks.ending import end_by_sigterm
 from benchmarks.machine import machine
 from benchmarks.watching import children, cpu_seconds, resident
 from devtools.web_process import PATIENCE, Script, WebProcess, web_process
@@ -140,6 +141,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=15, help="for each number (default 15)")
     parser.add_argument("--json", type=Path, metavar="FILE")
     args = parser.parse_args()
+    end_by_sigterm()
     variables = {f"MGDEMO_{name.upper()}": str(value) for name, value in SETTINGS.items()}
     numbers = sorted(map(int, args.sessions.split(",")))
     with (

@@ -21,6 +21,7 @@ from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 
+from benchmarks.ending import end_by_sigterm
 from benchmarks.machine import machine
 from benchmarks.verdict import logged_errors
 from benchmarks.visitor import Plan, Record, Visitor
@@ -104,6 +105,7 @@ def main() -> None:
     parser.add_argument("--arrivals", type=int, default=2000)
     parser.add_argument("--json", type=Path, metavar="FILE")
     args = parser.parse_args()
+    end_by_sigterm()
     variables = {f"MGDEMO_{name.upper()}": str(value) for name, value in SETTINGS.items()}
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)

@@ -3,6 +3,12 @@
 import asyncio
 import io
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,10 +18,12 @@ from benchmarks import load, watermark
 from benchmarks.screen import Screen
 from benchmarks.verdict import admitted, logged_errors, order_kept, positions_fell
 from benchmarks.visitor import LEVELS, Record
+from benchmarks.watching import children
 from devtools.web_process import web_process
 from mgdemo import messages as m
 from mgdemo.actions import ActionTrack
 from mgdemo.logs import session_id
+from mgdemo.paths import ROOT
 from mgdemo.video.encode import H264Encoder, jpeg
 
 
@@ -157,6 +165,31 @@ def test_a_small_crowd_is_served_in_order_and_sees_its_own(tmp_path):
     found = crowd_at(tmp_path, load.LOADER)
     assert (found["foreign_frames"], found["queue_order_kept"], found["what_went_wrong"]) == (0, True, [])
     assert found["played"] >= 4 and found["frames"] > 100 and found["p95_ms"] and found["peak_mb"]
+
+
+def test_sigterm_ends_the_app_too(tmp_path):
+    command = [sys.executable, "-m", "benchmarks.load", "--visitors", "2", "--browsers", "0"]
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    program = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
+    try:
+        assert "plays alone" in program.stderr.readline()
+        [web] = children(program.pid)
+        wait_until(lambda: children(web))
+        started = [web, *children(web)]
+        program.terminate()
+        assert program.wait(60) == 128 + signal.SIGTERM
+    finally:
+        program.kill()
+        program.stderr.close()
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in started))
+    assert not list(tmp_path.iterdir())
+
+
+def wait_until(true):
+    until = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < until
+        time.sleep(0.05)
 
 
 def test_worlds_that_are_mixed_up_are_noticed(tmp_path):
