@@ -7,6 +7,7 @@ from html import escape
 from pathlib import Path
 
 import gradio as gr
+from gradio.blocks import Block
 from gradio.components import Component
 from PIL import Image
 
@@ -18,7 +19,7 @@ from mgdemo.scenario import Scenario
 from mgdemo.seeds import seed_of
 from mgdemo.serving import SessionRequest
 from mgdemo.ui import player
-from mgdemo.ui.events import EVENT_OPTIONS
+from mgdemo.ui.events import AS_SENT
 from mgdemo.ui.files import PICTURES, file_button, kept_picture, sent_picture
 from mgdemo.ui.library import Library, missing, path_of
 from mgdemo.ui.share import Shared
@@ -80,6 +81,11 @@ class SessionForm:
         return self.setup(self.checkpoint.value, self.image.value)
 
     @property
+    def chosen(self) -> list[Block]:
+        """What `request` and `shared` take."""
+        return [self.mode, self.checkpoint, self.image, self.own, self.seed]
+
+    @property
     def all(self) -> list[Component]:
         """All that `put` updates; after `connect`."""
         return [self.mode, self.seed, self.own, self.checkpoint, *self.shown]
@@ -88,31 +94,27 @@ class SessionForm:
         """Shows what is chosen in the player `screen`. A new mode is left to `follow`."""
         self.shown = [self.about, self.images, self.hint, self.image, screen]
         chosen = [self.checkpoint, self.image, self.own]
-        self.checkpoint.input(self.choose_checkpoint, chosen, self.shown, **EVENT_OPTIONS)
+        self.checkpoint.input(self.choose_checkpoint, chosen, self.shown, **AS_SENT)
         picked = [self.hint, self.image, screen]
-        self.images.chosen(self.choose_image, [self.checkpoint, self.own], picked, **EVENT_OPTIONS)
-        self.upload.chosen(self.choose_file, self.checkpoint, [self.own, *self.shown], **EVENT_OPTIONS)
+        self.images.chosen(self.choose_image, [self.checkpoint, self.own], picked, **AS_SENT)
+        self.upload.chosen(self.choose_file, self.checkpoint, [self.own, *self.shown], **AS_SENT)
 
     def follow(self, event: Callable) -> None:
         """Brings checkpoint and start image in line with the mode and the image set before `event`."""
         inputs = [self.mode, self.checkpoint, self.image, self.own]
-        event(self.choose_mode, inputs, [self.checkpoint, *self.shown], **EVENT_OPTIONS)
+        event(self.choose_mode, inputs, [self.checkpoint, *self.shown], **AS_SENT)
 
     # The handlers return updates for the components named above.
 
     def choose_mode(self, mode: str, checkpoint: str, image: str | None, own: str | None) -> tuple:
-        if self.library.entry(checkpoint).mode != mode:
-            checkpoint = self.library.best(mode)
+        checkpoint = self._of_mode(mode, checkpoint)
         checkpoints = gr.Dropdown(self._titles(mode), value=checkpoint)
         return checkpoints, *self.choose_checkpoint(checkpoint, image, own)
 
     def choose_checkpoint(self, checkpoint: str, image: str | None, own: str | None) -> tuple:
-        entry = self.library.entry(checkpoint)
-        images = [str(path) for path in self.library.start_images(checkpoint)]
-        paths = [*images, own] if own and Path(own).is_file() else images  # uploads are deleted after a day
-        if image not in paths and not missing(image):
-            image = paths[0] if paths else None
-        offered = own if own in paths[len(images) :] else None
+        entry, paths = self.library.entry(checkpoint), self._images(checkpoint, own)
+        image = _offered(image, paths)
+        offered = own if own in paths[len(self.library.start_images(checkpoint)) :] else None
         shown = self.library.picture(offered, checkpoint).picture if offered else None
         return (
             _about(entry, self.note),
@@ -149,9 +151,16 @@ class SessionForm:
             return (gr.skip(),) * (1 + len(self.shown))
 
     def request(
-        self, checkpoint: str, image: str | None, seed: object, scenario: Scenario | None = None
+        self,
+        mode: str,
+        checkpoint: str,
+        image: str | None,
+        own: str | None,
+        seed: object,
+        scenario: Scenario | None = None,
     ) -> SessionRequest:
         """What these choices ask for: a live session, or the scenario. Raises UserError."""
+        checkpoint, image = self._settled(mode, checkpoint, image, own)
         path = path_of(image)
         if not path:
             raise FormError(_choose(image))
@@ -165,13 +174,35 @@ class SessionForm:
         )
 
     def shared(
-        self, checkpoint: str, image: str | None, seed: object, scenario: Scenario | None = None
+        self,
+        mode: str,
+        checkpoint: str,
+        image: str | None,
+        own: str | None,
+        seed: object,
+        scenario: Scenario | None = None,
     ) -> Shared:
         """What a link to these choices holds. Raises UserError."""
-        mode = self.library.entry(checkpoint).mode
+        checkpoint, image = self._settled(mode, checkpoint, image, own)
         path = path_of(image)
         reference = self.library.reference(path, checkpoint) if path else None
         return Shared(mode, checkpoint, reference, seed_of(seed), scenario)
+
+    def _settled(
+        self, mode: str, checkpoint: str, image: str | None, own: str | None
+    ) -> tuple[str, str | None]:
+        """Checkpoint and start image of a mode that may have been chosen a moment ago: then the page does not
+        know yet what came with it."""
+        settled = self._of_mode(mode, checkpoint)
+        return settled, image if settled == checkpoint else _offered(image, self._images(settled, own))
+
+    def _of_mode(self, mode: str, checkpoint: str) -> str:
+        return checkpoint if self.library.entry(checkpoint).mode == mode else self.library.best(mode)
+
+    def _images(self, checkpoint: str, own: str | None) -> list[str]:
+        """The paths to choose a start image from."""
+        shipped = [str(path) for path in self.library.start_images(checkpoint)]
+        return [*shipped, own] if own and Path(own).is_file() else shipped  # uploads are deleted after a day
 
     def setup(self, checkpoint: str, image: str | None) -> dict:
         """What the player shows for these choices."""
@@ -219,6 +250,11 @@ class SessionForm:
             else:
                 words += f"<code>python -m mgdemo download --mode {entry.mode}</code> downloads it."
         return gr.HTML(f'<p class="about" role="status">{words}</p>', visible=bool(entry.embedded and own))
+
+
+def _offered(image: str | None, paths: list[str]) -> str | None:
+    """A start image if it is one of these or known to be missing, else the first of these."""
+    return image if image in paths or missing(image) else next(iter(paths), None)
 
 
 def _choose(image: str | None) -> str:

@@ -10,7 +10,7 @@ import gradio as gr
 
 from mgdemo.errors import UserError
 from mgdemo.ui import share
-from mgdemo.ui.events import EVENT_OPTIONS
+from mgdemo.ui.events import AS_SENT
 from mgdemo.ui.modules import on_load
 from mgdemo.ui.share import Shared
 
@@ -52,7 +52,7 @@ class Links:
                 raise refusal(error) from error
             return gr.HTML(copy=link | {"id": secrets.token_hex(4)})  # the same link again is news, too
 
-        button.click(copy, inputs, self.html, **EVENT_OPTIONS)
+        button.click(copy, inputs, self.html, **AS_SENT)
 
 
 def refusal(why: object) -> gr.Error:

@@ -12,7 +12,7 @@ from mgdemo.errors import UserError
 from mgdemo.replay import Replay
 from mgdemo.ui import share
 from mgdemo.ui.compare import CompareTab
-from mgdemo.ui.events import EVENT_OPTIONS
+from mgdemo.ui.events import AS_SENT, EVENT_OPTIONS
 from mgdemo.ui.files import PROBLEMS, name_of
 from mgdemo.ui.form import SessionForm, say_replaced
 from mgdemo.ui.links import Links, refusal
@@ -89,8 +89,8 @@ def connect(
     on.replay_link(open_replay_link, None, [tabs, *scenarios.outputs], **EVENT_OPTIONS)
     on.compare_link(open_comparison, None, [tabs, *compare.outputs], **EVENT_OPTIONS)
     on.replay(open_replay, None, [tabs, *scenarios.outputs], **EVENT_OPTIONS)
-    on.picture(picture_opener(play), play.checkpoint, [play.own, *play.shown], **EVENT_OPTIONS)
-    on.scenario_picture(picture_opener(there), there.checkpoint, [there.own, *there.shown], **EVENT_OPTIONS)
+    on.picture(picture_opener(play), play.checkpoint, [play.own, *play.shown], **AS_SENT)
+    on.scenario_picture(picture_opener(there), there.checkpoint, [there.own, *there.shown], **AS_SENT)
     on.refused(refuse, **EVENT_OPTIONS)
 
 

@@ -25,7 +25,6 @@ def play_tab(service: SessionService, library: Library, links: Links) -> Session
         screen = player(form.first_setup, "play", "Play")
     form.connect(screen)
     form.follow(form.mode.input)
-    chosen = [form.checkpoint, form.image, form.seed]
-    links.offer(form.link, form.shared, chosen)
-    sessions_ui.connect(service, screen, results, form.request, chosen)
+    links.offer(form.link, form.shared, form.chosen)
+    sessions_ui.connect(service, screen, results, form.request, form.chosen)
     return form

@@ -17,7 +17,7 @@ from mgdemo.errors import UserError
 from mgdemo.serving import Session, SessionRequest, SessionService
 from mgdemo.serving.waiting import in_thread
 from mgdemo.ui import player
-from mgdemo.ui.events import EVENT_OPTIONS
+from mgdemo.ui.events import AS_SENT, EVENT_OPTIONS
 from mgdemo.ui.login import whose
 from mgdemo.ui.results import Left, Results
 
@@ -125,7 +125,7 @@ def connect(
 
     options: dict[str, Any] = EVENT_OPTIONS | {"concurrency_limit": None}  # the service decides who may play
     shown = [screen, *results.outputs]
-    screen.start(start, inputs, [screen, *about], trigger_mode="once", **options)
+    screen.start(start, inputs, [screen, *about], trigger_mode="once", **options | AS_SENT)
     screen.resume(resume, results.films, [screen, *about, *results.outputs], trigger_mode="once", **options)
     if service.settings.leases:
         # The one event that lasts; Gradio has job slots of its own for these (`serve.launch`).

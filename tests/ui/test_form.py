@@ -72,13 +72,13 @@ def test_a_transparent_picture_is_shown_as_the_world_will_see_it(tmp_path):
 def test_what_is_not_offered_is_refused(photo):
     column = choices()
     with pytest.raises(UserError, match="no checkpoint called nonsense here"):
-        column.request("nonsense", photo, 0)
+        column.request("universal", "nonsense", photo, None, 0)
     for image, said in (
         (None, "Choose a start image first"),
         ("missing:crossing.png", "starts from crossing.png"),
     ):
         with pytest.raises(FormError, match=said):
-            column.request(column.checkpoint.value, image, 0)
+            column.request(column.mode.value, column.checkpoint.value, image, None, 0)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -92,3 +92,18 @@ def test_choosing_a_world_brings_its_own_start_images_and_film(mode):
     assert len(images.props["images"]) == len(shipped) and images.props["selected"] == 0
     setup = screen.props["setup"]
     assert setup["mode"] == mode and f"/{mode}-tiny.mp4" in setup["loop"] and setup["poster"]
+
+
+def test_what_is_asked_for_is_of_the_mode_that_was_chosen_last(photo):
+    column, (old, new) = choices(), list(MODES)[:2]
+    foreign = str(REAL.start_images(f"{old}-tiny")[2])
+    shipped = [str(path) for path in REAL.start_images(f"{new}-tiny")]
+    for image, own, start in (
+        (foreign, None, shipped[0]),
+        (shipped[2], None, shipped[2]),
+        (photo, photo, photo),
+    ):
+        request = column.request(new, f"{old}-tiny", image, own, 0)
+        assert request.checkpoint == f"{new}-tiny"
+        assert request.start == REAL.picture(start, f"{new}-tiny")
+        assert column.shared(new, f"{old}-tiny", image, own, 0).mode == new

@@ -63,6 +63,22 @@ def test_a_play_from_start_to_film(world, request, visit, tmp_path):
         assert levels == pytest.approx([level + 10 * held for held in pressed], abs=4)
 
 
+def test_start_right_after_another_world_was_chosen(address, visit):
+    """What is started then is on its way before the page knows which checkpoints that world has."""
+    player, held = visit(address), []
+    player.page.route("**/queue/join*", lambda it: held.append(it) if len(held) < 2 else it.continue_())
+    player.panel.get_by_text(MODES["templerun"].title, exact=True).click()
+    player.start()
+    while len(held) < 2:
+        player.page.wait_for_timeout(100)
+    chosen, started = held
+    chosen.continue_()
+    expect(player.panel.get_by_label("Checkpoint")).to_have_value("Grey run")
+    started.continue_()
+    player.expect("playing")
+    expect(player.pad("turn_left")).to_be_visible()
+
+
 def test_combinations_pads_and_lost_key_ups(address, visit):
     player = visit(address)
     player.start()

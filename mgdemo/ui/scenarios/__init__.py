@@ -15,7 +15,7 @@ from mgdemo.replay import Replay
 from mgdemo.scenario import Scenario, ScenarioError
 from mgdemo.serving import SessionRequest, SessionService
 from mgdemo.ui import sessions_ui
-from mgdemo.ui.events import EVENT_OPTIONS
+from mgdemo.ui.events import AS_SENT, EVENT_OPTIONS
 from mgdemo.ui.files import REPLAYS, file_button, sent_picture, sent_replay
 from mgdemo.ui.form import FormError, SessionForm, say_replaced
 from mgdemo.ui.library import Library
@@ -125,8 +125,8 @@ def scenarios_tab(
         return view.edited(text, put, valid, checkpoint, seed, image, own)
 
     here = [form.mode, form.checkpoint, form.own]
-    gallery.html.chosen(choose, here, view.outputs, **EVENT_OPTIONS)
-    gallery.html.own(choose_own, here, view.outputs, **EVENT_OPTIONS)
+    gallery.html.chosen(choose, here, view.outputs, **AS_SENT)
+    gallery.html.own(choose_own, here, view.outputs, **AS_SENT)
     form.mode.input(choose_mode, [form.mode, form.own], view.outputs, **EVENT_OPTIONS)
     upload.chosen(choose_upload, view.valid, view.outputs, **EVENT_OPTIONS)
     # One at a time, and after a burst of changes the last of them.
@@ -135,7 +135,7 @@ def scenarios_tab(
         [view.valid, form.checkpoint, form.seed, form.image, form.own],
         view.outputs,
         trigger_mode="always_last",
-        **EVENT_OPTIONS,
+        **AS_SENT,
     )
 
     def restore(open: dict, checkpoint: str, seed: int, image: str | None, own: str | None) -> tuple:
@@ -162,23 +162,23 @@ def scenarios_tab(
         except ScenarioError as error:
             raise FormError(f"The scenario cannot be run. {placed(error)[0]}") from error
 
-    def request(checkpoint: str, image: str, seed: object, text: str) -> SessionRequest:
+    def request(text: str, mode: str, *chosen) -> SessionRequest:
         scenario = scenario_of(text)
-        if scenario.mode != library.entry(checkpoint).mode:
-            raise FormError("The text has just changed: press Run again.")
-        return form.request(checkpoint, image, seed, scenario)
+        if scenario.mode != mode:
+            raise FormError("The scenario has just changed: press Run again.")
+        return form.request(mode, *chosen, scenario=scenario)
 
-    def shared(checkpoint: str, image: str | None, seed: object, text: str) -> Shared:
-        return form.shared(checkpoint, image, seed, scenario_of(text))
+    def shared(text: str, *chosen) -> Shared:
+        return form.shared(*chosen, scenario=scenario_of(text))
 
-    def describe(request: SessionRequest, _checkpoint=None, _image=None, _seed=None, text="") -> str:
+    def describe(request: SessionRequest, text="", *_chosen) -> str:
         """What runs. Of a session that a page takes up, the description is not known."""
         if text or request.track is None:
             return described(editor.read(text) if text else None)
         track = request.track
         return described(Scenario(request.title, "", track.mode, None, None, track))
 
-    inputs = [form.checkpoint, form.image, form.seed, editor.code]
+    inputs = [editor.code, *form.chosen]
     links.offer(form.link, shared, inputs)
     sessions_ui.connect(service, screen, results, request, inputs, running, describe)
     return ScenarioTab(form, view.outputs, open_, open_file, restore)
