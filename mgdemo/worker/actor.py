@@ -14,7 +14,7 @@ from mgdemo.worker.process import serve
 from mgdemo.worker.threads import set_threads
 
 GATHER = 0.01  # seconds between two answers, at least: what is said meanwhile travels together
-SURE = 0.05  # seconds that the worker waits, at most, until something has surely arrived
+SURE = 2.0  # seconds that the worker waits, at most, until something has surely arrived
 FULL = 2**25  # bytes that wait to be fetched, after which the worker waits
 
 log = logging.getLogger(__name__)

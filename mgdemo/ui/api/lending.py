@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 
+from mgdemo.serving.waiting import in_thread
+
 
 def holding(lease: Iterator[None]) -> asyncio.Task[None]:
     """Holds a device in a thread, within the request that is being handled, until the lease ends."""
@@ -13,4 +15,4 @@ def holding(lease: Iterator[None]) -> asyncio.Task[None]:
         for _ in lease:
             pass
 
-    return asyncio.create_task(asyncio.to_thread(hold))  # which knows the request
+    return asyncio.create_task(in_thread(hold))  # which knows the request
