@@ -18,6 +18,7 @@ from mgdemo.scenario import Mark
 
 Speeds = Mapping[tuple[str, str], float]  # frames a second, by what a column is `made_with`
 MAX_COLUMNS = 6
+AFTERWARDS = 0.011  # seconds a frame that measures, report and film of a grid take, about, on two cores
 KEY_LENGTH = 24  # characters of a run's name
 
 
@@ -215,7 +216,8 @@ def seconds_of(runs: Sequence[Run], speeds: Speeds, devices: int = 1) -> float |
 
 
 def summary(planned: Grid, speeds: Speeds | None = None, devices: int = 1, kept: Collection[str] = ()) -> str:
-    """What a person reads before a comparison begins, with its time; without speeds, what it consists of.
+    """What a person reads before a comparison begins, with the time until its report is there; without
+    speeds, what it consists of.
 
     devices: that make runs side by side. kept: keys of runs that exist already.
     """
@@ -224,6 +226,8 @@ def summary(planned: Grid, speeds: Speeds | None = None, devices: int = 1, kept:
     if speeds is not None:
         todo = list({run.key: run for run in planned.all if run.key not in kept}.values())
         seconds = seconds_of(todo, speeds, devices)
+        if seconds is not None:
+            seconds += planned.frames * AFTERWARDS
         time = "in a time that is not known yet" if seconds is None else f"about {_time(seconds)}"
         text += f", {time}" if todo else ", all made already"
     if lost := planned.lost_frames:
