@@ -8,7 +8,7 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mgdemo.cli.terminal import status
+from mgdemo.cli.terminal import frames_bar, status
 
 if TYPE_CHECKING:
     from mgdemo.compare.device import Device
@@ -110,11 +110,15 @@ def made(planned: Grid, store: RunStore, device: str, kind: str) -> list[Outcome
 
 async def _watch(job: Job) -> None:
     """Show a job's progress until its end."""
-    async for states in job.changes():
-        over = sum(state.over for state in states)
-        under_way = [
-            f"{run.variant.title}: {state.share:4.0%} {state.words}"
-            for run, state in zip(job.grid.all, states, strict=True)
-            if state.phase in ("running", "measuring")
-        ]
-        status("; ".join([f"{over} of {len(states)} runs", *under_way]))
+    with frames_bar(job.grid.frames) as bar:
+        async for states in job.changes():
+            pairs = list(zip(job.grid.all, states, strict=True))
+            over = sum(state.over for state in states)
+            words = [
+                f"{run.variant.title}: {state.words}"
+                for run, state in pairs
+                if state.phase in ("running", "measuring")
+            ]
+            bar.set_description_str("; ".join([f"{over} of {len(states)} runs", *words]), refresh=False)
+            bar.n = round(sum(run.frames * (state.over or state.share) for run, state in pairs))
+            bar.refresh()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from mgdemo.actions import MODES, ActionTrack, Mode
 from mgdemo.blocks import LATENTS_PER_BLOCK, block_frames, frames_in_blocks
-from mgdemo.cli.terminal import ask, status
+from mgdemo.cli.terminal import ask, frames_bar, status
 from mgdemo.console import ConsoleError, typed_action
 from mgdemo.errors import UserError
 from mgdemo.random_actions import random_actions
@@ -186,15 +186,15 @@ def _record(args: argparse.Namespace, track: ActionTrack, replay: Replay | None)
             f"{args.scenario} was made with {made_with}, which is not here; using {setting.title} instead."
         )
         print(words, file=sys.stderr)
-    total = frames_in_blocks(track.blocks)
-
-    def progress(_: np.ndarray, made: int, fps: float) -> None:
-        status(f"{made} of {total} frames, {fps:.1f} a second, {(total - made) / fps:.0f} s to go")
-
     seed = args.seed if args.seed is not None else (replay.scenario.seed if replay else None) or 0
     title = replay.scenario.title if replay else f"{setting.title}, random actions"
     marks = replay.scenario.marks if replay else ()
-    return setting.record(start, blocks(track), seed, title, progress, marks)
+    with frames_bar(frames_in_blocks(track.blocks)) as bar:
+
+        def progress(_: np.ndarray, made: int, fps: float) -> None:
+            bar.update(made - bar.n)
+
+        return setting.record(start, blocks(track), seed, title, progress, marks)
 
 
 def play(args: argparse.Namespace) -> None:
