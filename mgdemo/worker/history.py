@@ -54,7 +54,8 @@ class History:
         way = self._way(self.tree.head)[1]
         if not way or size > self._limit or len(way) * PER_BLOCK < size:
             return
-        self._marks[self.tree.head] = Mark(self.tree.head, self.world.snapshot(), self.picture, size)
+        picture = self.picture.copy()  # of a view, all frames of its block would stay in memory
+        self._marks[self.tree.head] = Mark(self.tree.head, self.world.snapshot(), picture, size)
         while self.nbytes > self._limit:
             del self._marks[self._cheapest()]
 

@@ -1,6 +1,7 @@
 """Rewinding: over a world whose state is the whole of what was done in it."""
 
 import itertools
+import weakref
 from types import SimpleNamespace
 
 import numpy as np
@@ -78,6 +79,17 @@ def test_large_snapshots_are_taken_rarely(size, every):
     for _ in range(20):
         make(history, ActionTrack.hold("universal", [], None, 12))
     assert history.marked == list(range(every, 20, every))
+
+
+def test_a_snapshot_keeps_one_picture_of_its_block():
+    history, actions = History(World(), PICTURE, 8 * SIZE), ActionTrack.hold("universal", [], None, 12)
+    make(history, actions)
+    frames = history.world.step(actions)
+    history.picture, block = frames[-1], weakref.ref(frames)
+    history.tree.add(actions)
+    del frames
+    make(history, actions)
+    assert 2 in history.marked and block() is None
 
 
 def test_what_was_played_last_is_reached_soonest():
