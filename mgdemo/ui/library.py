@@ -59,8 +59,10 @@ class Library:
         return max(self.catalogue(), key=lambda entry: entry.available)
 
     def best(self, mode: str) -> str:
-        """The checkpoint to offer first: an available one, if there is any."""
-        return max(self.of_mode(mode), key=lambda entry: entry.available).name
+        """The checkpoint to offer first: an available one, if there is any. Raises LibraryError."""
+        if not (entries := self.of_mode(mode)):
+            raise LibraryError(f"There is no world called {str(mode)[:80]} here: choose another.")
+        return max(entries, key=lambda entry: entry.available).name
 
     def reference(self, image: str, checkpoint: str) -> str | None:
         """How a scenario names a start image that ships; None for another one."""
