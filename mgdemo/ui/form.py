@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from html import escape
-from pathlib import Path
 
 import gradio as gr
 from gradio.blocks import Block
@@ -14,22 +13,17 @@ from PIL import Image
 from mgdemo.actions import MODES
 from mgdemo.checkpoints import Entry
 from mgdemo.errors import UserError
-from mgdemo.references import ImageMissing
 from mgdemo.scenario import Scenario
-from mgdemo.seeds import seed_of
 from mgdemo.serving import SessionRequest
 from mgdemo.ui import player
+from mgdemo.ui.chosen import Chosen, choose, offered
 from mgdemo.ui.events import AS_SENT
 from mgdemo.ui.files import PICTURES, file_button, kept_picture, sent_picture
-from mgdemo.ui.library import Library, missing, path_of
+from mgdemo.ui.library import Library, path_of
 from mgdemo.ui.share import Shared
 from mgdemo.ui.start_images import start_images, update
 
 STRANGE = "Your picture will follow the keys at first, then turn into one of this world's own places."
-
-
-class FormError(UserError):
-    """What is chosen cannot be played; the message says why and what to do."""
 
 
 class SessionForm:
@@ -82,7 +76,7 @@ class SessionForm:
 
     @property
     def chosen(self) -> list[Block]:
-        """What `request` and `shared` take."""
+        """What `request` and `shared` take: the fields of `Chosen`."""
         return [self.mode, self.checkpoint, self.image, self.own, self.seed]
 
     @property
@@ -107,15 +101,15 @@ class SessionForm:
     # The handlers return updates for the components named above.
 
     def choose_mode(self, mode: str, checkpoint: str, image: str | None, own: str | None) -> tuple:
-        checkpoint = self._of_mode(mode, checkpoint)
+        checkpoint = self.library.fitting(checkpoint, mode)
         checkpoints = gr.Dropdown(self._titles(mode), value=checkpoint)
         return checkpoints, *self.choose_checkpoint(checkpoint, image, own)
 
     def choose_checkpoint(self, checkpoint: str, image: str | None, own: str | None) -> tuple:
-        entry, paths = self.library.entry(checkpoint), self._images(checkpoint, own)
-        image = _offered(image, paths)
-        offered = own if own in paths[len(self.library.start_images(checkpoint)) :] else None
-        shown = self.library.picture(offered, checkpoint).picture if offered else None
+        entry, paths = self.library.entry(checkpoint), self.library.images(checkpoint, own)
+        image = offered(image, paths)
+        uploaded = own if own in paths[len(self.library.start_images(checkpoint)) :] else None
+        shown = self.library.picture(uploaded, checkpoint).picture if uploaded else None
         return (
             _about(entry, self.note),
             update(paths, image, shown),
@@ -150,59 +144,13 @@ class SessionForm:
             gr.Warning(escape(str(error)))
             return (gr.skip(),) * (1 + len(self.shown))
 
-    def request(
-        self,
-        mode: str,
-        checkpoint: str,
-        image: str | None,
-        own: str | None,
-        seed: object,
-        scenario: Scenario | None = None,
-    ) -> SessionRequest:
-        """What these choices ask for: a live session, or the scenario. Raises UserError."""
-        checkpoint, image = self._settled(mode, checkpoint, image, own)
-        path = path_of(image)
-        if not path:
-            raise FormError(_choose(image))
-        return SessionRequest(
-            checkpoint,
-            self.library.picture(path, checkpoint),
-            seed_of(seed),
-            scenario.track if scenario else None,
-            scenario.title if scenario else "",
-            marks=scenario.marks if scenario else (),
-        )
+    def request(self, *chosen, scenario: Scenario | None = None) -> SessionRequest:
+        """As of `Chosen`; chosen: the values of `self.chosen`."""
+        return Chosen(*chosen).request(self.library, scenario)
 
-    def shared(
-        self,
-        mode: str,
-        checkpoint: str,
-        image: str | None,
-        own: str | None,
-        seed: object,
-        scenario: Scenario | None = None,
-    ) -> Shared:
-        """What a link to these choices holds. Raises UserError."""
-        checkpoint, image = self._settled(mode, checkpoint, image, own)
-        path = path_of(image)
-        reference = self.library.reference(path, checkpoint) if path else None
-        return Shared(mode, checkpoint, reference, seed_of(seed), scenario)
-
-    def _settled(
-        self, mode: str, checkpoint: str, image: str | None, own: str | None
-    ) -> tuple[str, str | None]:
-        """Checkpoint and start image of a mode that may have been chosen a moment ago: then the page does not
-        know yet what came with it."""
-        settled = self._of_mode(mode, checkpoint)
-        return settled, image if settled == checkpoint else _offered(image, self._images(settled, own))
-
-    def _of_mode(self, mode: str, checkpoint: str) -> str:
-        return checkpoint if self.library.entry(checkpoint).mode == mode else self.library.best(mode)
-
-    def _images(self, checkpoint: str, own: str | None) -> list[str]:
-        """The paths to choose a start image from."""
-        shipped = [str(path) for path in self.library.start_images(checkpoint)]
-        return [*shipped, own] if own and Path(own).is_file() else shipped  # uploads are deleted after a day
+    def shared(self, *chosen, scenario: Scenario | None = None) -> Shared:
+        """As of `Chosen`; chosen: the values of `self.chosen`."""
+        return Chosen(*chosen).shared(self.library, scenario)
 
     def setup(self, checkpoint: str, image: str | None) -> dict:
         """What the player shows for these choices."""
@@ -210,7 +158,7 @@ class SessionForm:
         shipped = self.library.start_images(checkpoint)
         opens = self.live and shipped and image == str(shipped[0])
         path = path_of(image)
-        blocked = "" if path else _choose(image)
+        blocked = "" if path else choose(image)
         if not entry.available:
             blocked = (
                 f"{entry.title} is not on this machine. Download it there with "
@@ -250,18 +198,6 @@ class SessionForm:
             else:
                 words += f"<code>python -m mgdemo download --mode {entry.mode}</code> downloads it."
         return gr.HTML(f'<p class="about" role="status">{words}</p>', visible=bool(entry.embedded and own))
-
-
-def _offered(image: str | None, paths: list[str]) -> str | None:
-    """A start image if it is one of these or known to be missing, else the first of these."""
-    return image if image in paths or missing(image) else next(iter(paths), None)
-
-
-def _choose(image: str | None) -> str:
-    """Why it cannot start without a start image."""
-    if name := missing(image):
-        return f"{ImageMissing(name)} Any other start image will do, too."
-    return "Choose a start image first."
 
 
 def _about(entry: Entry, note: str) -> str:

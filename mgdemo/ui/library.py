@@ -64,6 +64,15 @@ class Library:
             raise LibraryError(f"There is no world called {str(mode)[:80]} here: choose another.")
         return max(entries, key=lambda entry: entry.available).name
 
+    def fitting(self, checkpoint: str, mode: str) -> str:
+        """A checkpoint if it is of the mode, else the mode's best. Raises LibraryError."""
+        return checkpoint if self.entry(checkpoint).mode == mode else self.best(mode)
+
+    def images(self, checkpoint: str, own: str | None) -> list[str]:
+        """The start images to choose from. own: a visitor's upload, which is deleted after a day."""
+        shipped = [str(path) for path in self.start_images(checkpoint)]
+        return [*shipped, own] if own and Path(own).is_file() else shipped
+
     def reference(self, image: str, checkpoint: str) -> str | None:
         """How a scenario names a start image that ships; None for another one."""
         return reference_of(image, self.start_images(checkpoint))

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from devtools.live_player import Player, end_of, wait_for
-from devtools.web_process import Script
+from devtools.web_process import Script, told
 from mgdemo.actions import ActionTrack
 from tests.serving.conftest import PATIENT, later
 
@@ -19,17 +19,19 @@ OWN = "At your address 2 sessions are running or waiting already: stop one, then
 async def test_nonsense_gets_a_sentence_at_once_and_keeps_nobody_from_playing(start):
     web = start(visitor_requests=0)
     async with Script(web) as script, Script(web, "127.0.0.3") as visitor:
-        order = script.events("start")[0]
-        mode, checkpoint, seed = 0, 1, 4  # between them: start images, which the server itself keeps
-        assert len(order["inputs"]) == 5
-        for position in (mode, checkpoint, seed):
-            for value in NONSENSE:
-                if position == seed and value in (None, 5, True):
-                    continue
-                told = await script.start(values={position: value})
-                assert told["error"] and "log" not in told["error"], (position, value)
+        play, scenarios = script.events("start")[:2]
+        # By position, without the start images, which the server itself keeps.
+        for order, text in ((play, 0), (scenarios, 1)):
+            mode, checkpoint, seed = (text + position for position in (0, 1, 4))
+            assert len(order["inputs"]) == text + 5
+            for position in (*range(text), mode, checkpoint, seed):
+                for value in NONSENSE:
+                    if position == seed and value in (None, 5, True):
+                        continue
+                    answer = told(await script.answer(script.order(order, values={position: value})))
+                    assert answer["error"] and "see its log" not in answer["error"], (position, value)
         for _ in range(50):
-            await script.join(script.order(order, values={0: None}))
+            await script.join(script.order(play, values={0: None}))
         assert "token" in await visitor.start()
     assert web.health()["status"] == "ok"
 

@@ -10,7 +10,8 @@ from PIL import Image
 
 from mgdemo.actions import MODES
 from mgdemo.errors import UserError
-from mgdemo.ui.form import FormError, SessionForm
+from mgdemo.ui.chosen import FormError
+from mgdemo.ui.form import SessionForm
 from tests.support.page_player import REAL
 
 

@@ -15,9 +15,10 @@ from mgdemo.replay import Replay
 from mgdemo.scenario import Scenario, ScenarioError
 from mgdemo.serving import SessionRequest, SessionService
 from mgdemo.ui import sessions_ui
+from mgdemo.ui.chosen import FormError
 from mgdemo.ui.events import AS_SENT, EVENT_OPTIONS
 from mgdemo.ui.files import REPLAYS, file_button, sent_picture, sent_replay
-from mgdemo.ui.form import FormError, SessionForm, say_replaced
+from mgdemo.ui.form import SessionForm, say_replaced
 from mgdemo.ui.library import Library
 from mgdemo.ui.links import Links, refusal
 from mgdemo.ui.player import player, track_key
@@ -155,7 +156,7 @@ def scenarios_tab(
 
     def scenario_of(text: str) -> Scenario:
         """What is to be run: what the editor says, whether or not it has been checked. Raises FormError."""
-        if not text.strip():
+        if not isinstance(text, str) or not text.strip():
             raise FormError("There is no scenario to run. Use a file of your own.")
         try:
             return editor.read(text)
