@@ -26,6 +26,7 @@ __all__ = ["build", "launch"]
 TITLE = "Matrix-Game worlds"
 WORDS = "Walk, drive and run through worlds that a model generates as you play."
 HOUR, DAY = 3600, 86400
+MOST_EVENTS = 10_000  # that wait: visitors have limits of their own, and on ZeroGPU Gradio lets one wait
 
 
 def build(service: SessionService | None = None, library: Library | None = None) -> Page:
@@ -66,7 +67,7 @@ def build(service: SessionService | None = None, library: Library | None = None)
         restore.connect(links, tabs, form, scenarios, compare)
         demo.load(warm, **EVENT_OPTIONS)
         api.connect(service, library, bench)
-    demo.queue(default_concurrency_limit=16)
+    demo.queue(default_concurrency_limit=16, max_size=MOST_EVENTS)
     demo.service, demo.bench = service, bench
     loops = {entry.name: path for entry in library.catalogue() if (path := library.loop(entry.name))}
     trouble = PageWatch(demo).trouble

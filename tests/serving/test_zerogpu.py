@@ -188,6 +188,27 @@ async def test_a_page_that_is_left_frees_its_gpu_at_once(web, api):
     assert not api.held
 
 
+async def test_events_that_come_at_once_have_room(web):
+    async with Script(web, "127.0.0.2") as script:
+        order = script.order(script.events("start")[0], values={0: None})
+        answers = await asyncio.gather(*(script.join(order) for _ in range(8)))
+    assert {answer.status_code for answer in answers} == {200}
+
+
+async def test_two_visitors_play_at_once_on_gpus_of_their_own(web, api):
+    async with page(web) as one, page(web, "127.0.0.3") as two:
+        for visitor, key in ((one, "KeyW"), (two, "KeyS")):
+            await visitor.leased()
+            await visitor.player.press(key)
+        await asyncio.gather(one.player.block(3), two.player.block(3))
+        assert len(api.held) == 2
+        held = [visitor.player.of("block")[-1]["held"] for visitor in (one, two)]
+        assert held == [["forward"], ["back"]]
+        async with page(web, "127.0.0.4") as third:  # there is a place, but no GPU
+            await third.leased()
+            assert (await ended(third.player))["text"].startswith("No GPU was available. Press Start")
+
+
 async def test_a_fork_that_dies_is_said_and_its_world_goes_on(web, api):
     api.forget()
     async with page(web) as visitor:
