@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 from shutil import get_terminal_size
+from typing import TYPE_CHECKING
 
-from tqdm import tqdm
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 
 def status(text: str) -> None:
@@ -17,6 +19,8 @@ def status(text: str) -> None:
 
 def frames_bar(total: int) -> tqdm:
     """A bar of so many video frames, with their rate and the time left; only for people who watch."""
+    from tqdm import tqdm
+
     return tqdm(total=total, unit=" frames", disable=None, dynamic_ncols=True, leave=False)
 
 

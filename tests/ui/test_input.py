@@ -5,6 +5,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from tests.support.gamepad import GAMEPAD
+
 SENT = """
   window.sent = [];
   const send = WebSocket.prototype.send;
@@ -13,14 +15,6 @@ SENT = """
     if (message.type === "input") window.sent.push(message);
     return send.call(this, text);
   };
-"""
-GAMEPAD = """
-  window.pad = {
-    connected: true, mapping: "standard", axes: [0, 0, 0, 0],
-    buttons: Array.from({ length: 17 }, () => ({ pressed: false, value: 0 })),
-  };
-  navigator.getGamepads = () => [window.pad, null];
-  window.plug = () => window.dispatchEvent(new Event("gamepadconnected"));
 """
 
 

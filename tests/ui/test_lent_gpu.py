@@ -8,6 +8,7 @@ from playwright.sync_api import expect
 
 from mgdemo.serving.engines.zerogpu import leases
 from mgdemo.worker.lease import serve as lend
+from tests.support.gamepad import GAMEPAD
 
 pytestmark = pytest.mark.browser
 
@@ -31,10 +32,19 @@ class Lender:
             yield each
 
 
-def test_a_world_rests_when_its_gpu_is_gone_and_goes_on_with_another(serve, visit):
+def press_go_on(player):
+    player.root.get_by_role("button", name="Go on").click()
+
+
+def press_start_of_the_gamepad(player):
+    player.page.evaluate("plug(); pad.buttons[9].pressed = true")
+
+
+@pytest.mark.parametrize("go_on", [press_go_on, press_start_of_the_gamepad])
+def test_a_world_rests_when_its_gpu_is_gone_and_goes_on_with_another(serve, visit, go_on):
     lender = Lender()
     address = serve(fleet=lambda settings: leases(settings, lender), engine="zerogpu", regenerate=False)
-    player = visit(address)
+    player = visit(address, script=GAMEPAD)
     expect(player.panel).to_contain_text("Start lends you a GPU for 60 seconds")
     player.start()
     player.page.keyboard.down("w")
@@ -50,7 +60,7 @@ def test_a_world_rests_when_its_gpu_is_gone_and_goes_on_with_another(serve, visi
     photograph(player, "resting")
     shown = player.frame
     lender.over.clear()
-    player.root.get_by_role("button", name="Go on").click()
+    go_on(player)
     player.wait_for_frame(shown + 60)  # more than may have waited to be shown
     expect(player.status).to_contain_text("GPU for")
     player.page.keyboard.up("w")

@@ -19,7 +19,8 @@ from typing import Literal
 from weakref import WeakSet
 
 from mgdemo import messages as m
-from mgdemo.serving.engines import NO_HEARTBEAT, EngineHealth, OnEvent
+from mgdemo.serving.engines import EngineHealth, OnEvent
+from mgdemo.serving.engines.hearing import Hearing
 
 MARGIN = 3.0  # seconds before its end in which a lease is given back
 CONNECT_SECONDS = 10.0  # that a fork has to connect, once its generator runs
@@ -56,7 +57,7 @@ class Lease:
         self._commands: queue.SimpleQueue[m.Command | None] = queue.SimpleQueue()
         self._ended = threading.Event()  # on purpose, or because the other end is gone
         self._process, self._killed = 0, ""  # and why it was
-        self._heard, self._heartbeat = 0.0, NO_HEARTBEAT
+        self._hearing = Hearing(on_event)
 
     def hold(self, rent: Rent, seconds: float, first: First) -> Iterator[None]:
         """Have it while this is iterated, or until `end`; then `left` says why it is over. Nothing is raised.
@@ -86,7 +87,7 @@ class Lease:
     def health(self) -> EngineHealth:
         if self._socket is None:
             return EngineHealth(self.device, False)
-        return EngineHealth(self.device, True, time.monotonic() - self._heard, self._heartbeat)
+        return self._hearing.health(self.device)
 
     def kill(self, reason: str) -> None:
         if self._process:
@@ -124,7 +125,7 @@ class Lease:
         self._process, *_ = CREDENTIALS.unpack(
             connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)
         )
-        self._heard, self._socket = time.monotonic(), connection
+        self._hearing, self._socket = Hearing(self._on_event), connection
         threading.Thread(target=self._write, args=(connection,), name="lease-write", daemon=True).start()
         self._reader = threading.Thread(target=self._read, args=(connection,), name="lease-read", daemon=True)
         self._reader.start()
@@ -141,12 +142,7 @@ class Lease:
     def _read(self, connection: socket.socket) -> None:
         try:
             with connection.makefile("rb") as stream:
-                while (event := m.read(stream, m.Event)) is not None:
-                    self._heard = time.monotonic()
-                    if isinstance(event, m.Heartbeat):
-                        self._heartbeat = event
-                    else:
-                        self._on_event(event)
+                self._hearing.read(stream)
         except OSError:
             pass
         except m.BadMessage as error:

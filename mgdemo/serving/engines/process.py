@@ -10,11 +10,11 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 from mgdemo import messages as m
-from mgdemo.serving.engines import NO_HEARTBEAT, EngineHealth, OnEvent, OnLost, stopped
+from mgdemo.serving.engines import EngineHealth, OnEvent, OnLost, stopped
+from mgdemo.serving.engines.hearing import Hearing
 from mgdemo.settings import Settings
 from mgdemo.worker.threads import set_threads
 
@@ -36,7 +36,7 @@ class ProcessEngine:
         self._on_event, self._on_lost = on_event, on_lost
         self._process: subprocess.Popen | None = None
         self._killed = ""  # why
-        self._heard, self._heartbeat = 0.0, NO_HEARTBEAT  # when the last event came; the last heartbeat
+        self._hearing = Hearing(on_event)
         self._commands: queue.SimpleQueue[m.Command | None] = queue.SimpleQueue()
         self._writer: threading.Thread | None = None
 
@@ -49,7 +49,7 @@ class ProcessEngine:
     def health(self) -> EngineHealth:
         if self._process is None:
             return EngineHealth(self.device, False)
-        return EngineHealth(self.device, True, time.monotonic() - self._heard, self._heartbeat)
+        return self._hearing.health(self.device)
 
     def kill(self, reason: str) -> None:
         if (process := self._process) is not None:
@@ -90,25 +90,20 @@ class ProcessEngine:
                 process.stdin.flush()
 
     def _start(self) -> None:
-        self._heard, self._heartbeat = time.monotonic(), NO_HEARTBEAT
+        self._hearing = hearing = Hearing(self._on_event)
         self._process = process = subprocess.Popen(
             [sys.executable, "-c", WORKER],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment(self.settings),
         )
-        threading.Thread(target=self._read, args=(process,), name="engine-read", daemon=True).start()
+        threading.Thread(target=self._read, args=(process, hearing), name="engine-read", daemon=True).start()
         self._put(m.Configure(settings=self.settings, device=self.device))
 
-    def _read(self, process: subprocess.Popen) -> None:
+    def _read(self, process: subprocess.Popen, hearing: Hearing) -> None:
         assert process.stdout is not None
         try:
-            while (event := m.read(process.stdout, m.Event)) is not None:
-                self._heard = time.monotonic()
-                if isinstance(event, m.Heartbeat):
-                    self._heartbeat = event
-                else:
-                    self._on_event(event)
+            hearing.read(process.stdout)
         except OSError:
             pass
         except m.BadMessage as error:

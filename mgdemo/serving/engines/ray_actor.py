@@ -13,7 +13,8 @@ from collections.abc import Callable
 from typing import Any
 
 from mgdemo import messages as m
-from mgdemo.serving.engines import NO_HEARTBEAT, EngineHealth, OnEvent, OnLost, stopped
+from mgdemo.serving.engines import EngineHealth, OnEvent, OnLost, stopped
+from mgdemo.serving.engines.hearing import Hearing
 from mgdemo.serving.engines.ray_shares import Share, answers
 from mgdemo.settings import Settings
 from mgdemo.worker.actor import WorkerActor
@@ -46,7 +47,7 @@ class RayEngine:
     def health(self) -> EngineHealth:
         if (actor := self._actor) is None:
             return EngineHealth(self.device, False)
-        return EngineHealth(self.device, True, time.monotonic() - actor.heard, actor.heartbeat)
+        return actor.hearing.health(self.device)
 
     def kill(self, reason: str) -> None:
         if (actor := self._actor) is not None:
@@ -73,8 +74,8 @@ class _Actor:
     """One actor, from its start to its end, which `ended` is told with a reason."""
 
     def __init__(self, share: Share, threads: int, on_event: OnEvent, ended: Callable[[_Actor, str], None]):
-        self.heard, self.heartbeat = time.monotonic(), NO_HEARTBEAT  # when the last event came; the last one
-        self._share, self._threads, self._on_event, self._ended = share, threads, on_event, ended
+        self.hearing = Hearing(on_event)
+        self._share, self._threads, self._ended = share, threads, ended
         self._commands: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self._end = ""  # why it is to end
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
@@ -154,19 +155,11 @@ class _Actor:
             except GetTimeoutError:
                 if not started and time.monotonic() - began > START_SECONDS:
                     self.end("it did not start: there may be no room on its host")
-                elif time.monotonic() - self.heard > SILENT and not answers(self._share.address):
+                elif self.hearing.silent_seconds > SILENT and not answers(self._share.address):
                     self.end("its host is gone")  # Ray takes longer to notice
                 continue
             started, coming = True, fetch.remote()
-            self._hear(data)
-
-    def _hear(self, data: bytes) -> None:
-        self.heard, stream = time.monotonic(), io.BytesIO(data)
-        while (event := m.read(stream, m.Event)) is not None and not self._end:
-            if isinstance(event, m.Heartbeat):
-                self.heartbeat = event
-            else:
-                self._on_event(event)
+            self.hearing.read(io.BytesIO(data), enough=lambda: bool(self._end))
 
 
 def _why(error: Exception) -> str:

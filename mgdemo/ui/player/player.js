@@ -14,7 +14,7 @@ import { keepChoices } from "./choices.js";
 import { Events } from "./events.js";
 import { Filmstrip } from "./filmstrip.js";
 import { reduce } from "./lifecycle.js";
-import { INITIAL, rewindable, running, startable } from "./phases.js";
+import { INITIAL, pressable, rewindable, running, startable } from "./phases.js";
 import { Live } from "./live.js";
 import { CLOSE, noteOf } from "./notes.js";
 import { showMore } from "./overflow.js";
@@ -47,7 +47,7 @@ class Player {
       onchange: (input) => this.oninput(input),
       onpress: () => dispatch({ type: "input", waiting: this.waiting }),
       onwake: () => this.wake(),
-      onmenu: () => (running(this.state) ? this.toggle() : this.start()),
+      onmenu: () => (pressable(this.state) ? this.start() : this.toggle()),
     });
     this.playback = new Playback(parts.screen, {
       ...{ dispatch, phase: () => this.state.phase, running: () => running(this.state) },
