@@ -1,4 +1,4 @@
-"""How a benchmark ends when it is told to."""
+"""How a benchmark ends on SIGTERM: with everything that it has started."""
 
 from __future__ import annotations
 

@@ -10,8 +10,8 @@ wait, play for `--stay` seconds and leave in all the ways that visitors have: St
 play, impatience in the queue, or never connecting after Start. All frames that scripts get are decoded and
 read, and those on a browser's canvas six times a second.
 
-foreign_frames: frames with another one's seed. queue_order_kept: whoever came wholly before another got a
-place before, and no position in the queue ever grew. errors: refusals, messages that are not of the
+foreign_frames: frames with another one's seed. queue_order_kept: whoever had arrived before another came got
+a place before, and no position in the queue ever grew. errors: refusals, messages that are not of the
 protocol, lost connections, frames that are missing or out of order, errors on a page or in the server's log.
 p95_ms: from a key to the first frame that obeys, when it is due on a script's screen or seen on a browser's
 canvas (95th percentiles of both, and their mean); lone_p95_ms: the same of the lone visitor.

@@ -38,7 +38,7 @@ SETTINGS = {
     **{"sessions": PLAYING, "queue": AT_ONCE, "loader": "benchmarks.watermark:load"},
     **{"connect_seconds": 1, "reconnect_seconds": 1, "keep_sessions": 20, "log": "json"},
 }
-# A process that is told to collects its garbage, and gives what is free back to the system.
+# On a signal, a process collects its garbage and gives free memory back to the system.
 COLLECTOR = """\
 import ctypes, gc, signal
 signal.signal(signal.SIGUSR1, lambda *_: (gc.collect(), ctypes.CDLL(None).malloc_trim(0)))

@@ -14,7 +14,7 @@ from pathlib import Path
 SMALL = {"object_store_memory": 80 * 2**20, "include_dashboard": False, "node_ip_address": "127.0.0.1"}
 
 PATIENCE = 10  # seconds for processes to end
-# Nothing is told to anybody, and the loopback stays what it is: else it becomes this host's other address.
+# No usage reports; and the loopback stays: by default Ray puts the host's other address in its place.
 ALONE = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
 

@@ -13,7 +13,7 @@ from mgdemo.serving.engines.process import ProcessEngine
 
 
 class Engine:
-    """Keeps what it is told; runs from its first session on."""
+    """Keeps its commands; runs from its first session on."""
 
     def __init__(self, slot, on_event, on_lost):
         self.slot, self.event, self.lost, self.commands, self.closed = slot, on_event, on_lost, [], False

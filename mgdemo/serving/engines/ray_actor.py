@@ -71,7 +71,7 @@ class RayEngine:
 
 
 class _Actor:
-    """One actor, from its start to its end, which `ended` is told with a reason."""
+    """One actor, from its start to its end; then `ended` is called with a reason."""
 
     def __init__(self, share: Share, threads: int, on_event: OnEvent, ended: Callable[[_Actor, str], None]):
         self.hearing = Hearing(on_event)

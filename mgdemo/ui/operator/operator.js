@@ -113,7 +113,7 @@ class OperatorPage {
     document.body.dataset.status = state.status;
     write(part(".state"), stateOf(state.status));
     write(part(".drain"), state.draining ? "Let sessions begin again" : "Drain");
-    part(".drain").title = state.draining ? "" : "No new sessions begin, and every page is told. It can be undone.";
+    part(".drain").title = state.draining ? "" : "No new sessions begin, and every page says so. You can undo it.";
     part(".drain").disabled = state.status === "closing";
     const { most, free, ...used } = state.disk;
     const kept = (used.recordings ?? 0) + (used.uploads ?? 0);

@@ -56,7 +56,7 @@ test("a scenario says how far it is", () => {
   assert.equal(line, "45 of 105 frames generated · 50 fps · 2 s left");
 });
 
-test("only a running session is told what has been chosen meanwhile, that its picture has collapsed, what the server says", () => {
+test("only a running session says what has been chosen meanwhile, that its picture has collapsed, what the server says", () => {
   const state = { ...INITIAL, phase: "playing", session: SESSION };
   assert.deepEqual(noteOf(state, "grey 1"), { note: "", cure: "" });
   assert.match(noteOf(state, "blue 1").note, /next start/);
