@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -172,11 +172,13 @@ def train(
     return vae, figures
 
 
-def save(vae: VAE, figures: dict[str, float], folder: Path) -> None:
+def save(vae: VAE, figures: Mapping[str, object], folder: Path) -> None:
     """The weights in fp16, with their configuration and figures beside them."""
     folder.mkdir(parents=True, exist_ok=True)
     save_file({k: v.half().contiguous() for k, v in vae.state_dict().items()}, folder / "vae.safetensors")
-    (folder / "vae.json").write_text(json.dumps({"config": asdict(vae.config), "figures": figures}, indent=1))
+    (folder / "vae.json").write_text(
+        json.dumps({"config": asdict(vae.config), "figures": dict(figures)}, indent=1)
+    )
 
 
 def config_of(folder: Path) -> VAEConfig:

@@ -6,27 +6,12 @@ import json
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
-from benchmarks import controllability
 from benchmarks import worlds as package
-from benchmarks.runs import Run, Starts, command, embedded, looks, model_keep
-from benchmarks.worlds import bars, reader, speed, still, teach, walk
+from benchmarks.runs import Starts, command, embedded, looks
+from benchmarks.worlds import bars, reader, teach
+from benchmarks.worlds.look import look
 
 PARTS = ("still", "walk", "keys")
-
-
-def look(
-    starts: Starts, run: Run, index: int, *, parts: list[str], seconds: float, vae: tuple[str, str] | None
-) -> bars.Found:
-    """What is found at one start; vae: the checkpoint and the device of the VAE, None for the truth."""
-    keep = model_keep(*vae) if vae else np.asarray
-    return bars.Found(
-        still.look(starts, run, index, seconds) if "still" in parts else None,
-        walk.look(starts, run, index, keep, seconds) if "walk" in parts else None,
-        controllability.look(starts, run, index) if "keys" in parts else None,
-        speed.true_speeds(starts, index) if "keys" in parts else None,
-    )
 
 
 def said(row: dict) -> str:

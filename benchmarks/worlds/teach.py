@@ -84,7 +84,7 @@ def spoil(pictures: Tensor, generator: torch.Generator) -> Tensor:
     n, (height, width) = len(pictures), SIZE
     draw = lambda *shape: torch.rand(*shape, generator=generator)  # noqa: E731
     y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-    out = []
+    out = [pictures[:0]]  # none may be asked for
     for i in range(n):
         picture, way = pictures[i : i + 1], int(draw(1) * 7)
         if way == 0:  # patches in another order
