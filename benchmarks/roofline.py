@@ -248,7 +248,7 @@ def ours_after_doubling(product: Product, inputs: Callable[[], list[Tensor]]) ->
 
 def ours_of_few(product: Product, device: torch.device, dtype: torch.dtype) -> Way:
     """Attention of all tokens to one ring, or of each token to its own; the norms and rotations included."""
-    from mgdemo.model.fast.rows import attend_few
+    from mgdemo.model.fast.attention_rows import attend_few
 
     (rings, heads, queries, dim), (_, _, window, _) = product.shapes[:2]
     frames = LATENTS_PER_BLOCK

@@ -87,11 +87,19 @@ class Soundness:
                 "another checkpoint."
             )
 
+    def decay(self, node: int) -> float:
+        """Of a node's picture, as far as it is known."""
+        return self._decays.get(node, 0.0)
+
+    def know(self, node: int, decay: float) -> None:
+        """What `decay` said of a node, in another process."""
+        self._decays[node] = decay
+
     def rewind_to(self, tree: BlockTree, node: int) -> int | None:
         """Where to rewind to, if the picture at `node` has collapsed: the last node where it was intact."""
         path = tree.path(node)
         last = path[-PERSISTENT:]
-        if len(last) < PERSISTENT or any(self._decays.get(node, 0.0) < 1 for node in last):
+        if len(last) < PERSISTENT or any(self.decay(node) < 1 for node in last):
             return None
-        intact = (node for node in reversed(path) if self._decays.get(node, 0.0) < INTACT)
+        intact = (node for node in reversed(path) if self.decay(node) < INTACT)
         return next(intact, START)

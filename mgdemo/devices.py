@@ -6,7 +6,6 @@ PyTorch is imported when it is needed, so that the sentences are at hand everywh
 from __future__ import annotations
 
 import logging
-import os
 import platform
 import shutil
 import subprocess
@@ -16,6 +15,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mgdemo import apart
 from mgdemo.errors import UserError
 
 if TYPE_CHECKING:
@@ -173,8 +173,7 @@ def tell_at_start(wanted: str) -> None:
     """
     if "cuda" in wanted or ("auto" in wanted and _nvidia_hardware()):
         command = [sys.executable, "-m", "mgdemo.devices", wanted]
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-        options = {"env": environment, "stdin": subprocess.DEVNULL}
+        options = {"env": apart.environment(), "stdin": subprocess.DEVNULL}
         threading.Thread(target=subprocess.run, args=(command,), kwargs=options, daemon=True).start()
 
 

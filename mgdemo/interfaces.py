@@ -69,6 +69,27 @@ class World(Protocol):
         ...
 
     @property
+    def latents(self) -> bytes:
+        """What the last block came from, once its frames were taken: `repeat` takes it. Empty if there is
+        nothing that would be of use."""
+        ...
+
+    def repeat(self, actions: ActionTrack, latents: bytes, shown: bool) -> np.ndarray | None:
+        """Make a block again that this world, or another one of the same model, image and seed, has made here
+        with these latents: as `step` did, but in a fraction of the time.
+
+        Its frames are only made if they are `shown`, and are exact after `reach` blocks that were shown in a
+        row; before that, `snapshot` keeps a decoder that is not. Raises ValueError as `step` does, and for
+        latents of another size.
+        """
+        ...
+
+    @property
+    def reach(self) -> int:
+        """Blocks, the last one among them, that have to be shown until frames are exact again."""
+        ...
+
+    @property
     def snapshot_bytes(self) -> int:
         """The memory that a snapshot would take now."""
         ...

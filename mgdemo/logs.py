@@ -8,9 +8,12 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import time
+from collections import OrderedDict
 from datetime import UTC, datetime
 
 STYLES = ("text", "json")
+QUIET_SECONDS = 60.0  # in which a line is not repeated where strangers could have it written over and over
 _USUAL = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
 
 
@@ -47,3 +50,20 @@ class JsonLines(logging.Formatter):
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False, default=str)
+
+
+class Quiet(logging.Filter):
+    """Lets the same line through once in a while: what strangers do must not fill the disk."""
+
+    def __init__(self):
+        super().__init__()
+        self._last: OrderedDict[str, float] = OrderedDict()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        now = time.monotonic()
+        if now - self._last.get(str(record.msg), -QUIET_SECONDS) < QUIET_SECONDS:
+            return False
+        self._last[str(record.msg)] = now
+        while len(self._last) > 100:
+            self._last.popitem(last=False)
+        return True

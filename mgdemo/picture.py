@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import importlib
 import io
 import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import BinaryIO
 
@@ -60,7 +61,12 @@ class StartImage:
     """
 
     reference: str | None
-    picture: Image.Image  # upright RGB of any size
+    picture: Image.Image  # upright RGB of any size; not to be changed
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of its pixels as RGB; hashed once, since each run of a comparison asks for it."""
+        return hashlib.sha256(self.picture.convert("RGB").tobytes()).hexdigest()
 
     def fitted(self, height: int, width: int) -> StartImage:
         """The same, cropped and scaled to what a model sees."""

@@ -7,48 +7,38 @@ picture of bounded size, without metadata.
 from __future__ import annotations
 
 import contextlib
-import os
 import struct
 import subprocess
 import sys
-import threading
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
+from mgdemo import apart
 from mgdemo.picture import PictureError, open_picture
 
 MEMORY_BYTES = 1200 * 10**6  # that the process may take, which is enough for all that `open_picture` reads
 SECONDS = 20  # and how long it may take
-AT_ONCE, PATIENCE = 2, 30.0  # pictures read at the same time, and seconds that others wait for that
 SIZE = struct.Struct("<II")  # width and height, before the pixels
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 CHILD = "from mgdemo.picture_process import main; main()"
 
-_slots = threading.BoundedSemaphore(AT_ONCE)
 
+def open_apart(source: Path | bytes, name: str) -> Image.Image:
+    """As `open_picture`, of a file or its content, in a process of its own: here a file is not read.
 
-def open_apart(data: bytes, name: str) -> Image.Image:
-    """As `open_picture`, in a process of its own. Raises PictureError, whatever the file holds or does."""
-    if not _slots.acquire(timeout=PATIENCE):
-        raise PictureError(f"{name} was not read: the server is busy with others. Try again in a minute.")
+    Raises PictureError, whatever it holds or does, and OSError for a file that cannot be opened.
+    """
+    command = [sys.executable, "-c", CHILD, name]
+    options: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "timeout": SECONDS}
+    options["env"] = apart.environment() | ONE_THREAD
     try:
-        return _read(data, name)
-    finally:
-        _slots.release()
-
-
-def _read(data: bytes, name: str) -> Image.Image:
-    path = os.pathsep.join(str(Path(each).resolve()) for each in sys.path)
-    environment = dict(os.environ, PYTHONPATH=path, OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")
-    try:
-        child = subprocess.run(
-            [sys.executable, "-c", CHILD, name],
-            input=data,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=SECONDS,
-            env=environment,
-        )
+        if isinstance(source, bytes):
+            child = subprocess.run(command, input=source, **options)
+        else:
+            with source.open("rb") as file:
+                child = subprocess.run(command, stdin=file, **options)
     except subprocess.TimeoutExpired:
         raise PictureError(f"{name} takes too long to read: give a smaller or plainer picture.") from None
     answer = child.stdout
@@ -68,9 +58,9 @@ def main() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
         resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    out = sys.stdout.buffer
+    file, out = sys.stdin.buffer, sys.stdout.buffer
     try:
-        picture = open_picture(sys.stdin.buffer.read(), sys.argv[1])
+        picture = open_picture(file if file.seekable() else file.read(), sys.argv[1])
     except PictureError as error:
         out.write(b"-" + str(error).encode(errors="replace"))
     else:

@@ -17,7 +17,7 @@ from mgdemo.picture import StartImage
 from mgdemo.scenario import Mark
 from mgdemo.video.digest import frame_digest, frames_sha256
 from mgdemo.video.encode import H264Encoder
-from mgdemo.video.films import About, Cut, PacketLog, Recording, write_recording
+from mgdemo.video.films import About, Cut, PacketLog, Recording, with_keys, write_recording
 
 IMAGE = "demo.png"  # beside the scenario, where its start image does not ship
 
@@ -75,6 +75,7 @@ def render(
             cut = Cut(places, track, frames_sha256(digests[: len(places)]))
             about = About(job.title, model.name, job.seed, start, IMAGE, job.marks)
             film, drawn = folder / "demo.mp4", folder / "demo_icon.mp4"
-            recording = write_recording(packets, cut, film, (width, height), model.fps, about, overlay=drawn)
+            recording = write_recording(packets, cut, film, (width, height), model.fps, about)
+            recording = with_keys(recording, drawn, track)
         packets.remove()
     return recording

@@ -7,6 +7,7 @@ frames = world.step(ActionTrack.hold("universal", ["forward"], frames=world.fram
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from mgdemo.blocks import FPS, LATENTS_PER_BLOCK, block_frames
 from mgdemo.config import CheckpointConfig, Optimization
 from mgdemo.model.action import Actions, window_rows
 from mgdemo.model.condition import Condition
-from mgdemo.model.device_io import StreamEvent, to_device_async
+from mgdemo.model.device_io import StreamEvent, to_device_async, to_host_async
 from mgdemo.model.fast.decoder import GraphedDecoder
 from mgdemo.model.fast.kernels import kernels_run, replace_layers
 from mgdemo.model.fast.library_convolutions import use_fast_convolutions
@@ -32,6 +33,7 @@ from mgdemo.model.fast.overlap import DecodeLane, DecoderPoint, FrameStream, Pen
 from mgdemo.model.fast.transformer import GraphedTransformer
 from mgdemo.model.flow import Schedule, add_noise, predict_x0
 from mgdemo.model.image_encoder import ImageEncoder
+from mgdemo.model.layers import BlockInputs
 from mgdemo.model.noise import BlockNoise, Noise, seeded_noise
 from mgdemo.model.transformer import Transformer
 from mgdemo.model.vae import VAE, State
@@ -74,6 +76,7 @@ class World:
         self.frames = FrameStream(model.vae, model.lane)
         self._actions: Actions | None = None  # rows that the last block's latents have read
         self._point: RegeneratePoint | None = None
+        self._latents: Tensor | None = None  # the last block's, on the host once its frames are there
 
     @property
     def frames_next(self) -> int:
@@ -101,27 +104,59 @@ class World:
         self.noise.draw_ahead(self.block)
         return self._take(pending, begin, made)
 
+    @property
+    def latents(self) -> bytes:
+        return b"" if self._latents is None else self._latents.numpy().tobytes()
+
+    @torch.inference_mode()
+    def repeat(self, actions: ActionTrack, latents: bytes, shown: bool) -> np.ndarray | None:
+        self._check(self.block, actions)
+        shape = self.model.block_shape
+        known = torch.frombuffer(bytearray(latents), dtype=torch.float32)
+        if known.numel() != shape.numel():
+            raise ValueError("These latents are of another world.")
+        shown = shown or not self.block  # what the decoder remembers begins there
+        if shown:
+            self.frames.mark()
+        self._point = None
+        inputs, rows = self._inputs(Actions.from_track(actions))
+        x = to_device_async(known.view(shape), self.model.device)
+        self._remember(x, inputs, rows)
+        return np.concatenate([frames.wait() for frames in self.frames.decode(x)]) if shown else None
+
+    @property
+    def reach(self) -> int:
+        return self.model.reach
+
     @torch.inference_mode()
     def step_latents(self, actions: Actions) -> Tensor:
         """Denoise the next block's latents [1, 16, F, h, w] and fill the caches with them."""
         transformer, schedule = self.model.transformer, self.model.schedule
-        start = self.block * LATENTS_PER_BLOCK
-        actions = actions.after(self._actions, self.model.window_rows)
-        inputs = transformer.block_inputs(
-            start,
-            self.condition.block(start),
-            actions.map(lambda rows: to_device_async(rows, self.model.device)),
-        )
-        self.memory.begin_block(start, LATENTS_PER_BLOCK)
+        inputs, rows = self._inputs(actions)
         x, *others = self.noise(self.block)
         for step, sigma in enumerate(schedule.sigmas):
             if step:
                 x = add_noise(x, schedule.noise_scale * others[step - 1], sigma)
             timestep = self.model.timesteps[step].expand(1, LATENTS_PER_BLOCK)
             x = predict_x0(x, transformer(x, timestep, inputs, self.memory), sigma)
-        transformer.remember(x, inputs, self.memory)
-        self.block, self._actions = self.block + 1, actions
+        self._remember(x, inputs, rows)
         return x
+
+    def _inputs(self, actions: Actions) -> tuple[BlockInputs, Actions]:
+        """What all passes over the next block read; its actions after those that it looks back to."""
+        start, device = self.block * LATENTS_PER_BLOCK, self.model.device
+        rows = actions.after(self._actions, self.model.window_rows)
+        inputs = self.model.transformer.block_inputs(
+            start, self.condition.block(start), rows.map(lambda each: to_device_async(each, device))
+        )
+        self.memory.begin_block(start, LATENTS_PER_BLOCK)
+        return inputs, rows
+
+    def _remember(self, x: Tensor, inputs: BlockInputs, rows: Actions) -> None:
+        """The pass over a block's clean latents, after which the next block can be made."""
+        self.model.transformer.remember(x, inputs, self.memory)
+        self.block, self._actions = self.block + 1, rows
+        self._latents = to_host_async(x) if x.is_cuda else x
 
     def _take(
         self, pending: list[PendingFrames], begin: StreamEvent, made: StreamEvent
@@ -179,6 +214,7 @@ class WorldModel(nn.Module):
         self.config = config
         self.transformer, self.vae, self.image_encoder = transformer, vae, image_encoder
         self.eval().requires_grad_(False)
+        self.reach = 1 + math.ceil(vae.decoder.look_back / LATENTS_PER_BLOCK)  # see `interfaces.World`
         use_fast_convolutions(vae)
         self.lane = DecodeLane(self.device)
         self.schedule = Schedule.from_config(config.sampling)
@@ -212,9 +248,14 @@ class WorldModel(nn.Module):
     @torch.inference_mode()
     def start(self, image: Image.Image, seed: int = 0) -> World:
         """Begin a session at an image of any size; it is cropped to the picture's aspect."""
+        return World(self, self._pixels(image), seeded_noise(seed, self.block_shape))
+
+    @property
+    def block_shape(self) -> torch.Size:
+        """Of a block's latents, [1, 16, F, h, w]."""
         factor = self.vae.config.spatial_factor
-        grid = (LATENTS_PER_BLOCK, self.size[0] // factor, self.size[1] // factor)
-        return World(self, self._pixels(image), seeded_noise(seed, (1, self.vae.config.z_dim, *grid)))
+        height, width = self.size[0] // factor, self.size[1] // factor
+        return torch.Size((1, self.vae.config.z_dim, LATENTS_PER_BLOCK, height, width))
 
     def _pixels(self, image: Image.Image) -> Tensor:
         """[1, 3, 1, H, W] in [-1, 1]."""

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from mgdemo.config import ImageEncoderConfig
 from mgdemo.model.constants import constant
+from mgdemo.model.initial import normal_parameter
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -51,12 +52,12 @@ class ImageEncoder(nn.Module):
         dim = config.dim
         patches = (config.image_size // config.patch_size) ** 2
         self.patch_embedding = nn.Conv2d(3, dim, config.patch_size, config.patch_size, bias=False)
-        self.cls_embedding = nn.Parameter(torch.randn(1, 1, dim) / dim**0.5)
-        self.pos_embedding = nn.Parameter(torch.randn(1, 1 + patches, dim) / dim**0.5)
+        self.cls_embedding = normal_parameter(1, 1, dim, std=dim**-0.5)
+        self.pos_embedding = normal_parameter(1, 1 + patches, dim, std=dim**-0.5)
         self.pre_norm = nn.LayerNorm(dim, config.norm_eps)
         self.transformer = nn.ModuleList(Layer(config) for _ in range(config.num_layers))
         self.post_norm = nn.LayerNorm(dim, config.norm_eps)
-        self.head = nn.Parameter(torch.randn(dim, config.out_dim) / dim**0.5)
+        self.head = normal_parameter(dim, config.out_dim, std=dim**-0.5)
 
     def preprocess(self, images: Tensor) -> Tensor:
         """Squash to a square (bicubic, no antialias, overshoot kept) and normalize as CLIP does."""

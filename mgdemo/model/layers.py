@@ -14,6 +14,7 @@ from mgdemo.config import TransformerConfig
 from mgdemo.model.action import ActionInputs, ActionModule, Actions
 from mgdemo.model.attention import attention
 from mgdemo.model.cache import LayerMemory, Memory
+from mgdemo.model.initial import normal_parameter
 from mgdemo.model.rotary import Rotation
 
 
@@ -86,7 +87,7 @@ class Layer(nn.Module):
         self.ffn = nn.Sequential(
             nn.Linear(dim, config.ffn_dim), nn.GELU(approximate="tanh"), nn.Linear(config.ffn_dim, dim)
         )
-        self.modulation = nn.Parameter(torch.randn(1, 6, dim) / dim**0.5)
+        self.modulation = normal_parameter(1, 6, dim, std=dim**-0.5)
 
     def forward(
         self, x: Tensor, time: Tensor, actions: Actions | None, inputs: BlockInputs, memory: LayerMemory

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from mgdemo.config import TransformerConfig
 from mgdemo.model.action import ActionInputs, Actions, action_windows
 from mgdemo.model.cache import LayerMemory, Memory, Ring
+from mgdemo.model.initial import normal_parameter
 from mgdemo.model.layers import BlockInputs, Layer, Layers, modulate
 from mgdemo.model.rotary import video_rotation
 
@@ -25,7 +26,7 @@ class Head(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(config.dim, config.eps, elementwise_affine=False)
         self.head = nn.Linear(config.dim, math.prod(config.patch_size) * config.out_dim)
-        self.modulation = nn.Parameter(torch.randn(1, 2, config.dim) / config.dim**0.5)
+        self.modulation = normal_parameter(1, 2, config.dim, std=config.dim**-0.5)
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
         """x [N, F*S, dim], time [N, F, dim]: the embedding of the timestep, not projected."""

@@ -85,6 +85,17 @@ class Decoder(nn.Module):
         self.upsamples = Sequential(*layers)
         self.head = head(widths[-1], 3 * config.pixel_shuffle**2)
 
+    @property
+    def look_back(self) -> float:
+        """How many latents before its own a frame depends on at most (37.5 for the published sizes)."""
+        total, rate = 0.0, 1
+        for module in self.modules():
+            if isinstance(module, CausalConv3d):
+                total += module.look_back / rate
+                if module.kernel_size == (3, 1, 1):  # that of an Upsample
+                    rate *= 2
+        return total
+
     def forward(self, x: Tensor, state: State) -> Tensor:
         x = self.conv1(x, state)
         for part in (self.middle, self.upsamples, self.head):

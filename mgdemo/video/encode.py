@@ -49,6 +49,7 @@ def to_yuv(frame: np.ndarray, reformatter: VideoReformatter) -> av.VideoFrame:
         dst_colorspace=Colorspace.ITU709,
         src_color_range=ColorRange.JPEG,
         dst_color_range=ColorRange.MPEG,
+        threads=1,  # more have to be woken up for each frame, which takes longer than they save
     )
 
 

@@ -7,11 +7,12 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mgdemo import __version__
 from mgdemo.actions import ActionTrack
+from mgdemo.apart import apart
 from mgdemo.errors import UserError
 from mgdemo.picture import StartImage
 from mgdemo.replay import film_tags
@@ -19,6 +20,8 @@ from mgdemo.scenario import OWN_PICTURE, Mark, scenario_yaml
 from mgdemo.video.digest import TAG
 from mgdemo.video.mp4 import mux
 from mgdemo.video.overlay import overlay_mp4
+
+PATIENCE, SLOWEST = 60.0, 10.0  # seconds that the film with keys may take, and for each of its seconds
 
 Place = tuple[int, int]  # of a packet in a log: where it begins, and its length
 
@@ -139,6 +142,7 @@ class Branch:
     """
 
     number: int  # on the page, from 1
+    node: int  # the last one
     frames: int
     left_at: int
     fps: int
@@ -181,25 +185,33 @@ def write_recording(
     fps: int,
     about: About,
     *,
-    overlay: Path | None,
     number: int | None = None,
     branches: tuple[Branch, ...] = (),
 ) -> Recording:
-    """Write the film `path`, its scenario beside it, and the film `overlay` with the keys drawn on it.
+    """Write the film `path`, and its scenario beside it; quickly, since nothing is encoded again.
 
-    size: width and height. Raises OSError if there can be no film; what else fails is left out.
+    size: width and height. Raises OSError if there can be no film; without a scenario there can be one.
     """
     text = about.scenario(cut.track)
     tags = about.tags(text) | ({TAG: cut.frames_sha256} if cut.frames_sha256 else {})
     frames = mux(path, packets.read(cut.packets), size, fps, tags)
-    scenario = drawn = None
+    scenario = None
     try:
         if text:
             path.with_suffix(".yaml").write_text(text, encoding="utf-8")
             scenario = path.with_suffix(".yaml")
-        if overlay:
-            overlay_mp4(path, overlay, cut.track)
-            drawn = overlay
     except (OSError, ValueError):
-        log.exception("What belongs to a film could not be written.")
-    return Recording(path, drawn, scenario, frames, fps, number, branches)
+        log.exception("The scenario of a film could not be written.")
+    return Recording(path, None, scenario, frames, fps, number, branches)
+
+
+def with_keys(recording: Recording, path: Path, track: ActionTrack) -> Recording:
+    """A recording with another film of it, `path`, on which the keys are drawn; without it if that fails.
+    Takes long, since all frames are encoded again."""
+    try:
+        patience = PATIENCE + SLOWEST * recording.seconds
+        apart(overlay_mp4, recording.mp4, path, track, patience=patience)
+    except (OSError, ValueError):
+        log.exception("A film with keys could not be made.")
+        return recording
+    return replace(recording, overlay_mp4=path)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from mgdemo.model.fast.convolution import Code
+from mgdemo.model.fast.pixel_norm import Code
 from mgdemo.model.fast.row_decoder import RowConv, RowDecoder
 from mgdemo.model.vae import VAE
 

@@ -1,4 +1,4 @@
-"""Triton kernels for the VAE's decoder, on frames that lie as rows of pixels.
+"""A Triton kernel for the convolutions of the VAE's decoder, on frames that lie as rows of pixels.
 
 Such frames are [T, H + 2, W + 2, C], with a margin of one pixel: in such rows a tap of a kernel is the same
 matrix a few rows further on, which the copy engine fetches without a thread asking where an edge is. What
@@ -19,98 +19,8 @@ import triton.language as tl
 from torch import Tensor
 from triton.tools.tensor_descriptor import TensorDescriptor
 
+from mgdemo.model.fast.pixel_norm import Code
 from mgdemo.model.fast.tiles import Tiles, hopper, power_of_2
-
-SILU_LEAST = -0.2785  # its smallest value
-
-
-@triton.jit
-def _scaled(value, factor, gamma, step, zero, SILU: tl.constexpr):
-    value *= factor[:, None] * gamma.to(tl.float32)[None, :]
-    if SILU:
-        value = value * tl.sigmoid(value)
-    if step is not None:
-        value = tl.minimum(tl.maximum(tl.floor(value / step + (zero + 0.5)), -128.0), 127.0)
-    return value
-
-
-@triton.jit
-def _store_twice(out, kept, at, again, known, late, value):
-    """Write pixels, and once more those of the last frames."""
-    tl.store(out + at, value.to(out.dtype.element_ty), known)
-    if kept is not None:
-        tl.store(kept + again, value.to(out.dtype.element_ty), known & late)
-
-
-@triton.jit(do_not_specialize=["rows", "height", "width", "late", "step", "zero"])
-def _pixel_norm(
-    x, gamma, out, kept, rows, height, width, late, step, zero,
-    CHANNELS: tl.constexpr, C: tl.constexpr, SILU: tl.constexpr, BLOCK: tl.constexpr,
-):  # fmt: skip
-    row = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-    y, column = (row // (width + 2)) % (height + 2), row % (width + 2)
-    known = (row < rows)[:, None]
-    inside = ((row < rows) & (y > 0) & (y <= height) & (column > 0) & (column <= width))[:, None]
-    c = tl.arange(0, C)
-    at = row.to(tl.int64)[:, None] * CHANNELS + c[None, :]
-    # Widths of the published sizes are 3 times a power of 2: in three parts, all lanes have work.
-    one = tl.load(x + at, inside, 0.0).to(tl.float32)
-    square = one * one
-    if CHANNELS > C:
-        two = tl.load(x + at + C, inside, 0.0).to(tl.float32)
-        three = tl.load(x + at + 2 * C, inside, 0.0).to(tl.float32)
-        square += two * two + three * three
-    factor = CHANNELS**0.5 / tl.maximum(tl.sqrt(tl.sum(square, 1)), 1e-12)
-    last, again = (row >= late)[:, None], at - late.to(tl.int64) * CHANNELS
-    one = _scaled(one, factor, tl.load(gamma + c), step, zero, SILU)
-    _store_twice(out, kept, at, again, known, last, one)
-    if CHANNELS > C:
-        two = _scaled(two, factor, tl.load(gamma + C + c), step, zero, SILU)
-        _store_twice(out, kept, at + C, again + C, known, last, two)
-        three = _scaled(three, factor, tl.load(gamma + 2 * C + c), step, zero, SILU)
-        _store_twice(out, kept, at + 2 * C, again + 2 * C, known, last, three)
-
-
-class Code(NamedTuple):
-    """How activations are written in 8 bits: value = step * (code - zero), codes from -128 to 127."""
-
-    step: float
-    zero: int
-
-    @classmethod
-    def up_to(cls, most: float, least: float = SILU_LEAST) -> Code:
-        """For values from `least` to `most`."""
-        step = (most - least) / 255
-        return cls(step, -128 + round(-least / step))
-
-    def encode(self, x: Tensor) -> Tensor:
-        """Values as int8, those beyond the ends as the ends."""
-        return (x.float() / self.step + self.zero).round().clamp(-128, 127).to(torch.int8)
-
-    def decode(self, codes: Tensor) -> Tensor:
-        """What codes stand for, in float32."""
-        return (codes.float() - self.zero) * self.step
-
-
-def pixel_norm(
-    x: Tensor, gamma: Tensor, *, silu: bool = True, kept: Tensor | None = None, code: Code | None = None
-) -> Tensor:
-    """L2 norm over the channels of frames [T, H + 2, W + 2, C], times sqrt(C) and gamma [C]; zero margins.
-
-    C is a power of 2, or 3 times one. The last frames are written to `kept`, too, as many as it holds. With a
-    `code` both are int8.
-    """
-    frames, height, width, channels = x.shape
-    out = torch.empty_like(x, dtype=torch.int8 if code else x.dtype)
-    rows = frames * height * width
-    late = rows if kept is None else rows - len(kept) * height * width
-    c = channels // 3 if channels % 3 == 0 else channels
-    block = max(1, 2048 // c)
-    _pixel_norm[(triton.cdiv(rows, block),)](
-        x, gamma, out, kept, rows, height - 2, width - 2, late, *(code or (None, None)),
-        CHANNELS=channels, C=c, SILU=silu, BLOCK=block, num_warps=8 if c <= 64 else 4,
-    )  # fmt: skip
-    return out
 
 
 def tiles_for(outputs: int, pixels: int, hopper: bool = True, eight: bool = False) -> Tiles:

@@ -13,8 +13,9 @@ from mgdemo.model.action import ActionInputs, ActionModule, Actions
 from mgdemo.model.attention import attention
 from mgdemo.model.cache import Memory, Ring
 from mgdemo.model.fast import rows
-from mgdemo.model.fast.product import Fp8Weights, product
-from mgdemo.model.fast.rows import Rows, activated, residual_norm
+from mgdemo.model.fast.attention_rows import attend_few, rms_norm, rotate_store
+from mgdemo.model.fast.product import EightBitWeights, product
+from mgdemo.model.fast.rows import FP8, INT8, Rows, activated, residual_norm
 from mgdemo.model.layers import Attention, BlockInputs, Layer, Layers
 from mgdemo.model.rotary import Rotation
 
@@ -22,6 +23,7 @@ from mgdemo.model.rotary import Rotation
 class RowLinear(nn.Module):
     """A linear layer on rows [N, C]."""
 
+    reads: torch.dtype | None = None  # rows in 8 bits, and in which type
     weight: Tensor
     bias: Tensor | None
 
@@ -29,6 +31,10 @@ class RowLinear(nn.Module):
         super().__init__()
         self.register_buffer("weight", weight.detach(), persistent=False)
         self.register_buffer("bias", None if bias is None else bias.detach(), persistent=False)
+
+    @classmethod
+    def after_gelu(cls, weight: Tensor, bias: Tensor | None) -> RowLinear:
+        return cls(weight, bias)
 
     def forward(self, x: Tensor, *, gelu: bool = False) -> Tensor:
         """With `gelu`, through a GELU in its tanh form."""
@@ -43,24 +49,33 @@ class RowLinear(nn.Module):
         return f"{inputs}, {outputs}, bias={self.bias is not None}"
 
 
-class Fp8Linear(nn.Module):
-    """A linear layer on rows [N, C] in e4m3, a scale for each row and each output."""
+class EightBitLinear(nn.Module):
+    """A linear layer on rows [N, C] in 8 bits, a scale for each row and each output.
 
-    def __init__(self, weight: Tensor, bias: Tensor | None):
+    In int8, which is three times as exact as e4m3 for rows without outliers.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, reads: torch.dtype = INT8):
         super().__init__()
-        self.weights = Fp8Weights.from_weight(weight, bias)
+        self.reads = reads
+        self.weights = EightBitWeights.from_weight(weight, bias, reads)
+
+    @classmethod
+    def after_gelu(cls, weight: Tensor, bias: Tensor | None) -> EightBitLinear:
+        """One that reads what another's `gelu` gives: in e4m3, since nobody knows a row's maximum in time."""
+        return cls(weight, bias, FP8)
 
     def forward(self, x: Tensor | Rows, *, gelu: bool = False) -> Tensor | Rows:
         """With `gelu`, through a GELU in its tanh form, the results are in 8 bits again."""
-        x = x if isinstance(x, Rows) else cast(Rows, activated(x, quantize=True))
+        x = x if isinstance(x, Rows) else cast(Rows, activated(x, quantize=self.reads))
         return product(x, self.weights, gelu=gelu)
 
     def extra_repr(self) -> str:
         outputs, inputs = self.weights.weight.values.shape
-        return f"{inputs}, {outputs}, bias={self.weights.bias is not None}"
+        return f"{inputs}, {outputs}, bias={self.weights.bias is not None}, {self.reads}"
 
 
-Linear = type[RowLinear] | type[Fp8Linear]
+Linear = type[RowLinear] | type[EightBitLinear]
 
 
 class FusedSelfAttention(nn.Module):
@@ -83,7 +98,7 @@ class FusedSelfAttention(nn.Module):
         self._store(x, turn, ring, query=False)
 
     def _store(self, x: Tensor | Rows, turn: Rotation, ring: Ring, *, query: bool = True) -> Tensor | None:
-        return rows.rotate_store(
+        return rotate_store(
             self.qkv(x),
             self.norm_q.weight,
             self.norm_k.weight,
@@ -108,7 +123,7 @@ class FusedCrossAttention(Attention):
         self.o = RowLinear(plain.o.weight, plain.o.bias)
 
     def forward(self, x: Tensor | Rows, cross: tuple[Tensor, Tensor]) -> Tensor:
-        q = rows.rms_norm(self.q(x), self.norm_q.weight, self.norm_q.eps).unflatten(1, (self.heads, -1))
+        q = rms_norm(self.q(x), self.norm_q.weight, self.norm_q.eps).unflatten(1, (self.heads, -1))
         return self.o(attention(q[None], *cross)[0].flatten(1))
 
 
@@ -117,7 +132,7 @@ class FusedActionModule(nn.Module):
 
     def __init__(self, plain: ActionModule, linear: Linear):
         super().__init__()
-        self.fp8, self.qk_norm = linear is Fp8Linear, plain.config.qk_norm
+        self.qk_norm = plain.config.qk_norm
         self.has_mouse = plain.config.enable_mouse
         if self.has_mouse:
             first, _, second, norm = plain.mouse_mlp
@@ -126,27 +141,30 @@ class FusedActionModule(nn.Module):
             self.first = linear(first.weight[:, : plain.config.img_hidden_size], None)
             self.second = linear(second.weight, second.bias)
             self.qkv = linear(plain.t_qkv.weight, plain.t_qkv.bias)
-            self.proj_mouse = plain.proj_mouse
-        self.mouse_attn_q, self.proj_keyboard = plain.mouse_attn_q, plain.proj_keyboard
+            self.proj_mouse = linear(plain.proj_mouse.weight, plain.proj_mouse.bias)
+        # It reads the stream itself, with its outliers, and 8 bits would save nothing.
+        self.mouse_attn_q = plain.mouse_attn_q
+        self.proj_keyboard = linear(plain.proj_keyboard.weight, plain.proj_keyboard.bias)
 
     def mouse(self, x: Tensor | Rows, moved: Tensor, actions: ActionInputs, ring: Ring) -> Tensor:
         """What the mouse, whose features are `moved` [F, width], adds to rows x [F * S, C]."""
-        hidden = activated(self.first(x), added=moved, gelu=True, quantize=self.fp8)
+        hidden = activated(self.first(x), added=moved, gelu=True, quantize=self.second.reads)
         hidden = residual_norm(
-            self.second(hidden), self.norm.weight, self.norm.bias, self.norm.eps, quantize=self.fp8
+            self.second(hidden), self.norm.weight, self.norm.bias, self.norm.eps, quantize=self.qkv.reads
         )
         q, k, v = self.qkv(hidden).chunk(3, dim=1)
-        seen = self._attend(q, k, v, actions.of_mouse, ring)
-        return self.proj_mouse(seen)
+        return self.proj_mouse(self._attend(q, k, v, actions.of_mouse, ring, self.proj_mouse.reads))
 
     def keyboard(self, x: Tensor, pressed: Tensor, actions: ActionInputs, ring: Ring) -> Tensor:
         """What the keyboard, whose features are `pressed` [F, 2 H D], adds to rows x."""
         k, v = pressed.chunk(2, dim=1)
-        seen = self._attend(self.mouse_attn_q(x), k, v, actions.of_frame, ring)
-        return self.proj_keyboard(seen)
+        q, reads = self.mouse_attn_q(x), self.proj_keyboard.reads
+        return self.proj_keyboard(self._attend(q, k, v, actions.of_frame, ring, reads))
 
-    def _attend(self, q: Tensor, k: Tensor, v: Tensor, turn: Rotation, ring: Ring) -> Tensor:
-        return rows.attend_few(
+    def _attend(
+        self, q: Tensor, k: Tensor, v: Tensor, turn: Rotation, ring: Ring, quantize: torch.dtype | None
+    ) -> Tensor | Rows:
+        return attend_few(
             q,
             k,
             v,
@@ -157,6 +175,7 @@ class FusedActionModule(nn.Module):
             ring.v,
             ring.filled,
             norm=self.qk_norm,
+            quantize=quantize,
         )
 
 
@@ -219,7 +238,8 @@ class FusedLayer(nn.Module):
         actions = plain.action_model
         self.action_model = None if actions is None else FusedActionModule(actions, linear)
         up, down = cast(nn.Linear, plain.ffn[0]), cast(nn.Linear, plain.ffn[2])
-        self.up, self.down = linear(up.weight, up.bias), linear(down.weight, down.bias)
+        self.up = linear(up.weight, up.bias)
+        self.down = linear.after_gelu(down.weight, down.bias)
 
 
 class FusedLayers(nn.Module):
@@ -232,8 +252,8 @@ class FusedLayers(nn.Module):
 
     def __init__(self, plain: Layers, fp8: bool = False):
         super().__init__()
-        self.fp8, self.eps = fp8, next(iter(plain)).norm1.eps
-        linear, self.layers = Fp8Linear if fp8 else RowLinear, nn.ModuleList()
+        self.eps = next(iter(plain)).norm1.eps
+        linear, self.layers = EightBitLinear if fp8 else RowLinear, nn.ModuleList()
         self.register_buffer("modulation", torch.cat([layer.modulation for layer in plain]), persistent=False)
         modules = [layer.action_model for layer in plain if layer.action_model is not None]
         self.encode_actions = ActionEncoder(modules)
@@ -247,29 +267,27 @@ class FusedLayers(nn.Module):
         self, stream: Tensor, time: Tensor, inputs: BlockInputs, memory: Memory, *, remember: bool = False
     ) -> Tensor | None:
         """As `Layers` does: stream [1, F * S, C], time [1, F, 6, C]."""
-        x, quantize, actions = stream[0].contiguous(), self.fp8, inputs.actions
+        x, actions = stream[0].contiguous(), inputs.actions
         modulations = (self.modulation[:, None] + time).unbind()
         features = actions.features.map(lambda feature: feature[:, 0])
         pressed, moved = iter(features.keyboard), iter(() if features.mouse is None else features.mouse)
         added: dict[str, Any] = {}
         for layer, modulation, held in zip(self, modulations, memory.layers, strict=True):
             shift1, scale1, gate1, shift2, scale2, gate2 = modulation.unbind(1)
-            h = residual_norm(x, scale1, shift1, self.eps, quantize=quantize, **added)
+            h = residual_norm(x, scale1, shift1, self.eps, quantize=layer.self_attn.qkv.reads, **added)
             if remember and layer is self.layers[-1] and layer.action_model is None:
                 layer.self_attn.store(h, inputs.rotation, held.video)
                 return None
             update = layer.self_attn(h, inputs.rotation, held.video)
-            norm = layer.norm3
-            h = residual_norm(
-                x, norm.weight, norm.bias, norm.eps, update=update, gate=gate1, quantize=quantize
-            )
+            norm, reads = layer.norm3, layer.cross_attn.q.reads
+            h = residual_norm(x, norm.weight, norm.bias, norm.eps, update=update, gate=gate1, quantize=reads)
             update = layer.cross_attn(h, held.cross)
             if layer.action_model is not None and held.mouse is not None:
-                h = rows.residual(x, update, quantize=quantize)
+                h = rows.residual(x, update, quantize=layer.action_model.first.reads)
                 update = layer.action_model.mouse(h, next(moved), actions, held.mouse)
             if layer.action_model is not None and held.keyboard is not None:
                 x = cast(Tensor, rows.residual(x, update))
                 update = layer.action_model.keyboard(x, next(pressed), actions, held.keyboard)
-            h = residual_norm(x, scale2, shift2, self.eps, update=update, quantize=quantize)
+            h = residual_norm(x, scale2, shift2, self.eps, update=update, quantize=layer.up.reads)
             added = {"update": layer.down(layer.up(h, gelu=True)), "gate": gate2}
         return None if remember else cast(Tensor, rows.residual(x, **added))[None]

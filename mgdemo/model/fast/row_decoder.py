@@ -9,14 +9,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mgdemo.model.fast.convolution import (
-    Code,
     Kernel,
     convolve,
     few_outputs,
-    pixel_norm,
     taps_as_outputs,
 )
 from mgdemo.model.fast.decoder import NextState
+from mgdemo.model.fast.pixel_norm import Code, pixel_norm
 from mgdemo.model.vae import Decoder
 from mgdemo.model.vae_layers import AttentionBlock, CausalConv3d, ResidualBlock, RMSNorm, State, Upsample
 
