@@ -46,11 +46,8 @@ class Warm(Message):
 
 class Open(Message):
     """Begin a session: live, or along a track of whole blocks. With a `past` its worker was lost: it is made
-    again first, unseen, and goes on where it stood.
-
-    background: nobody watches, so it neither waits for a player nor holds up live sessions.
-    optimization: None is that of the settings.
-    """
+    again first, unseen, and goes on where it stood. optimization: None is that of the settings.
+    background: nobody watches, so it neither waits for a player nor holds up live sessions."""
 
     type: Literal["open"] = "open"
     session: str
@@ -108,10 +105,12 @@ class Continue(Message):
 
 
 class Close(Message):
-    """Forget a session. Events that are on their way may still arrive."""
+    """Forget a session; events that are on their way may still arrive. for_now: what makes it quick to go on
+    with it in another worker stays on the disk."""
 
     type: Literal["close"] = "close"
     session: str
+    for_now: bool = False
 
 
 Command = Annotated[
@@ -138,13 +137,14 @@ class Heartbeat(Message):
 
 
 class Loading(Message):
-    """How much of a checkpoint is loaded (0 to 1), and what is being done, in words."""
+    """How much of a checkpoint is loaded (0 to 1), and what is done, in words; `error`: why it cannot be."""
 
     type: Literal["loading"] = "loading"
     checkpoint: str
     progress: float
     text: str
     optimization: str = ""
+    error: str = ""
 
 
 class Ready(Message):

@@ -16,6 +16,7 @@ from mgdemo import messages as m
 from mgdemo.interfaces import Loader, Model
 from mgdemo.settings import Settings
 from mgdemo.video.encode import live_encoder
+from mgdemo.worker.failures import sentence
 from mgdemo.worker.watch import Watch
 
 log = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ class CheckpointCache:
     """Models by their weights, the least recently used first; at most `settings.models`, but those in use.
 
     loaded: called with every result, from the thread that loads
-    emit: called with the progress, from that thread, too
+    emit: called with the progress, from that thread, too, and with failures
     """
 
     def __init__(
@@ -92,10 +93,13 @@ class CheckpointCache:
         self._models |= models
 
     def add(self, loaded: Loaded) -> None:
-        """Take what `loaded` was called with; from the thread that owns the cache."""
+        """Take what `loaded` was called with, and tell of a failure; from the thread that owns the cache."""
         self._loading.discard(loaded.weights)
         if not isinstance(loaded.result, Exception):
             self._models[loaded.weights] = loaded.result
+            return
+        (checkpoint, words), error = loaded.weights, sentence(loaded.result)
+        self._emit(m.Loading(checkpoint=checkpoint, progress=0.0, text="", optimization=words, error=error))
 
     def _load(self, weights: Weights) -> None:
         (checkpoint, words), began = weights, time.monotonic()

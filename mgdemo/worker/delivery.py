@@ -116,6 +116,7 @@ class Delivery:
                 session.player.wants_key = True  # again, since the stream does not continue from here
         left = time.monotonic()
         session.soundness.add(head, session.history.picture)
+        session.history.keep(session.soundness.decay(head))
         picture = thumbnail(session.history.picture)
         self._emit(m.Thumbnail(session=session.session, node=head, picture=picture))
         timings, now = session.world.timings | {"encode": encoding * 1000}, time.monotonic()

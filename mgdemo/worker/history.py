@@ -8,6 +8,7 @@ import numpy as np
 
 from mgdemo.interfaces import Snapshot, World
 from mgdemo.tree import START, BlockTree
+from mgdemo.worker.spool import Spool
 
 PER_BLOCK = 32 * 10**6  # bytes copied for snapshots, on average: a GPU would wait for more
 
@@ -27,12 +28,13 @@ class History:
     the nearest snapshot above it, by making the blocks between once more.
 
     Snapshots take at most `limit` bytes; the larger and the older they are, the sparser. The snapshot of the
-    start takes none.
+    start takes none. Blocks whose latents are in the spool are followed, and only the last ones shown.
     """
 
-    def __init__(self, world: World, picture: np.ndarray, limit: int):
+    def __init__(self, world: World, picture: np.ndarray, limit: int, spool: Spool | None = None):
         """picture: the world's start image, uint8 RGB [H, W, 3]."""
-        self.world, self.tree = world, BlockTree()
+        self.world, self.tree, self.spool = world, BlockTree(), spool
+        self._blind = 0  # blocks that have to be shown until frames are exact
         self.picture = picture  # the last frame of the head
         self._limit = limit
         self._start = Mark(START, world.snapshot(), picture, 0)
@@ -50,6 +52,8 @@ class History:
 
     def mark(self) -> None:
         """Keep the head's state, if there is room; to be called when nothing can change it any more."""
+        if self._blind:
+            return
         size = self.world.snapshot_bytes + self.picture.nbytes
         way = self._way(self.tree.head)[1]
         if not way or size > self._limit or len(way) * PER_BLOCK < size:
@@ -63,15 +67,38 @@ class History:
         """Restore the snapshot nearest to `node`; the nodes to be made again from there."""
         mark, way = self._way(node)
         self.world.restore(mark.snapshot)
+        self._blind = 0
         self.tree.head, self.picture = mark.node, mark.picture
         return way
 
-    def repeat(self, node: int) -> np.ndarray:
-        """Make a node below the head once more; it is the head. Gives its frames."""
+    def keep(self, decay: float) -> None:
+        """Spool what the head was made from. decay: of its picture, see `mgdemo.collapse`."""
+        actions = self.tree[self.tree.head].actions
+        if self.spool is not None and actions is not None:
+            self.spool.put(self.tree.head, actions, self.world.latents, decay)
+
+    def forget(self) -> None:
+        """The session is over: nothing of it stays on the disk."""
+        if self.spool is not None:
+            self.spool.remove()
+
+    def repeat(self, node: int, rest: int = 0) -> np.ndarray | None:
+        """Make a node below the head once more; it is the head. Gives its frames, if they are exact.
+
+        rest: how many more have to be repeated, at the end of which they are.
+        """
         actions = self.tree[node].actions
         assert actions is not None
-        frames = self.world.step(actions)
-        self.picture, self.tree.head = frames[-1], node
+        latents = None if self.spool is None else self.spool.get(node, actions)
+        if latents is None:
+            frames = self.world.step(actions)
+        else:
+            frames = self.world.repeat(actions, latents, shown=rest < self.world.reach)
+        self.tree.head = node
+        self._blind = self.world.reach if frames is None else max(0, self._blind - 1)
+        if frames is None or self._blind:
+            return None
+        self.picture = frames[-1]
         return frames
 
     def _way(self, node: int) -> tuple[Mark, list[int]]:

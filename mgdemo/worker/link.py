@@ -59,7 +59,7 @@ class Link:
         try:
             while (command := m.read(self._commands, m.Command)) is not None:
                 worker.hear(command)
-        except (m.BadMessage, OSError, ValueError):  # the last one: of a stream that is closed
+        except Exception:  # a ValueError is of a stream that is closed
             if not self._closed.is_set():
                 log.exception("The worker stops: what came is no command.")
         self._end()

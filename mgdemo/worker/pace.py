@@ -10,6 +10,7 @@ from mgdemo.blocks import FPS, frames_in_blocks
 
 UNACKNOWLEDGED = 3  # blocks; above, a live session waits for its visitor
 FASTEST = 1.25  # times the normal speed, at which a player shows frames at most
+BURST = 2.0  # seconds of showing that a session may be ahead of the clock, as by rewinding again and again
 LATENT_FRAMES = 4  # video frames of a latent frame: an action changes the picture from such a boundary on
 
 
@@ -33,6 +34,15 @@ class Estimate:
         return self.mean + 2 * self.deviation
 
 
+@dataclass(frozen=True)
+class Splice:
+    """The first video frame that would change if the last block were regenerated: so it is if that begins
+    until then, and later the boundary after it would be the first."""
+
+    frame: int
+    until: float
+
+
 @dataclass
 class Pace:
     """Times are seconds of the monotonic clock. `blocks` and `frames` are those of the branch so far."""
@@ -44,6 +54,7 @@ class Pace:
     served: float = -math.inf  # when its last block was done
     dry: float = -math.inf  # when its next block must leave, or the player runs dry
     earliest: float = -math.inf  # and before which it cannot run dry, whatever it says
+    used: float = -math.inf  # until when all that it ever got would last, shown as fast as possible
     first: Estimate = field(default_factory=Estimate)  # of a block, until its first packet has left
     cost: Estimate = field(default_factory=Estimate)  # and until its last one has
     round_trip: Estimate = field(default_factory=Estimate)  # from a block's last packet to its acknowledgment
@@ -53,6 +64,11 @@ class Pace:
     def behind(self) -> bool:
         """Whether the player still has too many blocks to take."""
         return self.blocks - self.acknowledged > UNACKNOWLEDGED
+
+    @property
+    def opens(self) -> float:
+        """When its next block may begin: whatever a visitor does, no session gets more than its share."""
+        return self.used - BURST
 
     def expected(self, frames: int) -> tuple[float, float]:
         """Seconds from the start of a block of so many frames until its first one has left, and its last."""
@@ -70,7 +86,8 @@ class Pace:
         while len(self._sent) > UNACKNOWLEDGED + 1:
             self._sent.popitem(last=False)
         self.dry = max(self.dry, first) + frames / self.fps
-        self.earliest = max(self.earliest, first) + frames / self.fps / FASTEST
+        least = frames / self.fps / FASTEST
+        self.earliest, self.used = max(self.earliest, first) + least, max(self.used, first) + least
 
     def acknowledge(self, block: int, buffered: float, now: float) -> None:
         """Block `block` is there and the player has `buffered` seconds left: when will it run dry?"""
@@ -84,16 +101,17 @@ class Pace:
         self.dry = now + buffered - self.round_trip.high + (self.frames - frames) / self.fps
         self.dry = max(self.dry, self.earliest - self.round_trip.high)
 
-    def splice(self, now: float) -> int | None:
-        """The first video frame that would change if the last block were regenerated now: where the next
-        latent frame begins that the player will hardly have shown by then. (If it has, it continues with the
-        frames after those. So this needs no margin.)"""
+    def splice(self, now: float) -> Splice | None:
+        """Where the last block would change if it were regenerated now: where the next latent frame begins
+        that the player will hardly have shown by then. (If it has, it continues with the frames after those.
+        So this needs no margin.)"""
         if not math.isfinite(self.dry):
             return None
         first = frames_in_blocks(self.blocks - 1)
         for frame in range(max(1, first), self.frames, LATENT_FRAMES):
-            if now + (self.first.mean + self.cost.mean) / 2 <= self.dry - (self.frames - frame) / self.fps:
-                return frame
+            until = self.dry - (self.frames - frame) / self.fps - (self.first.mean + self.cost.mean) / 2
+            if now <= until:
+                return Splice(frame, until)
         return None
 
     def reset_to(self, blocks: int, frames: int) -> None:

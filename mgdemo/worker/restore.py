@@ -33,11 +33,15 @@ def restore_on(session: Playing, emit: Emit, delivery: Delivery) -> None:
     restoring, history, began = session.repeating, session.history, time.monotonic()
     assert isinstance(restoring, Restoring)
     frames, head = repeat_block(session, emit), history.tree.head
-    session.soundness.add(head, history.picture)
+    if frames is not None:
+        session.soundness.add(head, history.picture)
+    elif history.spool is not None:
+        session.soundness.know(head, history.spool.decay(head))
     history.mark()
     emit(m.Restoring(session=session.session, node=head, progress=restoring.progress))
     if restoring.way:
         return
+    assert frames is not None
     session.reset_to_head()
     if (unfinished := restoring.unfinished) is not None:
         if unfinished.splice is None:  # the player has not acknowledged it yet

@@ -29,15 +29,16 @@ def rewind(session: Playing, node: int, emit: Emit) -> None:
         arrive(session, emit)
 
 
-def repeat_block(session: Playing, emit: Emit) -> np.ndarray:
-    """Make one of the blocks between again, now the head; its frames."""
+def repeat_block(session: Playing, emit: Emit) -> np.ndarray | None:
+    """Make one of the blocks between again, now the head; its frames, if they are exact."""
     began, repeating = time.monotonic(), session.repeating
     assert repeating is not None
     node = repeating.way.popleft()
     emit(m.Begun(session=session.session, parent=session.history.tree[node].parent))
-    frames = session.history.repeat(node)
+    frames = session.history.repeat(node, len(repeating.way))
     session.pace.served = time.monotonic()
-    session.pace.cost.add(session.pace.served - began)
+    if frames is not None:  # else it was quicker than a block is
+        session.pace.cost.add(session.pace.served - began)
     return frames
 
 

@@ -28,8 +28,13 @@ class Roster:
     def __setitem__(self, name: str, session: Kept) -> None:
         self._sessions[name] = session
 
-    def drop(self, name: str) -> None:
-        self._sessions.pop(name, None)
+    def drop(self, name: str, for_now: bool = False) -> None:
+        """for_now: another worker may take it up."""
+        kept = self._sessions.pop(name, None)
+        begun = kept.suspended if isinstance(kept, Waiting) else kept
+        session = begun.playing if isinstance(begun, Suspended) else begun
+        if isinstance(session, Playing) and not for_now:
+            session.history.forget()
 
     @property
     def playing(self) -> Iterator[Playing]:

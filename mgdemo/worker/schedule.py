@@ -3,6 +3,8 @@
 Live sessions go by the moment when their player runs dry: earliest deadline first, each block as late as all
 of them can still be in time. What is not urgent fills the time that they leave: blocks regenerated, since
 somebody has just pressed a key; then scenarios and rewinding, which come first when they have waited long.
+While a key waits for another session's block to be out of the way, that block is made at once: a device that
+idles until the last moment keeps the key waiting for nothing.
 """
 
 from __future__ import annotations
@@ -11,6 +13,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+
+from mgdemo.worker.pace import Splice
 
 MARGIN = 0.015  # seconds by which a live block is to be early
 PATIENCE = 2.0  # seconds after which a job without a deadline no longer gives way to live sessions
@@ -32,7 +36,7 @@ class Turn:
     served: when its last job was done
     opens: it can begin from then on
     patience: seconds for which it gives way to live sessions, if nobody waits for it
-    splice: the video frame from which on its last block could be regenerated now; None if it cannot be
+    splice: where its last block would change if it were regenerated now; None if it cannot be
     background: it never holds up live sessions, however long it waits
     """
 
@@ -45,13 +49,13 @@ class Turn:
     served: float = -math.inf
     opens: float = -math.inf
     patience: float = PATIENCE
-    splice: int | None = None
+    splice: Splice | None = None
     background: bool = False
 
 
 @dataclass(frozen=True)
 class Decision:
-    """The next job and when to begin it; without a session, when to look again."""
+    """The next job and when to begin it; without a session, when to look again. splice: a video frame."""
 
     start: float
     session: str | None = None
@@ -66,9 +70,12 @@ def decide(turns: Sequence[Turn], now: float) -> Decision:
     start = math.inf
     for due, turn in reversed(live):
         start = min(due - MARGIN - turn.first, start - turn.cost)
-    for _, turn in live:
-        if turn.splice is not None and now + turn.longest <= start:
-            return Decision(now, turn.session, Job.REGENERATE, turn.splice)
+    changed = [(turn.splice, turn) for _, turn in live if turn.splice is not None]
+    for splice, turn in sorted(changed, key=lambda item: item[0].until):
+        if now + turn.longest <= start:
+            return Decision(now, turn.session, Job.REGENERATE, splice.frame)
+    if any(turn is not live[0][1] for _, turn in changed):
+        start = min(now, start)
     patient = [turn for turn in ready if turn.due is None]
     if patient:
         turn = min(patient, key=lambda turn: (turn.background, turn.served))

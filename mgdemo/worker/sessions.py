@@ -22,8 +22,9 @@ from mgdemo.worker.account import Account
 from mgdemo.worker.failures import SessionError
 from mgdemo.worker.history import History
 from mgdemo.worker.input import Input, idle
-from mgdemo.worker.pace import Pace
+from mgdemo.worker.pace import Pace, Splice
 from mgdemo.worker.schedule import PATIENCE, Job, Turn
+from mgdemo.worker.spool import Spool
 
 AUDIENCE = 2.0  # seconds for which a scenario waits for its visitor's player, so that all of it is seen
 
@@ -112,7 +113,8 @@ class Playing:
         start = prepare_image(order.image, height, width)
         world, picture = model.start(start, order.seed), np.asarray(start)
         self.order, self.model, self.world, self.encoder = order, model, world, encoder
-        self.history = History(world, picture, settings.rewind_megabytes * 10**6)
+        spool = Spool(order.session, goes_on=order.past is not None)
+        self.history = History(world, picture, settings.rewind_megabytes * 10**6, spool)
         self.soundness = Soundness(picture)
         awaited_until = -math.inf if order.background else now + AUDIENCE
         self.input, self.pace, self.player = Input(), Pace(fps=model.fps), Player(awaited_until)
@@ -195,10 +197,11 @@ class Playing:
             cost=cost,
             longest=pace.cost.high,
             served=pace.served,
+            opens=pace.opens,
             splice=self._splice(now) if regenerates and not self.pausing.on else None,
         )
 
-    def _splice(self, now: float) -> int | None:
+    def _splice(self, now: float) -> Splice | None:
         if self._last is None or not self.world.can_regenerate:
             return None
         splice = self.pace.splice(now)

@@ -138,7 +138,7 @@ class Worker:
                 if isinstance(suspended, Suspended):
                     self._wait(Waiting(suspended.order, suspended))
             case m.Close():
-                self._sessions.drop(command.session)
+                self._sessions.drop(command.session, command.for_now)
             case m.Attach() | m.Detach() | m.ToSession():
                 session = self._sessions[command.session]
                 if isinstance(session, Playing):  # else the command crossed the session's end
