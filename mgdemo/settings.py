@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import warnings
@@ -21,6 +22,13 @@ RENAMED = {  # earlier names of variables, which still work
     "MGDEMO_HANG_SECONDS": "MGDEMO_WORKER_TIMEOUT_SECONDS",
     "MGDEMO_REMAKE": "MGDEMO_REGENERATE",
     "MGDEMO_KEEP_PLAYS": "MGDEMO_KEEP_SESSIONS",
+}
+GRADIO = {  # Gradio's names of variables, which work too
+    "MGDEMO_HOST": "GRADIO_SERVER_NAME",
+    "MGDEMO_PORT": "GRADIO_SERVER_PORT",
+    "MGDEMO_ROOT_PATH": "GRADIO_ROOT_PATH",
+    "MGDEMO_SHARE": "GRADIO_SHARE",
+    "MGDEMO_MCP": "GRADIO_MCP_SERVER",
 }
 ENGINES = ("process", "ray", "zerogpu")
 
@@ -42,12 +50,19 @@ def _usual_sessions() -> int:
 class Settings:
     """Raises SettingsError for numbers below their minimum (0, or "min"), and for unknown optimizations."""
 
+    host: str = "127.0.0.1"  # where the page is served; 0.0.0.0: at all of this machine's addresses
+    port: int = 0  # 0: the first free one from 7860 on
+    root_path: str = ""  # where a proxy shows the page
+    auth: str = ""  # a file with the logins that the page asks for, NAME:PASSWORD lines; "": it asks for none
+    share: bool = False  # make a public address at gradio.live, for 72 hours
+    mcp: bool = False  # offer the endpoints for programs as MCP tools, too
     sessions: int = field(default_factory=_usual_sessions, metadata={"min": 1})  # at once, over all devices
     engine_sessions: int = 0  # at once on one device; 0: any number of them
     queue: int = 20  # visitors that may wait
     visitor_sessions: int = 2  # that one visitor may have, playing and waiting; 0: no limit
-    visitor_connections: int = 64  # from one address at once; 0: no limit
-    visitor_requests: int = 10  # events and uploads a second from one address; 0: no limit
+    visitor_starts: int = 20  # sessions that one visitor may begin in a minute; 0: no limit
+    visitor_connections: int = 64  # from one address at once, and a quarter of what is open; 0: no limit
+    visitor_requests: int = 10  # events and uploads a second, a tenth of all requests; 0: no limit
     visitor_megabytes: int = 120  # of files from one address in a minute; 0: no limit
     trusted_proxies: str = ""  # addresses or networks whose X-Forwarded-For is believed, with commas
     origins: str = ""  # other sites' pages that may open the WebSocket: "https://host", with commas
@@ -66,24 +81,24 @@ class Settings:
     loader: str = "mgdemo.loading:load_world_model"  # "module:function", called in the worker
     idle_seconds: float = 300.0  # without any input, after which a session ends; 0: never
     session_seconds: float = 300.0  # that a session may last while others wait; 0: no limit
-    connect_seconds: float = 10.0  # that a new session waits for its page to open the WebSocket
+    connect_seconds: float = 10.0  # that a session waits for its page's WebSocket, a call for its reader
     reconnect_seconds: float = 30.0  # that a session waits for its visitor to come back
     ack_seconds: float = 10.0  # without an acknowledgment, after which a connection counts as lost
     worker_timeout_seconds: float = 180.0  # a busy worker that makes no progress is restarted; 0: never
     load_seconds: float = 3600.0  # after which a worker that still loads is restarted as well; 0: never
+    stuck_seconds: float = 120.0  # that the page or the server hangs, after which the server ends; 0: never
     regenerate: bool = True  # make the running block again when the input changes, if there is time
     stand_seconds: float = 1.0  # without an action, after which no blocks are made in some worlds; 0: never
     rewind_megabytes: int = 512  # of snapshots per session; with more, rewinding is quicker
     record_seconds: float = 600.0  # of video, after which a live session ends: as long as a scenario may be
     record_dir: Path = field(default_factory=recordings_folder)
     keep_sessions: int = field(default=50, metadata={"min": 1})  # recordings kept, the newest ones
-    keep_megabytes: int = field(default=2000, metadata={"min": 1})  # that they and uploads may take together
+    keep_megabytes: int = field(default=4000, metadata={"min": 1})  # of them, uploads and comparisons
     keep_hours: float = 168.0  # for which recordings and uploads are kept; 0: as long as there is room
     compare_frames: int = field(
         default=15_000, metadata={"min": 1}
     )  # of a visitor's comparison, all its runs
     compare_days: float = 30.0  # that runs, reports and plans of comparisons are kept unused; 0: no limit
-    compare_megabytes: int = field(default=2000, metadata={"min": 1})  # that they may take together
 
     def __post_init__(self):
         for item in fields(self):
@@ -96,6 +111,12 @@ class Settings:
                     f"{_variable('device')} is {self.device!r}: give auto, cpu, cuda, or several "
                     "GPUs like cuda:0,cuda:1."
                 )
+        for proxy in filter(None, map(str.strip, self.trusted_proxies.split(","))):
+            if proxy != "*" and not _is_network(proxy):  # uvicorn would trust nobody, without a word
+                raise SettingsError(
+                    f"{_variable('trusted_proxies')} has {proxy!r}: give addresses or networks, as in "
+                    "10.0.0.7,10.244.0.0/16."
+                )
         for name, choices in {"log": STYLES, "engine": ENGINES}.items():
             if (value := getattr(self, name)) not in choices:
                 raise SettingsError(f"{_variable(name)} is {value!r}: give {' or '.join(choices)}.")
@@ -103,8 +124,9 @@ class Settings:
             raise SettingsError(f"{_variable('login')} is {self.login!r}: give huggingface, or unset it.")
         if not self.operator_token.isascii():
             raise SettingsError(f"{_variable('operator_token')} has characters that no header can carry.")
-        if self.operator_port > 65535:
-            raise SettingsError(f"{_variable('operator_port')} is {self.operator_port}: give 65535 at most.")
+        for name in ("port", "operator_port"):
+            if (port := getattr(self, name)) > 65535:
+                raise SettingsError(f"{_variable(name)} is {port}: give 65535 at most.")
         try:
             Optimization.parse(self.optimization)
         except ConfigError as error:
@@ -132,8 +154,8 @@ class Settings:
         file: Path | None = None,
         given: Mapping[str, str] | None = None,
     ) -> Settings:
-        """The defaults, changed by a YAML file, then by the MGDEMO_* variables that are set, then by what is
-        given by name. Raises SettingsError, which says where the wrong setting stands.
+        """The defaults, changed by a YAML file, then by the variables that are set (MGDEMO_* or GRADIO), then
+        by what is given by name. Raises SettingsError, which says where the wrong setting stands.
 
         file: that of MGDEMO_SETTINGS, if none. Earlier names of variables still work; each warns once.
         """
@@ -145,7 +167,7 @@ class Settings:
             name, text = _lookup(_variable(item.name), environment)
             if text:
                 texts[item.name] = name, text
-        texts |= {key: (f"--set {key}", text) for key, text in (given or {}).items()}
+        texts |= {key: (f"{key} on the command line", text) for key, text in (given or {}).items()}
         defaults, values = cls(), {}
         for key, (name, text) in texts.items():
             if key not in cls.__dataclass_fields__:
@@ -196,9 +218,10 @@ def _text(value: object) -> str:
 
 
 def _lookup(variable: str, environment: Mapping[str, str]) -> tuple[str, str]:
-    """The name by which a variable is set, its own or an earlier one, and its text ("": not set)."""
-    if text := environment.get(variable, ""):
-        return variable, text
+    """The name by which a variable is set (its own, Gradio's, an earlier one), and its text ("": not set)."""
+    for name in (variable, GRADIO.get(variable, "")):
+        if text := environment.get(name, ""):
+            return name, text
     for earlier, now in RENAMED.items():
         if now == variable and (text := environment.get(earlier, "")):
             warnings.warn(f"{earlier} is now called {variable}: rename it.", FutureWarning, stacklevel=3)
@@ -211,6 +234,14 @@ def _switch(text: str) -> bool:
         return {"0": False, "false": False, "off": False, "1": True, "true": True, "on": True}[text.lower()]
     except KeyError:
         raise ValueError(text) from None
+
+
+def _is_network(text: str) -> bool:
+    """Whether it is an address, or a network without bits of a host."""
+    try:
+        return bool(ipaddress.ip_network(text))
+    except ValueError:
+        return False
 
 
 def _variable(name: str) -> str:

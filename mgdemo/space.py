@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import yaml
 from httpx import HTTPError
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError
 from huggingface_hub.utils import filter_repo_objects
 
+from mgdemo.checkpoints import PARTS, configs
 from mgdemo.errors import UserError
 from mgdemo.paths import INSTALLED, ROOT
 
@@ -27,6 +31,7 @@ SENT = [  # patterns as the Hub knows them: * also stands for /
     "worlds/*",
 ]
 LEFT_OUT = ["*__pycache__*", "*.pyc"]
+THUMBNAIL = "docs/page.webp"
 
 
 class SpaceError(UserError):
@@ -43,12 +48,27 @@ def files() -> list[Path]:
     return sorted(map(Path, filter_repo_objects(found, allow_patterns=SENT, ignore_patterns=LEFT_OUT)))
 
 
+def card(address: str, hardware: str) -> str:
+    """README.md as it goes to the Space at an address: with a thumbnail from there, and for a GPU with the
+    published weights, which are then fetched while the Space is built. hardware: "" where it is not known.
+    """
+    _, head, text = (ROOT / "README.md").read_text("utf-8").split("---\n", 2)
+    values = yaml.safe_load(head) | {"thumbnail": f"{address}/resolve/main/{THUMBNAIL}"}
+    if hardware:
+        values["suggested_hardware"] = hardware
+    if hardware and not hardware.startswith("cpu"):
+        values["preload_from_hub"] = _published()
+    head = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=10_000)
+    return f"---\n{head}---\n{text}"
+
+
 def push(name: str, *, private: bool = False, hardware: str | None = None) -> str:
     """Make a Space, as USER/NAME, or bring it up to date; its address. Raises SpaceError.
 
-    hardware: that a new one asks for, as in t4-small; files that are no longer sent are deleted there.
+    hardware: that a new one asks for, as in t4-small; None: what an existing one has. Files that are no
+    longer sent are deleted there.
     """
-    files()
+    found = files()
     api = HfApi()
     try:
         made = api.create_repo(
@@ -59,15 +79,22 @@ def push(name: str, *, private: bool = False, hardware: str | None = None) -> st
             space_hardware=hardware,  # pyright: ignore[reportArgumentType]
             exist_ok=True,
         )
-        api.upload_folder(
-            repo_id=name,
-            repo_type="space",
-            folder_path=ROOT,
-            allow_patterns=SENT,
-            ignore_patterns=LEFT_OUT,
-            delete_patterns=SENT,
-            commit_message="mgdemo space push",
-        )
+        if hardware is None:
+            runtime = api.get_space_runtime(name)
+            hardware = runtime.requested_hardware or runtime.hardware
+        with TemporaryDirectory() as folder:
+            for file in found:
+                target = Path(folder, file)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(ROOT / file, target)
+            Path(folder, "README.md").write_text(card(str(made), hardware or ""), "utf-8")
+            api.upload_folder(
+                repo_id=name,
+                repo_type="space",
+                folder_path=folder,
+                delete_patterns=SENT,
+                commit_message="mgdemo space push",
+            )
     except HFValidationError:
         raise SpaceError(f"{name} is no name of a Space: give USER/NAME.") from None
     except LocalTokenNotFoundError:
@@ -77,6 +104,15 @@ def push(name: str, *, private: bool = False, hardware: str | None = None) -> st
     except (HTTPError, OSError) as error:
         raise SpaceError(f"The Hub cannot be reached ({error}): try again.") from error
     return str(made)
+
+
+def _published() -> list[str]:
+    """What the published checkpoints need, as the card of a Space names it: REPOSITORY FILE,FILE REVISION."""
+    needed: dict[tuple[str, str], dict[str, None]] = {}
+    for files in (config.files for config in configs() if not config.embedded):
+        named = needed.setdefault((files.repo, files.revision), {})
+        named.update(dict.fromkeys(getattr(files, part) for part in PARTS))
+    return [f"{repo} {','.join(named)} {revision}" for (repo, revision), named in needed.items()]
 
 
 def _tops() -> Sequence[str]:

@@ -83,13 +83,6 @@ def parser() -> argparse.ArgumentParser:
     )
 
     app = command(tools.app, "play in the browser")
-    app.add_argument(
-        "--host", help="0.0.0.0 lets other machines in (default: $GRADIO_SERVER_NAME, else this machine only)"
-    )
-    app.add_argument(
-        "--port", type=int, help="default: $GRADIO_SERVER_PORT, else the first free one from 7860 on"
-    )
-    app.add_argument("--mcp", action="store_true", help="offer MCP tools to other programs; see docs/api.md")
     app.add_argument("--settings", type=Path, metavar="FILE", help="YAML (default: $MGDEMO_SETTINGS)")
     app.add_argument(
         "--set",
@@ -98,17 +91,32 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME=VALUE",
         help="a setting, before file and environment, as in sessions=2 (can be repeated)",
     )
-    app.add_argument(
-        "--auth", type=Path, metavar="FILE", help="ask for a login: a line NAME:PASSWORD for each"
-    )
-    app.add_argument(
-        "--root-path", metavar="PATH", help="where a proxy shows the page (default: $GRADIO_ROOT_PATH)"
-    )
-    app.add_argument(
-        "--share", action="store_true", help="make a public address at gradio.live, for 72 hours"
-    )
+    _short(app)
     app.add_argument("--no-browser", action="store_true", help="do not open a browser")
     return whole
+
+
+def _short(app: argparse.ArgumentParser) -> None:
+    """Settings that have a flag of their own."""
+    for name, metavar, summary in (
+        ("host", "HOST", "0.0.0.0 lets other machines in (default: this machine only)"),
+        ("port", "PORT", "default: the first free one from 7860 on"),
+        ("auth", "FILE", "ask for a login: a line NAME:PASSWORD for each"),
+        ("root_path", "PATH", "where a proxy shows the page"),
+    ):
+        app.add_argument(
+            f"--{name.replace('_', '-')}",
+            dest="set",
+            action="append",
+            type=lambda text, name=name: (name, text),
+            metavar=metavar,
+            help=summary,
+        )
+    for name, summary in (
+        ("share", "make a public address at gradio.live, for 72 hours"),
+        ("mcp", "offer MCP tools to other programs; see docs/api.md"),
+    ):
+        app.add_argument(f"--{name}", dest="set", action="append_const", const=(name, "1"), help=summary)
 
 
 def _adding(commands: argparse._SubParsersAction, program: str) -> Callable:

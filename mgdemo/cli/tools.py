@@ -55,15 +55,11 @@ def app(args: argparse.Namespace) -> None:
     from mgdemo.devices import tell_at_start
     from mgdemo.folders import gradio_folder
     from mgdemo.serving import SessionService, Settings, SettingsError
-    from mgdemo.serving.address import Address
-    from mgdemo.serving.logins import read_logins
-
-    Address.choose(args.host, args.port)  # Gradio's import would trip over a wrong port
-    gradio_folder()
-    from mgdemo.ui import build, launch
 
     settings = Settings.from_env(file=args.settings, given=dict(args.set or ()))
-    logins = read_logins(args.auth) if args.auth else None
+    gradio_folder()
+    from mgdemo.ui import build, launch  # after both: Gradio's import would trip over a wrong port
+
     if settings.warm and settings.loader == Settings.loader:
         try:
             resolve(settings.warm)
@@ -71,14 +67,4 @@ def app(args: argparse.Namespace) -> None:
             raise SettingsError(f"MGDEMO_WARM is {settings.warm!r}. {error}") from None
     if settings.engine == "process":
         tell_at_start(settings.device)
-    demo = build(SessionService(settings))
-    launch(
-        demo,
-        open_browser=not args.no_browser,
-        server_name=args.host,
-        server_port=args.port,
-        mcp=args.mcp,
-        auth=logins,
-        root_path=args.root_path,
-        share=args.share or None,
-    )
+    launch(build(SessionService(settings)), open_browser=not args.no_browser)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
 
 from mgdemo.errors import UserError
 
@@ -23,27 +21,6 @@ class Address:
 
     host: str
     port: int | None
-
-    @classmethod
-    def choose(
-        cls,
-        host: str | None = None,
-        port: int | str | None = None,
-        environment: Mapping[str, str] = os.environ,
-    ) -> Self:
-        """What is given, else GRADIO_SERVER_NAME and GRADIO_SERVER_PORT, else this machine only.
-
-        Raises AddressError for a port that is not one.
-        """
-        host = host or environment.get("GRADIO_SERVER_NAME") or "127.0.0.1"
-        port = port if port is not None else environment.get("GRADIO_SERVER_PORT") or None
-        if port is None:
-            return cls(host, None)
-        if not str(port).isascii() or not str(port).isdigit() or not 1 <= int(port) <= 65535:
-            raise AddressError(
-                f"{port} is not a port: give one from 1 to 65535 (--port, GRADIO_SERVER_PORT)."
-            )
-        return cls(host, int(port))
 
     @property
     def url(self) -> str:
@@ -64,17 +41,15 @@ class Address:
 
     def _sentence(self, error: OSError) -> str:
         if isinstance(error, PermissionError):
-            return (
-                f"Port {self.port} needs administrator rights: give --port (GRADIO_SERVER_PORT) above 1023."
-            )
+            return f"Port {self.port} needs administrator rights: give --port (MGDEMO_PORT) above 1023."
         if isinstance(error, socket.gaierror) or not self.port or not _has(self.host):
             return (
                 f"{self.host} is not an address of this machine: give 127.0.0.1, or 0.0.0.0 to let others in "
-                "(--host, GRADIO_SERVER_NAME)."
+                "(--host, MGDEMO_HOST)."
             )
         return (
             f"Port {self.port} is taken by another program, perhaps another mgdemo: end that one, or choose "
-            "another port (--port, GRADIO_SERVER_PORT)."
+            "another port (--port, MGDEMO_PORT)."
         )
 
 

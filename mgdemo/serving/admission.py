@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from mgdemo.logs import session_id
 from mgdemo.serving import limits
+from mgdemo.serving.budget import Budgets
 from mgdemo.serving.devices import Devices
 from mgdemo.serving.metrics import Metrics
 from mgdemo.serving.phases import Queued
@@ -19,6 +20,9 @@ from mgdemo.serving.session import Session
 from mgdemo.serving.sharing import Move, next_move
 from mgdemo.serving.turns import Turns
 from mgdemo.settings import Settings
+
+MINUTE = 60.0
+STARTS = "Many sessions have just begun at your address: wait a few seconds, then press Start again."
 
 log = logging.getLogger(__name__)
 
@@ -34,19 +38,25 @@ class Admission:
         self._queue: deque[Session] = deque()
         self._resting: set[Session] = set()  # without a place until their visitors want one again
         self._turns = Turns(settings.session_seconds)
+        self._starts = Budgets(settings.visitor_starts / MINUTE, MINUTE / 2)
         self.draining = False
 
     def __len__(self) -> int:
         return len(self._queue)
 
     def refusal(self, account: str) -> limits.Refusal | None:
-        """Why this visitor cannot get in the queue, if so. (Runs of a comparison give way to visitors.)"""
+        """Why this visitor cannot get in the queue, if so; else a session of his counts as begun. (Runs of a
+        comparison give way to visitors.)"""
         if self.draining:
             return limits.Refusal("draining", f"{limits.DRAINING} Try again in a few minutes.")
         playing, waiting = _visitors(self._places), _visitors(self._queue)
         own = [s for s in (*playing, *waiting, *self._resting) if account and s.request.account == account]
         free = len(playing) < self._devices.places
-        return limits.full(free, len(waiting), len(own), self._settings)
+        if (full := limits.full(free, len(waiting), len(own), self._settings)) is not None:
+            return full
+        # To begin costs a device more than to go on: its image is encoded, its first block comes at once.
+        within = not account or self._starts.take(account, time.monotonic())
+        return None if within else limits.Refusal("starts", STARTS)
 
     @property
     def slowest(self) -> float | None:
@@ -73,7 +83,7 @@ class Admission:
         """Give free places to the sessions that wait."""
         if self.draining:
             return
-        while move := self._next_move():
+        while self._queue and (move := self._next_move()):
             session = next(s for s in (*self._queue, *self._places) if s.token == move.token)
             if move.engines:
                 self._queue.remove(session)

@@ -9,11 +9,10 @@ import time
 from collections.abc import Mapping
 
 from mgdemo import __version__
-from mgdemo.folders import upload_folder
 from mgdemo.logs import session_id
 from mgdemo.serving.admission import Admission
 from mgdemo.serving.devices import Devices
-from mgdemo.serving.disk import used
+from mgdemo.serving.disk import Usage
 from mgdemo.serving.health import Health
 from mgdemo.serving.metrics import Metrics, state_of
 from mgdemo.serving.phases import Queued
@@ -22,7 +21,6 @@ from mgdemo.serving.playing import Playing
 from mgdemo.serving.session import Session
 from mgdemo.settings import Settings
 
-DISK_SECONDS = 10.0  # between looks at the disk
 ENDED = "The operator of this server has ended your session."
 
 
@@ -36,15 +34,15 @@ class Board:
         places: Places,
         queue: Admission,
         devices: Devices,
+        disk: Usage,
         sessions: Mapping[str, Session],
         counts: Metrics,
         health: Health,
     ):
         """sessions: those that have not ended, by token."""
         self._settings, self._lock, self._sessions = settings, lock, sessions
-        self._places, self._queue, self._devices = places, queue, devices
+        self._places, self._queue, self._devices, self._disk = places, queue, devices, disk
         self._counts, self._health = counts, health
-        self._disk: tuple[float, dict[str, int]] | None = None
 
     def view(self) -> dict:
         """As it is now; looks at the disk once in a while, so it may take a moment."""
@@ -75,15 +73,12 @@ class Board:
         return bool(found)
 
     def _used(self) -> dict[str, int]:
-        """Bytes; most: that recordings and uploads may take together; free: on that disk."""
-        now, settings = time.monotonic(), self._settings
-        if self._disk is None or now - self._disk[0] > DISK_SECONDS:
-            sizes = used(settings.record_dir, upload_folder())
-            sizes["most"] = settings.keep_megabytes * 10**6
-            if settings.record_dir.exists():
-                sizes["free"] = shutil.disk_usage(settings.record_dir).free
-            self._disk = now, sizes
-        return self._disk[1]
+        """Bytes; most: that all of it may take together; free: on that disk."""
+        folder, sizes = self._settings.record_dir, self._disk.sizes()
+        sizes["most"] = self._settings.keep_megabytes * 10**6
+        if folder.exists():
+            sizes["free"] = shutil.disk_usage(folder).free
+        return sizes
 
 
 def _session(session: Session, engine: int | None) -> dict:

@@ -1,8 +1,10 @@
-"""How much of something one may do in a while."""
+"""How much of something one may do in a while, or have at once."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 REMEMBERED = 10_000  # of those that have budgets, the latest ones
 
@@ -49,3 +51,22 @@ class Budgets:
         while len(self._budgets) > REMEMBERED:
             self._budgets.popitem(last=False)
         return budget
+
+
+class Holders:
+    """What each visitor has at once. most: of one visitor; 0 is any number."""
+
+    def __init__(self, most: int):
+        self._most, self._held = most, Counter[str]()
+
+    @contextmanager
+    def one(self, visitor: str) -> Iterator[bool]:
+        """While it lasts, the visitor has one more. Whether there may be one more, else it is not counted."""
+        within = not self._most or self._held[visitor] < self._most
+        self._held[visitor] += within
+        try:
+            yield within
+        finally:
+            self._held[visitor] -= within
+            if not self._held[visitor]:
+                del self._held[visitor]

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from mgdemo import messages as m
 from mgdemo.serving.engines import Engine
@@ -104,7 +105,8 @@ class Course:
         if isinstance(self.phase, Playing):
             self.phase.rate.rest()
         if self.engine is not None:
-            self.engine.send((m.Suspend if self.loan is None else m.Close)(session=self._token))
+            aside = m.Suspend if self.loan is None else partial(m.Close, for_now=True)
+            self.engine.send(aside(session=self._token))
         if self.loan is not None:
             self.engine = None  # nobody is charged for a world that waits
         self._hooks.changed()
@@ -139,7 +141,7 @@ class Course:
                 self._hooks.changed()
             case _, m.Left():
                 self._rest(event)
-            case Loading(), m.Loading(checkpoint=self.request.checkpoint, optimization=self._optimization):
+            case Loading(), m.Loading() if self._loads_for_it(event):
                 self.phase = replace(self.phase, text=event.text, progress=event.progress)
                 self._hooks.changed()
             case Loading(), m.Ready():
@@ -179,7 +181,7 @@ class Course:
             return
         away = now - self._link.away_since if self._link.met else 0.0
         if left := self.loan.unused(self._token, now - self.began, away):
-            self.engine.send(m.Close(session=self._token))
+            self.engine.send(m.Close(session=self._token, for_now=True))
             self._rest(left)
 
     def _rest(self, left: m.Left) -> None:
@@ -215,15 +217,15 @@ class Course:
                 self.phase = Saving(outcome, text, phase.recorder, phase.tree.head, phase.frames)
             case _:
                 self.phase = Ended(outcome, text)
+        self._link.excuse()  # of the block at hand, the rest never comes
         if self.engine is not None:
             self.engine.send(m.Close(session=self._token))
         self._hooks.left()
         self._hooks.changed()
 
-    @property
-    def _optimization(self) -> str:
-        wanted = self.request.optimization
-        return self._settings.optimization if wanted is None else wanted
+    def _loads_for_it(self, event: m.Loading) -> bool:
+        wanted = (self.request.checkpoint, self.request.optimized(self._settings), "")
+        return (event.checkpoint, event.optimization, event.error) == wanted
 
     def _ready(self, event: m.Ready) -> None:
         request, engine = self.request, self.engine

@@ -12,12 +12,11 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from mgdemo import messages as m
-from mgdemo.serving.engines import Engine, Fleet, Slot
+from mgdemo.serving.engines import Engine, Fleet, Slot, T
+from mgdemo.serving.warming import Warming, pause
 from mgdemo.settings import Settings
 
-PAUSE = 2.0  # seconds for which an engine is set aside; twice as long after each further failure
-LONGEST_PAUSE = 300.0
-CLOSE_SECONDS = 5.0  # that workers may take to end
+CLOSE_SECONDS = 5.0  # that all workers together may take to end
 LEFT = (
     "The device of your world was taken away. Your recording is kept; press Start to begin another session."
 )
@@ -36,10 +35,10 @@ class Condition:
 
     def failed(self, reason: str, now: float) -> None:
         """Its worker is lost. One that just died is started again at once."""
-        doublings = self.failures if self.broken else self.failures - 1
+        before = self.failures + bool(self.broken)
         self.failures += 1
         self.reason, self.broken = self.broken or reason, ""
-        self.until = now if doublings < 0 else now + min(LONGEST_PAUSE, PAUSE * 2.0**doublings)
+        self.until = now + pause(before) if before else now
 
     def works(self) -> None:
         """It has made a block, so all is well again."""
@@ -52,6 +51,7 @@ class _Member:
     slot: Slot
     engine: Engine
     condition: Condition = field(default_factory=Condition)
+    warming: Warming = field(default_factory=Warming)
 
 
 class Devices:
@@ -117,36 +117,46 @@ class Devices:
 
         return min((n for n in self.working if among is None or n in among), key=cost, default=None)
 
-    def works(self, number: int) -> None:
-        """It has made a block."""
-        if (member := self._members.get(number)) is not None:
-            member.condition.works()
-
-    def broken(self, number: int, text: str) -> None:
-        """Its worker says that the device itself fails, and is about to end."""
-        if (member := self._members.get(number)) is not None:
-            member.condition.broken = text
+    def heard(self, number: int, event: m.Event) -> None:
+        """What an event of its worker says of an engine itself."""
+        if (member := self._members.get(number)) is None:
+            return
+        match event:
+            case m.Thumbnail():  # of a block that is made
+                member.condition.works()
+            case m.Broken(text=text):
+                member.condition.broken = text
+            case m.Loading(checkpoint=self._warmed, error=error) if error:
+                member.warming.failed(error, time.monotonic())
 
     def failed(self, number: int, reason: str) -> str:
         """Its worker is lost; the reason to give, in a sentence for visitors."""
         if (member := self._members.get(number)) is None:
             return reason  # its slot is gone, too
-        member.condition.failed(reason, time.monotonic())
-        if (pause := member.condition.until - time.monotonic()) > 0:
-            log.error("Device %s is set aside for %.0f s.", member.slot.device, pause)
+        member.condition.failed(reason, now := time.monotonic())
+        if (aside := member.condition.until - now) > 0:
+            log.error("Device %s is set aside for %.0f s.", member.slot.device, aside)
+        member.warming.failed(member.condition.reason, now)
         return member.condition.reason
 
     def warm(self, checkpoint: str) -> None:
         """Have a checkpoint loaded by every engine, and by those that come later."""
         members, self._warmed = self._now(), checkpoint
         for member in members:
-            member.engine.send(m.Warm(checkpoint=checkpoint))
+            self._warm(member)
+
+    def _warm(self, member: _Member) -> None:
+        member.warming.began()
+        member.engine.send(m.Warm(checkpoint=self._warmed))
 
     def check(self) -> None:
-        """End workers that are silent or stuck."""
+        """End workers that are silent or stuck, and have those try again that could not load."""
         for member in self._now():
-            if trouble := member.engine.health().trouble(self._settings.worker_timeout_seconds):
+            health = member.engine.health()
+            if trouble := health.trouble(self._settings.worker_timeout_seconds):
                 member.engine.kill(trouble)
+            elif member.warming.again(time.monotonic(), loaded=bool(health.heartbeat.checkpoints)):
+                self._warm(member)
 
     @property
     def have_loaded(self) -> bool:
@@ -157,10 +167,16 @@ class Devices:
     @property
     def status(self) -> str:
         """ "ok", "degraded" (some engine fails) or "failing" (all are set aside, or there is none)."""
-        now, conditions = time.monotonic(), [member.condition for member in self._now()]
-        if all(condition.until > now for condition in conditions):
+        now, members = time.monotonic(), self._now()
+        if all(member.condition.until > now for member in members):
             return "failing"
-        return "degraded" if any(condition.failures for condition in conditions) else "ok"
+        fails = any(member.condition.failures or member.warming.failures for member in members)
+        return "degraded" if fails else "ok"
+
+    @property
+    def cannot_load(self) -> bool:
+        """Whether no engine could load what it was told to, at its latest try."""
+        return all(member.warming.failures for member in self._now())
 
     def health(self) -> list[dict]:
         """Their state, in JSON types."""
@@ -179,18 +195,23 @@ class Devices:
                     "trouble": health.trouble(self._settings.worker_timeout_seconds),
                     "failures": condition.failures,
                     "aside_seconds": round(max(0.0, condition.until - now), 1),
-                    "reason": condition.reason,
+                    "reason": condition.reason or member.warming.reason,
                 }
             )
         return states
+
+    def ask(self, work: Callable[[str], T], patience: float) -> T:
+        """See `Fleet`."""
+        return self._fleet.ask(work, patience)
 
     def close(self) -> None:
         members, self._closed = self._now(), True
         closing = [threading.Thread(target=member.engine.close, daemon=True) for member in members]
         for thread in closing:
             thread.start()
+        until = time.monotonic() + CLOSE_SECONDS
         for thread in closing:
-            thread.join(CLOSE_SECONDS)
+            thread.join(max(0.0, until - time.monotonic()))
         self._fleet.close()
 
     def _now(self) -> list[_Member]:
@@ -212,10 +233,10 @@ class Devices:
     def _come(self, slot: Slot) -> _Member:
         number = next(self._numbers)
         on_event, on_lost = partial(self._on_event, number), partial(self._on_lost, number, slot.device)
-        engine = self._fleet.engine(slot, on_event, on_lost)
+        member = _Member(number, slot, self._fleet.engine(slot, on_event, on_lost))
         if self._warmed:
-            engine.send(m.Warm(checkpoint=self._warmed))
-        return _Member(number, slot, engine)
+            self._warm(member)
+        return member
 
     def _leave(self, member: _Member) -> None:
         running = member.engine.health().running

@@ -11,17 +11,22 @@ import json
 import re
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 
 from starlette.types import Message, Receive
 
 from mgdemo.serving.budget import Budgets
 
-EVENTS = re.compile(r"/(queue/join|component_server|(call|run|api)/.+|mcp(/.*)?)$")
+EVENTS = re.compile(r"/(queue/join/?$|call/|mcp(/|$))")
 A_MINUTE = 3  # new pages, for each request a second that a visitor may send
 BURST_SECONDS = 120
 KNOWN = 10_000  # pages whose names are remembered
+PAGE_NAME = 64  # characters of a page's name, which Gradio keeps for good; its own ones have at most 36
+VALUES = 10_000  # in an event: each takes some hundred bytes of memory, however short it is written
 REMOTE = re.compile(r"\s*[a-z][a-z0-9+.-]+:", re.IGNORECASE)  # what begins with a protocol
+# A string of JSON, or what has begun as one: it always matches, so that time grows with the length only.
+STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', re.DOTALL)
 
 
 class Arrivals:
@@ -34,7 +39,7 @@ class Arrivals:
     def admit(self, visitor: str, event: Any) -> bool:
         """Whether a visitor's page may send an event, by its JSON; without a name it is a new page."""
         page = event.get("session_hash") if isinstance(event, dict) else None
-        now, key = time.monotonic(), (visitor, str(page)[:100])
+        now, key = time.monotonic(), (visitor, str(page))
         if page and key in self._known:
             self._known.move_to_end(key)
             return True
@@ -46,15 +51,47 @@ class Arrivals:
         return True
 
 
+class Unread:
+    """Events of each visitor that have no answer yet, or one that no page has read: Gradio keeps all of them.
+
+    events: how many a page has, by its name; most: that one visitor may have, on all pages; 0: any number.
+    """
+
+    def __init__(self, events: Callable[[str], int], most: int):
+        self._events, self._most = events, most
+        self._pages: OrderedDict[str, set[str]] = OrderedDict()  # of each visitor, with such events
+
+    def admit(self, visitor: str, event: Any) -> bool:
+        """Whether a visitor's page may send one more event, by its JSON."""
+        page = event.get("session_hash") if isinstance(event, dict) else None
+        if not self._most or not isinstance(page, str):  # without a page it is one of few
+            return True
+        waiting = {each: self._events(each) for each in self._pages.pop(visitor, set()) | {page}}
+        self._pages[visitor] = {each for each, events in waiting.items() if events or each == page}
+        while len(self._pages) > KNOWN:
+            self._pages.popitem(last=False)
+        return sum(waiting.values()) < self._most
+
+
+class BodyTooLarge(Exception):
+    """A body is larger than it may be, or comes too slowly."""
+
+
 async def read_event(receive: Receive) -> tuple[Any, Receive]:
-    """The JSON value in a body, None if there is none, and what receives that body again."""
+    """The JSON value in a body, None if there is none, and what receives that body again.
+
+    Raises BodyTooLarge for one of more than VALUES values.
+    """
     parts: list[Message] = []
     while not parts or parts[-1].get("more_body"):
         parts.append(await receive())
         if parts[-1]["type"] != "http.request":
             break
+    body = b"".join(part.get("body", b"") for part in parts)
+    if _values(body) > VALUES:
+        raise BodyTooLarge
     try:
-        value = json.loads(b"".join(part.get("body", b"") for part in parts))
+        value = json.loads(body)
     except (ValueError, RecursionError):
         value = None
 
@@ -62,6 +99,18 @@ async def read_event(receive: Receive) -> tuple[Any, Receive]:
         return parts.pop(0) if parts else await receive()
 
     return value, again
+
+
+def _values(body: bytes) -> int:
+    """How many values are in JSON at most, counted without making them."""
+    outside = STRING.sub(b"", body)
+    return 1 + sum(map(outside.count, (b",", b"[", b"{")))
+
+
+def names_a_page(event: Any) -> bool:
+    """Whether the page of an event, by its JSON, has a name that may be one, or none at all."""
+    page = event.get("session_hash") if isinstance(event, dict) else None
+    return page is None or (isinstance(page, str) and 0 < len(page) <= PAGE_NAME)
 
 
 def names_remote_files(event: Any) -> bool:

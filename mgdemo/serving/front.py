@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-import time
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable
 from typing import Any
 
 import uvicorn
 
+from mgdemo.logs import Quiet
 from mgdemo.serving.visitors import is_trusted, network
 from mgdemo.settings import Settings
 
@@ -24,7 +24,6 @@ MESSAGE_BYTES = 8192  # of a WebSocket message from a page
 BACKLOG = 128  # connections that the system accepts for us at a time
 RESERVED = 256  # file descriptors for everything else: workers, recordings, uploads
 WANTED = 1 << 16  # file descriptors
-QUIET_SECONDS = 60.0  # in which a line of the log is not repeated
 
 
 def guard(server: uvicorn.Server, settings: Settings, refused: Callable[[str], None]) -> None:
@@ -128,20 +127,3 @@ def guarded(protocol: Any, doors: Doors, refused: Callable[[str], None]) -> Any:
                 doors.silent.pop(self.transport, None)
 
     return Guarded
-
-
-class Quiet(logging.Filter):
-    """Lets the same line through once in a while: what strangers do must not fill the disk."""
-
-    def __init__(self):
-        super().__init__()
-        self._last: OrderedDict[str, float] = OrderedDict()
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        now = time.monotonic()
-        if now - self._last.get(str(record.msg), -QUIET_SECONDS) < QUIET_SECONDS:
-            return False
-        self._last[str(record.msg)] = now
-        while len(self._last) > 100:
-            self._last.popitem(last=False)
-        return True

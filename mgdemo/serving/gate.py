@@ -13,31 +13,54 @@ from urllib.parse import urlsplit
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mgdemo.serving.budget import Budgets
-from mgdemo.serving.events import EVENTS, Arrivals, names_remote_files, read_event
+from mgdemo.serving.budget import Budgets, Holders
+from mgdemo.serving.events import (
+    EVENTS,
+    PAGE_NAME,
+    Arrivals,
+    BodyTooLarge,
+    Unread,
+    names_a_page,
+    names_remote_files,
+    read_event,
+)
 from mgdemo.serving.visitors import forwarded_by_a_stranger, network
 from mgdemo.settings import Settings
 
 BODY_BYTES = 2 * 2**20  # of an event
 UPLOAD_BYTES = 42 * 10**6  # of a file, with what is around it
 PLAIN_FORM = re.compile(rb"""multipart/form-data; *boundary="?([\w'()+,./:=?-]{1,70})"?""", re.IGNORECASE)
-UPLOAD_COST = 1  # megabytes that each upload counts besides: Gradio remembers its path for good
+FILE_COST = 1  # megabytes that each file of an upload counts besides: Gradio remembers its path for good
+UPLOAD = "/gradio_api/upload"
 LOGINS = 10  # in a minute
+POLICY = 1008  # the code with which a WebSocket is closed that was refused
 FILES = 4  # in an upload; the page sends one
-BODY_SECONDS = 30  # that a body's next part is waited for
+PART_SECONDS = 30  # that a body's next part is waited for
+BODY_SECONDS, UPLOAD_SECONDS = 60, 600  # that all of it may take: of an event, and of a file
 MINUTE = 60
 BURST_SECONDS = 10  # in which a visitor may send at once what the limit allows in this time
+# Of everything else, such as the many files of a page that is opened, for each request of the limit.
+EASY, EASY_SECONDS = 10, 30
+OPEN = 4  # requests and sockets that may be open at once, for each connection: HTTP/2 has many in one
 
 # Screen recordings are decoded by FFmpeg here, code is written by a model, other Spaces and any other site
-# are fetched from, the choices of a page are written into a file at each request, …
+# are fetched from, the choices of a page are written into a file at each request, events run beside the
+# queue, bodies that break off stay on the disk, …
 UNUSED = re.compile(
     r"(/gradio_api)?/"
     r"(process_recording|(undo-)?vibe-|proxy=|stream/|monitoring|dev/|deep_link|runs/?$|run-history/|custom_component/"
+    r"|component_server|(run|api|file|profiling)/|queue/status|upload_progress|login_check|user/?$|pwa_icon"
     r"|file=\s*[A-Za-z][A-Za-z0-9+.-]+:)"
 )
-# Answers to GET that take a while to make: a whole page, results of votes, files of a comparison.
+# Answers to GET that take a while to make: a whole page, results of votes, films and files of a comparison.
 COSTLY = re.compile(
-    r"^/$|/(config|info|openapi\.json)$|/compare/(votes\.csv|[^/]+/(ballot|standing|files/[^/]+))$"
+    r"^/$|/(config|info|openapi\.json)/?$"
+    r"|/compare/(votes\.csv|[^/]+/(ballot|standing|(films|files)/[^/]+)|ballots/[^/]+/[^/]+)/?$"
+)
+PROXY = (
+    "Requests with X-Forwarded-For come from an address that is not trusted. If that is a proxy of yours, "
+    "all its visitors count as one: name the proxy in MGDEMO_TRUSTED_PROXIES. If you have none, a visitor "
+    "has made the header up, and it is ignored."
 )
 
 log = logging.getLogger(__name__)
@@ -46,39 +69,74 @@ log = logging.getLogger(__name__)
 class Gate:
     """ASGI middleware. What it refuses never reaches Gradio.
 
-    refused: called with the reason of each refusal, a word.
+    refused: called with the reason of each refusal, a word. unread: how many events of a page, by its name,
+    have no answer yet, or one that the page has not read.
     """
 
-    def __init__(self, app: ASGIApp, settings: Settings, refused: Callable[[str], None]):
+    def __init__(
+        self,
+        app: ASGIApp,
+        settings: Settings,
+        refused: Callable[[str], None],
+        unread: Callable[[str], int] = lambda page: 0,
+    ):
         self.app, self.settings, self._refused = app, settings, refused
         self._requests = Budgets(settings.visitor_requests, BURST_SECONDS)
+        self._easy = Budgets(EASY * settings.visitor_requests, EASY_SECONDS)
+        self._open = Holders(OPEN * settings.visitor_connections)
         self._logins = Budgets(LOGINS / MINUTE, MINUTE)
         self._arrivals = Arrivals(settings.visitor_requests)
+        self._unread = Unread(unread, BURST_SECONDS * settings.visitor_requests)
         self._megabytes = Budgets(settings.visitor_megabytes / MINUTE, MINUTE)
         self._warned = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
+        visitor = _visitor(scope)
+        with self._open.one(visitor) as within:  # also behind a proxy, whose connections are not counted
+            if not within:
+                self._refused("open")
+                await _refuse(scope, receive, send, 429, "Too many requests at once: close other pages.")
+            elif not self._easy.take(visitor, time.monotonic()):
+                self._refused("requests")
+                await _refuse(scope, receive, send, 429, "Too many requests: wait a few seconds.")
+            else:
+                await self._pass(scope, receive, send)
+
+    async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
             if not self._same_origin(scope):
                 self._refused("origin")
-                await send({"type": "websocket.close", "code": 1008, "reason": "another site's page"})
+                await _refuse(scope, receive, send, 403, "another site's page")
                 return
-        elif scope["type"] == "http":
+            # With each, a player or a view of a comparison begins anew.
+            if not self._requests.take(_visitor(scope), time.monotonic()):
+                self._refused("requests")
+                await _refuse(scope, receive, send, 429, "Too many requests: wait a few seconds.")
+                return
+        else:
             if refusal := self._refusal(scope):
-                await PlainTextResponse(refusal[1], refusal[0])(scope, receive, send)
+                await _refuse(scope, receive, send, *refusal)
                 return
             if scope["method"] != "GET":
-                receive = _bounded(receive, self._most(scope), self._taking(scope))
+                seconds = UPLOAD_SECONDS if _uploads(scope) else BODY_SECONDS
+                receive = _bounded(receive, self._most(scope), seconds, self._taking(scope))
+        answer: ASGIApp | None = PlainTextResponse("This is too large, or came too slowly.", 413)
         try:
-            if scope["type"] == "http" and scope["method"] == "POST" and EVENTS.search(_path(scope)):
+            if scope["type"] == "http" and scope["method"] == "POST" and not _uploads(scope):
                 event, receive = await read_event(receive)
-                if refusal := self._event_refusal(scope, event):
-                    await PlainTextResponse(refusal[1], refusal[0])(scope, receive, send)
+                if EVENTS.search(_path(scope)) and (refusal := self._event_refusal(scope, event)):
+                    await _refuse(scope, receive, send, *refusal)
                     return
+            answer = None  # from here on the app gives it
             await self.app(scope, receive, send)
         except BodyTooLarge:
             self._refused("size")
             log.info("A request was too large or too slow.")
+            if answer is not None:
+                await answer(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         """The status and the words for a request that goes no further."""
@@ -88,12 +146,7 @@ class Gate:
         headers, host = dict(scope["headers"]), (scope.get("client") or ("",))[0]
         if not self._warned and forwarded_by_a_stranger(host, headers):
             self._warned = True
-            log.warning(
-                "Requests come through a proxy at %s that is not trusted, so all its visitors count as one: "
-                "set MGDEMO_TRUSTED_PROXIES=%s.",
-                host,
-                host,
-            )
+            log.warning(PROXY)  # not whose it is: it may be a visitor's, who would like to be trusted
         length = headers.get(b"content-length", b"0")
         if not length.isdigit() or int(length) > self._most(scope):
             self._refused("size")
@@ -115,10 +168,16 @@ class Gate:
         if names_remote_files(event):
             self._refused("remote")
             return 403, "Files are sent here, not fetched from elsewhere."
+        if not names_a_page(event):
+            self._refused("pages")
+            return 422, f"session_hash is the name of a page: give a text of 1 to {PAGE_NAME} characters."
         programs = "/mcp" in _path(scope)  # they have no pages
         if not programs and not self._arrivals.admit(_visitor(scope), event):
             self._refused("pages")
             return 429, "Too many pages at once: wait a minute."
+        if not self._unread.admit(_visitor(scope), event):
+            self._refused("unread")
+            return 429, "Too many events wait for answers, or for their page to read them: reload the page."
         return None
 
     def _most(self, scope: Scope) -> int:
@@ -128,13 +187,14 @@ class Gate:
         """Whether the next part of a body may come: of files, which lie on the disk, there are limits."""
         if not _uploads(scope):
             return lambda part: True
-        visitor, files, cost = _visitor(scope), _Files(scope), UPLOAD_COST
+        visitor, opened, left = _visitor(scope), _Files(scope).opened, FILES
 
         def takes(part: bytes) -> bool:
-            nonlocal cost
-            within = self._megabytes.take(visitor, time.monotonic(), cost + len(part) / 10**6)
-            cost = 0
-            return within and files.take(part)
+            nonlocal left
+            files = opened(part)
+            left -= files
+            megabytes = FILE_COST * files + len(part) / 10**6
+            return left >= 0 and self._megabytes.take(visitor, time.monotonic(), megabytes)
 
         return takes
 
@@ -148,6 +208,13 @@ class Gate:
         return urlsplit(origin).netloc in hosts or origin in self.settings.origins.split(",")
 
 
+async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, words: str) -> None:
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": POLICY, "reason": words})
+    else:
+        await PlainTextResponse(words, status)(scope, receive, send)
+
+
 def _path(scope: Scope) -> str:
     """Without the prefix that a proxy before it has given."""
     return scope["path"].removeprefix(scope.get("root_path", ""))
@@ -158,7 +225,7 @@ def _visitor(scope: Scope) -> str:
 
 
 def _uploads(scope: Scope) -> bool:
-    return scope["path"].endswith("/upload")
+    return _path(scope) == UPLOAD
 
 
 class _Files:
@@ -168,34 +235,33 @@ class _Files:
         kinds = [value for name, value in scope["headers"] if name == b"content-type"]
         match = PLAIN_FORM.fullmatch(kinds[0]) if len(kinds) == 1 else None  # read in one way only
         self._boundary = b"--" + match[1] if match else b""
-        self._left, self._tail = FILES + 1, b""
+        self._opening = re.compile(re.escape(self._boundary) + rb"[^-]")  # "-" closes the last one
+        self._tail = b""
 
-    def take(self, part: bytes) -> bool:
+    def opened(self, part: bytes) -> int:
+        """How many files begin in the next part of the body; of a body that cannot be read, too many."""
         if not self._boundary:
-            return False
+            return FILES + 1
         data = self._tail + part
-        self._left -= data.count(self._boundary)
-        self._tail = data[max(len(data) - len(self._boundary) + 1, 0) :]
-        return self._left >= 0
+        ends = [match.end() for match in self._opening.finditer(data)]
+        self._tail = data[max(0, len(data) - len(self._boundary), *ends[-1:]) :]
+        return len(ends)
 
 
-class BodyTooLarge(Exception):
-    """A body is larger than it may be, or comes too slowly."""
-
-
-def _bounded(receive: Receive, most: int, takes: Callable[[bytes], bool]) -> Receive:
+def _bounded(receive: Receive, most: int, seconds: float, takes: Callable[[bytes], bool]) -> Receive:
     """The same, as long as the body comes and is not too large. Raises BodyTooLarge.
 
-    takes: says of each part whether it may come.
+    seconds: for all of it, from now on. takes: says of each part whether it may come.
     """
-    size, more = 0, True
+    size, more, until = 0, True, time.monotonic() + seconds
 
     async def bounded() -> Message:
         nonlocal size, more
         if not more:
             return await receive()
         try:
-            message = await asyncio.wait_for(receive(), BODY_SECONDS)
+            left = max(0.0, until - time.monotonic())
+            message = await asyncio.wait_for(receive(), min(PART_SECONDS, left))
         except TimeoutError:
             raise BodyTooLarge from None
         part, more = message.get("body", b""), message.get("more_body", False)

@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterable
 from prometheus_client.core import Metric
 
 from mgdemo import __version__
-from mgdemo.folders import upload_folder
 from mgdemo.serving.admission import Admission
 from mgdemo.serving.devices import Devices
-from mgdemo.serving.disk import used
+from mgdemo.serving.disk import Usage
 from mgdemo.serving.metrics import state_families
 from mgdemo.serving.places import Places
 from mgdemo.settings import Settings
@@ -27,12 +26,13 @@ class Health:
         places: Places,
         queue: Admission,
         devices: Devices,
+        disk: Usage,
         *,
         closed: threading.Event,
         stuck: Callable[[], bool],
     ):
         self._settings, self._lock, self._closed, self._stuck = settings, lock, closed, stuck
-        self._places, self._queue, self._devices = places, queue, devices
+        self._places, self._queue, self._devices, self._disk = places, queue, devices, disk
 
     @property
     def status(self) -> str:
@@ -48,9 +48,11 @@ class Health:
     def unready(self) -> str:
         """Why no visitor should be sent here now; "": all is well."""
         status = self.status
-        if status in ("ok", "degraded"):
-            return "loading" if self._settings.warm and not self._devices.have_loaded else ""
-        return status
+        if status not in ("ok", "degraded"):
+            return status
+        if not self._settings.warm or self._devices.have_loaded:
+            return ""
+        return "loading failed" if self._devices.cannot_load else "loading"
 
     def report(self) -> dict:
         """The state of the service, in JSON types."""
@@ -65,10 +67,10 @@ class Health:
         }
 
     def families(self) -> Iterable[Metric]:
-        """For Prometheus; looks at the disk."""
+        """For Prometheus; looks at the disk once in a while."""
         playing, queued = self._counted()
-        disk = used(self._settings.record_dir, upload_folder())
-        return state_families(playing, queued, self._devices.places, self._devices.health(), disk)
+        places, workers = self._devices.places, self._devices.health()
+        return state_families(playing, queued, places, workers, self._disk.sizes())
 
     def _counted(self) -> tuple[int, int]:
         with self._lock:

@@ -19,16 +19,11 @@ GRACE = 30.0  # seconds that a session has left, at least, when somebody begins 
 
 @dataclass(frozen=True)
 class Place:
-    """A session that has a place on a device.
-
-    limited: whether it has to end for others; runs of a comparison don't. expected: the moment when it ends
-    by itself, as far as that is known.
-    """
+    """A session that has a place on a device. expected: when it ends by itself, as far as that is known."""
 
     token: str
     visitor: str  # whose it is; "": not known
     began: float  # when it got the place
-    limited: bool = True
     expected: float = math.inf
 
 
@@ -39,7 +34,6 @@ class Waiter:
     token: str
     visitor: str
     since: float
-    limited: bool = True
     lasts: float = math.inf
 
 
@@ -67,13 +61,13 @@ class Plan:
 def plan(places: Sequence[Place], waiters: Sequence[Waiter], session_seconds: float, grace: float) -> Plan:
     """For each waiter, in order, a session has to end, the one that began first before the others.
 
-    session_seconds: how long a session may last while others wait, 0: no limit; grace: the seconds that it
-    still has, at least, when somebody begins to wait.
+    session_seconds: how long a session may last while others wait, from when it got its place, 0: no limit;
+    grace: the seconds that it still has, at least, when somebody begins to wait.
     """
-    limited = sorted((place for place in places if place.limited), key=lambda place: place.began)
+    oldest = sorted(places, key=lambda place: place.began)
     ends = {
         place.token: max(place.began + session_seconds, waiter.since + grace)
-        for place, waiter in zip(limited, waiters, strict=False)
+        for place, waiter in zip(oldest, waiters, strict=False)
         if session_seconds
     }
     # When places become free: those that nobody has to leave yet have to be left when their turn comes.
@@ -83,8 +77,7 @@ def plan(places: Sequence[Place], waiters: Sequence[Waiter], session_seconds: fl
     turns = {}
     for position, waiter in enumerate(waiters, 1):
         at = heapq.heappop(moments) if moments else math.inf
-        limit = session_seconds if session_seconds and waiter.limited else math.inf
-        heapq.heappush(moments, at + min(limit, waiter.lasts))
+        heapq.heappush(moments, at + min(session_seconds or math.inf, waiter.lasts))
         turns[waiter.token] = Turn(position, at, position == 1 and waiter.visitor in owners)
     return Plan(turns, ends)
 
@@ -119,7 +112,7 @@ class Facts:
     away_since: no player has been connected since then; met: there has been one. active: the last input, or
     when the world was ready. ends: the moment when others get the place. resting: paused or standing, so it
     takes no device time. seconds_recorded: of video, all branches together. followed: it needs a player.
-    rests: it has no device until its visitor wants one again.
+    rests: it has no device until its visitor wants one again. loading_since: its world is not there yet.
     """
 
     live: bool
@@ -132,6 +125,7 @@ class Facts:
     crowded: bool = False
     seconds_recorded: float = 0.0
     rests: bool = False
+    loading_since: float = math.inf
 
 
 def ending(facts: Facts, settings: Settings, now: float) -> tuple[Outcome, str] | None:
@@ -144,6 +138,19 @@ def ending(facts: Facts, settings: Settings, now: float) -> tuple[Outcome, str] 
             "error",
             "The player on your page could not reach the server. Reload the page; a proxy in between has to "
             "pass WebSockets.",
+        )
+    loading = now - facts.loading_since
+    # A worker is ended before that if it does not start, or loads for too long.
+    if settings.load_seconds and loading > settings.load_seconds + 2 * settings.worker_timeout_seconds:
+        return (
+            "error",
+            "Your world did not load in time. Press Start to try again; the server's log may say why.",
+        )
+    if facts.ends <= now and math.isfinite(loading):
+        return (
+            "ended",
+            "Your time is up, since others are waiting, and your world has not loaded yet. Press Start to "
+            "get in the queue again.",
         )
     if facts.ends <= now:
         return "ended", "Your time is up, since others are waiting. Press Start to get in the queue again."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
 from starlette.requests import Request
@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from mgdemo import messages as m
-from mgdemo.serving.budget import Budget
+from mgdemo.serving.budget import Budgets
 from mgdemo.serving.outbox import Outbox
 from mgdemo.serving.phases import Ended
 from mgdemo.serving.service import SessionService
@@ -23,7 +23,8 @@ from mgdemo.serving.waiting import in_thread
 
 HELLO_SECONDS = 10
 SAVED_SECONDS = 900  # that the files of a session are waited for, and those of others before it
-MESSAGES, BURST_SECONDS = 100, 2  # a page says at most some 40 a second
+MESSAGES, BURST_SECONDS = 100, 2  # of a session; a page says at most some 40 a second
+TALKATIVE = "Too many messages at once: reload the page."
 SOCKETS = 2  # of a session: one may be lost, and nobody knows it yet
 THUMBNAIL_SECONDS = 5  # that a thumbnail is waited for: it comes with its block's last frame
 GONE = 1006  # the code of a connection that was lost; never sent
@@ -32,11 +33,11 @@ GONE = 1006  # the code of a connection that was lost; never sent
 def live_routes(service: SessionService) -> list[BaseRoute]:
     """To be added to the app's routes."""
 
-    sockets = Sockets()
+    sockets, budgets = Sockets(), Budgets(MESSAGES, BURST_SECONDS)
 
     async def live(socket: WebSocket) -> None:
         with sockets.another(socket.path_params["token"]):
-            await _serve(service, socket)
+            await _serve(service, socket, budgets)
 
     async def thumbnail(request: Request) -> Response:
         session, node = service.get(request.path_params["token"]), request.path_params["node"]
@@ -78,14 +79,26 @@ class Sockets:
                 del self._open[token]
 
 
-async def _serve(service: SessionService, socket: WebSocket) -> None:
-    """One socket from hello to close. Its loss leaves the session, which waits for the next one."""
+async def _serve(service: SessionService, socket: WebSocket, budgets: Budgets) -> None:
+    """One socket from hello to close. Its loss leaves the session, which waits for the next one.
+
+    budgets: of messages, by token, so that another connection brings no more.
+    """
     await socket.accept()
     token = socket.path_params["token"]
     session = service.get(token)
     outbox = Outbox()
+
+    async def said() -> m.ClientMessage:
+        """The next message. Raises BadMessage, _TooMany and WebSocketDisconnect."""
+        text = await _text(socket)
+        if not budgets.take(token, time.monotonic()):
+            service.counts.refused("messages")
+            raise _TooMany
+        return m.parse(text)
+
     try:
-        hello = m.parse(await asyncio.wait_for(_text(socket), HELLO_SECONDS))
+        hello = await asyncio.wait_for(said(), HELLO_SECONDS)
         if not isinstance(hello, m.Hello):
             raise m.BadMessage("hello comes first")
         if session is not None:
@@ -97,15 +110,13 @@ async def _serve(service: SessionService, socket: WebSocket) -> None:
             outbox.close(m.UNKNOWN_SESSION, "This session is not known here any more. Press Start.")
     except TimeoutError:
         outbox.close(m.BAD_MESSAGE, "hello comes first")
+    except _TooMany:
+        outbox.close(m.TOO_MANY, TALKATIVE)
     except m.BadMessage as error:
         outbox.close(m.BAD_MESSAGE, str(error))
     except WebSocketDisconnect:
         return
-    jobs = (
-        [_listen(socket, session, outbox, service.counts.refused), _report(session, outbox)]
-        if session and not outbox.closed
-        else []
-    )
+    jobs = [_listen(said, session, outbox), _report(session, outbox)] if session and not outbox.closed else []
     tasks = [asyncio.create_task(job) for job in jobs]
     try:
         while (item := await outbox.next()) is not None:
@@ -122,6 +133,10 @@ async def _serve(service: SessionService, socket: WebSocket) -> None:
             session.detach(outbox)
 
 
+class _TooMany(Exception):
+    """More messages came for a session than a page says."""
+
+
 async def _text(socket: WebSocket) -> str | None:
     """The next text message; None for a binary one. Raises WebSocketDisconnect."""
     message = await socket.receive()
@@ -130,18 +145,12 @@ async def _text(socket: WebSocket) -> str | None:
     return message.get("text")
 
 
-async def _listen(
-    socket: WebSocket, session: Session, outbox: Outbox, refused: Callable[[str], None]
-) -> None:
-    budget = Budget(MESSAGES, BURST_SECONDS, time.monotonic())
+async def _listen(said: Callable[[], Awaitable[m.ClientMessage]], session: Session, outbox: Outbox) -> None:
     try:
         while not outbox.closed:
-            message = m.parse(await _text(socket))
-            if not budget.take(time.monotonic()):
-                refused("messages")
-                outbox.close(m.TOO_MANY, "Too many messages at once: reload the page.")
-                return
-            session.receive(outbox, message)
+            session.receive(outbox, await said())
+    except _TooMany:
+        outbox.close(m.TOO_MANY, TALKATIVE)
     except m.BadMessage as error:
         outbox.close(m.BAD_MESSAGE, str(error))
     except WebSocketDisconnect:

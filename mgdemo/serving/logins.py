@@ -18,7 +18,9 @@ def read_logins(path: Path) -> list[tuple[str, str]]:
     try:
         lines = path.read_text("utf-8").splitlines()
     except OSError as error:
-        raise LoginsError(f"{path} cannot be read ({error.strerror}): give another file to --auth.") from None
+        raise LoginsError(
+            f"{path} cannot be read ({error.strerror}): give another file (--auth, MGDEMO_AUTH)."
+        ) from None
     except UnicodeDecodeError:
         raise LoginsError(f"{path} is no text in UTF-8: save it as such.") from None
     logins = []

@@ -5,7 +5,8 @@ Each holds what is known in it, and nothing else. (`Playing` has a file of its o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 
 from mgdemo import messages as m
 from mgdemo.serving.limits import Turn
@@ -23,11 +24,13 @@ class Queued:
 
 @dataclass(frozen=True)
 class Loading:
-    """It has a place; the engine loads its checkpoint and starts its world. tries: that have failed."""
+    """It has a place; the engine loads its checkpoint and starts its world. tries: that have failed.
+    began: when this one did, in seconds of the monotonic clock."""
 
     text: str = "Starting the engine"
     progress: float = 0.0
     tries: int = 0
+    began: float = field(default_factory=time.monotonic)
 
 
 @dataclass(frozen=True)

@@ -60,10 +60,14 @@ class Places(Collection[Session]):
         for sessions in (self._engines, self._lost, self._aside):
             sessions.pop(session, None)
 
+    def engine_of(self, session: Session) -> int | None:
+        """The one that a session is on, or that keeps its world; None if there is none now."""
+        return self._aside.get(session, self._engines.get(session))
+
     def on(self, index: int) -> list[Session]:
         """Those on an engine, and those whose worlds it keeps."""
         both = self._engines | self._aside
-        return [session for session, engine in both.items() if engine == index]
+        return [session for session in both if self.engine_of(session) == index]
 
     def lost(self, index: int, reason: str) -> None:
         """An engine's worker is lost: its sessions move, or end with the reason."""

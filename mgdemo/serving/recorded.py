@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from mgdemo.actions import ActionTrack
-from mgdemo.tree import BlockTree
+from mgdemo.tree import START, BlockTree
 from mgdemo.video.digest import frames_sha256
-from mgdemo.video.films import About, Branch, Cut, PacketLog, Place, Recording, write_recording
+from mgdemo.video.films import (
+    About,
+    Branch,
+    Cut,
+    PacketLog,
+    Place,
+    Recording,
+    with_keys,
+    write_recording,
+)
 
 
 @dataclass
@@ -43,6 +53,7 @@ class Recorded:
         self.broken_off = False
         self.placed = 0  # bytes that have their place in the log, written or not
         self._blocks: dict[int, list[_RecordedBlock]] = {}  # each making of each node
+        self._main = START  # the node to which `film` leads
 
     @property
     def written(self) -> int:
@@ -60,61 +71,63 @@ class Recorded:
         block.packets[frame], block.digests[frame] = (self.placed, size), digest
         self.placed += size
 
-    def films(self, head: int, about: About, overlay: bool) -> Recording | None:
+    def films(self, head: int, about: About) -> Recording | None:
         """Write the film of the branch to `head`, and prepare those of the other branches.
 
         None if nothing was recorded. Raises OSError.
         """
-        ends = self.tree.ends
-        paths = {end: path for end in (head, *reversed(ends)) if (path := self._recorded(end))}
-        if self.log is None or not paths:
+        frames = self._frames()
+        recorded = [end for end in (head, *reversed(self.tree.ends)) if frames[end]]
+        if self.log is None or not recorded:
             return None
-        main = next(iter(paths))
-        number, branches = self.branches(main, about)
-        return self._write(main, self.film, about, overlay, number, branches)
+        self._main = recorded[0]
+        number, branches = self.branches(self._main, about)
+        return self._write(self._main, self.film, about, number, branches)
+
+    def draw(self, recording: Recording) -> Recording:
+        """What `films` gave, with the film with keys if that can be made; takes long."""
+        return self._draw(self._main, recording)
 
     def branches(self, head: int, about: About) -> tuple[int | None, tuple[Branch, ...]]:
-        """The number of the branch to `head`, and the other ones in the order of their numbers."""
-        ends = self.tree.ends
-        others = [end for end in ends if end != head and self._recorded(end)]
-        numbers = {end: number for number, end in enumerate(ends, 1)} if others else {}
-        branches = [self._branch(end, head, numbers[end], about) for end in others]
-        return numbers.get(head), tuple(branches)
+        """The number of the branch to `head`, and the other ones in the order of their numbers.
+
+        There may be hundreds that share nearly all, so that each node is looked at once for all of them.
+        """
+        frames, left_at, main = self._frames(), {START: 0}, self._recorded(head)
+        for number, node in self.tree.nodes.items():
+            if number != START:
+                left_at[number] = frames[number] if number in main else left_at[node.parent]
+        numbers = {end: number for number, end in enumerate(self.tree.ends, 1)}
+        branches = tuple(
+            Branch(number, end, frames[end], left_at[end], self.fps, partial(self.branch, end, number, about))
+            for end, number in numbers.items()
+            if end != head and frames[end]
+        )
+        return numbers.get(head) if branches else None, branches
+
+    def branch(self, end: int, number: int, about: About) -> Recording:
+        """Write the files of the branch to a node. Raises OSError."""
+        path = self.film.with_stem(f"{self.film.stem}-branch{number}")
+        about = replace(about, title=f"{about.title} (branch {number})")
+        return self._draw(end, self._write(end, path, about, number))
 
     def _write(
         self,
         end: int,
         path: Path,
         about: About,
-        overlay: bool,
         number: int | None,
         branches: tuple[Branch, ...] = (),
     ) -> Recording:
-        drawn = path.with_stem(f"{path.stem}-keys") if overlay else None
         assert self.log is not None
+        cut = self._cut(end)
         return write_recording(
-            self.log,
-            self._cut(end),
-            path,
-            self.size,
-            self.fps,
-            about,
-            overlay=drawn,
-            number=number,
-            branches=branches,
+            self.log, cut, path, self.size, self.fps, about, number=number, branches=branches
         )
 
-    def _branch(self, end: int, main: int, number: int, about: About) -> Branch:
-        path = self.film.with_stem(f"{self.film.stem}-branch{number}")
-        about = replace(about, title=f"{about.title} (branch {number})")
-        shared = set(self._recorded(main)) & set(self._recorded(end))
-        return Branch(
-            number,
-            frames=len(self._cut(end).track),
-            left_at=max((self.tree[node].frames for node in shared), default=0),
-            fps=self.fps,
-            _write=lambda: self._write(end, path, about, True, number),
-        )
+    def _draw(self, end: int, recording: Recording) -> Recording:
+        film = recording.mp4
+        return with_keys(recording, film.with_stem(f"{film.stem}-keys"), self._cut(end).track)
 
     def _cut(self, end: int) -> Cut:
         blocks = self._recorded(end).values()
@@ -126,19 +139,37 @@ class Recorded:
             frames_sha256([block.digests[frame] for block, frame in frames]),
         )
 
+    def _frames(self) -> dict[int, int]:
+        """By node, the length of the film that leads there; 0 where there is none."""
+        frames, whole = {START: 0}, {START}
+        for number, node in self.tree.nodes.items():  # a node comes after its parent
+            if number == START:
+                continue
+            block = self._kept(number) if node.parent in whole else None
+            frames[number] = frames[node.parent] + (len(block.packets) if block else 0)
+            if block and block.whole:
+                whole.add(number)
+        return frames
+
     def _recorded(self, end: int) -> dict[int, _RecordedBlock]:
-        """What is recorded of the path to a node: whole blocks, so that a replay is the same.
+        """What is recorded of the path to a node, up to the first block that is not whole."""
+        found: dict[int, _RecordedBlock] = {}
+        for node in self.tree.path(end):
+            block = self._kept(node)
+            if block is None:
+                break
+            found[node] = block
+            if not block.whole:
+                break
+        return found
+
+    def _kept(self, node: int) -> _RecordedBlock | None:
+        """The making of a node that its films show: a whole block, so that a replay is the same.
 
         (A block on its way at the end has not been shown.) Trouble may begin in the middle of a block.
         """
-        found: dict[int, _RecordedBlock] = {}
-        for node in self.tree.path(end):
-            makings = [making.written(self.written) for making in self._blocks[node]]
-            whole = [making for making in makings if making.whole]
-            if whole:
-                found[node] = whole[-1]
-                continue
-            if self.broken_off and makings[0].packets:
-                found[node] = makings[0]
-            break
-        return found
+        makings = [making.written(self.written) for making in self._blocks[node]]
+        whole = [making for making in makings if making.whole]
+        if whole:
+            return whole[-1]
+        return makings[0] if self.broken_off and makings[0].packets else None

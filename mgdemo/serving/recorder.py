@@ -20,6 +20,7 @@ from mgdemo.video.films import About, PacketLog, Recording
 
 BACKLOG = 32 * 2**20  # bytes that may wait to be written: some minutes of video
 FULL, SLOW = "the server's disk is full or not writable", "the server's disk is too slow"
+BROKEN = "something went wrong on the server; see its log"
 PATIENCE = 60.0  # seconds for which the end of a session waits for the disk
 
 log = logging.getLogger(__name__)
@@ -95,7 +96,7 @@ class Recorder:
         self.recorded.packet(node, index, len(packet), digest)
         self._put(_Entry(index, packet, (PACKET, node, index, len(packet), digest.hex())))
 
-    def finish(self, head: int, about: About, overlay: bool) -> Recording | None:
+    def finish(self, head: int, about: About) -> Recording | None:
         """Write the film of the branch to `head`, and prepare those of the other branches.
 
         None if nothing was recorded. Raises OSError; then the log stays.
@@ -108,15 +109,20 @@ class Recorder:
             raise OSError(f"{self.folder} does not take what is written")
         self.recorded.broken_off = bool(self.trouble)
         try:
-            return finish(self.recorded, head, about, overlay)
+            return finish(self.recorded, head, about)
         finally:
             if self._journal is not None:
                 self._journal.close()
 
+    def draw(self, recording: Recording) -> Recording:
+        """What `finish` gave, with the film with keys if that can be made; takes long."""
+        return self.recorded.draw(recording)
+
     def _put(self, entry: _Entry) -> None:
         with self._changed:
             self._waiting.append(entry)
-            self._changed.notify()
+            if len(self._waiting) == 1:  # else its thread knows
+                self._changed.notify()
 
     # The thread that writes
 
@@ -128,20 +134,20 @@ class Recorder:
             if self._about is not None:
                 self._journal = Journal(self.folder, self.recorded, self._about)
             self.recorded.log = log_ = PacketLog(film.with_suffix(".h264"))
-        except OSError as error:
-            self._give_up(0, FULL, error)
+        except Exception as error:
+            self._failed(0, error)
             return
         while batch := self._next():
             try:
                 log_.add(b"".join(entry.packet for entry in batch))
                 self._note(batch)
-            except OSError:  # as much as fits
+            except Exception:  # as much as fits
                 for entry in batch:
                     try:
                         log_.add(entry.packet)
                         self._note([entry])
-                    except OSError as error:
-                        self._give_up(entry.frame, FULL, error)
+                    except Exception as error:
+                        self._failed(entry.frame, error)
                         return
 
     def _note(self, batch: list[_Entry]) -> None:
@@ -149,7 +155,7 @@ class Recorder:
         if self._journal is not None:
             try:
                 self._journal.add([entry.note for entry in batch])
-            except OSError:
+            except Exception:
                 log.exception("A journal could not be written.")
                 self._journal.close()
                 self._journal = None
@@ -163,19 +169,24 @@ class Recorder:
             self._waiting.clear()
             return batch
 
-    def _give_up(self, frame: int, reason: str, error: OSError | None = None) -> None:
+    def _failed(self, frame: int, error: Exception) -> None:
+        if not isinstance(error, OSError):
+            log.error("A recorder failed.", exc_info=error)
+        self._give_up(frame, FULL if isinstance(error, OSError) else BROKEN, error)
+
+    def _give_up(self, frame: int, reason: str, error: Exception | None = None) -> None:
         log.error("A recording stops at frame %d: %s", frame, error or reason)
         self.trouble = self.trouble or f"The recording stops at frame {frame}: {reason}."
 
 
-def finish(recorded: Recorded, head: int, about: About, overlay: bool) -> Recording | None:
+def finish(recorded: Recorded, head: int, about: About) -> Recording | None:
     """The films of a session that is over. What is in none of them is deleted, without any the whole folder.
 
     Raises OSError; then the log stays.
     """
     recording = None
     try:
-        recording = recorded.films(head, about, overlay)
+        recording = recorded.films(head, about)
     finally:
         if recorded.log is not None:
             recorded.log.close()

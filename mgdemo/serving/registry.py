@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import threading
+from functools import partial
 from pathlib import Path
 
 from mgdemo.serving.disk import FOLDER
 from mgdemo.serving.journal import JOURNAL, key_of, read_journal
 from mgdemo.serving.phases import Ended
 from mgdemo.serving.recorder import finish
-from mgdemo.video.films import Recording
+from mgdemo.video.films import Branch, Recording
 
 ENDED = "ended.json"
 RESTARTED = "The server was restarted during your session. Press Start to begin another one."
@@ -54,12 +55,15 @@ class Registry:
         """Whether there are sessions that a crash has cut off."""
         return bool(self._cut_off)
 
-    def write(self, token: str, ended: Ended, head: int, owner: str) -> None:
-        """Remember how a session has ended whose recording has a folder of its own. Raises OSError."""
-        with self._lock:
-            self._write(key_of(token), ended, head, owner)
+    def write(self, token: str, ended: Ended, broken_off: bool, owner: str) -> None:
+        """Remember how a session has ended whose recording has a folder of its own. Raises OSError.
 
-    def _write(self, key: str, ended: Ended, head: int, owner: str) -> None:
+        broken_off: see `Recorded`.
+        """
+        with self._lock:
+            self._write(key_of(token), ended, broken_off, owner)
+
+    def _write(self, key: str, ended: Ended, broken_off: bool, owner: str) -> None:
         recording = ended.recording
         if recording is None:
             return
@@ -68,8 +72,9 @@ class Registry:
         names = {name: path and path.name for name, path in files.items()}
         numbers = {"frames": recording.frames, "fps": recording.fps, "number": recording.number}
         end = {"outcome": ended.outcome, "text": ended.text, "frames": ended.frames}
-        about = {"key": key, "owner": owner, "head": head}
-        text = json.dumps({**about, **end, "recording": names | numbers})
+        about = {"key": key, "owner": owner, "broken_off": broken_off}
+        branches = [(each.number, each.node, each.frames, each.left_at) for each in recording.branches]
+        text = json.dumps({**about, **end, "recording": {**names, **numbers, "branches": branches}})
         (folder / f"{ENDED}.part").write_text(text, encoding="utf-8")
         (folder / f"{ENDED}.part").replace(folder / ENDED)
         self._folders[key] = folder
@@ -100,10 +105,9 @@ class Registry:
             if (journal := read_journal(folder)) is None:
                 return None  # another server's, whose session is on
             recorded, session = journal
-            head = recorded.tree.head
-            recording = finish(recorded, head, session.about, overlay=False)
+            recording = finish(recorded, recorded.tree.head, session.about)
             ended = Ended("ended", RESTARTED, recording, recording.frames if recording else 0)
-            self._write(key, ended, head, session.owner)
+            self._write(key, ended, False, session.owner)
         except Exception:
             log.exception("The films of %s could not be made.", folder)
             return None
@@ -112,10 +116,7 @@ class Registry:
 
 def _read(folder: Path) -> Ended:
     value = json.loads((folder / ENDED).read_text(encoding="utf-8"))
-    fields, branches = value["recording"], ()
-    if fields["number"] is not None and (journal := read_journal(folder)) is not None:
-        recorded, session = journal
-        _, branches = recorded.branches(value["head"], session.about)
+    fields = value["recording"]
 
     def file(name: str) -> Path | None:
         return folder / Path(fields[name]).name if fields[name] else None
@@ -124,5 +125,25 @@ def _read(folder: Path) -> Ended:
     if mp4 is None or not mp4.exists():
         raise FileNotFoundError(folder)
     frames, fps, number = fields["frames"], fields["fps"], fields["number"]
+    branches = tuple(
+        Branch(each, node, length, left_at, fps, partial(_branch, folder, node, each, value["broken_off"]))
+        for each, node, length, left_at in fields.get("branches", ())
+    )
     recording = Recording(mp4, file("overlay_mp4"), file("scenario"), frames, fps, number, branches)
     return Ended(value["outcome"], value["text"], recording, value["frames"])
+
+
+def _branch(folder: Path, node: int, number: int, broken_off: bool) -> Recording:
+    """The files of a branch. Only for these the journal is read, which may name ten thousands of packets.
+
+    Raises OSError and ValueError.
+    """
+    if (journal := read_journal(folder)) is None:
+        raise BlockingIOError(f"{folder} is another server's")
+    recorded, session = journal
+    assert recorded.log is not None
+    recorded.log.close()  # films open it for themselves
+    if node not in recorded.tree:
+        raise ValueError(f"the journal of {folder} ends before node {node}")
+    recorded.broken_off = broken_off
+    return recorded.branch(node, number, session.about)

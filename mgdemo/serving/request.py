@@ -9,6 +9,7 @@ from mgdemo import messages as m
 from mgdemo.actions import ActionTrack
 from mgdemo.picture import StartImage
 from mgdemo.scenario import Mark
+from mgdemo.settings import Settings
 from mgdemo.video.films import About
 
 
@@ -49,6 +50,10 @@ class SessionRequest:
         """For its films."""
         title = self.title or f"A session of {self.checkpoint}"
         return About(title, self.checkpoint, self.seed, self.start, marks=self.marks)
+
+    def optimized(self, settings: Settings) -> str:
+        """The words of the optimization that it is played with."""
+        return settings.optimization if self.optimization is None else self.optimization
 
     def order(self, session: str, past: m.Past | None = None) -> m.Open:
         """The command that begins it on an engine, or goes on with it after a past."""

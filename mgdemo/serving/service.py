@@ -7,7 +7,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -20,6 +20,7 @@ from mgdemo.serving.archive import Archive
 from mgdemo.serving.board import Board
 from mgdemo.serving.clock import Clock
 from mgdemo.serving.devices import Devices
+from mgdemo.serving.disk import Item, Usage
 from mgdemo.serving.engines import Fleet
 from mgdemo.serving.engines.fleets import fleet_of
 from mgdemo.serving.health import Health
@@ -64,7 +65,8 @@ class SessionService:
         self.owners = Owners(self.settings.record_dir)
         self._clock = Clock(self._tick)
         self._closed = threading.Event()
-        parts = self.settings, self.lock, self._places, self._queue, self._devices
+        disk = Usage(self.settings.record_dir)
+        parts = self.settings, self.lock, self._places, self._queue, self._devices, disk
         self._health = Health(*parts, closed=self._closed, stuck=lambda: self.stuck)
         self.board = Board(*parts, self._sessions, self.counts, self._health)
         atexit.register(self.close)
@@ -102,6 +104,10 @@ class SessionService:
         """How many devices there are now, each with one worker."""
         return len(self._devices)
 
+    def ask(self, work: Callable[[str], T], patience: float) -> T:
+        """What a function says of the first device, called with its name on its host; see `Fleet`."""
+        return self._devices.ask(work, patience)
+
     def get(self, token: str) -> Session | None:
         """The session of a token, until its files are written."""
         return self._sessions.get(token)
@@ -112,8 +118,7 @@ class SessionService:
 
     def recording_of(self, token: str) -> Recording | None:
         """The recording of an earlier session, as long as it is kept on disk."""
-        ended = self._archive.get(token)
-        return ended and ended.recording
+        return (ended := self._archive.get(token)) and ended.recording
 
     def delete(self, token: str) -> None:
         """Delete the recording of an earlier session, and what was copied of it."""
@@ -121,8 +126,7 @@ class SessionService:
 
     def resume(self, token: str, visitor: str = "") -> Session | None:
         """The session of a token, for a page that was loaded again; `visitor` as in the request."""
-        session = self._sessions.get(token)
-        if session is not None and visitor:
+        if (session := self._sessions.get(token)) is not None and visitor:
             with self.lock:
                 session.course.request = replace(session.request, visitor=visitor)
                 self._queue.plan()
@@ -132,9 +136,14 @@ class SessionService:
         """Look after the disk from now on, not only from the first session on."""
         self._archive.start()
 
+    def share_disk(self, others: Callable[[], Iterable[Item]]) -> None:
+        """Have other things share the room of recordings and uploads; `others` gives them, in a thread."""
+        self._archive.others = others
+
     def warm(self, checkpoint: str) -> None:
         """Start the workers and load a checkpoint, so that the first visitor need not wait for it."""
         self._devices.warm(checkpoint)
+        self._clock.start()  # which has it tried again
 
     def drain(self, on: bool) -> None:
         """Begin no new sessions and tell all pages, until that is undone. Those that play go on."""
@@ -174,8 +183,8 @@ class SessionService:
             for session in list(self._sessions.values()):
                 session.end("ended", "The server was shut down; reload the page in a minute.")
         atexit.unregister(self.close)
+        self._archive.close(SAVING_SECONDS)  # first, for the pages' sake: a worker may hang
         self._devices.close()
-        self._archive.close(SAVING_SECONDS)
 
     def on_session_ended(self, session: Session) -> None:
         """See `Host`."""
@@ -213,16 +222,14 @@ class SessionService:
 
     def _event(self, index: int, event: m.Event) -> None:
         with self.lock:
-            match event:
-                case m.Broken(text=text):
-                    self._devices.broken(index, text)
-                case m.Thumbnail():
-                    self._devices.works(index)
-                case m.Left(reason="died"):
-                    self.counts.crashes.labels(str(index), self._devices[index].device).inc()
+            self._devices.heard(index, event)
+            if isinstance(event, m.Left) and event.reason == "died":
+                self.counts.crashes.labels(str(index), self._devices[index].device).inc()
             token = getattr(event, "session", None)  # else it concerns all of them
-            for session in [s for s in self._places.on(index) if token in (None, s.token)]:
-                _guard(session, session.course.handle, event)
+            named = [self._sessions.get(token)] if token else self._places.on(index)
+            for session in named:
+                if session is not None and self._places.engine_of(session) == index:
+                    _guard(session, session.course.handle, event)
 
     def _lost(self, index: int, device: str, text: str) -> None:
         with self.lock:
@@ -231,9 +238,8 @@ class SessionService:
 
     def _tick(self) -> None:
         with self.lock:
-            now = time.monotonic()
             for session in list(self._sessions.values()):
-                _guard(session, session.tick, now)
+                _guard(session, session.tick, time.monotonic())
             self._places.settle()
             self._admit()
         self._devices.check()

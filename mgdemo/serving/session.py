@@ -232,6 +232,8 @@ class Session:
     def _facts(self, now: float) -> Facts:
         link, phase = self._link, self.phase
         facts = Facts(self.live, self.followed, link.away_since, link.met)
+        if isinstance(phase, Loading):
+            return replace(facts, loading_since=phase.began, ends=self.course.ends)
         if not isinstance(phase, Playing):
             return facts
         if link.holding:

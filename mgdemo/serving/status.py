@@ -21,6 +21,8 @@ def status_of(phase: Phase, ends: float, now: float) -> m.Status:
             text = queue_text(turn, now)
             return m.Status(phase="queued", text=text, position=turn.position, seconds_left=wait)
         case Loading(text=text, progress=progress):
+            if ends - now <= GRACE:
+                text = f"{text.rstrip('.')}. {_ending(ends - now)}"
             return m.Status(phase="loading", text=text, progress=progress)
         case Playing():
             return _playing_status(phase, ends - now)
@@ -72,7 +74,7 @@ def _playing_text(phase: Playing, seconds_left: float) -> tuple[m.Phase, str]:
         if seconds_left <= GRACE and phase.length - phase.frames > seconds_left * (
             rate.fps or phase.ready.fps
         ):
-            text += f" Others are waiting: it ends in {duration(max(1.0, seconds_left))}."
+            text += f" {_ending(seconds_left)}"
         return "playing", text
     if phase.rewinding is not None:
         return "rewinding", "Rewinding."
@@ -85,9 +87,7 @@ def _playing_text(phase: Playing, seconds_left: float) -> tuple[m.Phase, str]:
     if link.behind:
         return "buffering", "Your connection is slow. Waiting for it to catch up."
     if seconds_left <= GRACE:
-        return "standing" if phase.standing else "playing", (
-            f"Others are waiting: this session ends in {duration(max(1.0, seconds_left))}."
-        )
+        return "standing" if phase.standing else "playing", _ending(seconds_left)
     if phase.standing:
         return "standing", "Standing still. Press any control to continue."
     if phase.recorder.trouble:
@@ -95,3 +95,7 @@ def _playing_text(phase: Playing, seconds_left: float) -> tuple[m.Phase, str]:
     if rate.slow:
         return "playing", f"Generating {rate.fps:.0f} of {phase.ready.fps} fps, so playback is slowed down."
     return "playing", ""
+
+
+def _ending(seconds_left: float) -> str:
+    return f"Others are waiting: this session ends in {duration(max(1.0, seconds_left))}."

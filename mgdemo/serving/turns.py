@@ -33,13 +33,13 @@ class Turns:
         )
 
     def _place(self, session: Session) -> Place:
-        made = session.phase.frames if isinstance(session.phase, Playing) else 0
-        expected = time.monotonic() + self._lasts(session, made)
-        return Place(session.token, session.request.visitor, session.course.began, session.followed, expected)
+        phase, expected = session.phase, math.inf  # nobody knows how long a world takes to load
+        if isinstance(phase, Playing) and phase.worker.move is None:
+            expected = time.monotonic() + self._lasts(session, phase.frames)
+        return Place(session.token, session.request.visitor, session.course.began, expected)
 
     def _waiter(self, session: Session) -> Waiter:
-        lasts = self._lasts(session, 0)
-        return Waiter(session.token, session.request.visitor, session.opened, session.followed, lasts)
+        return Waiter(session.token, session.request.visitor, session.opened, self._lasts(session, 0))
 
     def _lasts(self, session: Session, made: int) -> float:
         """Seconds until its scenario is complete; infinite for live sessions."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from mgdemo import messages as m
 from mgdemo.settings import Settings
 
 NO_HEARTBEAT = m.Heartbeat()  # what is assumed before the first one comes
 
+T = TypeVar("T")
 OnEvent = Callable[[m.Event], None]
 OnLost = Callable[[str], None]  # called with the reason, in a sentence for visitors
 
@@ -89,6 +90,10 @@ class Fleet(Protocol):
 
     def engine(self, slot: Slot, on_event: OnEvent, on_lost: OnLost) -> Engine:
         """An engine for a slot; see `EngineFactory`."""
+        ...
+
+    def ask(self, work: Callable[[str], T], patience: float) -> T:
+        """What a function says of the first slot's device, called with its name on its host; as `apart`."""
         ...
 
     def close(self) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from mgdemo.serving.engines import Engine, EngineFactory, Fleet, OnEvent, OnLost, Slot
+from mgdemo.apart import apart
+from mgdemo.serving.engines import Engine, EngineFactory, Fleet, OnEvent, OnLost, Slot, T
 from mgdemo.serving.engines.process import ProcessEngine
 from mgdemo.serving.engines.zerogpu import leases
 from mgdemo.settings import Settings
@@ -23,6 +24,9 @@ class Fixed:
 
     def engine(self, slot: Slot, on_event: OnEvent, on_lost: OnLost) -> Engine:
         return self._engine(self._settings, slot.device, on_event, on_lost)
+
+    def ask(self, work: Callable[[str], T], patience: float) -> T:
+        return apart(work, self._slots[0].device, patience=patience, once=True)
 
     def close(self) -> None:
         pass

@@ -21,6 +21,7 @@ from weakref import WeakSet
 from mgdemo import messages as m
 from mgdemo.serving.engines import EngineHealth, OnEvent
 from mgdemo.serving.engines.hearing import Hearing
+from mgdemo.serving.engines.telling import encoded
 
 MARGIN = 3.0  # seconds before its end in which a lease is given back
 CONNECT_SECONDS = 10.0  # that a fork has to connect, once its generator runs
@@ -136,7 +137,7 @@ class Lease:
     def _write(self, connection: socket.socket) -> None:
         with contextlib.suppress(OSError):  # it has just died: its reader tells
             while (command := self._commands.get()) is not None:
-                connection.sendall(m.encode(command))
+                connection.sendall(encoded(command, self._on_event))
             connection.shutdown(socket.SHUT_WR)
 
     def _read(self, connection: socket.socket) -> None:
@@ -147,6 +148,9 @@ class Lease:
             pass
         except m.BadMessage as error:
             self._killed = self._killed or f"it sent what cannot be read: {error}"
+        except Exception:
+            log.exception("The worker on %s cannot be heard.", self.device)
+            self._killed = self._killed or "it cannot be heard"
         self._ended.set()
 
     def _hang_up(self) -> None:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import queue
 import signal
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
+from mgdemo import apart
 from mgdemo import messages as m
 from mgdemo.serving.engines import EngineHealth, OnEvent, OnLost, stopped
 from mgdemo.serving.engines.hearing import Hearing
+from mgdemo.serving.engines.telling import encoded
 from mgdemo.settings import Settings
 from mgdemo.worker.threads import set_threads
 
@@ -39,12 +39,15 @@ class ProcessEngine:
         self._hearing = Hearing(on_event)
         self._commands: queue.SimpleQueue[m.Command | None] = queue.SimpleQueue()
         self._writer: threading.Thread | None = None
+        self._one_writer = threading.Lock()
 
     def send(self, command: m.Command) -> None:
         self._commands.put(command)
-        if self._writer is None:
-            self._writer = threading.Thread(target=self._write, name="engine-write", daemon=True)
-            self._writer.start()
+        with self._one_writer:
+            if self._writer is None:
+                writer = threading.Thread(target=self._write, name="engine-write", daemon=True)
+                writer.start()
+                self._writer = writer
 
     def health(self) -> EngineHealth:
         if self._process is None:
@@ -66,11 +69,10 @@ class ProcessEngine:
 
     def _write(self) -> None:
         while (command := self._commands.get()) is not None:
-            if self._process is None:
-                if not isinstance(command, m.Open | m.Warm):
-                    continue
-                self._start()
-            self._put(command)
+            try:
+                self._tell(command)
+            except Exception:  # it must not be the last command
+                log.exception("A command to the worker of device %s failed.", self.device)
         if (process := self._process) is not None:
             self._process = None  # on purpose: not a crash
             with contextlib.suppress(OSError):
@@ -82,11 +84,24 @@ class ProcessEngine:
                 process.kill()
                 process.wait()
 
-    def _put(self, command: m.Command) -> None:
+    def _tell(self, command: m.Command) -> None:
+        if self._process is None and not isinstance(command, m.Open | m.Warm):
+            return
+        data = encoded(command, self._on_event)
+        if data and self._process is None:
+            try:
+                self._start()
+            except Exception as error:
+                log.exception("The worker of device %s could not be started.", self.device)
+                self._on_lost(stopped(f"it could not be started: {error}"))
+                return
+        self._put(data)
+
+    def _put(self, data: bytes) -> None:
         process = self._process
         if process is not None and process.stdin is not None:
-            with contextlib.suppress(OSError):  # it has just died: its reader tells
-                process.stdin.write(m.encode(command))
+            with contextlib.suppress(OSError, ValueError):  # it has just died: its reader tells
+                process.stdin.write(data)
                 process.stdin.flush()
 
     def _start(self) -> None:
@@ -97,8 +112,14 @@ class ProcessEngine:
             stdout=subprocess.PIPE,
             env=environment(self.settings),
         )
-        threading.Thread(target=self._read, args=(process, hearing), name="engine-read", daemon=True).start()
-        self._put(m.Configure(settings=self.settings, device=self.device))
+        reader = threading.Thread(target=self._read, args=(process, hearing), name="engine-read", daemon=True)
+        try:
+            reader.start()
+            self._put(m.encode(m.Configure(settings=self.settings, device=self.device)))
+        except Exception:
+            self._process = None  # whether or not it is read
+            process.kill()
+            raise
 
     def _read(self, process: subprocess.Popen, hearing: Hearing) -> None:
         assert process.stdout is not None
@@ -108,6 +129,9 @@ class ProcessEngine:
             pass
         except m.BadMessage as error:
             self.kill(f"it sent what cannot be read: {error}")
+        except Exception:
+            log.exception("The worker of device %s cannot be heard.", self.device)
+            self.kill("it cannot be heard")
         code = process.wait()
         if self._process is process:
             self._process = None
@@ -118,7 +142,7 @@ class ProcessEngine:
 
 def environment(settings: Settings) -> dict[str, str]:
     """The variables of a process that computes as workers do."""
-    found = dict(os.environ, PYTHONPATH=os.pathsep.join(str(Path(p).resolve()) for p in sys.path))
+    found = apart.environment()
     set_threads(found, settings.threads)
     return found
 

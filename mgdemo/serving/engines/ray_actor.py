@@ -16,6 +16,7 @@ from mgdemo import messages as m
 from mgdemo.serving.engines import EngineHealth, OnEvent, OnLost, stopped
 from mgdemo.serving.engines.hearing import Hearing
 from mgdemo.serving.engines.ray_shares import Share, answers
+from mgdemo.serving.engines.telling import encoded
 from mgdemo.settings import Settings
 from mgdemo.worker.actor import WorkerActor
 
@@ -74,20 +75,20 @@ class _Actor:
     """One actor, from its start to its end; then `ended` is called with a reason."""
 
     def __init__(self, share: Share, threads: int, on_event: OnEvent, ended: Callable[[_Actor, str], None]):
-        self.hearing = Hearing(on_event)
+        self.hearing, self._on_event = Hearing(on_event), on_event
         self._share, self._threads, self._ended = share, threads, ended
-        self._commands: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._commands: queue.SimpleQueue[m.Command | None] = queue.SimpleQueue()
         self._end = ""  # why it is to end
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
 
     def send(self, command: m.Command) -> None:
-        self._commands.put(m.encode(command))
+        self._commands.put(command)
 
     def end(self, reason: str) -> None:
         """End it at once; never blocks."""
         self._end = self._end or reason
-        self._commands.put(b"")
+        self._commands.put(None)
 
     def join(self) -> None:
         self._thread.join(LOOK)
@@ -132,11 +133,12 @@ class _Actor:
     def _write(self, actor: Any) -> None:
         hear = actor.hear.options(concurrency_group="commands")
         while command := self._commands.get():
+            data = encoded(command, self._on_event)
             with contextlib.suppress(queue.Empty):
                 while another := self._commands.get_nowait():
-                    command += another
+                    data += encoded(another, self._on_event)
             try:
-                hear.remote(command)
+                hear.remote(data)
             except Exception:  # it is dead: its reader tells
                 return
             if self._end:

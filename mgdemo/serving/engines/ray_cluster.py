@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 
 from mgdemo.errors import UserError
-from mgdemo.serving.engines import Engine, OnEvent, OnLost, Slot
+from mgdemo.serving.engines import Engine, OnEvent, OnLost, Slot, T
 from mgdemo.serving.engines.ray_actor import RayEngine
+from mgdemo.serving.engines.ray_asking import ask_there
 from mgdemo.serving.engines.ray_shares import Share, address_of, answers, reach, shares
 from mgdemo.settings import Settings
 
 LOOK = 1.0  # seconds between looks at the cluster
+HEAD_SECONDS = 20.0  # without the head node; after 60, Ray ends this process without a word
 CURE = "start one with `ray start --head`, and join it on other hosts with `ray start --address=HOST:6379`"
 
 log = logging.getLogger(__name__)
@@ -44,7 +48,8 @@ class RayCluster:
         self._slots: Sequence[Share] = ()
         self._connect()
         self._look()
-        threading.Thread(target=self._watch, name="cluster", daemon=True).start()
+        for name, target in {"cluster": self._watch, "head": self._mind_head}.items():
+            threading.Thread(target=target, name=name, daemon=True).start()
 
     def slots(self) -> Sequence[Slot]:
         return self._slots
@@ -61,11 +66,17 @@ class RayCluster:
 
         return RayEngine(self._settings, slot, on_event, lost)
 
+    def ask(self, work: Callable[[str], T], patience: float) -> T:
+        if not self._slots:
+            raise ClusterError("The Ray cluster has no room for workers: join a host with GPUs or CPUs.")
+        return ask_there(self._slots[0], work, patience)
+
     def close(self) -> None:
         import ray
 
         self._closed.set()
-        ray.shutdown()
+        if answers(self._head):  # else Ray would wait for it
+            ray.shutdown()
 
     def _refresh(self) -> None:
         if self._closed.is_set():
@@ -78,6 +89,18 @@ class RayCluster:
     def _watch(self) -> None:
         while not self._closed.wait(LOOK):
             self._refresh()
+
+    def _mind_head(self) -> None:
+        """End this program in good order, with words for the pages and their recordings, when the head node
+        is gone."""
+        heard = time.monotonic()
+        while not self._closed.wait(LOOK):
+            if answers(self._head):
+                heard = time.monotonic()
+            elif time.monotonic() - heard > HEAD_SECONDS:
+                log.error("The head node of the Ray cluster is gone, so this server ends: start both again.")
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
 
     def _look(self) -> None:
         import ray
@@ -105,6 +128,7 @@ class RayCluster:
             if ":" in address:
                 reach(address)  # Ray tries for long
             ray.init(address=address, **options)
+            self._head = ray.get_runtime_context().gcs_address
         except (OSError, ValueError, RuntimeError) as error:
             raise _nowhere(address, error) from error
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import cache
 
 from mgdemo import messages as m
 from mgdemo.errors import UserError
-from mgdemo.serving.engines import Engine, EngineHealth, Fleet, OnEvent, OnLost, Slot
+from mgdemo.serving.engines import Engine, EngineHealth, Fleet, OnEvent, OnLost, Slot, T
 from mgdemo.serving.engines.lease import Lease, Rent
 from mgdemo.settings import Settings
 
@@ -149,6 +149,9 @@ class _Leases:
 
     def engine(self, slot: Slot, on_event: OnEvent, on_lost: OnLost) -> Engine:
         return LeaseEngine(self._settings, slot.device, on_event, self._rent)
+
+    def ask(self, work: Callable[[str], T], patience: float) -> T:
+        raise EngineError("A lent device cannot be asked what it is.")
 
     def close(self) -> None:
         pass
