@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from mgdemo.compare.plan import PlanError
@@ -14,15 +11,6 @@ from mgdemo.devices import DeviceError
 
 FP8 = (8, 9)  # the first compute capability that multiplies in 8 bits
 PATIENCE = 120  # seconds
-ASK = """
-import json, sys
-from mgdemo.compare.device import look
-from mgdemo.devices import DeviceError
-try:
-    print(json.dumps(vars(look(sys.argv[1]))))
-except DeviceError as error:
-    print(json.dumps({"error": str(error)}))
-"""
 
 
 @dataclass(frozen=True)
@@ -66,17 +54,11 @@ def look(wanted: str) -> Device:
     return Device(kind, torch.cuda.get_device_capability(gpu) >= FP8, tflops_of(gpu))
 
 
-def device_of(wanted: str) -> Device:
-    """As `look`, in a process of its own, since a server does without PyTorch. Takes seconds."""
-    command = [sys.executable, "-c", ASK, wanted]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+def device_of(ask: Callable[[Callable[[str], Device], float], Device]) -> Device:
+    """As `look`, where the device is. Takes seconds. ask: as of `SessionService`. Raises DeviceError."""
     try:
-        child = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE)
-        answer = json.loads(child.stdout.splitlines()[-1])
-    except (OSError, subprocess.TimeoutExpired, IndexError, ValueError) as error:
+        return ask(look, PATIENCE)
+    except OSError as error:
         raise DeviceError(
-            "What this machine computes on cannot be found out; see the server's log."
+            "What checkpoints run on here cannot be found out; see the server's log."
         ) from error
-    if "error" in answer:
-        raise DeviceError(answer["error"])
-    return Device(**answer)

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
-import pickle
 import shutil
-import subprocess
-import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -17,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
 
+from mgdemo.apart import apart
 from mgdemo.compare.grid_film import write_grid_film
 from mgdemo.compare.jobs import Job
 from mgdemo.compare.plan import Grid
@@ -36,8 +32,6 @@ WAITING = 8  # that may wait for their turn
 OF_ONE = 4  # of one visitor
 PATIENCE = 900  # seconds for one of them
 TABLES = 20  # that are remembered
-NICE = 10  # levels of priority below the server
-CHILD = "from mgdemo.compare.exports import main; main()"
 
 
 class ExportError(UserError):
@@ -155,43 +149,18 @@ def title_of(grid: Grid) -> str:
 
 
 def _child(order: _Order) -> list[list[Cell]]:
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     try:
-        child = subprocess.run(
-            [sys.executable, "-c", CHILD],
-            input=pickle.dumps(order),
-            stdout=subprocess.PIPE,
-            env=environment,
-            timeout=PATIENCE,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError) as error:
+        return apart(_make, order, patience=PATIENCE)
+    except UserError as error:
+        raise ExportError(str(error)) from error
+    except OSError as error:
         raise ExportError("This could not be made: see the server's log, and try again.") from error
-    answer = pickle.loads(child.stdout)
-    if isinstance(answer, str):
-        raise ExportError(answer)
-    return answer
 
 
 # In the child
 
 
-def main() -> None:
-    """Reads an order from stdin, and writes the scores, or a sentence about what went wrong, to stdout."""
-    with contextlib.suppress(AttributeError, OSError):
-        os.nice(NICE)
-    order: _Order = pickle.load(sys.stdin.buffer)
-    out = os.dup(1)
-    os.dup2(2, 1)  # what libraries print is no answer
-    try:
-        answer: object = _make(order)
-    except UserError as error:
-        answer = str(error)
-    with os.fdopen(out, "wb") as file:
-        file.write(pickle.dumps(answer))
-
-
-def _make(order: _Order) -> Sequence[Sequence[Cell]]:
+def _make(order: _Order) -> list[list[Cell]]:
     table = cells(order.grid, order.outcomes)
     if order.folder is not None:
         _write(order.folder, order.name, order, table)

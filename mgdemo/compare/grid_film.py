@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,36 +35,58 @@ def write_grid_film(path: Path, rows: Sequence[Sequence[Cell]], title: str) -> b
     Each row has a bar with its scenario and the time; each run its name and its keys. Runs that end earlier
     stay on their last frame. Raises OSError.
     """
-    from moviepy import concatenate_videoclips  # late: it takes a moment to import
-
-    clips = [_row(row) for row in rows if any(cell.stored for cell in row)]
-    if not clips:
+    laid = [_Row(row) for row in rows if any(cell.stored for cell in row)]
+    if not laid:
         return False
-    whole = concatenate_videoclips(clips, method="compose", bg_color=PAPER)
-    write_mp4(path, _even(whole.iter_frames(fps=FPS, dtype="uint8")), FPS, {"title": title}, crf=CRF)
+    write_mp4(path, _even(_frames(laid)), FPS, {"title": title}, crf=CRF)
     return True
 
 
-def _row(row: Sequence[Cell]) -> VideoClip:
+class _Row:
+    """The finished runs of a row, and where they are in its picture."""
+
+    def __init__(self, row: Sequence[Cell]):
+        self.finished = [(cell, cell.stored) for cell in row if cell.stored]
+        self.frames = max(stored.facts["frames"] for _, stored in self.finished)
+        self.heading = row[0].outcome.run.case.title
+        self.cell = _size(row)
+        height, width = self.cell
+        count = len(self.finished)
+        self.beside = min(BESIDE, count) if count != 4 else 2
+        down = BAR + math.ceil(count / self.beside) * (height + GAP) - GAP
+        self.size = self.beside * (width + GAP) - GAP, down  # width and height
+
+
+def _frames(rows: Sequence[_Row]) -> Iterator[np.ndarray]:
+    """Of all rows, each in the middle of the largest one's picture. Only the films of one row are open."""
+    from moviepy import CompositeVideoClip  # late: it takes a moment to import
+
+    size = max(row.size[0] for row in rows), max(row.size[1] for row in rows)
+    for row in rows:
+        with ExitStack() as films:
+            clip = _clip(row, films).with_position("center")
+            whole = CompositeVideoClip([clip], size=size, bg_color=PAPER)
+            for number in range(row.frames):
+                yield np.asarray(whole.get_frame(number / FPS), np.uint8)
+
+
+def _clip(row: _Row, films: ExitStack) -> VideoClip:
+    """films: closes those that it reads."""
     from moviepy import CompositeVideoClip, VideoClip
 
-    finished = [(cell, cell.stored) for cell in row if cell.stored]
-    seconds = max(stored.facts["frames"] for _, stored in finished) / FPS
-    height, width = _size(row)
-    beside = min(BESIDE, len(finished)) if len(finished) != 4 else 2
-    total = beside * (width + GAP) - GAP
-    heading = row[0].outcome.run.case.title
+    seconds = row.frames / FPS
+    height, width = row.cell
 
     def bar(t: float) -> np.ndarray:
-        return _bar(total, heading, f"{_number(t) / FPS:6.2f} s   frame {_number(t)}")
+        return _bar(row.size[0], row.heading, f"{_number(t) / FPS:6.2f} s   frame {_number(t)}")
 
     placed = [VideoClip(bar, duration=seconds)]
-    for i, (cell, stored) in enumerate(finished):
-        clip = VideoClip(_Run(cell, stored, (height, width)).at, duration=seconds)
-        place = ((i % beside) * (width + GAP), BAR + (i // beside) * (height + GAP))
-        placed.append(clip.with_position(place))
-    down = BAR + math.ceil(len(finished) / beside) * (height + GAP) - GAP
-    return CompositeVideoClip(placed, size=(total, down), bg_color=PAPER).with_duration(seconds)
+    for i, (cell, stored) in enumerate(row.finished):
+        run = _Run(cell, stored, row.cell)
+        films.callback(run.close)
+        place = ((i % row.beside) * (width + GAP), BAR + (i // row.beside) * (height + GAP))
+        placed.append(VideoClip(run.at, duration=seconds).with_position(place))
+    return CompositeVideoClip(placed, size=row.size, bg_color=PAPER).with_duration(seconds)
 
 
 def _number(t: float) -> int:
@@ -86,7 +109,7 @@ class _Run:
         run = cell.outcome.run
         self.size, self.track = size, run.track
         self.name = run.variant.title or run.variant.checkpoint
-        self._frames: Iterator[np.ndarray] = read_frames(stored.video)
+        self._frames: Generator[np.ndarray, None, None] = read_frames(stored.video, threads=1)
         self._count, self._last = 0, np.zeros((*size, 3), np.uint8)
 
     def at(self, t: float) -> np.ndarray:
@@ -97,6 +120,10 @@ class _Run:
             self._last = self._drawn(frame, self._count)
             self._count += 1
         return self._last
+
+    def close(self) -> None:
+        """Nobody asks for the step after the last frame, in which the film would be closed."""
+        self._frames.close()
 
     def _drawn(self, frame: np.ndarray, number: int) -> np.ndarray:
         height, width = self.size

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import io
 import logging
 import os
 import pickle
@@ -10,11 +10,15 @@ import re
 import zlib
 from pathlib import Path
 from tempfile import mkstemp
+from typing import Any
+
+from PIL import Image
 
 from mgdemo import __version__
 from mgdemo.compare.jobs import CellState, Job, grid_id
 from mgdemo.compare.plan import KEY_LENGTH, Grid
 from mgdemo.compare.store import RunStore
+from mgdemo.picture import StartImage
 
 ID = re.compile(rf"[0-9a-f]{{{KEY_LENGTH}}}")
 SUFFIX = ".grid"
@@ -31,8 +35,24 @@ def only_ours(folder: Path) -> bool:
     return info.st_uid == os.getuid() and not info.st_mode & 0o022
 
 
+class _Plans(pickle.Pickler):
+    """Start images leave their pictures behind, which are by far the most of a plan: only runs need them."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        return (_known, (obj.reference, obj.sha256)) if isinstance(obj, StartImage) else NotImplemented
+
+
+def _known(reference: str | None, sha256: str) -> StartImage:
+    start = StartImage(reference, Image.new("RGB", (0, 0)))  # of which no run can be made by mistake
+    vars(start)["sha256"] = sha256
+    return start
+
+
 class Grids:
-    """The plans in `folder`, which only this program may write: they are pickles."""
+    """The plans in `folder`, which only this program may write: they are pickles.
+
+    What comes back is to be looked at: its start images have empty pictures.
+    """
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -44,7 +64,9 @@ class Grids:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             handle, temporary = mkstemp(dir=self.folder)
             with os.fdopen(handle, "wb") as file:
-                file.write(zlib.compress(pickle.dumps((__version__, grid)), 1))
+                data = io.BytesIO()
+                _Plans(data).dump((__version__, grid))
+                file.write(zlib.compress(data.getbuffer(), 1))
             Path(temporary).replace(path)
         except OSError as error:
             log.warning("The plan of a comparison could not be kept: %s", error)
@@ -63,9 +85,16 @@ class Grids:
         except Exception as error:  # whatever a class that has changed since may raise
             log.warning("The plan of a comparison could not be read: %s", error)
             return None
-        with contextlib.suppress(OSError):
-            self._path(id).touch()  # what is used stays
+        self.used(id)
         return grid if version == __version__ and grid_id(grid) == id else None
+
+    def used(self, id: str) -> bool:
+        """Whether a plan is here; what is used stays."""
+        try:
+            os.utime(self._path(id))
+        except OSError:
+            return False
+        return True
 
     def _path(self, id: str) -> Path:
         return self.folder / f"{id}{SUFFIX}"

@@ -1,7 +1,4 @@
-"""Grids run in the background: started once, watched by any number of readers, cancelled at any time.
-
-The page, the programming interface and the command line share this.
-"""
+"""Grids run in the background, for page, API and command line: watched by many, cancelled at any time."""
 
 from __future__ import annotations
 
@@ -18,7 +15,8 @@ from typing import Literal
 from weakref import WeakValueDictionary
 
 from mgdemo import messages as m
-from mgdemo.compare.plan import KEY_LENGTH, Grid, Run, check_frames
+from mgdemo.compare.plan import KEY_LENGTH, Grid, Run, check_size
+from mgdemo.compare.room import Room
 from mgdemo.compare.run import Outcome, Runner
 from mgdemo.compare.store import RunStore, StoredRun
 from mgdemo.errors import UserError
@@ -29,7 +27,7 @@ CHANGES_A_SECOND = 4  # that a reader hears of at most
 RUNNING = 8  # grids at once
 OF_ONE = RUNNING // 2  # that one visitor may have among them
 REMEMBERED = 20  # grids that have ended
-ENDING_SECONDS = 10  # that closing waits for runs under way
+ENDING_SECONDS = 5  # that closing waits for all runs under way
 
 Phase = Literal["waiting", "running", "measuring", "finished", "failed", "cancelled"]
 
@@ -65,9 +63,9 @@ class CellState:
 class Job:
     """A grid that is run, or has been. Made by `Comparisons.start`; for any thread and any event loop."""
 
-    def __init__(self, grid: Grid, stop: Callable[[Job], None], account: str = ""):
-        """stop: ends it, from any thread. account: whose it is, as in `SessionRequest`."""
-        self.id, self.grid, self.account = grid_id(grid), grid, account
+    def __init__(self, grid: Grid, stop: Callable[[Job], None], owner: str = ""):
+        """stop: ends it, from any thread. owner: the name of whose it is, see `Owners`."""
+        self.id, self.grid, self.owner = grid_id(grid), grid, owner
         self.began = time.time()
         self._order = [run.key for run in grid.all]
         self._states = {key: CellState(key) for key in self._order}
@@ -140,13 +138,13 @@ class Comparisons:
     def __init__(
         self, service: SessionService, store: RunStore, *, device: str, most_frames: int | None = None
     ):
-        """device: the kind that grids are planned with. most_frames: of one grid; None: any number."""
+        """device: the kind that grids are planned with. most_frames: of one grid, see `check_size`."""
         self.service, self.store, self.most_frames = service, store, most_frames
         self._runner = Runner(service, store, device=device)
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._lock, self._closed = threading.Lock(), False
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._places: asyncio.Semaphore  # of the loop, like the locks
+        self._room: Room  # of the loop, like the locks
         self._tasks: dict[Job, asyncio.Task] = {}
         # By a run's key: two grids may have it in common.
         self._making: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -156,14 +154,14 @@ class Comparisons:
 
         visitor, account: as in `SessionRequest`. Raises PlanError or ServingError, with a sentence.
         """
-        check_frames(grid.rows, grid.columns, self.most_frames)
-        job = Job(grid, self._cancel, account)
+        check_size(grid.rows, grid.columns, self.most_frames)
+        job = Job(grid, self._cancel, self.service.owners.name(account))
         with self._lock:
             if self._closed:
                 raise ServingError("The server is shutting down: try again in a minute.")
             if (running := self._jobs.get(job.id)) is not None and not running.done:
                 return running
-            if trouble := self._full(account):
+            if trouble := self._full(job.owner):
                 raise ServingError(trouble)
             self._jobs[job.id] = job
             self._jobs.move_to_end(job.id)
@@ -183,19 +181,20 @@ class Comparisons:
             jobs = list(self._jobs.values())
         for job in jobs:
             job.cancel()
+        until = time.monotonic() + ENDING_SECONDS
         for job in jobs:
-            job.wait(ENDING_SECONDS)
+            job.wait(max(0.0, until - time.monotonic()))
         with self._lock:
             loop, self._loop = self._loop, None
         if loop is not None:
             loop.call_soon_threadsafe(loop.stop)
 
-    def _full(self, account: str) -> str | None:
+    def _full(self, owner: str) -> str | None:
         """Why this visitor cannot start another grid now, if so."""
         running = [job for job in self._jobs.values() if not job.done]
         if len(running) >= RUNNING:
             return "Too many comparisons are running here: try again in a few minutes."
-        own = sum(job.account == account for job in running) if account else 0
+        own = sum(job.owner == owner for job in running) if owner else 0
         if self.service.settings.visitor_sessions and own >= OF_ONE:
             return f"{own} comparisons of yours are running here: wait for one of them, or cancel it."
         return None
@@ -208,8 +207,8 @@ class Comparisons:
     def _started(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
-            settings, devices = self.service.settings, max(1, self.service.devices)  # they may come later
-            self._places = asyncio.Semaphore(1 if settings.leases else min(devices, settings.sessions))
+            settings = self.service.settings
+            self._room = Room(lambda: 1 if settings.leases else min(self.service.devices, settings.sessions))
             threading.Thread(target=self._work, args=(self._loop,), name="compare", daemon=True).start()
         return self._loop
 
@@ -244,9 +243,9 @@ class Comparisons:
         todo = [run for run in {run.key: run for run in columns}.values() if not self._kept(job, run)]
         async with asyncio.TaskGroup() as group:
             for run in todo:
-                await self._places.acquire()
+                await self._room.enter()
                 place = contextlib.ExitStack()  # given back once, after the session or when cancelled
-                place.callback(self._places.release)
+                place.callback(self._room.leave)
                 group.create_task(self._make(job, run, visitor, place)).add_done_callback(
                     lambda _, place=place: place.close()
                 )
@@ -289,7 +288,7 @@ def _running(key: str, status: m.Status, picture: bytes | None) -> CellState:
     if status.phase == "queued":
         return CellState(key, share=status.progress or 0.0, words=status.text)
     made = status.phase in ("playing", "buffering")  # the latter while it moves to another worker
-    share = (status.progress or 0.0) if made else 1.0 * (status.phase == "saving")
+    share = (status.progress or 0.0) if made else 1.0 * (status.phase in ("saving", "ended"))
     left = status.seconds_left if status.phase == "playing" else None
     return CellState(key, "running", share, status.fps, left, status.text, picture=picture)
 

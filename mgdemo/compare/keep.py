@@ -1,76 +1,93 @@
-"""What is kept on disk of comparisons, bounded by age and size."""
+"""What is kept on disk of comparisons, and whose it is: part of the server's one budget."""
 
 from __future__ import annotations
 
-import shutil
+import contextlib
+import json
+import logging
+import re
+import threading
 import time
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from mgdemo.compare.store import UNFINISHED, forget_unfinished
+from mgdemo.serving.disk import Item, measured
 
-DAY = 86_400
-MEGABYTE = 10**6
+RUNS, GRIDS, FILES, OWNERS = "runs", "grids", "files", "owners.json"
+REMEMBERED = 20_000  # names whose owners are known, the latest ones
 
-
-@dataclass(frozen=True)
-class _Item:
-    """A run's folder, the files made of a grid, or a grid's plan."""
-
-    path: Path
-    used: float
-    size: int
+log = logging.getLogger(__name__)
 
 
-def prune(
-    folders: Collection[Path],
-    *,
-    days: float,
-    megabytes: int,
-    in_use: Collection[str] = (),
-    now: float | None = None,
-) -> None:
-    """Delete what lies in the `folders` and has not changed for so many days; then, while all together is
-    larger than `megabytes`, the oldest.
+class Kept:
+    """The runs, plans and files of comparisons below `folder`. For any thread.
 
-    days: 0 is any age. in_use: names that stay. Runs that are being made are not counted.
+    Runs are named by their keys, plans and files by the ids of their grids. Each belongs to the visitor whose
+    comparison made it; it may be part of others' comparisons, too.
     """
-    now = time.time() if now is None else now
-    for folder in folders:
-        forget_unfinished(folder, now)
-    items = sorted(_items(folders), key=lambda item: item.used)
-    total = sum(item.size for item in items)
-    for item in items:
-        old = days > 0 and now - item.used > days * DAY
-        if (old or total > megabytes * MEGABYTE) and item.path.name not in in_use:
-            _delete(item.path)
-            total -= item.size
 
+    def __init__(self, folder: Path, days: float):
+        """days: for which they are kept unused; 0: as long as there is room."""
+        self.runs, self.grids, self.files = folder / RUNS, folder / GRIDS, folder / FILES
+        self._days, self._path = days, folder / OWNERS
+        self._measured: dict[Path, tuple[int, tuple[int, float]]] = {}  # of an entry as it was then
+        self._lock = threading.Lock()
+        self._owners: dict[str, str] = {}
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            said = json.loads(self._path.read_text(encoding="utf-8"))
+            self._owners = {str(name): str(owner) for name, owner in said.items()}
 
-def _items(folders: Collection[Path]) -> list[_Item]:
-    found = []
-    for folder in folders:
-        for path in folder.iterdir() if folder.is_dir() else ():
-            if path.name.startswith(UNFINISHED):
-                continue
+    def own(self, names: Iterable[str], owner: str) -> None:
+        """Remember whose these are that a comparison makes; what was there before stays whose it was.
+
+        owner: the name of a visitor, see `mgdemo.serving.owners`; "" is nobody.
+        """
+        there = {_name(path) for folder in self._folders for path in _entries(folder)}
+        with self._lock:
+            for name in names:
+                before = self._owners.pop(name, "") if name in there else ""
+                if before or owner:
+                    self._owners[name] = before or owner  # now the latest
+            for name in list(self._owners)[:-REMEMBERED]:
+                del self._owners[name]
             try:
-                files = list(path.rglob("*")) if path.is_dir() else [path]
-                used = max(file.stat().st_mtime for file in [path, *files])
-                found.append(_Item(path, used, sum(file.stat().st_size for file in files)))
-            except OSError:  # another program was faster
-                continue
-    return found
+                self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                part = self._path.with_suffix(".part")
+                part.write_text(json.dumps(self._owners), encoding="utf-8")
+                part.replace(self._path)
+            except OSError as error:
+                log.warning("Whose a comparison is could not be kept: %s", error)
+
+    def items(self, in_use: Collection[str]) -> Iterator[Item]:
+        """All that is kept; what nobody is known to own counts as a visitor's of its own. in_use: names."""
+        now = time.time()
+        for folder in self._folders:
+            forget_unfinished(folder, now)
+        known, self._measured = self._measured, {}
+        for folder in self._folders:
+            for path in _entries(folder):
+                with contextlib.suppress(OSError):  # another program was faster
+                    changed = path.stat().st_mtime_ns
+                    before = known.get(path)
+                    found = before if before and before[0] == changed else (changed, measured(path))
+                    self._measured[path] = found
+                    size, at = found[1]
+                    name = _name(path)
+                    owner = self._owners.get(name) or name
+                    yield Item(path, size, at, owner, 24 * self._days, in_use=name in in_use)
+
+    @property
+    def _folders(self) -> tuple[Path, ...]:
+        return self.runs, self.grids, self.files
 
 
-def _delete(path: Path) -> None:
-    """At once, as readers see it: a run without one of its files would be half a run."""
-    if not path.is_dir():
-        path.unlink(missing_ok=True)
-        return
-    gone = path.with_name(f"{UNFINISHED}{path.name}")
-    try:
-        path.rename(gone)
-    except OSError:
-        return
-    shutil.rmtree(gone, ignore_errors=True)
+def _entries(folder: Path) -> list[Path]:
+    """Without those that are being made."""
+    entries = folder.iterdir() if folder.is_dir() else ()
+    return [path for path in entries if not path.name.startswith(UNFINISHED)]
+
+
+def _name(path: Path) -> str:
+    """The key of a run's folder; the id of a plan's file, or of a folder with the files of a grid."""
+    return re.split(r"[.-]", path.name)[0]

@@ -18,6 +18,7 @@ from mgdemo.scenario import Mark
 
 Speeds = Mapping[tuple[str, str], float]  # frames a second, by what a column is `made_with`
 MAX_COLUMNS = 6
+MAX_RUNS = 150  # of a visitor's comparison: its page, film and report show all of them
 AFTERWARDS = 0.011  # seconds a frame that measures, report and film of a grid take, about, on two cores
 KEY_LENGTH = 24  # characters of a run's name
 
@@ -92,7 +93,7 @@ class Run:
     @property
     def image(self) -> str:
         """The SHA-256 of its start image's pixels."""
-        return _image(self.start)
+        return self.start.sha256
 
     @property
     def returns(self) -> tuple[tuple[int, int], ...] | None:
@@ -147,8 +148,9 @@ def grid(
     return Grid(tuple(rows), tuple(columns), runs)
 
 
-def check_frames(rows: Sequence[Case], columns: Sequence[Variant], most: int | None) -> None:
-    """Raises PlanError where all runs together have more video frames than `most`; None: any number.
+def check_size(rows: Sequence[Case], columns: Sequence[Variant], most: int | None) -> None:
+    """Raises PlanError where all runs together have more video frames than `most`, or where there are more
+    than `MAX_RUNS`; None: any number of both, as for people on a machine of their own.
 
     It needs no plan, so that what is far too much costs nothing.
     """
@@ -159,6 +161,11 @@ def check_frames(rows: Sequence[Case], columns: Sequence[Variant], most: int | N
         raise PlanError(
             f"{frames} frames are too many for one comparison here: choose fewer or shorter "
             f"scenarios, up to {most} frames together, or use `mgdemo compare`."
+        )
+    if (runs := len(rows) * len(columns)) > MAX_RUNS:
+        raise PlanError(
+            f"{runs} runs are too many for one comparison here: choose fewer scenarios, seeds, start images "
+            f"or checkpoints, up to {MAX_RUNS} runs together, or use `mgdemo compare`."
         )
 
 
@@ -182,7 +189,7 @@ def run_key(
     facts = _actions(track) | {
         "mode": track.mode,
         "frames": len(track),
-        "image": _image(start),
+        "image": start.sha256,
         "image_size": start.picture.size,
         "seed": seed,
         "weights": variant.weights,
@@ -197,10 +204,6 @@ def run_key(
 def _actions(track: ActionTrack) -> dict[str, str]:
     mouse = b"" if track.mouse is None else np.ascontiguousarray(track.mouse).tobytes()
     return {"keyboard": _hash(np.ascontiguousarray(track.keyboard).tobytes()), "mouse": _hash(mouse)}
-
-
-def _image(start: StartImage) -> str:
-    return _hash(np.asarray(start.picture.convert("RGB")).tobytes())
 
 
 def _hash(data: bytes) -> str:

@@ -22,6 +22,7 @@ from mgdemo.compare.table import Cell, as_csv, as_json
 from mgdemo.compare.view import GridView, grid_view
 
 TEMPLATES = Path(__file__).parent / "templates"
+TALLEST = 16_000  # pixels of a picture in the page: a JPEG has 65,535 at most, browsers show less
 
 
 def write_report(
@@ -103,7 +104,7 @@ def _page(
         modules=player.import_map(),
         player_css=player.CSS.read_text("utf-8"),
         report_css=(TEMPLATES / "report.css").read_text("utf-8"),
-        sheet=None if sheet is None else _picture(sheet),
+        sheet=[] if sheet is None else [_picture(part) for part in _parts(sheet)],
     )
 
 
@@ -127,6 +128,12 @@ def percent(score: float | None) -> str:
 def points(delta: float | None) -> str:
     """A difference of scores in points of a hundred, with its sign."""
     return "" if delta is None else f"{100 * delta:+.0f}".replace("-", "−")
+
+
+def _parts(sheet: Image.Image) -> list[Image.Image]:
+    """A sheet from top to bottom, in pictures that are not too tall."""
+    width, height = sheet.size
+    return [sheet.crop((0, top, width, min(top + TALLEST, height))) for top in range(0, height, TALLEST)]
 
 
 def _picture(image: Image.Image) -> str:

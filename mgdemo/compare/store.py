@@ -61,6 +61,11 @@ class RunStore:
             return None
         return StoredRun(folder, facts, measures) if (folder / "video.mp4").is_file() else None
 
+    def film(self, key: str) -> Path | None:
+        """The film of a run, if it is finished; nothing is read."""
+        path = StoredRun(self.folder / key, {}, {}).video
+        return path if path.is_file() else None
+
     def speeds(self) -> dict[tuple[str, str], float]:
         """The frames a second of each checkpoint with its optimization, by its latest run among the last
         `RECENT` ones here."""

@@ -58,7 +58,7 @@ def cells(grid: Grid, outcomes: Sequence[Outcome]) -> list[list[Cell]]:
 def _alike(outcome: Outcome, baseline: Outcome) -> bool:
     """Whether the same frames are expected of both: the same actions from the same image and seed."""
     mine, other = outcome.run, baseline.run
-    return mine.track == other.track and mine.start.picture == other.start.picture and mine.seed == other.seed
+    return mine.track == other.track and mine.image == other.image and mine.seed == other.seed
 
 
 def _splits(stored: StoredRun, baseline: StoredRun) -> dict | None:

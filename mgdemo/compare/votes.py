@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -28,6 +29,8 @@ SCORES = {"left": 1.0, "right": 0.0, "tie": 0.5}  # of the left side; "both bad"
 PATIENCE = 30.0  # seconds that a vote waits for those of other processes
 MAX_TEXT = 200  # characters of a name or a hash
 MOST = 50_000  # answers in a file
+OF_ONE = 1_000  # of them by one voter: whoever votes on and on leaves room for the others
+HEAD = 100  # bytes, with the count of changes
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS votes (
     voter TEXT NOT NULL,
@@ -88,7 +91,7 @@ class Votes:
     def add(self, votes: Iterable[Vote]) -> None:
         """Keep votes, all or none. A second vote on the same two films changes the first one.
 
-        Raises VoteError if they cannot be written, or if there are `MOST` already.
+        Raises VoteError if they cannot be written, or if there are more than `MOST`, or `OF_ONE` of a voter.
         """
         rows = [(*_row(vote), " ".join(sorted((vote.left.run, vote.right.run)))) for vote in votes]
         try:
@@ -106,6 +109,12 @@ class Votes:
                     "left_run = excluded.left_run, right_run = excluded.right_run, at = excluded.at",
                     rows,
                 )
+                for voter in {row[0] for row in rows}:
+                    query = "SELECT COUNT(*) FROM votes WHERE voter = ?"
+                    if db.execute(query, (voter,)).fetchone()[0] > OF_ONE:
+                        raise VoteError(
+                            f"You have given {OF_ONE} answers, and more of one voter are not taken here."
+                        )
         except (sqlite3.Error, OSError) as error:
             raise VoteError("Your vote could not be kept: the server's disk cannot be written.") from error
 
@@ -127,6 +136,14 @@ class Votes:
         query = "SELECT pair FROM votes WHERE voter = ? GROUP BY pair HAVING COUNT(*) = ?"
         with self._reading() as db:
             return {frozenset(pair.split()) for (pair,) in db.execute(query, (voter, len(QUESTIONS)))}
+
+    def state(self) -> tuple[int, bytes] | None:
+        """Another one after each change, cheap to ask for: SQLite counts changes in the file's head."""
+        try:
+            with self.path.open("rb") as file:
+                return os.fstat(file.fileno()).st_ino, file.read(HEAD)
+        except OSError:
+            return None
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
