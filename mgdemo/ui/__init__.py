@@ -70,15 +70,15 @@ def build(service: SessionService | None = None, library: Library | None = None)
     demo.queue(default_concurrency_limit=16, max_size=MOST_EVENTS)
     demo.service, demo.bench = service, bench
     loops = {entry.name: path for entry in library.catalogue() if (path := library.loop(entry.name))}
-    trouble = PageWatch(demo).trouble
-    operators = operator_routes(service, trouble)
+    demo.trouble = PageWatch(demo).trouble
+    operators = operator_routes(service, demo.trouble)
     if service.settings.operator_token:
         operators += operator.routes()
     apart = bool(service.settings.operator_port)
     demo.operator_routes = [*operators, *modules.routes()] if apart else []
     demo.live_routes = [
         *live_routes(service),
-        *(open_routes(service, trouble) if apart else operators),
+        *(open_routes(service, demo.trouble) if apart else operators),
         *modules.routes(),
         *player.routes(loops),
         thumbnails.route,

@@ -19,11 +19,12 @@ class FormError(UserError):
 
 class Chosen(NamedTuple):
     """As it was sent, unchecked but for the paths, which the server itself keeps: `image` of the chosen start
-    image, `own` of the visitor's upload; either may be None."""
+    image, `own` of the visitor's upload; either may be None. picked: the start image's key on the page."""
 
     mode: str
     checkpoint: str
     image: str | None
+    picked: object
     own: str | None
     seed: object
 
@@ -50,12 +51,12 @@ class Chosen(NamedTuple):
         return Shared(self.mode, checkpoint, reference, seed_of(self.seed), scenario)
 
     def _settled(self, library: Library) -> tuple[str, str | None]:
-        """Checkpoint and start image of a mode that may have been chosen a moment ago: then the page does not
-        know yet what came with it."""
+        """Checkpoint and start image. What was chosen a moment ago is not settled yet: the page does not know
+        what comes with its mode, or the server not which path its start image has."""
         checkpoint = library.fitting(self.checkpoint, self.mode)
-        if checkpoint == self.checkpoint:
-            return checkpoint, self.image
-        return checkpoint, offered(self.image, library.images(checkpoint, self.own))
+        if checkpoint != self.checkpoint:
+            return checkpoint, offered(self.image, library.images(checkpoint, self.own))
+        return checkpoint, library.picked(self.picked, checkpoint, self.own) or self.image
 
 
 def offered(image: str | None, paths: list[str]) -> str | None:

@@ -8,3 +8,13 @@ EVENT_OPTIONS: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "p
 # Of events that take the chosen checkpoint. While the next mode's list is on its way to the page, the page
 # still sends the name that it shows, which Gradio would refuse; `Library.entry` refuses unknown ones.
 AS_SENT: dict[str, Any] = EVENT_OPTIONS | {"preprocess": False}
+
+# Of a choice that is a value of the page. What is chosen while another choice is on its way comes next:
+# Gradio would drop it, and the page would show one thing while the server knows another.
+CHOICE: dict[str, Any] = EVENT_OPTIONS | {"trigger_mode": "always_last"}
+
+# Of choices that change one another's values: short ones, answered in the order in which they came.
+IN_TURN: dict[str, Any] = AS_SENT | CHOICE | {"concurrency_id": "choices", "concurrency_limit": 1}
+
+# Of events that bring something with them: each is heard.
+EACH: dict[str, Any] = EVENT_OPTIONS | {"trigger_mode": "multiple"}

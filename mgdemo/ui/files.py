@@ -13,6 +13,8 @@ from PIL import Image
 from mgdemo.errors import UserError
 from mgdemo.picture_process import open_apart
 from mgdemo.replay import SCENARIOS, Replay, open_replay, open_tags
+from mgdemo.ui.file_turns import FileTurns
+from mgdemo.ui.login import whoever
 from mgdemo.ui.modules import on_load
 
 PICTURES = "image/*,.heic,.heif,.avif,.jfif"
@@ -23,6 +25,8 @@ PROBLEMS = {
     "size": "is larger than 40 MB: choose a smaller one.",
     "connection": "did not reach the server: try again.",
 }
+
+TURNS = FileTurns()
 
 
 class FileError(UserError):
@@ -51,7 +55,7 @@ def sent(data: dict) -> Path:
 
 
 def sent_replay(data: dict) -> Replay:
-    """The scenario, or the film by its tags, that the page has sent. Raises FileError and ScenarioError."""
+    """The scenario, or the film by its tags, that the page has sent. Raises as `replay_at`."""
     return replay_at(sent(data), name_of(data))
 
 
@@ -59,20 +63,22 @@ def replay_at(path: Path, name: str) -> Replay:
     """The scenario or the tags in a file that a page has sent, which the visitor calls `name`.
 
     Films are not read here: a few bytes of a false one make FFmpeg fill the memory. Their tags come from the
-    page. Raises FileError and ScenarioError.
+    page. Raises FileError, ScenarioError and NoTurn.
     """
     if path.suffix == ".json":
-        return open_tags(path, name)
+        with TURNS.one(name, whoever()):
+            return open_tags(path, name)
     if path.suffix.lower() not in SCENARIOS:
         raise FileError(f"{name} {PROBLEMS['kind']}")
     return open_replay(path, alone=True)
 
 
 def sent_picture(data: dict) -> Path:
-    """The picture that the page has sent, as a file of our own making. Raises FileError and PictureError."""
+    """The picture that the page has sent, in a file of our own. Raises FileError, PictureError and NoTurn."""
     path, name = sent(data), name_of(data)
     try:
-        return kept_picture(open_apart(path.read_bytes(), name))
+        with TURNS.one(name, whoever()):
+            return kept_picture(open_apart(path, name))
     except OSError as error:
         raise FileError(f"{name} {PROBLEMS['connection']}") from error
     finally:

@@ -17,7 +17,8 @@ from mgdemo.scenario import Scenario
 from mgdemo.serving import SessionRequest
 from mgdemo.ui import player
 from mgdemo.ui.chosen import Chosen, choose, offered
-from mgdemo.ui.events import AS_SENT
+from mgdemo.ui.events import AS_SENT, EACH, IN_TURN
+from mgdemo.ui.file_turns import EVENT
 from mgdemo.ui.files import PICTURES, file_button, kept_picture, sent_picture
 from mgdemo.ui.library import Library, path_of
 from mgdemo.ui.share import Shared
@@ -77,7 +78,7 @@ class SessionForm:
     @property
     def chosen(self) -> list[Block]:
         """What `request` and `shared` take: the fields of `Chosen`."""
-        return [self.mode, self.checkpoint, self.image, self.own, self.seed]
+        return [self.mode, self.checkpoint, self.image, self.images, self.own, self.seed]
 
     @property
     def all(self) -> list[Component]:
@@ -87,16 +88,27 @@ class SessionForm:
     def connect(self, screen: gr.HTML) -> None:
         """Shows what is chosen in the player `screen`. A new mode is left to `follow`."""
         self.shown = [self.about, self.images, self.hint, self.image, screen]
-        chosen = [self.checkpoint, self.image, self.own]
-        self.checkpoint.input(self.choose_checkpoint, chosen, self.shown, **AS_SENT)
-        picked = [self.hint, self.image, screen]
-        self.images.chosen(self.choose_image, [self.checkpoint, self.own], picked, **AS_SENT)
-        self.upload.chosen(self.choose_file, self.checkpoint, [self.own, *self.shown], **AS_SENT)
+        chosen = [self.checkpoint, self.image, self.images, self.own]
+        self.checkpoint.input(self._with_picked(self.choose_checkpoint), chosen, self.shown, **IN_TURN)
+        picked = [self.checkpoint, self.images, self.own]
+        shown = [self.hint, self.image, screen, self.images]
+        self.images.chosen(self.choose_image, picked, shown, **IN_TURN)
+        sent = AS_SENT | EACH | EVENT
+        self.upload.chosen(self.choose_file, self.checkpoint, [self.own, *self.shown], **sent)
 
     def follow(self, event: Callable) -> None:
         """Brings checkpoint and start image in line with the mode and the image set before `event`."""
-        inputs = [self.mode, self.checkpoint, self.image, self.own]
-        event(self.choose_mode, inputs, [self.checkpoint, *self.shown], **AS_SENT)
+        inputs = [self.mode, self.checkpoint, self.image, self.images, self.own]
+        event(self._with_picked(self.choose_mode), inputs, [self.checkpoint, *self.shown], **IN_TURN)
+
+    def _with_picked(self, choose: Callable[..., tuple]) -> Callable[..., tuple]:
+        """The handler, which takes a start image that was picked while another choice was on its way."""
+
+        def handler(*values) -> tuple:
+            *others, checkpoint, image, picked, own = values
+            return choose(*others, checkpoint, self.library.picked(picked, checkpoint, own) or image, own)
+
+        return handler
 
     # The handlers return updates for the components named above.
 
@@ -128,12 +140,10 @@ class SessionForm:
         """A file of a picture that came in another one."""
         return str(kept_picture(picture))
 
-    def choose_image(self, checkpoint: str, own: str | None, event: gr.EventData) -> tuple:
-        paths = [*map(str, self.library.start_images(checkpoint)), own]
-        index = event._data.get("index")
-        image = paths[index] if isinstance(index, int) and 0 <= index < len(paths) else None
+    def choose_image(self, checkpoint: str, picked: object, own: str | None) -> tuple:
+        image = self.library.picked(picked, checkpoint, own)
         hint = self._hint(self.library.entry(checkpoint), image)
-        return hint, image, gr.HTML(setup=self.setup(checkpoint, image))
+        return hint, image, gr.HTML(setup=self.setup(checkpoint, image)), gr.HTML(heard=picked)
 
     def choose_file(self, checkpoint: str, event: gr.EventData) -> tuple:
         """A picture that the page has sent is the start image from here on."""

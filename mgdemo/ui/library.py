@@ -14,6 +14,7 @@ from mgdemo.errors import UserError
 from mgdemo.picture import PictureError, StartImage, open_picture
 from mgdemo.references import ImageMissing, reference_of, shipped_image, wanted_image
 from mgdemo.scenario import Scenario
+from mgdemo.ui.start_images import keys
 
 MISSING = "missing:"  # before the name of a start image, in place of a path
 
@@ -72,6 +73,14 @@ class Library:
         """The start images to choose from. own: a visitor's upload, which is deleted after a day."""
         shipped = [str(path) for path in self.start_images(checkpoint)]
         return [*shipped, own] if own and Path(own).is_file() else shipped
+
+    def picked(self, key: object, checkpoint: str, own: str | None) -> str | None:
+        """The path of the start image that the page calls so; None if it is not one of these.
+
+        Raises LibraryError for an unknown checkpoint.
+        """
+        paths = keys([str(path) for path in self.start_images(self.entry(checkpoint).name)], own)
+        return paths.get(key) if isinstance(key, str) else None
 
     def reference(self, image: str, checkpoint: str) -> str | None:
         """How a scenario names a start image that ships; None for another one."""

@@ -6,6 +6,7 @@ import os
 from importlib.util import find_spec
 
 import gradio as gr
+from gradio.context import LocalContext
 from gradio.utils import get_space
 
 from mgdemo.errors import UserError
@@ -21,11 +22,22 @@ class LoginNeeded(UserError):
 
 def whose(visitor: gr.Request, settings: Settings) -> str:
     """What the sessions of a visitor are counted by. Raises LoginNeeded."""
-    scope = visitor.request.scope if visitor.request is not None else {}
-    login = visitor.username or (hub_login(scope) if settings.login else None)
+    login = visitor.username or (_hub_login(visitor) if settings.login else None)
     if settings.login and not login:
         raise LoginNeeded(NEEDED)
     return account(visitor.client.host if visitor.client else "", login)
+
+
+def whoever() -> str:
+    """Whose event is being handled, logged in or not; "" outside of events."""
+    visitor = LocalContext.request.get(None)
+    if visitor is None:
+        return ""
+    return account(visitor.client.host if visitor.client else "", visitor.username or _hub_login(visitor))
+
+
+def _hub_login(visitor: gr.Request) -> str | None:
+    return hub_login(visitor.request.scope) if visitor.request is not None else None
 
 
 def login_button(settings: Settings) -> None:

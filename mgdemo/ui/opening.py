@@ -12,7 +12,8 @@ from mgdemo.errors import UserError
 from mgdemo.replay import Replay
 from mgdemo.ui import share
 from mgdemo.ui.compare import CompareTab
-from mgdemo.ui.events import AS_SENT, EVENT_OPTIONS
+from mgdemo.ui.events import AS_SENT, EACH, EVENT_OPTIONS
+from mgdemo.ui.file_turns import EVENT
 from mgdemo.ui.files import PROBLEMS, name_of
 from mgdemo.ui.form import SessionForm, say_replaced
 from mgdemo.ui.links import Links, refusal
@@ -84,13 +85,13 @@ def connect(
     def refuse(event: gr.EventData) -> None:
         raise refusal(f"{name_of(event._data)} {PROBLEMS['kind']}")
 
-    on = links.html
+    on, picture = links.html, AS_SENT | EACH | EVENT
     on.link(open_link, play.own, [tabs, *play.all], **EVENT_OPTIONS)
     on.replay_link(open_replay_link, None, [tabs, *scenarios.outputs], **EVENT_OPTIONS)
     on.compare_link(open_comparison, None, [tabs, *compare.outputs], **EVENT_OPTIONS)
-    on.replay(open_replay, None, [tabs, *scenarios.outputs], **EVENT_OPTIONS)
-    on.picture(picture_opener(play), play.checkpoint, [play.own, *play.shown], **AS_SENT)
-    on.scenario_picture(picture_opener(there), there.checkpoint, [there.own, *there.shown], **AS_SENT)
+    on.replay(open_replay, None, [tabs, *scenarios.outputs], **EACH | EVENT)
+    on.picture(picture_opener(play), play.checkpoint, [play.own, *play.shown], **picture)
+    on.scenario_picture(picture_opener(there), there.checkpoint, [there.own, *there.shown], **picture)
     on.refused(refuse, **EVENT_OPTIONS)
 
 

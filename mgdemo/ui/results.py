@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 import gradio as gr
 from gradio.blocks import Block
 
 from mgdemo.replay import open_replay
 from mgdemo.serving import Recording
-from mgdemo.ui.events import EVENT_OPTIONS
+from mgdemo.ui.events import CHOICE
 from mgdemo.ui.links import Links
 from mgdemo.ui.share import Shared
 from mgdemo.video.films import Branch, RecordingGone
+
+BRANCHES = 2  # films of branches made at the same time; the other processes stay free for other films
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,8 @@ class Results:
         self.films = gr.State([])
         self.film = gr.State(None)
         links.offer(self.link, _shared, [self.film])
-        self.choice.input(self.choose, [self.films, self.choice], self.panel, **EVENT_OPTIONS)
+        few: dict[str, Any] = {"concurrency_id": "branches", "concurrency_limit": BRANCHES}
+        self.choice.input(self.choose, [self.films, self.choice], self.panel, **CHOICE, **few)
 
     @property
     def panel(self) -> list[Block]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
+import os
+from collections.abc import Callable
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
-import gradio as gr
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
@@ -16,30 +19,36 @@ from mgdemo.serving import SessionService
 from mgdemo.serving.address import EVERYWHERE, Address
 from mgdemo.serving.front import guard
 from mgdemo.serving.gate import Gate
+from mgdemo.serving.logins import read_logins
 from mgdemo.serving.operator_port import OperatorPort
 from mgdemo.serving.owners import KEY
 from mgdemo.serving.shutdown import StopSignal
 from mgdemo.serving.tunnel import Tunnel
 from mgdemo.serving.visitors import trust_proxies
+from mgdemo.serving.watchdog import Pulse, Watchdog
 from mgdemo.ui.compare.bench import Bench, folder_of
+from mgdemo.ui.failures import Events
 from mgdemo.ui.share import MAX_UPLOAD_BYTES
 from mgdemo.ui.theme import CSS, theme
+from mgdemo.ui.unread import Answers
 
 PAGES = 1000  # whose choices are kept here, the latest ones
 JOBS = 40  # short events at once; Gradio's own number
 
 
-class Page(gr.Blocks):
+class Page(Events):
     """The page with the service and comparisons behind it, and the routes to serve beside Gradio's own."""
 
     service: SessionService
     bench: Bench
+    trouble: Callable[[], str]  # what is wrong with the page, in a sentence; "" if nothing is
     live_routes: list[BaseRoute]
     operator_routes: list[BaseRoute]  # of a port of their own, if there is one
     operator_port: OperatorPort | None = None
 
     def end(self) -> None:
         """End all that runs, for good; the page is still there to say so."""
+        self.service.drain(True)  # nobody gets in while comparisons end
         self.bench.close()
         self.service.close()
 
@@ -57,33 +66,31 @@ class ServeError(UserError):
 def launch(
     demo: Page,
     *,
-    server_name: str | None = None,
-    server_port: int | None = None,
     open_browser: bool = False,
     prevent_thread_lock: bool = False,
     quiet: bool = False,
-    mcp: bool = False,
-    **options,
 ) -> Page:
     """Serve a page that `build` made, with its live routes, until it is interrupted.
 
-    server_name, server_port: see `Address.choose`. prevent_thread_lock: return at once. mcp: offer the
-    endpoints for programs as MCP tools, too. `options` go to
-    `Blocks.launch`. Raises UserError with a cure.
+    prevent_thread_lock: return at once. Raises UserError with a cure.
     """
-    address = Address.choose(server_name, server_port)
-    address.check()
-    if mcp and find_spec("mcp") is None:
-        raise ServeError("MCP needs the package mcp: pip install 'mcp>=1.21,<2'.")
     settings, refused = demo.service.settings, demo.service.counts.refused
+    logins = read_logins(Path(settings.auth)) if settings.auth else None
+    address = Address(settings.host, settings.port or None)
+    address.check()
+    if settings.mcp and find_spec("mcp") is None:
+        raise ServeError("MCP needs the package mcp: pip install 'mcp>=1.21,<2'.")
     private_folder(settings.record_dir, "MGDEMO_RECORD_DIR")
     trust_proxies(settings)
     if settings.operator_port:
         host, port = settings.operator_host, settings.operator_port
         demo.operator_port = OperatorPort(demo.operator_routes, host, port)
-    gate = Middleware(Gate, settings=settings, refused=refused)
+    queue: Any = demo._queue
+    # For its monitoring, which is closed, Gradio would make a table of all events after each: 15 ms of CPU.
+    queue.compute_analytics_summary = lambda _records: None
+    gate = Middleware(Gate, settings=settings, refused=refused, unread=Answers(demo).events)
     sessions = settings.record_dir.resolve()
-    defaults = {
+    options = {
         "theme": theme(),
         "css_paths": CSS,
         "ssr_mode": False,  # its front proxy cannot pass a WebSocket on
@@ -94,20 +101,25 @@ def launch(
         "state_session_capacity": PAGES,
         "max_file_size": MAX_UPLOAD_BYTES,
         "footer_links": ["api"],
-        "mcp_server": mcp,
+        "mcp_server": settings.mcp,
         "quiet": True,
         "max_threads": JOBS + demo.service.lending.at_once,
         "prevent_thread_lock": True,
+        "_frontend": False,  # no second look at the page, which a busy machine fails after 3 s
         "inbrowser": open_browser,
         "server_name": address.host,
         "server_port": address.port,
+        "root_path": settings.root_path or None,
+        "auth": logins,
+        # None: where there is no other way in, as on Kaggle, Gradio shares by itself.
+        "share": settings.share or (False if os.environ.get("GRADIO_SHARE") else None),
     }
     try:
-        demo.launch(**defaults | options)
+        demo.launch(**options)
     except OSError as error:
         if "empty port" not in str(error):
             raise
-        raise ServeError("No port from 7860 on is free: choose one (--port, GRADIO_SERVER_PORT).") from error
+        raise ServeError("No port from 7860 on is free: choose one (--port, MGDEMO_PORT).") from error
     except Exception as error:
         if not _unreachable(error):
             raise
@@ -127,6 +139,9 @@ def launch(
     if settings.warm:
         demo.service.warm(settings.warm)
     stop = None if prevent_thread_lock else StopSignal()
+    if stop is not None:  # what is there stays: collecting garbage need not look at it, for 100 ms each time
+        gc.collect()
+        gc.freeze()
     if not quiet:
         more = " and at this machine's other addresses" if address.host in EVERYWHERE else ""
         url = Address(address.host, demo.server_port).url
@@ -134,11 +149,16 @@ def launch(
         if demo.share_url:
             print(f"Anyone can reach it at {demo.share_url}.", flush=True)
     if stop is not None:
-        stop.serve(lambda: demo.is_running, demo.end)
+        hung = Watchdog((_unattended(demo), demo.trouble, Pulse(demo.server).trouble), settings.stuck_seconds)
+        stop.serve(lambda: demo.is_running, demo.end, hung.look)
         demo.close(verbose=False)
     return demo
 
 
+def _unattended(demo: Page) -> Callable[[], str]:
+    return lambda: "Sessions are not looked after any more." if demo.service.stuck else ""
+
+
 def _unreachable(error: Exception) -> bool:
-    """Whether Gradio failed to reach its own server."""
-    return type(error).__module__.startswith("httpx") or "localhost is not accessible" in str(error)
+    """Whether Gradio failed to reach its own server, or somebody else answered for it."""
+    return type(error).__module__.startswith("httpx") or "ensure localhost is accessible" in str(error)

@@ -14,19 +14,24 @@ import gradio as gr
 from gradio.blocks import Block
 
 from mgdemo.errors import UserError
+from mgdemo.logs import Quiet
 from mgdemo.serving import Session, SessionRequest, SessionService
 from mgdemo.serving.waiting import in_thread
 from mgdemo.ui import player
+from mgdemo.ui.calls import Calls
 from mgdemo.ui.events import AS_SENT, EVENT_OPTIONS
-from mgdemo.ui.login import whose
+from mgdemo.ui.login import whoever, whose
+from mgdemo.ui.page_watch import LEASE
 from mgdemo.ui.results import Left, Results
 
 LIVE = "gradio_api/live"  # where the service's WebSocket is
 STOP_SECONDS = 60  # that the page waits for a film
+STOPS = 8  # pages that wait so, each in one of Gradio's job slots
 MAX_EARLIER = 10  # sessions of before whose films a page may ask for
 READY = "Your film is ready."
 FAILED = "Something went wrong on the server (see its log). Press Start to try again."
 log = logging.getLogger(__name__)
+log.addFilter(Quiet())
 
 
 def connect(
@@ -44,6 +49,7 @@ def connect(
     request (and of the inputs, if there are any), whatever else is chosen meanwhile.
     """
     about = [] if running is None else [running]
+    stops = Calls(service.settings.visitor_sessions, "films are still being written")
 
     def described(session: Session, *values) -> tuple:
         return () if describe is None else (describe(session.request, *values),)
@@ -68,16 +74,19 @@ def connect(
     async def resume(visitor: gr.Request, films: list[Left], event: gr.EventData) -> tuple:
         """A page that was loaded again takes up its session, and shows the films that it had."""
 
-        async def answer() -> tuple:
+        def resumed() -> tuple:
             token = str(event._data.get("token"))
+            session = service.resume(token, visitor.session_hash or "")
             seen = films
             earlier = list(event._data.get("earlier") or [])[:MAX_EARLIER]
             for each in reversed([token, *map(str, earlier)]):
                 seen = with_film(seen, each)
-            session = service.resume(token, visitor.session_hash or "")
             if session is None:
                 return over(token), *(gr.skip() for _ in about), *results.show(seen)
             return _live(session), *described(session), *results.show(seen)
+
+        async def answer() -> tuple:
+            return await in_thread(resumed)
 
         return await _guarded(answer, len(about) + len(results.outputs))
 
@@ -92,18 +101,22 @@ def connect(
             token = str(event._data.get("token"))
             session = service.get(token)
             if session is not None:
-                with contextlib.suppress(TimeoutError):  # then it is still being written
-                    await asyncio.wait_for(session.stop(), STOP_SECONDS)
-            return over(token), *results.show(with_film(films, token))
+                session.end("ended", "Stopped.")  # also if the page may not wait
+                with stops.one(whoever()), contextlib.suppress(TimeoutError):  # then the film comes later
+                    await asyncio.wait_for(session.ended(), STOP_SECONDS)
+            return await in_thread(leaving, films, token)
 
         return await _guarded(answer, len(results.outputs))
+
+    def leaving(films: list[Left], token: str) -> tuple:
+        return over(token), *results.show(with_film(films, token))
 
     def finished(films: list[Left], event: gr.EventData) -> tuple:
         """A session has ended: shows its film."""
         return results.show(with_film(films, str(event._data.get("token"))))
 
     def with_film(films: list[Left], token: str) -> list[Left]:
-        """The films of a page, newest first, with what a session has left."""
+        """The films of a page, newest first, with what a session has left; may take seconds, like `over`."""
         recording = service.recording_of(token)
         if recording is None:
             return films
@@ -129,9 +142,10 @@ def connect(
     screen.resume(resume, results.films, [screen, *about, *results.outputs], trigger_mode="once", **options)
     if service.settings.leases:
         # The one event that lasts; Gradio has job slots of its own for these (`serve.launch`).
-        held = {"concurrency_limit": service.lending.at_once, "concurrency_id": "lease"}
+        held = {"concurrency_limit": service.lending.at_once, "concurrency_id": LEASE}
         screen.lease(lease, trigger_mode="multiple", **EVENT_OPTIONS, **held)
-    screen.stop(stop, results.films, shown, **options)
+    few = {"concurrency_limit": STOPS, "concurrency_id": "stop"}
+    screen.stop(stop, results.films, shown, **options | few)
     results.delete.click(delete, [results.films, results.choice], results.outputs, **options)
     screen.finished(finished, results.films, results.outputs, **options)
 

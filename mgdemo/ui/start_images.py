@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,12 +15,14 @@ from mgdemo.ui.modules import on_load
 
 WIDTH = 240  # of a thumbnail, in pixels
 OWN = "Your own picture"
+OWN_KEY = "own"  # no file's name
 
 
 def start_images(paths: list[str], selected: str | None) -> gr.HTML:
-    """The group; it has the event `chosen`, whose data hold the `index` of a picture."""
+    """The group; its value is the `keys` of the selected one or None, and it has the event `chosen`."""
     return gr.HTML(
         **_shown(paths, selected),
+        heard=None,
         html_template='<div class="start-images" role="radiogroup" aria-label="Start image"></div>',
         js_on_load=on_load("ui/player/start_images.js", "chosen"),
         apply_default_css=False,
@@ -34,12 +37,19 @@ def update(paths: list[str], selected: str | None, own: Image.Image | None = Non
 def _shown(paths: list[str], selected: str | None, own: Image.Image | None = None) -> dict:
     shipped = paths[:-1] if own else paths
     images = [
-        {"name": name_of(path), "src": _thumbnail(path, Path(path).stat().st_mtime)} for path in shipped
+        {"key": key, "name": name_of(path), "src": _thumbnail(path, Path(path).stat().st_mtime)}
+        for key, path in keys(shipped, None).items()
     ]
     if own:
-        images.append({"name": OWN, "src": _data_url(own)})
-    index = paths.index(selected) if selected in paths else None
-    return {"images": images, "selected": index, "visible": bool(paths)}
+        images.append({"key": OWN_KEY, "name": OWN, "src": _data_url(own)})
+    picked = keys(shipped, paths[-1] if own else None)
+    value = next((key for key, path in picked.items() if path == selected), None)
+    return {"images": images, "value": value, "visible": bool(paths)}
+
+
+def keys(shipped: Sequence[str], own: str | None) -> dict[str, str]:
+    """The paths by what the page calls them. own: of the visitor's picture."""
+    return {Path(path).name: path for path in shipped} | ({OWN_KEY: own} if own else {})
 
 
 def name_of(path: str) -> str:

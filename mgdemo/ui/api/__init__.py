@@ -15,28 +15,32 @@ import gradio as gr
 from gradio.events import api
 
 from mgdemo.errors import UserError
+from mgdemo.logs import Quiet
 from mgdemo.scenario import ScenarioError
 from mgdemo.serving import SessionService
 from mgdemo.serving.waiting import in_thread
-from mgdemo.ui.api.calls import Calls
 from mgdemo.ui.api.comparing import compared, files_of, grid_of
+from mgdemo.ui.api.listening import while_read
 from mgdemo.ui.api.listing import Catalog, ScenarioEntry, checkpoint_entries, optimizations_on, scenario_entry
 from mgdemo.ui.api.replaying import replayed, request_of, scenario_of
+from mgdemo.ui.calls import Calls
 from mgdemo.ui.compare.bench import Bench
 from mgdemo.ui.library import Library
 from mgdemo.ui.login import whose
+from mgdemo.ui.page_watch import SLOW_CALLS
 from mgdemo.ui.scenarios.editor import verdict
 
 AT_ONCE = 8  # calls of programs that take long; each holds one of the page's job slots
 FAILED = "Something went wrong on the server; its log says what."
 
 log = logging.getLogger(__name__)
+log.addFilter(Quiet())
 
 
 def connect(service: SessionService, library: Library, bench: Bench) -> None:
     """Adds the endpoints in the current Gradio context."""
 
-    calls = Calls(service.settings.visitor_sessions)
+    calls, patience = Calls(service.settings.visitor_sessions), service.settings.connect_seconds
 
     def catalog() -> Catalog:
         """What there is to play: checkpoints with their controls and start images, and optimizations.
@@ -100,7 +104,7 @@ def connect(service: SessionService, library: Library, bench: Bench) -> None:
         own = whose(visitor, service.settings)
         with calls.one(own):
             request = await in_thread(request_of, library, scenario, checkpoint, seed, image)
-            async for state in replayed(service, request, own):
+            async for state in while_read(replayed(service, request, own), visitor, patience):
                 yield state
 
     async def compare(
@@ -127,7 +131,8 @@ def connect(service: SessionService, library: Library, bench: Bench) -> None:
         own = whose(visitor, service.settings)
         with calls.one(own):
             grid = await in_thread(grid_of, bench, scenarios, checkpoints, seeds, optimizations, by)
-            async for state in compared(bench, grid, visitor.session_hash or "", own):
+            states = compared(bench, grid, visitor.session_hash or "", own)
+            async for state in while_read(states, visitor, patience):
                 yield state
 
     async def report(visitor: gr.Request, id: str, file: str = "report.json") -> dict[str, Any]:
@@ -145,7 +150,7 @@ def connect(service: SessionService, library: Library, bench: Bench) -> None:
             return await files_of(bench, id, file, own)
 
     quick: dict[str, Any] = {"concurrency_id": "programs, quick", "concurrency_limit": AT_ONCE}
-    slow: dict[str, Any] = {"concurrency_id": "programs, slow", "concurrency_limit": AT_ONCE}
+    slow: dict[str, Any] = {"concurrency_id": SLOW_CALLS, "concurrency_limit": AT_ONCE}
     for function in (catalog, scenarios, validate):
         api(_saying(function), **quick)
     for function in (replay, compare, report):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any, cast
 
 from mgdemo.compare.exports import FILES, ExportError
@@ -58,7 +58,7 @@ def grid_of(
 
 async def compared(
     bench: Bench, grid: Grid, visitor: str, account: str = ""
-) -> AsyncIterator[dict[str, Any]]:
+) -> AsyncGenerator[dict[str, Any]]:
     """How the grid stands, about once a second; at last with its scores and files. Raises UserError.
 
     It is cancelled when nobody listens any more, unless a page wants it, too.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -68,7 +68,7 @@ def request_of(library: Library, text: str, checkpoint: str, seed: int, image: s
 
 async def replayed(
     service: SessionService, request: SessionRequest, account: str
-) -> AsyncIterator[dict[str, Any]]:
+) -> AsyncGenerator[dict[str, Any]]:
     """How the run stands, about once a second; at last with its files. It ends when nobody listens any more.
 
     Raises ServingError or ReplayError.

@@ -16,6 +16,7 @@ from gradio.components import Component
 from mgdemo.compare import player as lockstep
 from mgdemo.compare.device import Device
 from mgdemo.errors import UserError
+from mgdemo.logs import Quiet
 from mgdemo.serving.waiting import in_thread
 from mgdemo.ui.compare import link
 from mgdemo.ui.compare.bench import Bench
@@ -25,17 +26,20 @@ from mgdemo.ui.compare.planner import Planner
 from mgdemo.ui.compare.presets import PRESETS
 from mgdemo.ui.compare.words import losses_of, size_of
 from mgdemo.ui.events import EVENT_OPTIONS
+from mgdemo.ui.failures import FAILED
+from mgdemo.ui.file_turns import EVENT
 from mgdemo.ui.files import name_of, sent, sent_picture
 from mgdemo.ui.login import whose
 from mgdemo.ui.modules import on_load
+from mgdemo.ui.page_watch import DEVICE, LEASE
 from mgdemo.ui.share import ShareError
 
 HERE = Path(__file__).parent
 NOTHING = {"summary": "", "problem": "", "lost": [], "choice": ""}
 ASKING = "Looking at what this machine computes on."
-FAILED = "Something went wrong on the server (see its log). Try again."
 UNKNOWN_DEVICE = Device("?")
 log = logging.getLogger(__name__)
+log.addFilter(Quiet())
 
 
 @dataclass(frozen=True)
@@ -157,15 +161,16 @@ def compare_tab(bench: Bench) -> CompareTab:
     )
     opened = screen.opened(open_, form.inputs, screen, **options)
     # The choice may have changed while the device was being measured.
-    opened.then(bench.measure, **options).then(open_, form.inputs, screen, **options)
+    few = {"concurrency_limit": 2, "concurrency_id": DEVICE}  # the others wait for the first one
+    opened.then(bench.measure, **options, **few).then(open_, form.inputs, screen, **options)
     for button, key in ((form.file, "scenarios"), (form.picture, "images")):
-        button.chosen(add(key), form.inputs, [*form.outputs, screen], **options)
+        button.chosen(add(key), form.inputs, [*form.outputs, screen], **options, **EVENT)
     screen.run(
         run, form.inputs, [form.box, screen], trigger_mode="once", **options | {"concurrency_limit": None}
     )
 
     if bench.service.settings.leases:
-        held = {"concurrency_limit": bench.service.lending.at_once, "concurrency_id": "lease"}
+        held = {"concurrency_limit": bench.service.lending.at_once, "concurrency_id": LEASE}
         screen.lease(lease, trigger_mode="multiple", **EVENT_OPTIONS, **held)
 
     outputs = [form.box, *form.outputs, screen]

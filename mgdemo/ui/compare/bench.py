@@ -6,7 +6,6 @@ import atexit
 import contextlib
 import secrets
 import threading
-from collections import OrderedDict
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
@@ -15,23 +14,24 @@ from mgdemo.compare.ballots import Ballots
 from mgdemo.compare.device import Device, device_of
 from mgdemo.compare.estimate import expected
 from mgdemo.compare.exports import Exports
-from mgdemo.compare.grids import Grids, ended_job
+from mgdemo.compare.grids import Grids
 from mgdemo.compare.jobs import CellState, Comparisons, Job
-from mgdemo.compare.keep import prune
+from mgdemo.compare.keep import Kept
 from mgdemo.compare.plan import Grid, Speeds, Variant
 from mgdemo.compare.store import RunStore
 from mgdemo.compare.votes import Votes
 from mgdemo.errors import UserError
 from mgdemo.serving import SessionService
+from mgdemo.serving.disk import Item
 from mgdemo.serving.engines.process import environment
 from mgdemo.serving.engines.zerogpu import lent_device
 from mgdemo.ui.compare.choice import Choice
+from mgdemo.ui.compare.found import Found
 from mgdemo.ui.compare.planner import Planner
 from mgdemo.ui.library import Library
 
 FOLDER = "compare"  # below the folder of recordings
-RUNS, GRIDS, FILES, VOTES = "runs", "grids", "files", "votes.sqlite3"
-FOUND = 20  # ended grids that are remembered after they were read from disk
+VOTES = "votes.sqlite3"
 
 
 def folder_of(record_dir: Path) -> Path:
@@ -49,27 +49,30 @@ class Bench:
 
     def __init__(self, service: SessionService, library: Library):
         self.service, self.library = service, library
-        self.folder = folder_of(service.settings.record_dir)
-        self.store = RunStore(self.folder / RUNS)
-        self.grids = Grids(self.folder / GRIDS)
-        self.exports = Exports(self.folder / FILES)
-        self.ballots = Ballots(Votes(self.folder / VOTES))
+        folder = folder_of(service.settings.record_dir)
+        self.kept = Kept(folder, service.settings.compare_days)
+        self.store = RunStore(self.kept.runs)
+        self.grids = Grids(self.kept.grids)
+        self.exports = Exports(self.kept.files)
+        self.ballots = Ballots(Votes(folder / VOTES))
         self._device: Device | None = None
         self._probed: float | None = None  # frames a second of an embedded world; 0: it cannot be made
         self._comparisons: Comparisons | None = None
         self._running: list[Job] = []  # and some that have ended since
         self._wanted: dict[str, set[str]] = {}  # by a grid's id: the tokens of the pages that asked for it
-        self._found: OrderedDict[str, Job] = OrderedDict()
+        self._found = Found(self.grids, self.store)
         self._lock, self._asking = threading.Lock(), threading.Lock()
-        self.tidy()
+        service.share_disk(self._on_disk)
         atexit.register(self.close)
 
     def device(self) -> Device:
         """What the runs are made on; takes seconds at first. Raises DeviceError."""
+        if self._device is not None:
+            return self._device  # also while `measure` keeps others from asking
         with self._asking:
             if self._device is None:
                 settings = self.service.settings
-                self._device = Device(lent_device()) if settings.leases else device_of(settings.device)
+                self._device = Device(lent_device()) if settings.leases else device_of(self.service.ask)
                 self.exports.device = self._device.kind
             return self._device
 
@@ -84,8 +87,8 @@ class Bench:
             self.device()
         settings = self.service.settings
         with self._asking:
-            if self._probed is None and settings.leases:
-                self._probed = 0.0  # nobody has asked for a GPU yet
+            if self._probed is None and settings.engine != "process":
+                self._probed = 0.0  # nobody has asked for a GPU yet, or other hosts compute
             if self._probed is None:
                 world = next((e for e in self.library.catalogue() if e.embedded and e.available), None)
                 fps = world and probe.ask(world.name, settings, environment(settings))
@@ -112,26 +115,26 @@ class Bench:
         job, token = self._ready().start(grid, visitor, account), secrets.token_urlsafe(12)
         with self._lock:
             self._running = [each for each in self._running if not each.done and each is not job] + [job]
-            self._found.pop(job.id, None)
+            self._found.forget(job.id)
             self._wanted = {id: pages for id, pages in self._wanted.items() if id in self._running_ids()}
             self._wanted.setdefault(job.id, set()).add(token)
+        self.kept.own([job.id, *(run.key for run in grid.all)], job.owner)
         self.grids.keep(grid)
-        self.tidy()
         return job, token
 
     def find(self, id: str) -> Job | None:
         """A grid that runs, or as it stands on disk."""
         if self._comparisons is not None and (job := self._comparisons.get(id)) is not None:
             return job
-        with self._lock:
-            job = self._found.get(id)
-        if job is None and (grid := self.grids.get(id)) is not None:
-            job = ended_job(grid, self.store)
-            with self._lock:
-                self._found[id] = job
-                while len(self._found) > FOUND:
-                    self._found.popitem(last=False)
-        return job
+        return self._found.job(id)
+
+    def film(self, id: str, key: str) -> Path | None:
+        """The film of a finished run of a grid. Pages ask for each of them, in parts."""
+        has = self._found.has(id, key)
+        if has is None:
+            job = self.find(id)
+            has = job is not None and any(run.key == key for run in job.grid.all)
+        return self.store.film(key) if has else None
 
     def cancel(self, id: str, token: str) -> bool:
         """A page does not want a grid any more: it ends, unless other pages want it. Whether it ends."""
@@ -160,20 +163,6 @@ class Bench:
         if wanted and (job := self.find(id)) is not None:
             yield from self.service.lending.hold(wanting(job.states()))
 
-    def tidy(self) -> None:
-        """Delete what is too old, and the oldest of what is too much."""
-        settings = self.service.settings
-        with self._lock:
-            jobs = [job for job in self._running if not job.done]
-        in_use = {run.key for job in jobs for run in job.grid.all} | {f"{job.id}.grid" for job in jobs}
-        with contextlib.suppress(OSError):  # runs and recordings report what is wrong with the disk
-            prune(
-                [self.folder / name for name in (RUNS, GRIDS, FILES)],
-                days=settings.compare_days,
-                megabytes=settings.compare_megabytes,
-                in_use=in_use,
-            )
-
     def close(self) -> None:
         """End what runs; finished runs stay. Can be repeated."""
         atexit.unregister(self.close)
@@ -188,6 +177,11 @@ class Bench:
                 most = self.service.settings.compare_frames
                 self._comparisons = Comparisons(self.service, self.store, device=kind, most_frames=most)
             return self._comparisons
+
+    def _on_disk(self) -> Iterator[Item]:
+        with self._lock:
+            jobs = [job for job in self._running if not job.done]
+        return self.kept.items({job.id for job in jobs} | {run.key for job in jobs for run in job.grid.all})
 
     def _running_ids(self) -> set[str]:
         return {job.id for job in self._running}

@@ -12,7 +12,7 @@ from mgdemo import __version__
 from mgdemo.actions import MODES
 from mgdemo.compare.catalog import cases_of, seeds_of
 from mgdemo.compare.device import Device
-from mgdemo.compare.plan import Case, Grid, PlanError, Variant, check_frames, grid
+from mgdemo.compare.plan import Case, Grid, PlanError, Variant, check_size, grid
 from mgdemo.errors import UserError
 from mgdemo.picture import StartImage
 from mgdemo.references import SHIPPED, ImageMissing, shipped_image, start_image
@@ -31,7 +31,7 @@ class ChoiceError(UserError):
 
 @dataclass(frozen=True)
 class Planner:
-    """Makes grids of choices. most_frames: of all runs together; None: any number."""
+    """Makes grids of choices. most_frames: of all runs together, as `check_size` takes it."""
 
     library: Library
     device: Device
@@ -60,7 +60,7 @@ class Planner:
                 rows += cases_of(replay, shipped, seeds=seeds, images=images)
             except ImageMissing as error:
                 raise ChoiceError(f"{replay.scenario.title}: {error}") from None
-            check_frames(rows, columns, self.most_frames)
+            check_size(rows, columns, self.most_frames)
         return rows
 
     def _columns(self, choice: Choice) -> list[Variant]:

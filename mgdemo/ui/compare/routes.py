@@ -20,14 +20,13 @@ from starlette.websockets import WebSocket
 
 from mgdemo.compare.exports import FILES, title_of
 from mgdemo.compare.jobs import Job
-from mgdemo.compare.votes import QUESTIONS, as_csv
 from mgdemo.errors import UserError
 from mgdemo.serving.visitors import account, hub_login
 from mgdemo.serving.waiting import in_thread, shared
 from mgdemo.ui.compare.bench import Bench
 from mgdemo.ui.compare.blind import SIDES, blind_view
 from mgdemo.ui.compare.live import TOO_MANY, live
-from mgdemo.ui.compare.standing import standing_of
+from mgdemo.ui.compare.results import Results
 from mgdemo.video.mp4 import without_tags
 
 ROOT = "gradio_api/compare"
@@ -57,11 +56,10 @@ def routes(bench: Bench) -> list[BaseRoute]:
 
     async def film(request: Request) -> Response:
         """A finished run of a grid."""
-        job, key = await job_of(request), request.path_params["key"]
-        stored = next((state.stored for state in job.states() if state.key == key and state.stored), None)
-        if stored is None or not stored.video.is_file():
+        path = await in_thread(bench.film, request.path_params["id"], request.path_params["key"])
+        if path is None:
             raise Missing("This film isn't kept here any more.")
-        return FileResponse(stored.video, media_type="video/mp4", headers=PRIVATE)
+        return FileResponse(path, media_type="video/mp4", headers=PRIVATE)
 
     async def file(request: Request) -> Response:
         """A report or the like; with ?make it is only made, so that the page can say so meanwhile."""
@@ -96,15 +94,16 @@ def routes(bench: Bench) -> list[BaseRoute]:
         names = [run.variant.title or run.variant.checkpoint for run in (cast.left, cast.right)]
         return JSONResponse({"names": names}, headers=UNCACHED)
 
+    results = Results(bench.ballots.votes)
+
     async def standing(request: Request) -> Response:
         job = await job_of(request)
-        votes = await in_thread(bench.ballots.votes.all)
-        found = [standing_of(votes, question, job.grid.columns) for question in QUESTIONS]
+        found = await in_thread(results.standings, job.grid.columns)
         return JSONResponse({"questions": found}, headers=UNCACHED)
 
     async def votes(_request: Request) -> Response:
         """Every vote that was given here."""
-        text = as_csv(await in_thread(bench.ballots.votes.all))
+        text = await in_thread(results.csv)
         headers = UNCACHED | {"Content-Disposition": 'attachment; filename="votes.csv"'}
         return Response(text, media_type="text/csv", headers=headers)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
 from mgdemo.compare.ballots import column_name
@@ -37,9 +37,13 @@ class StandingView(TypedDict):
     columns: list[StrengthView]
 
 
-def standing_of(votes: Sequence[Vote], question: Question, columns: Sequence[Variant]) -> StandingView:
-    """Of all votes between these columns, on any scenario."""
-    titles = {column_name(column): column.title or column.checkpoint for column in columns}
+def titles_of(columns: Sequence[Variant]) -> dict[str, str]:
+    """By what votes call the columns."""
+    return {column_name(column): column.title or column.checkpoint for column in columns}
+
+
+def standing_of(votes: Sequence[Vote], question: Question, titles: Mapping[str, str]) -> StandingView:
+    """Of all votes between the columns with these titles, on any scenario."""
     found = standing(votes, question, list(titles))
     counted = any(each.wins + each.ties + each.losses for each in found.strengths)
     rows: list[StrengthView] = []

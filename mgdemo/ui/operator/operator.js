@@ -116,11 +116,11 @@ class OperatorPage {
     part(".drain").title = state.draining ? "" : "No new sessions begin, and every page says so. You can undo it.";
     part(".drain").disabled = state.status === "closing";
     const { most, free, ...used } = state.disk;
-    const kept = (used.recordings ?? 0) + (used.uploads ?? 0);
+    const kept = Object.values(used).reduce((sum, each) => sum + each, 0);
     pairs(part(".tiles"), [
       ["Playing", `${state.playing} of ${state.places}`],
       ["Waiting", `${state.queued} of ${state.queue}`],
-      ["Recordings and uploads", `${size(kept)} of ${size(most)}`],
+      ["On the disk", `${size(kept)} of ${size(most)}`],
       ["Refused", String(Object.values(state.refusals).reduce((sum, count) => sum + count, 0))],
     ]);
     this.sessions.show(state.sessions);
@@ -140,7 +140,7 @@ class OperatorPage {
 
 /** @param {Engine} engine */
 function engineOf(engine) {
-  const trouble = engine.trouble || (engine.failures ? engine.reason : "");
+  const trouble = engine.trouble || engine.reason;
   const lines = [element("b", {}, `${engine.engine}: ${engine.device}`), element("span", {}, engineLine(engine))];
   if (trouble) lines.push(element("span.problem", {}, trouble));
   const made = element("li", {}, ...lines);

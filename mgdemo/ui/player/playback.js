@@ -160,15 +160,16 @@ export class Playback {
     this.meter?.rest();
   }
 
-  /** Runs while there may be something to show. */
+  /** Runs while there may be something to show: decoded when it is due, it still comes with the screen's next picture. */
   run() {
     if (this.ticking) return;
     this.ticking = true;
     const tick = () => {
       this.ticking = this.playout !== null && this.hooks.running();
       if (!this.ticking) return;
-      requestAnimationFrame(tick);
       this.tick(performance.now());
+      if (document.hidden) requestAnimationFrame(tick); // when it is seen again
+      else setTimeout(tick, this.playout?.wait(performance.now()));
     };
     tick();
   }

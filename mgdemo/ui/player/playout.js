@@ -22,6 +22,7 @@ const RESERVE_LIMIT = 150; // ms
 const STALL = 200; // ms behind the clock (a hidden tab, a frozen page) after which playback resumes instead of racing
 const STALE = 2000; // ms of live video that is too old to be worth playing
 const FRESH = 400; // ms that are then kept
+const LOOK = 16; // ms between looks at whether something has come
 
 export class Playout {
   /**
@@ -162,6 +163,12 @@ export class Playout {
     if (this.started && !this.queue.length && this.drySince === null && now >= this.nextDue)
       this.drySince = this.nextDue;
     return out;
+  }
+
+  /** Milliseconds until there may be something to show. @param {number} now */
+  wait(now) {
+    if (!this.queue.length || this.pausedAt !== null) return LOOK;
+    return Math.max(0, Math.min(this.frameMs, Math.ceil(this.nextDue - now)));
   }
 
   /** Milliseconds for which nothing was there to show. @param {number} now */

@@ -16,7 +16,8 @@ from mgdemo.scenario import Scenario, ScenarioError
 from mgdemo.serving import SessionRequest, SessionService
 from mgdemo.ui import sessions_ui
 from mgdemo.ui.chosen import FormError
-from mgdemo.ui.events import AS_SENT, EVENT_OPTIONS
+from mgdemo.ui.events import AS_SENT, CHOICE, EACH
+from mgdemo.ui.file_turns import EVENT
 from mgdemo.ui.files import REPLAYS, file_button, sent_picture, sent_replay
 from mgdemo.ui.form import SessionForm, say_replaced
 from mgdemo.ui.library import Library
@@ -73,8 +74,11 @@ def scenarios_tab(
     form.connect(screen)
     view = ScenarioView(library, gallery, words, editor, form, service.lending)
 
-    def choose(mode: str, checkpoint: str, own: str | None, event: gr.EventData) -> tuple:
-        scenario = find(view.listed(mode), event._data.get("key"))
+    def choose(mode: str, checkpoint: str, own: str | None, chosen: Any) -> tuple:
+        """chosen: the `key` of a listed scenario, or `text` and `id` of one that the browser keeps."""
+        if isinstance(chosen, dict) and "text" in chosen:
+            return choose_own(mode, checkpoint, own, str(chosen["text"]), str(chosen.get("id")))
+        scenario = find(view.listed(mode), chosen.get("key") if isinstance(chosen, dict) else None)
         if scenario is None:
             raise refusal(GONE)
         return view.show_listed(mode, scenario, checkpoint, own)
@@ -82,9 +86,8 @@ def scenarios_tab(
     def choose_mode(mode: str, own: str | None) -> tuple:
         return view.show_listed(mode, next(iter(view.listed(mode)), None), None, own)
 
-    def choose_own(mode: str, checkpoint: str, own: str | None, event: gr.EventData) -> tuple:
-        """A scenario that the browser keeps; it may be one that was left half written."""
-        text, id = str(event._data.get("text")), str(event._data.get("id"))
+    def choose_own(mode: str, checkpoint: str, own: str | None, text: str, id: str) -> tuple:
+        """It may be one that was left half written."""
         try:
             return open_(Replay(editor.read(text)), id=id)
         except ScenarioError as error:
@@ -125,19 +128,12 @@ def scenarios_tab(
         text, put = str(event._data.get("text")), event._data.get("put") is True
         return view.edited(text, put, valid, checkpoint, seed, image, own)
 
-    here = [form.mode, form.checkpoint, form.own]
-    gallery.html.chosen(choose, here, view.outputs, **AS_SENT)
-    gallery.html.own(choose_own, here, view.outputs, **AS_SENT)
-    form.mode.input(choose_mode, [form.mode, form.own], view.outputs, **EVENT_OPTIONS)
-    upload.chosen(choose_upload, view.valid, view.outputs, **EVENT_OPTIONS)
-    # One at a time, and after a burst of changes the last of them.
-    editor.panel.edited(
-        edit,
-        [view.valid, form.checkpoint, form.seed, form.image, form.own],
-        view.outputs,
-        trigger_mode="always_last",
-        **AS_SENT,
-    )
+    here = [form.mode, form.checkpoint, form.own, gallery.html]
+    gallery.html.chosen(choose, here, view.outputs, **AS_SENT | CHOICE)
+    form.mode.input(choose_mode, [form.mode, form.own], view.outputs, **CHOICE)
+    upload.chosen(choose_upload, view.valid, view.outputs, **EACH | EVENT)
+    written = [view.valid, form.checkpoint, form.seed, form.image, form.own]
+    editor.panel.edited(edit, written, view.outputs, **AS_SENT | EACH)
 
     def restore(open: dict, checkpoint: str, seed: int, image: str | None, own: str | None) -> tuple:
         """open: the `track` of a listed scenario, or the `text` of another one, which the browser may know by

@@ -12,6 +12,7 @@ import { keepInTab, keptInTab } from "../player/tab_memory.js";
 import { ownScenarios } from "./own.js";
 
 const PAUSE_MS = 300; // in typing, before the text is checked
+const LATE_MS = 10_000; // after which a text's verdict is no longer waited for
 const QUIET_MS = 1200; // before an error is read out: half a word is none
 export const MAX_BYTES = 256 * 1024; // as the parser takes
 const PICTURE = { width: 160, height: 90 };
@@ -33,6 +34,15 @@ function fileName(title) {
   return `${name || "scenario"}.yaml`;
 }
 
+/** The start image that a tab shows, small, as data. @param {HTMLElement} panel @returns {string | null} */
+function pictureOf(panel) {
+  const poster = /** @type {HTMLImageElement | null} */ (panel.querySelector(".player .poster"));
+  if (!poster?.naturalWidth) return null;
+  const canvas = Object.assign(document.createElement("canvas"), PICTURE);
+  canvas.getContext("2d").drawImage(poster, 0, 0, PICTURE.width, PICTURE.height);
+  return canvas.toDataURL("image/jpeg", 0.7);
+}
+
 class Editor {
   /** @param {HTMLElement} element @param {any} gradio */
   constructor(element, { trigger, props }) {
@@ -43,10 +53,12 @@ class Editor {
     this.panel = element.closest('[role="tabpanel"]') ?? document.body;
     /** @type {HTMLElement} */
     this.box = element.closest(".editor");
-    this.pause = this.quiet = 0;
+    this.pause = this.quiet = this.late = 0;
     /** @type {(() => void) | null} */
     this.next = null; // what waits for the verdict
-    this.checking = false;
+    this.checking = false; // one text at a time, so that the last one's verdict comes last
+    /** @type {{put: boolean} | null} */
+    this.again = null; // it has changed meanwhile
     const button = (name, action) => element.querySelector(`.${name}`).addEventListener("click", action);
     button("save", () => this.whenChecked(() => this.save()));
     button("download", () => this.whenChecked(() => this.download()));
@@ -55,7 +67,7 @@ class Editor {
     this.panel.addEventListener("click", ({ target }) => {
       if (/** @type {Element} */ (target).closest(".edit-toggle")) this.toggle(!draft.open, true);
     });
-    this.panel.addEventListener("mg-leave", () => draft.changed && this.keep());
+    this.panel.addEventListener("mg-leave", (event) => this.leave(/** @type {CustomEvent} */ (event)));
     window.addEventListener("pagehide", () => {
       if (draft.changed) this.keep();
       keepInTab("scenarios draft", this.remembered);
@@ -94,12 +106,28 @@ class Editor {
     if (!matchMedia("(pointer: coarse)").matches) this.content?.focus({ preventScroll: true });
   }
 
+  /** Another scenario is to be opened, by what stands in the event: after the verdict that is on its way, which would
+   * bring this one back. @param {CustomEvent} event */
+  leave(event) {
+    if (draft.changed) this.keep();
+    this.forget();
+    if (!this.checking) return;
+    event.preventDefault();
+    this.next = event.detail.go;
+  }
+
+  /** What has changed last need not be checked. */
+  forget() {
+    clearTimeout(this.pause);
+    this.pause = 0;
+    this.again = null;
+  }
+
   /** Another scenario is open. What was written of the one before is kept. */
   ondoc() {
     const { text, listed, own, edited } = this.props.doc;
     if (draft.changed && text !== draft.text) this.keep();
-    clearTimeout(this.pause);
-    this.pause = 0;
+    this.forget();
     Object.assign(draft, { text, opened: text, listed, changed: edited });
     ownScenarios.open(own || null);
     this.onverdict();
@@ -120,12 +148,17 @@ class Editor {
     return this.pause ? this.check() : undefined;
   }
 
-  check() {
-    clearTimeout(this.pause);
-    this.pause = 0;
+  /** @param {boolean} [put] whether the text is to be put into the editor, too */
+  check(put = false) {
+    const again = this.again?.put || put;
+    this.forget();
+    if (this.checking) return void (this.again = { put: again });
     const size = new Blob([draft.text]).size;
     this.checking = size <= MAX_BYTES;
-    if (this.checking) return this.trigger("edited", { text: draft.text });
+    if (this.checking) {
+      this.late = window.setTimeout(() => this.checked(), LATE_MS);
+      return this.trigger("edited", { text: draft.text, put });
+    }
     const words = `This is larger than ${MAX_BYTES / 1024} KB: cut it into several scenarios.`;
     return this.say({ words, problem: true, line: null });
   }
@@ -146,10 +179,16 @@ class Editor {
     this.dress();
     clearTimeout(this.quiet);
     if (draft.open) this.quiet = window.setTimeout(() => (this.element.querySelector('[role="status"]').textContent = words), QUIET_MS);
-    const { next } = this;
+    this.checked();
+  }
+
+  checked() {
+    clearTimeout(this.late);
     this.checking = false;
+    if (this.again) return this.check(this.again.put);
+    const { next } = this;
     this.next = null;
-    next?.();
+    return next?.();
   }
 
   /** Names the text field, marks the line of an error, and tells the buttons what there is to do. */
@@ -174,7 +213,7 @@ class Editor {
   /** Keeps the text among the visitor's scenarios. @returns {boolean} */
   keep() {
     const { title, mode, detail } = draft.about ?? { title: "Untitled", mode: "", detail: "" };
-    const kept = ownScenarios.save({ title, mode, detail, text: draft.text, picture: this.picture() });
+    const kept = ownScenarios.save({ title, mode, detail, text: draft.text, picture: pictureOf(this.panel) });
     if (kept) draft.changed = false;
     return kept;
   }
@@ -188,15 +227,6 @@ class Editor {
     this.dress();
   }
 
-  /** The start image, small. */
-  picture() {
-    const poster = /** @type {HTMLImageElement | null} */ (this.panel.querySelector(".player .poster"));
-    if (!poster?.naturalWidth) return null;
-    const canvas = Object.assign(document.createElement("canvas"), PICTURE);
-    canvas.getContext("2d").drawImage(poster, 0, 0, PICTURE.width, PICTURE.height);
-    return canvas.toDataURL("image/jpeg", 0.7);
-  }
-
   download() {
     const url = URL.createObjectURL(new Blob([draft.text], { type: "application/yaml" }));
     Object.assign(document.createElement("a"), { href: url, download: fileName(draft.about?.title ?? "") }).click();
@@ -205,7 +235,7 @@ class Editor {
 
   undo() {
     Object.assign(draft, { text: draft.opened, changed: false });
-    this.trigger("edited", { text: draft.opened, put: true });
+    this.check(true);
     this.content?.focus({ preventScroll: true });
   }
 }

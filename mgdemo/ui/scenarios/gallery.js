@@ -2,13 +2,14 @@
  * The scenarios to choose from: one group of radio buttons with pictures, which move under the pointer.
  *
  * Python sets `items` (each {key, title, about, detail, src, frames}), `selected` (a key, or "open") and `open`: what is
- * open if it is none of them. It hears "chosen" with {key}, or "own" with what the browser keeps.
+ * open if it is none of them. It hears "chosen"; the value is then the {key}, or what the browser keeps, {id, text}.
  *
  * @typedef {{key: string, title: string, about: string, detail: string, src: string | null, frames: number,
  *   own?: import("./own.js").Own}} Item
  */
 
 import { addressOf } from "../player/connection.js";
+import { draft } from "./editor.js";
 import { ownScenarios } from "./own.js";
 
 const OPEN = "open";
@@ -25,18 +26,30 @@ class Gallery {
     this.group = `scenario-${++count}`;
     this.drawn = "";
     this.root.addEventListener("change", ({ target }) => this.choose(/** @type {HTMLInputElement} */ (target).value));
+    this.root.addEventListener("click", ({ target }) => this.reopen(target));
     ownScenarios.follow(() => this.update());
   }
 
-  /** @param {string} value of a radio button */
+  /** What was changed a moment ago still shows as one of these: pressing that brings it back. @param {EventTarget | null} target */
+  reopen(target) {
+    const pressed = target instanceof HTMLInputElement && target.value === this.selected;
+    if (pressed && draft.text !== draft.opened) this.choose(target.value);
+  }
+
+  /** As soon as what is being written is kept, and nothing is on its way that belongs to it. @param {string} value of a radio button */
   choose(value) {
+    const go = () => this.tell(value);
+    const leave = new CustomEvent("mg-leave", { bubbles: true, cancelable: true, detail: { go } });
+    if (this.root.dispatchEvent(leave)) go();
+  }
+
+  /** @param {string} value of a radio button */
+  tell(value) {
     const [kind, key] = [value.slice(0, value.indexOf(" ")), value.slice(value.indexOf(" ") + 1)];
-    if (kind === "listed") this.trigger("chosen", { key });
-    if (kind === "own") {
-      this.root.dispatchEvent(new Event("mg-leave", { bubbles: true })); // what is being written may be this one
-      const { id, text, title } = ownScenarios.get(key) ?? {};
-      if (text !== undefined) this.trigger("own", { id, text, title });
-    }
+    const kept = kind === "own" ? ownScenarios.get(key) : null;
+    if (kind !== "listed" && !kept) return;
+    this.props.value = kept ? { id: kept.id, text: kept.text } : { key };
+    this.trigger("chosen");
   }
 
   /** The start image that the player shows. @returns {string | null} */

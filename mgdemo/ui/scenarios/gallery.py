@@ -24,8 +24,8 @@ TEMPLATE = """
 class Gallery:
     """Laid out in the Gradio context in which this is made.
 
-    Its events: `chosen` with the `key` of a listed scenario, and `own` with `text`, `id` and `title` of one
-    that the browser keeps.
+    At its event `chosen` its value has the `key` of a listed scenario, or `text` and `id` of one that the
+    browser keeps.
     """
 
     def __init__(self, thumbnails: Thumbnails, listed: list[Scenario], selected: str | None):
@@ -34,7 +34,7 @@ class Gallery:
         self.html = gr.HTML(
             **self._shown(listed, selected),
             html_template=TEMPLATE,
-            js_on_load=on_load("ui/scenarios/gallery.js", "chosen", "own", modes=titles),
+            js_on_load=on_load("ui/scenarios/gallery.js", "chosen", modes=titles),
             apply_default_css=False,
             render=False,
         )

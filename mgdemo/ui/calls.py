@@ -1,4 +1,4 @@
-"""How many long calls each visitor has under way: each holds a slot that others may want."""
+"""How many long calls or events each visitor has under way: each holds a slot that others may want."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from mgdemo.errors import UserError
 
 
 class TooManyCalls(UserError):
-    """One visitor's programs ask for too much at once; the message says so."""
+    """One visitor asks for too much at once; the message says so."""
 
 
 class Calls:
-    """Those of all visitors. most: of one visitor; 0 is any number."""
+    """Those of all visitors. most: of one visitor; 0 is any number. what: they are and do, in words."""
 
-    def __init__(self, most: int):
-        self.most = most
+    def __init__(self, most: int, what: str = "calls are still running"):
+        self.most, self._what = most, what
         self._under_way: Counter[str] = Counter()
         self._lock = threading.Lock()
 
@@ -28,7 +28,7 @@ class Calls:
         with self._lock:
             if account and self.most and self._under_way[account] >= self.most:
                 raise TooManyCalls(
-                    f"{self.most} of your calls are still running, which is all that one visitor may have: "
+                    f"{self.most} of your {self._what}, which is all that one visitor may have: "
                     "wait until one has ended."
                 )
             self._under_way[account] += 1

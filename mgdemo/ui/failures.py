@@ -1,0 +1,40 @@
+"""What goes wrong in events of the page: visitors read a sentence, and none of them fills the log."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from mgdemo.errors import UserError
+from mgdemo.logs import Quiet
+
+FAILED = "Something went wrong on the server (see its log). Try again."
+
+log = logging.getLogger(__name__)
+log.addFilter(Quiet())
+
+
+class Events(gr.Blocks):
+    """A page; Gradio alone would print a traceback for each error of an event, whoever's fault it is."""
+
+    async def process_api(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        try:
+            return await super().process_api(*args, **kwargs)
+        except Exception as error:
+            raise _said(error) from None
+
+
+def _said(error: Exception) -> gr.Error:
+    if isinstance(error, gr.Error):  # of Gradio itself, about what was sent, or of ours
+        error.print_exception = False
+        return error
+    if isinstance(error, UserError):
+        return gr.Error(escape(str(error)), print_exception=False)
+    *_, place = traceback.extract_tb(error.__traceback__)
+    what = f"An event of the page failed with {type(error).__name__} at {place.filename}:{place.lineno}."
+    log.error(what, exc_info=error)
+    return gr.Error(FAILED, print_exception=False)
