@@ -14,7 +14,7 @@ from benchmarks.latency import KEYS, MODE, PATIENCE
 from benchmarks.visitor import Record, address
 
 FOLDER = Path(__file__).parent
-EVERY = 10  # animation frames between two looks at the marks
+EVERY = 4  # pictures from one look at the marks to the next
 SETTLE = 4.0  # seconds in which player and server find their pace
 
 
@@ -36,7 +36,7 @@ class BrowserVisitor:
         try:
             page = await context.new_page()
             page.on("pageerror", lambda error: self.record.trouble.append(f"on the page: {error}"))
-            for script in ("latency.js", "watermark.js"):
+            for script in ("drawn.js", "latency.js", "watermark.js"):
                 await page.add_init_script(path=FOLDER / script)
             await self._visit(page)
         except (Error, AssertionError, TimeoutError) as error:

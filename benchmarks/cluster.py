@@ -38,7 +38,13 @@ FRAME = struct.Struct("<4xI")  # of a packet's head: the video frame
 
 SETTINGS = {
     **{"engine": "ray", "loader": "benchmarks.cluster:load", "threads": 1, "regenerate": 0},
-    **{"sessions": 1000, "engine_sessions": EACH, "visitor_sessions": 0, "visitor_requests": 0},
+    **{
+        "sessions": 1000,
+        "engine_sessions": EACH,
+        "visitor_sessions": 0,
+        "visitor_starts": 0,
+        "visitor_requests": 0,
+    },
     **{"visitor_connections": 0, "idle_seconds": 0, "record_seconds": 36000},
 }
 

@@ -36,7 +36,7 @@ from PIL import Image
 from benchmarks import remembering_world
 from benchmarks.ending import end_by_sigterm
 from benchmarks.machine import machine
-from benchmarks.watching import children
+from benchmarks.watching import workers
 from devtools.live_player import Player
 from devtools.server_process import ServerProcess
 from mgdemo.picture import prepare_image
@@ -146,7 +146,7 @@ async def _kill_a_worker(
     outcome: Outcome, server: ServerProcess, visitors: list[Visitor], choose: random.Random
 ) -> None:
     await asyncio.sleep(choose.uniform(0, 1))
-    os.kill(choose.choice(children(server.process.pid)), signal.SIGKILL)
+    os.kill(choose.choice(workers(server.process.pid)), signal.SIGKILL)
     killed = time.monotonic()
     outcome.worker_kills += 1
     arrivals = await asyncio.gather(*[visitor.next_frame() for visitor in visitors])

@@ -1,9 +1,9 @@
 /**
- * Measures a session from inside its page; runs before the page's own scripts.
+ * Measures a session from inside its page; runs before the page's own scripts, and after `drawn.js`.
  *
  * The stub world's picture has a patch whose level shows what is held and one that steps with every frame. Both
- * are read once an animation frame, after the player has had its turn: a change counts from the moment when
- * the browser is about to put it on the screen.
+ * are read in the animation frame after the player has drawn: a change counts from the moment when the browser is
+ * about to put it on the screen.
  */
 
 const CHANGED = 20; // gray levels; the codec's error is below 5
@@ -29,11 +29,8 @@ class Latency {
     this.names = names; // key code → the control's name
     const probe = new OffscreenCanvas(2, 1);
     this.probe = probe.getContext("2d", { willReadFrequently: true, alpha: false });
-    const poll = () => {
-      requestAnimationFrame(poll);
-      this.look(performance.now());
-    };
-    requestAnimationFrame(poll);
+    window.afterDrawing(this.canvas, (now) => this.look(now));
+    this.look(performance.now());
   }
 
   keydown(event) {

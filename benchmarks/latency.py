@@ -294,20 +294,24 @@ def app(block_ms: int, root_path: str, settings: dict) -> Iterator[int]:
         start = Path(name) / "start.png"
         Image.new("RGB", (stub_world.WIDTH, stub_world.HEIGHT), (40, 40, 40)).save(start)
         library = Library(lambda: [entry], lambda _name: [start], scenario.library)
+        port = free_port()
         service = SessionService(
             Settings(
+                port=port,
+                root_path=root_path,
                 loader="benchmarks.stub_world:load",
                 stand_seconds=0,
                 threads=1,
                 record_seconds=36_000,
                 record_dir=Path(name) / "plays",
                 visitor_sessions=0,  # all come from one address
+                visitor_starts=0,
                 visitor_requests=0,
                 **settings,
             )
         )
-        demo, port = ui.build(service, library), free_port()
-        ui.launch(demo, server_port=port, root_path=root_path, prevent_thread_lock=True, quiet=True)
+        demo = ui.build(service, library)
+        ui.launch(demo, prevent_thread_lock=True, quiet=True)
         try:
             yield port
         finally:
@@ -318,7 +322,8 @@ def app(block_ms: int, root_path: str, settings: dict) -> Iterator[int]:
 def visit(browser: Browser, address: str, presses: int, seed: int, frame_ms: float) -> dict:
     """Play there and press keys; the figures."""
     page = browser.new_page(viewport={"width": 1280, "height": 900})
-    page.add_init_script(path=Path(__file__).with_suffix(".js"))
+    for script in ("drawn.js", "latency.js"):
+        page.add_init_script(path=Path(__file__).with_name(script))
     page.goto(address)
     player = page.locator("#play .player")
     expect(page.locator("#play .pad").first).to_be_visible(timeout=1000 * PATIENCE)

@@ -15,7 +15,10 @@ a place before, and no position in the queue ever grew. errors: refusals, messag
 protocol, lost connections, frames that are missing or out of order, errors on a page or in the server's log.
 p95_ms: from a key to the first frame that obeys, when it is due on a script's screen or seen on a browser's
 canvas (95th percentiles of both, and their mean); lone_p95_ms: the same of the lone visitor.
-peak_mb: memory of the web process and its workers, together.
+server: the server's own part of it, from an input's arrival to the block that obeys.
+cores: that each side took while the crowd was there: web process, workers, films, scripts, browsers (with
+`ray`, its nodes and their workers count there).
+peak_mb: memory of the web process, its workers and those that draw films, together.
 """
 
 from __future__ import annotations
@@ -31,8 +34,10 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import numpy as np
 from playwright.async_api import Browser, async_playwright
+from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks.browser_visitor import SETTLE, BrowserVisitor
 from benchmarks.ending import end_by_sigterm
@@ -40,17 +45,19 @@ from benchmarks.latency import FLAGS
 from benchmarks.machine import chromium_path, machine
 from benchmarks.verdict import admitted, logged_errors, order_kept, positions_fell
 from benchmarks.visitor import Plan, Record, Visitor
-from benchmarks.watching import Memory
-from devtools.web_process import Script, WebProcess, web_process
+from benchmarks.watching import Cores, Memory
+from devtools.ray_nodes import ray_nodes
+from devtools.web_process import PATIENCE, Script, WebProcess, web_process
 
 LEAVES = ("stop", "stop", "reload", "impatient", "stop", "close", "stop", "never")
 BROWSERS = 4
+NODES = 2  # of the engine `ray`, with a worker each
 LONE_SECONDS = 30.0  # that the lone visitor plays, with each of both
 TELL_SECONDS = 10.0
 BEGAN = time.monotonic()
 LONE = 60_000  # numbers of lone visitors begin there
 CONNECT_SECONDS, RECONNECT_SECONDS = 10, 3
-LOADER = "benchmarks.watermark:load"
+LOADER, QUICK = "benchmarks.watermark:load", "benchmarks.watermark:load_quick"
 
 
 @dataclass(frozen=True)
@@ -69,7 +76,7 @@ def settings(visitors: int, playing: int, engine: str, loader: str) -> dict[str,
     values = {
         "loader": loader,
         "engine": engine,
-        "device": "cpu,cpu" if playing > 1 else "cpu",
+        "device": "cpu,cpu" if playing > 1 and engine == "process" else "cpu",
         "sessions": playing,
         "queue": visitors,
         "session_seconds": 3600,  # the browsers stay to the end
@@ -88,14 +95,42 @@ async def measure(web: WebProcess, size: Crowd) -> dict:
     async with Script(web, "127.0.0.1") as script, chromium(size.browsers) as browser:
         config = script.config
         say(f"one visitor plays alone, for {size.lone:.0f} s")
-        alone = [await Visitor(web, config, LONE, Plan(stay=size.lone)).visit()]
+        with Server(web) as lone_server:
+            alone = [await Visitor(web, config, LONE, Plan(stay=size.lone)).visit()]
         if browser is not None:
             say("one visitor plays alone with a browser")
             alone.append(await _lone_browser(browser, web, size.lone))
         say("the crowd comes")
-        with Memory(web.process.pid) as memory:
+        with Memory(web.process.pid) as memory, Server(web) as server, Cores(web.process.pid) as cores:
             crowd = await _crowd(web, config, browser, size)
-    return verdict(alone, crowd, web.log.read_text()) | memory.peaks()
+    own = {"server": {"p95_ms": server.p95_ms, "lone_p95_ms": lone_server.p95_ms}, "cores": cores.mean}
+    return verdict(alone, crowd, web.log.read_text()) | own | memory.peaks()
+
+
+class Server:
+    """Asks a server, before and after, how long it took from an input's arrival to the block that obeys."""
+
+    def __init__(self, web: WebProcess):
+        self._web = web
+
+    def __enter__(self) -> Server:
+        self._before = self._counts()
+        return self
+
+    def __exit__(self, *_) -> None:
+        """The 95th percentile of those that came meanwhile, as Prometheus does it: evenly within a bucket."""
+        counts = {end: number - self._before[end] for end, number in self._counts().items()}
+        ends, up_to = list(counts), list(counts.values())
+        wanted, self.p95_ms = 0.95 * up_to[-1], None
+        if up_to[-1]:
+            self.p95_ms = round(1000 * float(np.interp(wanted, [0, *up_to], [0, *ends])), 1)
+
+    def _counts(self) -> dict[float, float]:
+        """How many took so many seconds at most, for each end of a bucket."""
+        text = httpx.get(f"{self._web.address}/metrics", timeout=PATIENCE).text
+        samples = (s for family in text_string_to_metric_families(text) for s in family.samples)
+        buckets = [s for s in samples if s.name == "mgdemo_input_latency_seconds_bucket"]
+        return {float(s.labels["le"]): s.value for s in buckets}
 
 
 async def _lone_browser(browser: Browser, web: WebProcess, seconds: float) -> Record:
@@ -206,15 +241,18 @@ def main() -> None:
     parser.add_argument("--lone", type=float, default=LONE_SECONDS, help="seconds of play alone, each way")
     parser.add_argument("--browsers", type=int, default=BROWSERS, help="of the visitors (default 4)")
     parser.add_argument("--engine", choices=("process", "ray"), default="process")
+    parser.add_argument("--quick", action="store_true", help="worlds of 5 ms a block in place of 20")
     parser.add_argument("--json", type=Path, metavar="FILE")
     args = parser.parse_args()
     end_by_sigterm()
-    with tempfile.TemporaryDirectory() as folder:
-        variables = settings(args.visitors, args.playing, args.engine, LOADER)
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as cluster:
+        if args.engine == "ray":
+            cluster.enter_context(ray_nodes()).have(NODES)
+        variables = settings(args.visitors, args.playing, args.engine, QUICK if args.quick else LOADER)
         with web_process(Path(folder), **variables) as web:
             size = Crowd(args.visitors, args.browsers, args.seconds, args.stay, args.lone)
             found = asyncio.run(measure(web, size))
-    text = json.dumps(found | {"engine": args.engine, "machine": machine()}, indent=1)
+    text = json.dumps(found | {"engine": args.engine, "quick": args.quick, "machine": machine()}, indent=1)
     print(text)
     if args.json:
         args.json.write_text(text + "\n")

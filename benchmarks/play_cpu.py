@@ -15,8 +15,9 @@ bfloat16 is measured where the CPU computes in it natively; it is then what the 
 turns, a third of the blocks at a time, so that whatever else the machine does falls on all of them.
 
 frames/s is frames over time; ms are those from one block (12 frames) to the next, median and 95th percentile;
-dit, vae and encode are medians of the stages. The first 4 blocks are left out, because they encode the
-start condition. `ready` is the time until the checkpoint is loaded (served: with the start of the worker
+dit, vae and encode are medians of the stages; `again` is that of a block made again from its latents, unseen,
+as for a rewind or after the loss of a worker. The first 4 blocks are left out, because they encode the start
+condition. `ready` is the time until the checkpoint is loaded (served: with the start of the worker
 process), `first` the time until the first frame has arrived, from the same moment. Each served session starts
 a new service, so these two are cold starts. `peak` is the most memory of the worker process (Linux).
 """
@@ -96,6 +97,7 @@ class Row:
             "block": statistics.median(self.blocks),
             "block_p95": float(np.percentile(self.blocks, 95)),
             **{name: statistics.median(self.stages[name]) for name in ("dit", "vae", "encode")},
+            "again": statistics.median(self.stages["again"]) if "again" in self.stages else None,
             "ready_s": statistics.median(self.ready),
             "first_s": statistics.median(self.first),
             "peak_bytes": self.peak,
@@ -109,6 +111,7 @@ def in_process(row: Row, checkpoint: str, image: Image.Image, track: ActionTrack
     model = pkgutil.resolve_name(LOADERS[row.precision])(checkpoint, device="cpu")
     row.ready.append(time.perf_counter() - begin)
     world, encoder = model.start(image, seed=1), H264Encoder(*model.size[::-1], model.fps)
+    latents = []
     for block in range(track.blocks):
         started = time.perf_counter()
         frames = world.step(track.block(block))
@@ -118,10 +121,17 @@ def in_process(row: Row, checkpoint: str, image: Image.Image, track: ActionTrack
             if not block and not i:
                 row.first.append(time.perf_counter() - begin)
         done = time.perf_counter()
+        latents.append(world.latents)
         if block >= WARM_UP:
             row.blocks.append(1e3 * (done - started))
             for name, ms in (world.timings | {"encode": 1e3 * (done - made)}).items():
                 row.stages[name].append(ms)
+    world = model.start(image, seed=1)
+    for block in range(track.blocks):
+        started = time.perf_counter()
+        world.repeat(track.block(block), latents[block], shown=False)
+        if block >= WARM_UP:
+            row.stages["again"].append(1e3 * (time.perf_counter() - started))
 
 
 async def served(row: Row, checkpoint: str, image: Image.Image, track: ActionTrack, threads: int) -> None:
@@ -203,13 +213,16 @@ def main() -> None:
 
     results = [row.figures() for row in rows]
     print(f"{args.checkpoint}, {config.width}x{config.height}, {FPS} frames/s are real time")
-    print("way         precision  frames/s  ms/block   p95    dit    vae  encode  ready s  first s  peak MB")
+    head = "way         precision  frames/s  ms/block   p95   dit   vae  encode  again"
+    print(f"{head}    ready    first  peak")
     for result in results:
-        peak = f"{result['peak_bytes'] / 1e6:.0f}" if result["peak_bytes"] else "-"
+        peak = f"{result['peak_bytes'] / 1e6:.0f} MB" if result["peak_bytes"] else "-"
+        again = "-" if result["again"] is None else f"{result['again']:.0f}"
+        seconds = f"{result['ready_s']:5.1f} s  {result['first_s']:5.1f} s"
         print(
-            "{way:10}  {precision:9}  {frames_per_second:8.1f}  {block:8.0f}  {block_p95:4.0f}  {dit:5.0f}  "
-            "{vae:5.0f}  {encode:6.1f}  {ready_s:7.1f}  {first_s:7.1f}".format(**result),
-            f"{peak:>8}",
+            "{way:10}  {precision:9}  {frames_per_second:8.1f}  {block:8.0f}  {block_p95:4.0f}  {dit:4.0f}  "
+            "{vae:4.0f}  {encode:6.1f}".format(**result),
+            f"{again:>6}  {seconds}  {peak}",
         )
     if args.json:
         args.json.write_text(json.dumps({"machine": here, "rows": results}, indent=1) + "\n")

@@ -27,7 +27,7 @@ import websockets
 
 from benchmarks.ending import end_by_sigterm
 from benchmarks.machine import machine
-from benchmarks.watching import children, cpu_seconds, resident
+from benchmarks.watching import cpu_seconds, resident, workers
 from devtools.web_process import PATIENCE, Script, WebProcess, web_process
 from mgdemo import messages as m
 
@@ -36,7 +36,13 @@ OPENING = 8  # pages at once
 FRAME = struct.Struct("<4xI")  # of a packet's head: the video frame
 
 SETTINGS = {
-    **{"sessions": 2000, "visitor_sessions": 0, "visitor_requests": 0, "visitor_connections": 0},
+    **{
+        "sessions": 2000,
+        "visitor_sessions": 0,
+        "visitor_starts": 0,
+        "visitor_requests": 0,
+        "visitor_connections": 0,
+    },
     **{"record_seconds": 36000, "idle_seconds": 0, "keep_sessions": 5000, "device": "cpu"},
 }
 
@@ -113,7 +119,7 @@ async def another(web: WebProcess, config: dict):
 
 
 async def _row(web: WebProcess, number: int, seconds: float, counted: Counted) -> dict:
-    pid, worker = web.process.pid, children(web.process.pid)[0]
+    pid, worker = web.process.pid, workers(web.process.pid)[0]
     processes = {"web_cores": pid, "worker_cores": worker, "pages_cores": os.getpid()}
     counted.clear()
     began, before = time.monotonic(), {name: cpu_seconds(each) for name, each in processes.items()}

@@ -26,7 +26,8 @@ PARTS = (1, 3, 8)  # frames in an event, as the worker sends a block
 
 
 class Sender:
-    """Sends the blocks of all sessions that are open, each when it is due."""
+    """Sends the blocks of all sessions that are open, each when it is due. One that is later than a block
+    makes up for nothing: like a worker's, its packets never come faster than in real time."""
 
     def __init__(self):
         frames = [stub_world.paint(_idle(1), 0, i) for i in range(KEY_BLOCKS * BLOCK_FRAMES)]
@@ -62,7 +63,9 @@ class Sender:
             while self._due and self._due[0][0] <= time.monotonic():
                 due, session, block = heapq.heappop(self._due)
                 if session in self._open:
+                    late = time.monotonic() - due > PERIOD
                     self._send(session, block)
+                    due = time.monotonic() if late else due
                     heapq.heappush(self._due, (due + PERIOD, session, block + 1))
 
     def _send(self, session: str, block: int) -> None:

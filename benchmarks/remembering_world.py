@@ -72,6 +72,17 @@ class World:
         grains = random.integers(0, 256, (SMALL_HEIGHT // GRAIN, SMALL_WIDTH // GRAIN, 3), np.uint8)
         return np.kron(grains, np.ones((GRAIN, GRAIN, 1), np.uint8))
 
+    reach = 1
+
+    @property
+    def latents(self):
+        return self.state
+
+    def repeat(self, actions, latents, shown):
+        assert len(actions) == self.frames_next
+        self.before, self.state, self.block = None, latents, self.block + 1
+        return np.concatenate(list(self._make(latents, len(actions)))) if shown else None
+
     @property
     def can_regenerate(self):
         return self.before is not None
@@ -109,13 +120,15 @@ def load_beside_real_ones(checkpoint, *, device, progress=None, optimization="")
 
 def load_on_dying_devices(checkpoint, *, device, progress=None, optimization=""):
     """As `load`; but cuda:1 answers with an error, cuda:2 ends the process, cuda:3 answers the first process
-    with an error, and cuda:4 never comes to an end."""
+    with an error, cuda:4 never comes to an end, and cuda:5 finds no weights the first time."""
     if device == "cuda:1" or (device == "cuda:3" and _first(device)):
         raise RuntimeError(
             "CUDA error: an illegal memory access was encountered\nCUDA kernel errors might be"
         )
     if device == "cuda:2":
         os._exit(3)
+    if device == "cuda:5" and _first(device):
+        raise FileNotFoundError("no such file: weights")
     while device == "cuda:4":
         time.sleep(0.1)
         progress(0.5, "Reading on")

@@ -1,10 +1,11 @@
-"""What processes use, from outside: memory, descriptors, threads."""
+"""What processes use, from outside: memory, descriptors, threads, cores."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import threading
+import time
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
@@ -33,13 +34,61 @@ class Memory:
 
     def _watch(self) -> None:
         while not self._over.wait(EVERY):
-            web, workers = resident(self._pid), sum(map(resident, children(self._pid)))
-            for name, now in {
-                "peak_mb": web + workers,
-                "web_peak_mb": web,
-                "workers_peak_mb": workers,
-            }.items():
+            web, working = resident(self._pid), sum(map(resident, workers(self._pid)))
+            everything = web + sum(map(resident, descendants(self._pid)))
+            sizes = {"peak_mb": everything, "web_peak_mb": web, "workers_peak_mb": working}
+            for name, now in sizes.items():
                 self._peaks[name] = max(self._peaks[name], now // 10**6)
+
+
+class Cores:
+    """Watches who computes while the context lasts; `mean` says how many cores each took.
+
+    web: the pid of the app. Beside it and its workers there are those of its processes that draw films, the
+    scripts, which run in this process, and the browsers, its other children. `idle` is what nobody took,
+    `others`: other programs, the kernel, and what the host of a virtual machine gave to somebody else.
+    """
+
+    def __init__(self, web: int):
+        self._web, self._over = web, threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._first: dict[int, tuple[str, float]] = {}  # by process: whose it is, and its seconds at first
+        self._last: dict[int, float] = {}
+
+    def __enter__(self) -> Cores:
+        self._began, self._idle = time.monotonic(), _idle_seconds()
+        self._look(new=False)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._over.set()
+        self._thread.join()
+        self._look()
+        took = time.monotonic() - self._began
+        sums = dict.fromkeys(("web", "workers", "films", "scripts", "browsers"), 0.0)
+        for pid, (group, before) in self._first.items():
+            sums[group] += self._last[pid] - before
+        sums["idle"] = _idle_seconds() - self._idle
+        sums["others"] = max(0.0, took * (os.cpu_count() or 1) - sum(sums.values()))
+        self.mean = {group: round(seconds / took, 2) for group, seconds in sums.items()}
+
+    def _watch(self) -> None:
+        while not self._over.wait(EVERY):
+            self._look()
+
+    def _look(self, new: bool = True) -> None:
+        """new: a process that was not seen before has begun since."""
+        groups = {"web": [self._web], "workers": workers(self._web), "scripts": [os.getpid()]}
+        groups["films"] = [pid for pid in descendants(self._web) if pid not in groups["workers"]]
+        server = {self._web, *groups["workers"], *groups["films"]}
+        groups["browsers"] = [pid for pid in descendants(os.getpid()) if pid not in server]
+        for group, pids in groups.items():
+            for pid in pids:
+                with contextlib.suppress(OSError):
+                    seconds = cpu_seconds(pid)
+                    self._first.setdefault(pid, (group, 0.0 if new else seconds))
+                    self._last[pid] = seconds
 
 
 @dataclass(frozen=True)
@@ -69,13 +118,34 @@ def resident(pid: int) -> int:
 
 
 def children(pid: int) -> list[int]:
-    """Process ids of a process's children: of the app, its workers."""
+    """Process ids of a process's children."""
     found = []
     with contextlib.suppress(OSError):
         for task in Path(f"/proc/{pid}/task").iterdir():
             with contextlib.suppress(OSError):
                 found += [int(child) for child in (task / "children").read_text().split()]
     return found
+
+
+def workers(pid: int) -> list[int]:
+    """Those of its children that are workers; others draw films."""
+    found = []
+    for child in children(pid):
+        with contextlib.suppress(OSError):
+            if b"mgdemo.worker" in Path(f"/proc/{child}/cmdline").read_bytes():
+                found.append(child)
+    return found
+
+
+def descendants(pid: int) -> list[int]:
+    """Process ids of its children and of theirs."""
+    return [each for child in children(pid) for each in (child, *descendants(child))]
+
+
+def _idle_seconds() -> float:
+    """For which cores of this machine had nothing to do so far, all together."""
+    fields = Path("/proc/stat").read_text().splitlines()[0].split()
+    return (int(fields[4]) + int(fields[5])) / os.sysconf("SC_CLK_TCK")
 
 
 def cpu_seconds(pid: int) -> float:

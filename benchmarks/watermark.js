@@ -1,6 +1,6 @@
 /**
- * Reads the marks of `benchmarks/watermark.py` from a page's canvas, every so many animation frames, after the
- * player has drawn.
+ * Reads the marks of `benchmarks/watermark.py` from a page's canvas, each time when so many pictures have been drawn
+ * (`drawn.js`).
  */
 
 window.marks = {
@@ -12,13 +12,11 @@ window.marks = {
     const probe = new OffscreenCanvas(bits, rows).getContext("2d", { willReadFrequently: true, alpha: false });
     probe.imageSmoothingEnabled = false; // the middle of each cell
     let count = 0;
-    const look = () => {
-      requestAnimationFrame(look);
+    window.afterDrawing(source, () => {
       if (count++ % every) return;
       probe.drawImage(source, 0, 0, source.width, source.height * share, 0, 0, bits, rows);
       const pixels = probe.getImageData(0, 0, bits, rows).data;
       this.seen.push(Array.from({ length: bits * rows }, (_, cell) => pixels[4 * cell + 1]));
-    };
-    requestAnimationFrame(look);
+    });
   },
 };

@@ -42,6 +42,10 @@ class Nodes:
         """All of its processes at once, as when a host loses its power."""
         self._cluster.remove_node(self._nodes.pop(node), allow_graceful=False)
 
+    def kill_head(self) -> None:
+        """The same with the host of the cluster's head."""
+        self._cluster.remove_node(self._cluster.head_node, allow_graceful=False)
+
     def have(self, count: int) -> None:
         """Add nodes until there are so many."""
         while len(self._nodes) < count:

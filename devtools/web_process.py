@@ -191,6 +191,13 @@ async def heard(socket: websockets.ClientConnection, kind: str) -> dict:
     raise AssertionError(f"{kind} never came")
 
 
+async def played(socket: websockets.ClientConnection, blocks: int) -> None:
+    """Take so many blocks, as a player that always has some left."""
+    for _ in range(blocks):
+        block = (await heard(socket, "block"))["block"]
+        await socket.send(json.dumps({"type": "ack", "block": block, "buffer_ms": 100}))
+
+
 def told(data: list | dict) -> dict:
     """The player's `session` property in what an event returned."""
     if isinstance(data, dict):
