@@ -72,3 +72,12 @@ def tiny():
     from devtools.tiny import tiny_model
 
     return cache(tiny_model)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def worlds_of_this_process(tmp_path_factory):
+    """Sessions of one name in different processes of tests keep their latents apart."""
+    folder = tmp_path_factory.mktemp("worlds")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mgdemo.worker.spool.temporary_folder", lambda name: folder)
+        yield

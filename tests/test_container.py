@@ -25,7 +25,7 @@ from starlette.routing import Route, WebSocketRoute
 from devtools.ports import free_port
 from mgdemo.checkpoints import configs
 from mgdemo.paths import ROOT
-from mgdemo.serving import SessionService, Settings, operator_routes
+from mgdemo.serving import SessionService, Settings, SettingsError, operator_routes
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
@@ -60,12 +60,12 @@ def test_the_image_sets_what_there_is_and_asks_what_is_answered(tmp_path):
 
 def test_kubernetes_gets_one_image_the_tested_ray_and_settings_that_there_are():
     text = (ROOT / "hosting" / "kuberay.yaml").read_text()
-    cluster, web, service = yaml.safe_load_all(text)
+    cluster, web, service, _ = yaml.safe_load_all(text)
     pinned = re.search(r"^ray==(.+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
     assert cluster["spec"]["rayVersion"] == pinned[1]
     (page,) = web["spec"]["template"]["spec"]["containers"]
     set_there = {each["name"]: each.get("value") for each in page["env"] if "MGDEMO" in each["name"]}
-    settings = Settings.from_env(set_there)
+    settings = Settings.from_env(set_there | {"MGDEMO_TRUSTED_PROXIES": "10.244.0.0/16"})
     assert settings.engine == "ray" and settings.sessions > settings.engine_sessions > 0
     assert len(set(re.findall(r"image: (\S+)", text))) == 1
     assert f"--address={cluster['metadata']['name']}-head-svc:" in page["args"][0]
@@ -73,18 +73,39 @@ def test_kubernetes_gets_one_image_the_tested_ray_and_settings_that_there_are():
     assert set(ports) == {7860} and service["spec"]["selector"] == web["spec"]["selector"]["matchLabels"]
 
 
+def test_kubernetes_keeps_figures_inside_and_believes_only_the_ingress_about_visitors():
+    text = (ROOT / "hosting" / "kuberay.yaml").read_text()
+    cluster, web, _, policy = yaml.safe_load_all(text)
+    (page,) = web["spec"]["template"]["spec"]["containers"]
+    environment = {each["name"]: each for each in page["env"]}
+    secret = environment["MGDEMO_OPERATOR_TOKEN"]["valueFrom"]["secretKeyRef"]
+    assert f"create secret generic {secret['name']} --from-literal={secret['key']}=" in text
+    with pytest.raises(SettingsError, match="has 'PODS': give addresses or networks"):
+        Settings(trusted_proxies=environment["MGDEMO_TRUSTED_PROXIES"]["value"])
+    assert policy["spec"]["podSelector"] == web["spec"]["selector"] and policy["kind"] == "NetworkPolicy"
+    assert policy["spec"]["policyTypes"] == ["Ingress"]
+    ingress, ray = policy["spec"]["ingress"]
+    assert ingress["ports"] == [{"port": page["ports"][0]["containerPort"]}]
+    (source,) = ingress["from"]
+    assert source == {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "INGRESS"}}}
+    (source,) = ray["from"]
+    labels = {"ray.io/cluster": cluster["metadata"]["name"]}
+    assert source == {"podSelector": {"matchLabels": labels}}, "of this namespace, and no other pods"
+
+
 def test_only_the_proxy_is_believed_and_reached_from_outside():
     (subnet,) = COMPOSE["networks"]["inside"]["ipam"]["config"]
     service, proxy = COMPOSE["services"]["mgdemo"], COMPOSE["services"]["nginx"]
     assert service["environment"]["MGDEMO_TRUSTED_PROXIES"] == subnet["subnet"]
     assert service["networks"] == proxy["networks"] == ["inside"]
-    assert "ports" not in service and proxy["ports"] == ["80:80", "443:443"]
+    assert "ports" not in service and proxy["ports"] == ["0.0.0.0:80:80", "0.0.0.0:443:443"]
     mounted = [volume.split(":")[0] for volume in proxy["volumes"] if volume.startswith("./")]
     assert mounted and all((ROOT / name).is_file() for name in mounted)
     warm = re.search(r"-(.+)}", service["environment"]["MGDEMO_WARM"])[1]
     assert warm in {config.name for config in configs() if config.embedded}, "nothing is to be fetched for it"
     grace = int(service["stop_grace_period"].removesuffix("s"))
     assert grace >= 25, "recordings are written"
+    assert service["restart"] == "unless-stopped", "also when it ends by itself, as it hangs"
 
 
 @contextlib.contextmanager

@@ -37,6 +37,25 @@ def test_the_web_side_does_not_load_torch(room):
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
+PLAYS = """
+import sys
+from PIL import Image
+from mgdemo.actions import ActionTrack
+from mgdemo.checkpoints import start_images
+from mgdemo.loading import load_world_model
+
+model = load_world_model("universal-tiny", device="cpu")
+world = model.start(Image.open(start_images("universal-tiny")[0]), seed=1)
+world.step(ActionTrack.hold("universal", ["forward"], frames=world.frames_next))
+sys.exit("torch._dynamo" in sys.modules)
+"""
+
+
+def test_a_world_plays_on_the_cpu_without_pytorchs_compiler():
+    """Importing it takes longer than loading an embedded world."""
+    assert subprocess.run([sys.executable, "-c", PLAYS], cwd=ROOT).returncode == 0
+
+
 def test_imports_point_down():
     level = {room: at for at, rooms in enumerate(LAYERS) for room in rooms}
 

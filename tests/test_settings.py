@@ -93,6 +93,17 @@ def test_devices_are_one_or_several(device):
     assert Settings(device=device).device == device
 
 
+@pytest.mark.parametrize("proxies", ["nginx", "10.0.0.0/33", "10.0.0.1/8", "10.0.0.1,PODS"])
+def test_a_proxy_that_is_none_is_named_at_the_start(proxies):
+    with pytest.raises(SettingsError, match=r"MGDEMO_TRUSTED_PROXIES has '.*': give addresses or networks"):
+        Settings(trusted_proxies=proxies)
+
+
+@pytest.mark.parametrize("proxies", ["", "*", "10.0.0.7", "10.0.0.0/8, ::1", "fd00::/8,"])
+def test_proxies_are_addresses_and_networks(proxies):
+    assert Settings(trusted_proxies=proxies).trusted_proxies == proxies
+
+
 def test_flags_come_before_the_environment_and_the_environment_before_the_file(tmp_path):
     file = tmp_path / "hosting.yaml"
     file.write_text(
@@ -106,6 +117,29 @@ def test_flags_come_before_the_environment_and_the_environment_before_the_file(t
     other.write_text("queue: 9\n")
     assert Settings.from_env({"MGDEMO_SETTINGS": str(file)}, other).queue == 9
     assert Settings.from_env({"MGDEMO_SETTINGS": str(file)}, other).sessions == 1
+
+
+def test_variables_of_gradio_work_between_the_file_and_our_own(tmp_path):
+    file = tmp_path / "hosting.yaml"
+    file.write_text("host: 10.0.0.1\nport: 1\nroot_path: /file\nshare: false\n")
+    variables = {
+        "GRADIO_SERVER_NAME": "0.0.0.0",
+        "GRADIO_SERVER_PORT": "8080",
+        "GRADIO_ROOT_PATH": "/worlds",
+        "GRADIO_SHARE": "True",
+    }
+
+    def where(environment, **given):
+        settings = Settings.from_env(environment, file, given)
+        return settings.host, settings.port, settings.root_path, settings.share
+
+    assert where({}) == ("10.0.0.1", 1, "/file", False)
+    assert where(variables) == ("0.0.0.0", 8080, "/worlds", True)
+    assert where(variables | {"MGDEMO_PORT": "9"}, host="::1", share="0") == ("::1", 9, "/worlds", False)
+    with pytest.raises(SettingsError, match="GRADIO_SERVER_PORT is '80x': give a number"):
+        Settings.from_env({"GRADIO_SERVER_PORT": "80x"})
+    with pytest.raises(SettingsError, match="MGDEMO_PORT is 70000: give 65535 at most"):
+        Settings(port=70_000)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +162,7 @@ def test_a_wrong_file_is_told_with_its_cure(tmp_path, text, words):
 
 
 def test_a_wrong_flag_is_told_as_a_flag():
-    with pytest.raises(SettingsError, match="--set queue is 'many': give a number like 20"):
+    with pytest.raises(SettingsError, match="queue on the command line is 'many': give a number like 20"):
         Settings.from_env({}, given={"queue": "many"})
 
 

@@ -1,7 +1,12 @@
 """The bars of worlds: the truth holds, and what is spoiled fails where it should be noticed."""
 
+import json
+import subprocess
+import sys
+
 import numpy as np
 import pytest
+import torch
 
 from benchmarks import controllability, quality, runs
 from benchmarks.worlds import bars, reader, speed, still, teach, walk
@@ -9,6 +14,7 @@ from benchmarks.worlds.__main__ import said
 from mgdemo.actions import MODES
 from mgdemo.measure.camera import AXES
 from mgdemo.measure.pixels import detail, psnr
+from mgdemo.paths import ROOT
 
 SECONDS = 60
 STARTS = 4
@@ -227,3 +233,17 @@ def test_a_vae_keeps_the_picture_and_not_all_of_its_detail():
     kept = runs.model_keep(runs.embedded("universal"), "cpu")(starts.image(0))
     own = np.asarray(starts.image(0))
     assert kept.shape == own.shape and psnr(kept, own) > 25 and detail(kept) < 0.9 * detail(own)
+
+
+def test_the_starts_can_be_shared_among_processes(tmp_path):
+    """Where nobody stands nothing is played, so that only the processes are tried."""
+    asked = ("--truth", "--modes", "templerun", "--only", "still", "--starts", "2", "--workers", "1")
+    out = tmp_path / "worlds.json"
+    command = [sys.executable, "-m", "benchmarks.worlds", *asked, "--json", str(out)]
+    subprocess.run(command, cwd=ROOT, check=True, timeout=240)
+    assert json.loads(out.read_text())["templerun"]["starts"] == 2
+
+
+def test_a_batch_may_have_no_spoiled_picture():
+    none = torch.zeros(0, 3, *teach.SIZE)
+    assert teach.spoil(none, torch.Generator()).shape == none.shape

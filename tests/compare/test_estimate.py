@@ -10,7 +10,9 @@ from mgdemo.compare.device import Device, device_of
 from mgdemo.compare.estimate import PUBLISHED_FPS, PUBLISHED_TFLOPS, expected, speeds
 from mgdemo.compare.plan import Variant, seconds_of, summary
 from mgdemo.compare.store import RunStore
+from mgdemo.serving.engines.fleets import fleet_of
 from mgdemo.serving.engines.process import environment
+from mgdemo.settings import Settings
 
 CPU = Device("cpu float32")
 TINY, OTHER = (Variant(name, "universal", (48, 64), name, True) for name in ("tiny", "other"))
@@ -61,4 +63,4 @@ def test_without_an_answer_there_is_no_estimate(tmp_path, caplog):
 
 
 def test_several_devices_are_judged_by_the_first():
-    assert device_of("cpu,cpu").kind.startswith("cpu ")
+    assert device_of(fleet_of(Settings(device="cpu,cpu")).ask).kind.startswith("cpu ")

@@ -28,7 +28,23 @@ def numbers_in(picture, columns):
     return found
 
 
-def test_all_runs_are_on_one_frame(tmp_path):
+def films_open(monkeypatch):
+    """How many films are read at once, counted while they are."""
+    counts = {"now": 0, "most": 0}
+
+    def counted(*args, **kwargs):
+        counts["now"] += 1
+        counts["most"] = max(counts.values())
+        try:
+            yield from read_frames(*args, **kwargs)
+        finally:
+            counts["now"] -= 1
+
+    monkeypatch.setattr("mgdemo.compare.grid_film.read_frames", counted)
+    return counts
+
+
+def test_all_runs_are_on_one_frame(tmp_path, monkeypatch):
     start = StartImage(None, Image.new("RGB", SIZE[::-1]))
     columns = [
         Variant(f"universal-{i}", "universal", SIZE, str(i), True, title=f"World {i}") for i in range(3)
@@ -46,7 +62,9 @@ def test_all_runs_are_on_one_frame(tmp_path):
             numbered_film.write(tmp_path / run.key / "video.mp4", frames, keys_at=(7 * i,))
             row.append(Cell(Outcome(run, StoredRun(tmp_path / run.key, {"frames": frames}, {})), {}))
         rows.append(row)
+    most = films_open(monkeypatch)
     assert write_grid_film(tmp_path / "grid.mp4", rows, "All")
+    assert most == {"now": 0, "most": 3}, "of one row"
     frames = list(read_frames(tmp_path / "grid.mp4"))
     assert len(frames) == 90 and metadata(tmp_path / "grid.mp4")["title"] == "All"
     for i, picture in enumerate(frames):

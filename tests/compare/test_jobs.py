@@ -131,6 +131,7 @@ def test_one_visitor_does_not_take_all_places(comparisons, monkeypatch):
     monkeypatch.setattr(jobs, "OF_ONE", 1)
     first = comparisons.start(planned("universal-200", frames=45), account="10.0.0.1")
     assert comparisons.start(planned("universal-200", frames=45), account="10.0.0.1") is first
+    assert "10.0.0.1" not in str(vars(first)), "who it was is not kept"
     with pytest.raises(ServingError, match="1 comparisons of yours are running here"):
         comparisons.start(planned("universal", frames=9), account="10.0.0.1")
     for other in ("10.0.0.2", ""):  # the command line has none
@@ -167,3 +168,18 @@ def test_closing_ends_what_is_under_way(comparisons):
     assert job.done and job.states()[0].phase == "cancelled"
     with pytest.raises(ServingError, match="shutting down"):
         comparisons.start(planned("universal"))
+
+
+def test_closing_waits_for_all_grids_together(comparisons, monkeypatch):
+    waited = []
+
+    def wait(job, seconds):
+        waited.append(seconds)
+        time.sleep(seconds)  # as if it did not end
+
+    for frames in (201, 213, 225, 237):
+        comparisons.start(planned("universal-slow", frames=frames))
+    monkeypatch.setattr(jobs, "ENDING_SECONDS", 1.0)
+    monkeypatch.setattr(jobs.Job, "wait", wait)
+    comparisons.close()
+    assert len(waited) == 4 and sum(waited) < 2

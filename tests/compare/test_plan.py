@@ -94,6 +94,15 @@ def test_a_summary_says_size_time_and_what_is_lost():
     )
 
 
+def test_a_large_start_image_is_hashed_once_for_all_runs(monkeypatch):
+    start, converted = StartImage(None, Image.new("RGB", (16, 9))), []
+    convert = Image.Image.convert
+    monkeypatch.setattr(Image.Image, "convert", lambda *a, **k: converted.append(a) or convert(*a, **k))
+    made = grid([a_case(start=start, seed=seed) for seed in range(20)], [a_variant()], **FACTS)
+    assert len({run.key for run in made.all}) == 20 and len({run.image for run in made.all}) == 1
+    assert len(converted) <= 1
+
+
 def test_too_much_and_nothing_are_refused_with_a_cure():
     with pytest.raises(PlanError, match="choose 6 at most"):
         grid([a_case()], [a_variant(str(i)) for i in range(7)], **FACTS)

@@ -133,6 +133,15 @@ def test_films_may_lie_beside_the_page(compared, browser, tmp_path):
     page.close()
 
 
+def test_a_contact_sheet_may_be_taller_than_a_jpeg(compared, monkeypatch):
+    folder, plan, rows = compared
+    monkeypatch.setattr("mgdemo.compare.report.contact_sheet", lambda _: Image.new("RGB", (40, 70_000)))
+    write_report(folder / "tall", plan, rows, title="Tall", inside=False, film=False)
+    assert (folder / "tall" / "report.html").read_text("utf-8").count('<img class="sheet"') == 5
+    with Image.open(folder / "tall" / "contact-sheet.png") as sheet:
+        assert sheet.size == (40, 70_000)
+
+
 def test_films_share_a_budget(tmp_path, monkeypatch):
     noise = np.random.default_rng(0).integers(0, 256, (75, 96, 128, 3), np.uint8)
     (tmp_path / "run").mkdir()

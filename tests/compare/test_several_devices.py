@@ -7,10 +7,12 @@ import signal
 import pytest
 from test_runs import planned
 
+from benchmarks.watching import workers
 from devtools.live_player import Player
 from devtools.live_player import until as until_so
+from mgdemo.compare.jobs import Job
 from mgdemo.video.mp4 import read_frames
-from tests.faults.conftest import kill_workers, workers
+from tests.faults.conftest import kill_workers
 from tests.support.comparing import digests, made, until
 
 pytestmark = pytest.mark.anyio
@@ -76,6 +78,20 @@ async def test_a_run_whose_worker_dies_goes_on_with_the_same_frames(start):
     assert seen == sorted(seen), "it only goes forward"
 
 
+async def test_no_status_takes_back_what_is_made(start, monkeypatch):
+    states, change = [], Job.change
+
+    def changed(job, state):
+        states.append(state)
+        change(job, state)
+
+    monkeypatch.setattr(Job, "change", changed)
+    _, comparisons = start(WORLDS)
+    await digests(comparisons.start(planned("universal", frames=FRAMES)))
+    shares = [state.share for state in states]
+    assert shares == sorted(shares) and shares[-1] == 1
+
+
 async def shares_of(job):
     return [states[0].share async for states in job.changes()]
 
@@ -84,7 +100,7 @@ async def test_when_one_of_two_workers_dies_the_run_on_the_other_one_is_not_touc
     server, comparisons = two()
     job = comparisons.start(planned("universal-200", frames=FRAMES, rows=2))
     await until(job, lambda states: len(made(states)) == 2)
-    os.kill(workers()[0], signal.SIGKILL)
+    os.kill(workers(os.getpid())[0], signal.SIGKILL)
     assert await digests(job) == await undisturbed(start, rows=2)
     metrics = server.service.metrics()
     assert (metrics["crashes_total"], metrics["moves_total"], metrics["errors_total"]) == (1, 1, 0)

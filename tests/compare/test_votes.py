@@ -178,6 +178,20 @@ def test_a_file_of_votes_has_an_end_and_loses_none(tmp_path, monkeypatch):
     assert [each.voter for each in votes.all()] == ["x", "x"]
 
 
+def test_one_voter_leaves_room_for_the_others_and_may_still_change_answers(tmp_path, monkeypatch):
+    monkeypatch.setattr("mgdemo.compare.votes.OF_ONE", 4)
+    votes = Votes(tmp_path / "votes.sqlite3")
+    for row in range(2):
+        votes.add([vote("x", "left", row=row), vote("x", "tie", "looks", row=row)])
+    with pytest.raises(VoteError, match="given 4 answers"):
+        votes.add([vote("x", "left", row=2), vote("x", "tie", "looks", row=2)])
+    votes.add([vote("x", "right", row=1), vote("x", "tie", "looks", row=1)])
+    votes.add([vote("y", "left", row=2)])
+    assert [(each.voter, each.answer) for each in votes.all() if each.question == "obeys"] == [
+        ("x", "left"), ("x", "right"), ("y", "left"),
+    ]  # fmt: skip
+
+
 def test_votes_as_csv():
     rows = list(csv.reader(io.StringIO(as_csv([vote("x", "both bad"), vote("y", "left")]))))
     assert rows[0][:4] == ["time", "voter", "question", "answer"] and len(rows) == 3

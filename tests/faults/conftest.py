@@ -4,10 +4,10 @@ import contextlib
 import hashlib
 import os
 import signal
-from pathlib import Path
 
 import pytest
 
+from benchmarks.watching import workers
 from devtools.web_process import web_process
 from tests.serving.conftest import anyio_backend, servers  # noqa: F401 (a fixture)
 from tests.serving.conftest import serve as serve_plain  # noqa: F401 (a fixture: over worlds that don't)
@@ -22,15 +22,9 @@ def serve(tmp_path):
         yield start
 
 
-def workers(pid=None):
-    """Process ids of the workers of a process: this one."""
-    tasks = Path(f"/proc/{pid or os.getpid()}/task").iterdir()
-    return [int(child) for task in tasks for child in (task / "children").read_text().split()]
-
-
 def kill_workers():
     """How an out-of-memory killer does it; how many there were."""
-    pids = workers()
+    pids = workers(os.getpid())
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
     return len(pids)

@@ -1,11 +1,17 @@
 """A device fails: its engine is set aside, visitors begin or go on elsewhere, and health says which it is."""
 
-import pytest
+import os
 
+import pytest
+from PIL import Image
+
+from benchmarks.watching import workers
 from devtools.live_player import Player, end_of, until, wait_for
 from mgdemo.devices import DeviceFailure, device_failed
-from mgdemo.serving.devices import LONGEST_PAUSE, PAUSE, Condition
-from tests.faults.conftest import workers
+from mgdemo.picture import StartImage
+from mgdemo.serving import SessionRequest
+from mgdemo.serving.devices import Condition
+from mgdemo.serving.warming import LONGEST_PAUSE, PAUSE
 
 pytestmark = pytest.mark.anyio
 
@@ -14,7 +20,7 @@ DYING = "benchmarks.remembering_world:load_on_dying_devices"
 
 @pytest.mark.parametrize("dead", ["cuda:1", "cuda:2"])
 async def test_with_one_device_of_two_dead_all_visitors_play(serve, dead):
-    server = serve(loader=DYING, device=f"{dead},cpu", sessions=4)
+    server = serve(loader=DYING, device=f"{dead},cpu", sessions=4, connect_seconds=3600)
     sessions = [server.open() for _ in range(8)]
     for four in (sessions[:4], sessions[4:]):
         players = [Player(server, session.token) for session in four]
@@ -41,7 +47,7 @@ async def test_an_error_of_the_device_while_loading_renews_the_worker(serve, tmp
     session = server.open()
     async with Player(server, session.token) as player:
         await player.block(1)
-        assert server.service.metrics()["crashes_total"] == 1 and len(workers()) == 1
+        assert server.service.metrics()["crashes_total"] == 1 and len(workers(os.getpid())) == 1
         await until(lambda: server.service.health()["status"] == "ok")
 
 
@@ -65,6 +71,32 @@ async def test_a_device_that_fails_in_a_block_is_tried_once_more_and_harms_nobod
         assert ended.recording.frames == 33 and len(seen_blocks(player)) == 3
         await bystander.block(bystander.of("block")[-1]["block"] + 3)
     assert server.service.metrics()["crashes_total"] == 2
+
+
+async def test_a_session_that_cannot_be_told_to_its_worker_fails_alone(serve, monkeypatch):
+    monkeypatch.setattr("mgdemo.messages.codec.MAX_PARTS", 200_000)
+    server = serve(sessions=2)
+    picture = StartImage(None, Image.new("RGB", (400, 300)))
+    refused = server.service.open(SessionRequest("universal", picture))
+    async with Player(server, refused.token):
+        ended = await end_of(refused)
+    assert ended.outcome == "error"
+    assert ended.text.startswith("The engine could not be told of your session (a message of ")
+    session = server.open()
+    async with Player(server, session.token) as player:
+        await player.block(1)
+    assert server.service.metrics()["crashes_total"] == 0
+
+
+async def test_an_event_that_cannot_be_handled_is_not_the_last_one(serve, monkeypatch):
+    def fail(self):
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(Condition, "works", fail)
+    server = serve()
+    session = server.open()
+    async with Player(server, session.token) as player:
+        await player.block(3)
 
 
 def seen_blocks(player):

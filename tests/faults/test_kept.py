@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import os
+import shutil
 import time
 import weakref
 from pathlib import Path
@@ -11,7 +12,8 @@ import pytest
 
 from devtools.live_player import Player, until
 from devtools.web_process import Script, web_process
-from mgdemo.serving.disk import Item, delete_copies, excess, sweep
+from mgdemo.compare.keep import Kept
+from mgdemo.serving.disk import MOST_UPLOADS, Item, delete_copies, excess, sweep
 
 pytestmark = pytest.mark.anyio
 
@@ -40,20 +42,63 @@ async def test_a_session_is_forgotten_after_its_end(serve_plain):
     await until(forgotten)
 
 
-def item(name, at, size, owner):
-    return Item(Path(name), size, at, owner)
+async def test_what_is_known_of_branches_goes_with_their_files(serve_plain):
+    server = serve_plain()
+    session = server.open()
+    async with Player(server, session.token) as player:
+        await player.block(2)
+        await player.send(type="rewind", node=1)
+        await player.until(lambda: player.of("rewound"))
+        await player.send(type="pause", on=False)
+        await player.until(lambda: [block["parent"] for block in player.of("block")].count(1) == 2)
+        recording = await asyncio.wait_for(session.stop(), 60)
+    token, (branch,) = session.token, map(weakref.ref, recording.branches)
+    assert server.service.recording_of(token) == recording
+    shutil.rmtree(recording.mp4.parent)  # as another process does whose limits are lower
+    del session, recording
+
+    def forgotten():
+        gc.collect()
+        return branch() is None
+
+    await until(forgotten)
+    ended = server.service.ended(token)
+    assert (ended.outcome, ended.recording) == ("ended", None) and ended.frames >= 9
+
+
+@pytest.mark.parametrize("broken", ["sweep", "Registry.write"])
+async def test_the_archive_goes_on_whatever_fails_in_it(serve_plain, monkeypatch, broken):
+    def fail(*_args, **_kwargs):
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(f"mgdemo.serving.archive.{broken}", fail)
+    server = serve_plain()
+    for _ in range(2):
+        session = server.open()
+        async with Player(server, session.token) as player:
+            await player.block(0)
+            recording = await asyncio.wait_for(session.stop(), 60)
+        assert recording.frames >= 9 and server.service.recording_of(session.token) == recording
+
+
+def item(name, at, size, owner, **more):
+    return Item(Path(name), size, at, owner, **more)
 
 
 def test_whoever_has_most_loses_the_oldest_first():
     own = [item("mine", 1, 10, "me")]
     flood = [item(f"flood{i}", 10 + i, 30, "script") for i in range(4)]
-    gone = excess([*own, *flood], now=20, hours=0, size=80, most=99)
+    gone = excess([*own, *flood], now=20, size=80, most=99)
     assert [each.path.name for each in gone] == ["flood0", "flood1"]
-    many = [item(f"many{i}", 10 + i, 1, "script") for i in range(9)]
-    gone = excess([*own, *many], now=20, hours=0, size=10**9, most=4)
-    assert [each.path.name for each in gone] == [f"many{i}" for i in range(6)]
-    assert excess(own, now=3602, hours=1, size=10**9, most=9) == own
-    assert excess(own, now=3600, hours=1, size=10**9, most=9) == []
+    many = [item(f"many{i}", 10 + i, 1, "script", recording=True) for i in range(9)]
+    gone = excess([*own, *many], now=20, size=10**9, most=3)
+    assert [each.path.name for each in gone] == [f"many{i}" for i in range(6)], "others do not count"
+    short = [item("short", 1, 10, "me", hours=1)]
+    assert excess([*own, *short], now=3602, size=10**9, most=9) == short
+    assert excess([*own, *short], now=3600, size=10**9, most=9) == []
+    used = [item(f"used{i}", 1, 90, "me", hours=1, in_use=True) for i in range(2)]
+    gone = excess([*flood, *used], now=9999, size=200, most=0)
+    assert gone == flood, "what is in use stays, and takes room"
 
 
 def test_uploads_and_recordings_share_a_budget_and_nothing_else_is_deleted(tmp_path):
@@ -84,6 +129,16 @@ def test_uploads_and_recordings_share_a_budget_and_nothing_else_is_deleted(tmp_p
     assert len(list(sessions.iterdir())) == 3
 
 
+def test_of_very_many_small_uploads_the_newest_stay(tmp_path):
+    made = MOST_UPLOADS + 30
+    for at in range(made):
+        (tmp_path / f"{at}").mkdir()
+        (tmp_path / f"{at}" / "a.png").write_bytes(b"x")
+        os.utime(tmp_path / f"{at}" / "a.png", (1000 + at,) * 2)
+    sweep(tmp_path / "sessions", tmp_path, {}, [], hours=0, megabytes=100, sessions=9)
+    assert {int(path.name) for path in tmp_path.iterdir()} == set(range(30, made))
+
+
 def test_copies_of_a_recording_go_with_it_and_others_of_the_same_name_stay(tmp_path):
     for place, content in (("session", b"mine"), ("cache/a", b"mine"), ("cache/b", b"yours")):
         (tmp_path / place).mkdir(parents=True)
@@ -104,6 +159,21 @@ async def test_what_earlier_processes_left_counts_from_the_start(tmp_path):
         async with asyncio.timeout(60):
             while sum(path.exists() for path in left) > 1:
                 await asyncio.sleep(0.2)
+
+
+async def test_comparisons_share_the_room_which_is_looked_after_though_none_begins(tmp_path):
+    kept = Kept(tmp_path / f"mgdemo-sessions-{os.getuid()}" / "compare", days=0)
+    for name, at, owner in [("mine", 0, "me"), *((f"flood{i}", 10 + i, "script") for i in range(4))]:
+        (kept.runs / name).mkdir(parents=True)
+        (kept.runs / name / "video.mp4").write_bytes(bytes(400_000))
+        for path in (kept.runs / name / "video.mp4", kept.runs / name):
+            os.utime(path, (time.time() - 1000 + at,) * 2)
+        kept.own([name], owner)
+    with web_process(tmp_path, MGDEMO_KEEP_MEGABYTES="1"):
+        async with asyncio.timeout(60):
+            while len(list(kept.runs.iterdir())) > 2:
+                await asyncio.sleep(0.2)
+    assert sorted(path.name for path in kept.runs.iterdir()) == ["flood3", "mine"]
 
 
 async def test_uploads_that_break_off_or_pile_up_are_cleaned_while_it_runs(start):

@@ -12,7 +12,7 @@ from devtools.live_player import Player, wait_for
 from devtools.web_process import Script, heard
 from mgdemo import messages as m
 from mgdemo.blocks import BLOCK_FRAMES, FPS
-from mgdemo.worker.pace import FASTEST
+from mgdemo.worker.pace import BURST, FASTEST
 from tests.serving.test_session import stage  # noqa: F401 a fixture
 
 pytestmark = pytest.mark.anyio
@@ -78,6 +78,52 @@ async def test_a_player_that_says_it_runs_dry_gets_no_more_than_it_can_show(serv
         assert player.frames[-1][2] <= shown + ahead
 
 
+def another(player, kind):
+    """Whether a message of a kind has come since."""
+    before = len(player.of(kind))
+    return lambda: len(player.of(kind)) > before
+
+
+async def rewind_in_turns(server, token):
+    """Back to where it is, and on again: each time the player has nothing left."""
+    async with Player(server, token) as player:
+        await player.until(lambda: player.of("block"))
+        while True:
+            arrived, made = another(player, "rewound"), another(player, "block")
+            await player.send(type="rewind", node=player.of("block")[-1]["node"])
+            await player.until(arrived)
+            await player.send(type="pause", on=False)
+            await player.until(made)
+
+
+async def step_in_a_pause(server, token):
+    async with Player(server, token) as player:
+        await player.until(lambda: player.of("block"))
+        await player.send(type="pause", on=True)
+        while True:
+            await player.send(type="step")
+            await asyncio.sleep(0.015)
+
+
+async def come_again_and_again(server, token):
+    while True:
+        async with Player(server, token) as player:
+            await player.until(another(player, "block"))
+
+
+@pytest.mark.parametrize("misbehave", [rewind_in_turns, step_in_a_pause, come_again_and_again])
+async def test_whatever_a_player_does_its_session_gets_no_more_than_its_share(serve_plain, misbehave):
+    server = serve_plain(visitor_connections=0)
+    session = server.open("universal-5")
+    await wait_for(session, lambda status: status.phase == "buffering")
+    began = time.monotonic()
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(misbehave(server, session.token), 4)
+    frames = server.service.metrics()["frames_total"]
+    share = (time.monotonic() - began + BURST) * FPS * FASTEST
+    assert 2 * BLOCK_FRAMES < frames <= share + 2 * BLOCK_FRAMES
+
+
 def nonsense(random_: random.Random) -> str | bytes:
     """A message that no page sends."""
     kinds = ["hello", "input", "ack", "keyframe", "pause", "step", "rewind", "stop", "welcome", ""]
@@ -115,7 +161,7 @@ async def test_a_thousand_malformed_messages_break_nothing(start):
                     for _ in range(20):
                         sent += 1
                         await player.send(nonsense(made))
-                        await asyncio.sleep(0.002)
+                        await asyncio.sleep(0.012)  # or most would be refused unread, as too many
         async with script.player(token) as player:  # the same session goes on
             assert (await heard(player, "welcome"))["head"] >= 1
             await player.send(json.dumps({"type": "pause", "on": False}))

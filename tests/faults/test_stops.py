@@ -1,27 +1,33 @@
 """The server is stopped or killed in play: pages are told, and recordings are found again by their token."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from devtools.live_player import Player
+from benchmarks.watching import children, workers
+from devtools.live_player import Player, end_of, until
 from devtools.ports import free_port
 from devtools.server_process import ServerProcess
+from devtools.web_process import Script, web_process
 from mgdemo.paths import ROOT
 from mgdemo.scenario import load_scenario
 from mgdemo.serving import SessionService, Settings
+from mgdemo.video import films
 from mgdemo.video.mp4 import read_frames
-from tests.faults.conftest import workers
 
 pytestmark = pytest.mark.anyio
 
 EXIT_SECONDS = 25
+SHUT_DOWN = "The server was shut down; reload the page in a minute."
+NO_KEYS = "The film with the keys drawn on it could not be made."
 
 
 @pytest.fixture
@@ -45,6 +51,12 @@ def alive(pid):
         return False
 
 
+def helpers(pid):
+    """Those of its children that do work apart."""
+    lines = {child: Path(f"/proc/{child}/cmdline") for child in children(pid)}
+    return [child for child, line in lines.items() if line.exists() and b"mgdemo.apart" in line.read_bytes()]
+
+
 async def gone(pids):
     async with asyncio.timeout(60):
         while any(map(alive, pids)):
@@ -64,7 +76,7 @@ async def test_sigterm_tells_the_pages_and_writes_the_recordings(start, tmp_path
         ending = asyncio.create_task(asyncio.to_thread(server.end, signal.SIGTERM))
         for player in players:
             await player.until(lambda player=player: player.of("end"))
-            assert player.of("end")[0]["text"] == "The server was shut down; reload the page in a minute."
+            assert player.of("end")[0]["text"].startswith(SHUT_DOWN)
         seconds, code = await ending
     assert seconds <= EXIT_SECONDS and code == 0
     assert [player.of("end")[0]["recording"] for player in players] == [True, True, False]
@@ -80,6 +92,95 @@ async def test_sigterm_tells_the_pages_and_writes_the_recordings(start, tmp_path
     assert len(list(read_frames(recording.mp4))) == recording.frames >= 6 * 12 + 9
     assert load_scenario(recording.scenario).track.keyboard[-1].any()
     assert recording.mp4.parent.joinpath("ended.json").read_text().count(tokens[0]) == 0
+
+
+async def test_films_as_they_were_shown_come_before_those_with_keys_which_a_stop_gives_up(tmp_path):
+    several = {"MGDEMO_SESSIONS": "5", "MGDEMO_VISITOR_SESSIONS": "0", "MGDEMO_VISITOR_STARTS": "0"}
+    ended = {}
+    with web_process(tmp_path, module="tests.support.endless_films", **several) as web:
+        async with contextlib.AsyncExitStack() as stack:
+            players = {}
+            for _ in range(5):
+                script = await stack.enter_async_context(Script(web))
+                token = (await script.start())["token"]
+                players[token] = await stack.enter_async_context(Player(web, token))
+            *stopped, playing = players.values()
+            for player in players.values():
+                await player.block(3)
+            for player in stopped:
+                await player.send(type="stop")
+            async with asyncio.timeout(60):
+                while not (drawing := helpers(web.process.pid)):
+                    await asyncio.sleep(0.05)
+            began = time.monotonic()
+            web.process.send_signal(signal.SIGTERM)
+            for token, player in players.items():
+                await player.until(lambda player=player: player.of("end"))
+                (ended[token],) = player.of("end")
+                words = SHUT_DOWN if player is playing else "Stopped."
+                assert ended[token]["text"] == f"{words} {NO_KEYS}"
+        assert await asyncio.to_thread(web.process.wait, 60) == 0
+        assert time.monotonic() - began <= EXIT_SECONDS
+    await gone(drawing)
+    assert all(end["recording"] for end in ended.values())
+    with web_process(tmp_path) as again:
+        for token, end in ended.items():
+            async with Player(again, token) as page:
+                await page.until(lambda page=page: page.of("end"))
+            assert page.of("end") == [end]
+
+
+async def test_a_service_that_closes_leaves_no_page_without_its_recording(serve, monkeypatch):
+    over = threading.Event()
+    monkeypatch.setattr(films, "apart", lambda *_, **__: over.wait(120))  # the film with keys, for long
+    server = serve(sessions=3)
+    sessions = [server.open() for _ in range(3)]
+    for session in sessions:
+        async with Player(server, session.token) as player:
+            await player.block(2)
+            await player.send(type="stop")
+            await player.until(lambda player=player: player.of("status")[-1]["phase"] == "saving")
+    await until(lambda: all(server.service.recording_of(session.token) for session in sessions))
+    await asyncio.to_thread(server.service.close)
+    for session in sessions:
+        ended = await end_of(session)
+        assert ended.recording.frames >= 21 and ended.recording.overlay_mp4 is None
+        assert ended.text == f"Stopped. {NO_KEYS}"
+    over.set()
+
+
+BUSY = """
+import sys, time
+from concurrent.futures import ThreadPoolExecutor
+from mgdemo.apart import apart
+from mgdemo.serving import shutdown
+shutdown.END_SECONDS = float(sys.argv[1])
+stop, pool = shutdown.StopSignal(), ThreadPoolExecutor()
+pool.submit(apart, time.sleep, 3600, patience=3600)
+pool.submit(time.sleep, float(sys.argv[2]))
+print("ready", flush=True)
+stop.serve(lambda: True, lambda: pool.shutdown(wait=False))
+"""
+
+
+@pytest.mark.parametrize(
+    ("end_seconds", "thread_seconds"),
+    [pytest.param(3600, 0, id="another process is at work"), pytest.param(2, 3600, id="a thread is at work")],
+)
+async def test_a_stopped_program_ends_even_though(end_seconds, thread_seconds):
+    command = [sys.executable, "-c", BUSY, str(end_seconds), str(thread_seconds)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout.readline() == "ready\n"
+        async with asyncio.timeout(60):
+            while not (working := helpers(process.pid)):
+                await asyncio.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(process.wait, 60) == 0
+        await gone(working)
+    finally:
+        process.kill()
+        process.communicate()
 
 
 async def test_no_session_begins_while_the_server_ends(start):

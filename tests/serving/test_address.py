@@ -5,19 +5,6 @@ import pytest
 from mgdemo.serving.address import Address, AddressError
 
 
-def test_flags_come_before_variables_and_those_before_the_default():
-    both = {"GRADIO_SERVER_NAME": "0.0.0.0", "GRADIO_SERVER_PORT": "8080"}
-    assert Address.choose(environment={}) == Address("127.0.0.1", None)
-    assert Address.choose(environment=both) == Address("0.0.0.0", 8080)
-    assert Address.choose("::1", 9000, both) == Address("::1", 9000)
-
-
-@pytest.mark.parametrize("port", ["abc", "0", "70000", "-1", "8080x"])
-def test_a_port_that_is_none_is_named(port):
-    with pytest.raises(AddressError, match=f"^{port} is not a port: .*GRADIO_SERVER_PORT"):
-        Address.choose(environment={"GRADIO_SERVER_PORT": port})
-
-
 def test_the_url_is_one_for_a_browser_on_this_machine():
     assert Address("0.0.0.0", 80).url == "http://localhost:80"
     assert Address("127.0.0.1", 80).url == "http://127.0.0.1:80"

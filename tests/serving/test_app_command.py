@@ -50,7 +50,9 @@ def test_what_cannot_be_used_is_told_in_a_sentence(tmp_path):
         assert done.returncode == 2 and "Traceback" not in done.stderr
         return done.stderr
 
-    assert "--set sesions: there is no such setting; did you mean sessions?" in told("--set", "sesions=2")
+    assert "sesions on the command line: there is no such setting; did you mean sessions?" in told(
+        "--set", "sesions=2"
+    )
     assert "give NAME=VALUE, as in sessions=2" in told("--set", "sessions")
     warm = told("--set", "warm=universal")
     assert "MGDEMO_WARM is 'universal'" in warm and "`python -m mgdemo download --mode universal`" in warm

@@ -10,6 +10,7 @@ import pytest
 
 from mgdemo import messages as m
 from mgdemo.serving.engines import EngineHealth, process
+from mgdemo.serving.engines.hearing import Hearing
 from mgdemo.serving.engines.process import _reason
 from mgdemo.settings import Settings
 from mgdemo.worker.threads import cores
@@ -57,6 +58,37 @@ def test_a_worker_that_sends_garbage_is_ended(monkeypatch):
     engine.send(m.Warm(checkpoint="universal"))
     assert "it sent what cannot be read: messages begin with b'mgd3'" in lost.get(timeout=20)
     assert not engine.health().running
+    engine.close()
+
+
+def test_a_worker_that_cannot_be_started_is_lost_and_the_next_one_starts(monkeypatch):
+    monkeypatch.setattr(process, "WORKER", "print('Traceback: no', flush=True)")
+
+    def full(*_args, **_kwargs):
+        raise OSError(12, "Cannot allocate memory")
+
+    lost = queue.Queue()
+    engine = process.ProcessEngine(Settings(), "cpu", print, lost.put)
+    with monkeypatch.context() as patch:
+        patch.setattr(subprocess, "Popen", full)
+        engine.send(m.Warm(checkpoint="universal"))
+        assert "it could not be started: [Errno 12] Cannot allocate memory" in lost.get(timeout=20)
+    engine.send(m.Warm(checkpoint="universal"))
+    assert "it sent what cannot be read" in lost.get(timeout=20)
+    engine.close()
+
+
+def test_a_worker_that_nobody_can_hear_is_lost(monkeypatch):
+    monkeypatch.setattr(process, "WORKER", "import time; time.sleep(60)")
+    lost = queue.Queue()
+
+    def fail(self, stream):
+        raise MemoryError
+
+    monkeypatch.setattr(Hearing, "read", fail)
+    engine = process.ProcessEngine(Settings(), "cpu", print, lost.put)
+    engine.send(m.Warm(checkpoint="universal"))
+    assert "(it cannot be heard)" in lost.get(timeout=20)
     engine.close()
 
 

@@ -1,12 +1,15 @@
 """Slots come and go while sessions run; see also tests/faults/test_failing_devices.py."""
 
+import threading
+import time
+
 import pytest
 from PIL import Image
 
 from devtools.live_player import until
 from mgdemo import messages as m
 from mgdemo.picture import StartImage
-from mgdemo.serving import SessionRequest, SessionService, Settings
+from mgdemo.serving import SessionRequest, SessionService, Settings, devices
 from mgdemo.serving.engines import EngineHealth, Slot
 from mgdemo.serving.engines.fleets import Fixed, fleet_of
 from mgdemo.serving.engines.process import ProcessEngine
@@ -77,6 +80,18 @@ def test_an_engine_for_each_device_of_the_settings():
     engines = [fleet.engine(slot, print, print) for slot in fleet.slots()]
     assert [engine.device for engine in engines] == ["cpu", "cpu", "cuda:1"]
     assert isinstance(fleet, Fixed) and all(isinstance(engine, ProcessEngine) for engine in engines)
+
+
+def test_closing_waits_for_all_workers_together(start, monkeypatch):
+    monkeypatch.setattr(devices, "CLOSE_SECONDS", 1.0)
+    fleet, over = Changing(*map(str, range(60))), threading.Event()
+    monkeypatch.setattr(Engine, "close", lambda _: over.wait(120))  # it hangs
+    service = start(fleet)
+    assert service.devices == 60
+    began = time.monotonic()
+    service.close()
+    assert time.monotonic() - began < 30 and fleet.closed
+    over.set()
 
 
 def test_a_slot_that_comes_is_used_and_warmed(start):

@@ -204,6 +204,19 @@ async def test_a_player_that_is_lost_gives_the_device_back(server):
     assert over(session.status())
 
 
+async def test_a_device_that_cannot_be_heard_is_given_back(server, monkeypatch):
+    def fail(self, stream):
+        raise MemoryError
+
+    monkeypatch.setattr(lending.Hearing, "read", fail)
+    session = server.open()
+    async with Player(server, session.token):
+        request = Request(server.service, session.token)
+        ended = await end_of(session)
+        assert ended.text == "The GPU was lost (it cannot be heard): press Start to try again."
+        await request.over()
+
+
 async def test_a_lease_is_for_one_session_and_asked_for_once(server, lender, monkeypatch):
     one, two = server.open(), server.open()
     async with Player(server, one.token) as first, Player(server, two.token) as second:

@@ -1,6 +1,7 @@
 """Who has to end for whom, when a turn comes, and what ends a session."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -62,17 +63,10 @@ def test_scenarios_have_to_end_for_others_too_and_their_own_end_counts():
     assert [got.turns[f"w{i}"].at for i in range(3)] == [90, 130, 430]
 
 
-def test_runs_that_nobody_follows_do_not_end_for_others():
-    got = plan(places(0, limited=False), waiters(10), 300, 30)
-    assert got.ends == {} and math.isinf(got.turns["w0"].at)
-    assert queue_text(got.turns["w0"], 20) == "You're next in the queue."
-    behind = [Waiter("w0", "", 10, limited=False), Waiter("w1", "", 11)]
-    assert math.isinf(plan(places(0), behind, 300, 30).turns["w1"].at)
-
-
 def test_without_a_limit_nobody_ends():
     got = plan(places(0), waiters(10), 0, 30)
     assert got.ends == {} and math.isinf(got.turns["w0"].at)
+    assert queue_text(got.turns["w0"], 20) == "You're next in the queue."
 
 
 def test_nobody_is_told_to_wait_for_himself():
@@ -147,6 +141,18 @@ def test_a_scenario_ends_when_its_time_is_up_and_not_when_nothing_is_pressed():
     assert ending(Facts(live=False, met=True, active=0, ends=10_001), SETTINGS, 10_000) is None
     outcome, text = ending(Facts(live=False, met=True, ends=9_999), SETTINGS, 10_000)
     assert outcome == "ended" and text.startswith("Your time is up")
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_a_world_that_loads_has_to_make_room_too(live):
+    assert ending(Facts(live, met=True, loading_since=9_000), SETTINGS, 10_000) is None
+    outcome, text = ending(Facts(live, met=True, loading_since=9_000, ends=9_999), SETTINGS, 10_000)
+    assert outcome == "ended" and "your world has not loaded yet. Press Start" in text
+    given = replace(SETTINGS, load_seconds=600, worker_timeout_seconds=300)
+    assert ending(Facts(live, met=True, loading_since=8_801), given, 10_000) is None
+    outcome, text = ending(Facts(live, met=True, loading_since=8_799), given, 10_000)
+    assert outcome == "error" and text.startswith("Your world did not load in time.")
+    assert ending(Facts(live, met=True, loading_since=0), replace(given, load_seconds=0), 10_000) is None
 
 
 @pytest.mark.parametrize("seconds", range(20, 4000, 7))

@@ -13,9 +13,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from devtools.live_player import Player, until
 from mgdemo.picture import StartImage
-from mgdemo.serving import ServingError, SessionRequest, SessionService, Settings
+from mgdemo.serving import ServingError, SessionRequest, SessionService, Settings, disk
 from mgdemo.serving.engines import EngineHealth
 from mgdemo.serving.engines.fleets import Fixed
+from mgdemo.serving.warming import LONGEST_PAUSE, PAUSE, Warming
 
 pytestmark = pytest.mark.anyio
 
@@ -37,6 +38,7 @@ async def samples(server):
 
 
 async def test_metrics_tell_of_sessions_blocks_and_inputs(serve, monkeypatch, tmp_path):
+    monkeypatch.setattr(disk, "USAGE_SECONDS", 0)
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "sent"))
     (tmp_path / "sent").mkdir()
     (tmp_path / "sent" / "picture.png").write_bytes(bytes(1234))
@@ -70,6 +72,17 @@ async def test_metrics_tell_of_sessions_blocks_and_inputs(serve, monkeypatch, tm
     assert later["mgdemo_disk_bytes", "recordings"] > 0
 
 
+async def test_who_asks_for_metrics_over_and_over_does_not_keep_the_disk_busy(serve, monkeypatch):
+    looks, look = [], disk.used
+    monkeypatch.setattr(disk, "USAGE_SECONDS", 3600)
+    monkeypatch.setattr(disk, "used", lambda *folders: looks.append(folders) or look(*folders))
+    server = serve()
+    answers = await asyncio.gather(*(samples(server) for _ in range(5)))
+    assert all(("mgdemo_disk_bytes", "recordings") in each for each in answers)
+    assert server.service.board.view()["disk"]["recordings"] == 0
+    assert len(looks) == 1
+
+
 async def test_inputs_in_a_pause_say_nothing_about_the_server(serve):
     server = serve()
     session = server.open()
@@ -99,6 +112,45 @@ async def test_a_server_that_warms_up_is_ready_once_the_checkpoint_is_there(serv
     server.service.warm("universal")
     await until(lambda: not server.service.unready)
     assert (await ask(server, "/readyz")).text == "ok"
+
+
+DYING = "benchmarks.remembering_world:load_on_dying_devices"
+
+
+async def test_a_checkpoint_that_could_not_be_loaded_is_tried_again(serve, tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("mgdemo.serving.warming.PAUSE", 6.0)  # in which this test looks
+    server = serve(loader=DYING, device="cuda:5", warm="universal")
+    server.service.warm("universal")
+    await until(lambda: server.service.unready == "loading failed")
+    answer, health = await ask(server, "/readyz"), server.service.health()
+    assert (answer.status_code, answer.text) == (503, "loading failed")
+    assert health["status"] == "degraded" and "no such file: weights" in health["workers"][0]["reason"]
+    await until(lambda: not server.service.unready)
+    await until(lambda: server.service.health()["status"] == "ok")
+
+
+async def test_a_worker_that_died_of_its_first_checkpoint_is_started_again(serve, tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    server = serve(loader=DYING, device="cuda:3", warm="universal")
+    server.service.warm("universal")
+    await until(lambda: not server.service.unready)
+    assert server.service.metrics()["crashes_total"] == 1
+
+
+def test_the_pauses_between_tries_grow_and_one_try_fails_once():
+    warming, pauses = Warming(), []
+    warming.failed("It was lost.", 0.0)
+    assert not warming.again(9.0, loaded=False), "nothing was asked for"
+    for _ in range(12):
+        warming.began()
+        assert not warming.again(99.0, loaded=False), "it is on its way"
+        warming.failed("It failed.", 100.0)
+        warming.failed("And so its worker was lost.", 100.0)
+        pauses.append(warming.due - 100.0)
+        assert not warming.again(warming.due - 1, loaded=False) and warming.again(warming.due, loaded=False)
+    assert pauses[:3] == [PAUSE, 2 * PAUSE, 4 * PAUSE] and pauses[-1] == LONGEST_PAUSE
+    assert not warming.again(10_000.0, loaded=True) and not warming.failures
 
 
 class Dying:

@@ -7,6 +7,7 @@ import pytest
 
 from devtools.live_player import Player, end_of, until
 from devtools.ray_nodes import processes, ray_nodes
+from mgdemo.compare.device import device_of
 from mgdemo.errors import UserError
 from mgdemo.serving.engines.fleets import fleet_of
 from mgdemo.serving.engines.ray_shares import shares
@@ -14,6 +15,7 @@ from mgdemo.settings import Settings
 from mgdemo.video.mp4 import read_frames
 from tests.faults.conftest import seen, servers
 from tests.faults.test_lost_workers import truth
+from tests.support.asked import caller, troubled
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +74,15 @@ async def test_the_sessions_of_a_node_that_dies_go_on_and_a_node_that_comes_is_u
     assert {key: hashes[0] for key, hashes in pictures.items()} == {key: wanted[key] for key in pictures}
     recording = (await end_of(one)).recording
     assert len(list(read_frames(recording.mp4))) == recording.frames
+
+
+def test_what_is_asked_of_a_device_is_asked_on_its_host(serve):
+    service = serve(device="cpu").service
+    device, command = service.ask(caller, 60)
+    assert device == "cpu" and command.startswith("ray::")
+    assert device_of(service.ask).kind.startswith("cpu ")
+    with pytest.raises(UserError, match=r"^cpu is no good: use another\.$"):
+        service.ask(troubled, 60)
 
 
 @pytest.mark.anyio

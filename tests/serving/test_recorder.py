@@ -1,6 +1,7 @@
 """Recording a session: nothing waits for the disk, and all branches can be had."""
 
 import shutil
+import sys
 import threading
 import time
 from types import SimpleNamespace
@@ -14,7 +15,11 @@ from mgdemo.blocks import block_frames, frames_in_blocks
 from mgdemo.picture import StartImage
 from mgdemo.scenario import load_scenario
 from mgdemo.serving import recorder as r
+from mgdemo.serving.journal import JOURNAL, Journaled, key_of
+from mgdemo.serving.phases import Ended
+from mgdemo.serving.recorded import Recorded
 from mgdemo.serving.recorder import Recorder
+from mgdemo.serving.registry import Registry
 from mgdemo.video.encode import H264Encoder
 from mgdemo.video.films import About, PacketLog, RecordingGone
 from mgdemo.video.mp4 import metadata, read_frames
@@ -27,8 +32,8 @@ ABOUT = About("A walk", "universal-tiny", 7, StartImage("embedded:start", Image.
 class Session:
     """What a worker sends of a session, straight into a recorder. The level of frames tells their node."""
 
-    def __init__(self, folder):
-        self.recorder = Recorder(folder, "universal", WIDTH, HEIGHT, 25)
+    def __init__(self, folder, about=None):
+        self.recorder = Recorder(folder, "universal", WIDTH, HEIGHT, 25, about)
         self.encoder, self.key = H264Encoder(WIDTH, HEIGHT, 25), True
 
     def play(self, node, parent, key="W", *, frames=None, again=0):
@@ -48,8 +53,8 @@ class Session:
     def rewind(self):
         self.key = True
 
-    def finish(self, head, overlay=False):
-        return self.recorder.finish(head, ABOUT, overlay)
+    def finish(self, head):
+        return self.recorder.finish(head, ABOUT)
 
 
 def levels(path):
@@ -77,7 +82,7 @@ def test_a_session_without_branches_leaves_its_film_and_nothing_twice(tmp_path):
     session = Session(tmp_path / "all")
     session.play(1, 0)
     session.play(2, 1, "S")
-    recording = session.finish(2, overlay=True)
+    recording = session.recorder.draw(session.finish(2))
     assert (recording.frames, recording.seconds, recording.number, recording.branches) == (21, 0.84, None, ())
     assert levels(recording.mp4) == [10] * 9 + [20] * 12
     assert len(list(read_frames(recording.overlay_mp4))) == 21
@@ -117,6 +122,75 @@ def test_one_who_rewinds_and_stops_gets_what_led_there_and_the_rest_as_a_branch(
     recording = branching(tmp_path).finish(4)
     assert (recording.frames, recording.number) == (21, None)
     assert [(branch.number, branch.left_at) for branch in recording.branches] == [(1, 9), (2, 21), (3, 21)]
+
+
+def test_twice_the_branches_are_about_twice_the_work(tmp_path):
+    steps = [listed(tmp_path / f"{count}.h264", count) for count in (50, 100)]
+    assert steps[1] < 2.5 * steps[0]
+
+
+def test_after_a_restart_branches_are_listed_without_their_packets(tmp_path, monkeypatch):
+    session = Session(tmp_path, Journaled(key_of("token"), ABOUT))
+    session.play(1, 0)
+    session.play(2, 1)
+    session.rewind()
+    session.play(3, 1, "S", frames=5)
+    recorder = session.recorder
+    until(lambda: recorder.written == recorder.recorded.placed > 0)
+    monkeypatch.setattr(PacketLog, "add", lambda log, data: (_ for _ in ()).throw(OSError("full")))
+    recorder.frame(3, 14, b"more")
+    until(lambda: recorder.trouble)
+    recording = session.finish(1)
+    Registry(tmp_path).write("token", Ended("ended", "Stopped.", recording, 9), True, "")
+    journal = recorder.folder / JOURNAL
+    text = journal.read_text("utf-8")
+    journal.unlink()
+    found = Registry(tmp_path).find("token").recording
+    for each in (recording, found):
+        told = [(branch.number, branch.node, branch.frames, branch.left_at) for branch in each.branches]
+        assert told == [(1, 2, 21, 9), (2, 3, 14, 9)]
+    with pytest.raises(RecordingGone, match="branch 1 cannot be made"):
+        found.branches[0].write()
+    journal.write_text(text, "utf-8")
+    films = [levels(branch.write().mp4) for branch in found.branches]
+    assert films == [[10] * 9 + [20] * 12, [10] * 9 + [30] * 5]
+
+
+def until(condition):
+    deadline = time.monotonic() + 20
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert condition()
+
+
+def listed(path, count):
+    """So many branches of one block each, after as many blocks: how many lines of Python list them."""
+    recorded = Recorded(path.with_suffix(".mp4"), (WIDTH, HEIGHT), 25)
+    recorded.log = PacketLog(path)
+    for node in range(1, 2 * count + 1):
+        parent = min(node - 1, count)
+        frames = block_frames(recorded.tree[parent].block + 1)
+        recorded.block(node, parent, ActionTrack.hold("universal", ["W"], None, frames))
+        for i in range(frames):
+            recorded.packet(node, i, len("packet"), b"")
+            recorded.log.add(b"packet")
+    lines = 0
+
+    def trace(*_):
+        nonlocal lines
+        lines += 1
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        number, branches = recorded.branches(2 * count, ABOUT)
+    finally:
+        sys.settrace(before)
+    assert (number, len(branches)) == (count, count - 1)
+    whole = frames_in_blocks(count)
+    assert {(branch.frames, branch.left_at) for branch in branches} == {(whole + 12, whole)}
+    return lines
 
 
 def test_a_branch_whose_files_are_gone_says_so(tmp_path):
@@ -234,9 +308,7 @@ def test_what_was_written_in_part_is_overwritten(tmp_path):
 def test_a_folder_that_cannot_be_made_is_told(tmp_path):
     (tmp_path / "file").write_text("in the way")
     session = Session(tmp_path / "file")
-    deadline = time.monotonic() + 20
-    while not session.recorder.trouble and time.monotonic() < deadline:
-        time.sleep(0.01)
+    until(lambda: session.recorder.trouble)
     session.play(1, 0)
     assert session.finish(1) is None
     assert "stops at frame 0: the server's disk is full or not writable" in session.recorder.trouble
@@ -253,6 +325,19 @@ def test_a_checkpoint_that_is_a_path_leads_to_no_other_folder(tmp_path, monkeypa
     encoder = H264Encoder(WIDTH, HEIGHT, 25)
     for i in range(9):
         recorder.frame(1, i, encoder.encode(np.zeros((HEIGHT, WIDTH, 3), np.uint8), key=not i))
-    recording = recorder.finish(1, ABOUT, overlay=False)
+    recording = recorder.finish(1, ABOUT)
     assert recording.mp4.parent == recorder.folder and recording.scenario.parent == recorder.folder
     assert [path.name for path in tmp_path.iterdir()] == ["sessions"]
+
+
+def test_whatever_goes_wrong_while_it_is_written_is_said(tmp_path, monkeypatch):
+    def fail(self, data):
+        raise ValueError("broken")
+
+    monkeypatch.setattr(PacketLog, "add", fail)
+    session = Session(tmp_path)
+    session.play(1, 0)
+    session.finish(1)
+    assert session.recorder.trouble == (
+        "The recording stops at frame 0: something went wrong on the server; see its log."
+    )

@@ -121,6 +121,28 @@ def test_loading_is_told_until_the_world_is_ready(stage):
     assert it.shown[0]["reconnect_seconds"] == 30
 
 
+def test_a_world_that_loads_makes_room_for_others_after_a_warning(stage):
+    it = stage(session_seconds=20)
+    it.engines[0].event(m.Loading(checkpoint="universal", progress=0.25, text="Reading"))
+    it.session.tick(time.monotonic() + 3600)
+    assert it.session.status().text == "Reading"
+    it.open(followed=True)
+    assert it.session.status().text.startswith("Reading. Others are waiting: this session ends in ")
+    it.session.tick(time.monotonic() + 20)
+    assert it.phase() == "loading", "half a minute is left to everybody"
+    it.session.tick(time.monotonic() + 31)
+    assert it.phase() == "ended" and "your world has not loaded yet" in it.session.status().text
+
+
+def test_a_world_that_never_comes_is_given_up(stage):
+    it = stage()
+    it.session.tick(time.monotonic() + 4000)
+    assert (it.phase(), it.session.status().text) == (
+        "error",
+        "Your world did not load in time. Press Start to try again; the server's log may say why.",
+    )
+
+
 def test_what_was_held_before_the_world_was_ready_is_told_then(stage):
     it = stage()
     it.say(m.Input(held=("KeyW",), input_seq=1))
@@ -210,6 +232,15 @@ def test_a_player_that_is_behind_is_waited_for(stage):
     assert it.outbox.closed is None
     it.session.tick(time.monotonic() + 11)
     assert it.outbox.closed[0] == m.CONNECTION_LOST and it.phase() == "buffering"
+
+
+def test_who_stops_in_the_middle_of_a_block_is_not_asked_for_the_rest_of_it(stage):
+    it = stage()
+    it.ready()
+    it.block(1)
+    it.say(m.Stop())
+    it.session.tick(time.monotonic() + 3600)  # so long do its films take
+    assert it.outbox.closed is None
 
 
 def test_a_track_is_not_steered_and_needs_no_player(stage):

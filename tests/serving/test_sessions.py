@@ -14,6 +14,7 @@ from PIL import Image
 
 from benchmarks.stub_world import SMALL_WIDTH as WIDTH
 from benchmarks.stub_world import small_level as level
+from benchmarks.watching import workers
 from devtools.live_player import PATIENCE, Player, end_of, until, wait_for
 from mgdemo.actions import ActionTrack
 from mgdemo.picture import StartImage
@@ -309,7 +310,7 @@ async def test_a_worker_that_is_silent_is_ended_though_its_pipes_are_open(serve)
     session = server.open()
     async with Player(server, session.token) as player:
         await player.block(0)
-        (pid,) = children(os.getpid())
+        (pid,) = workers(os.getpid())
         os.kill(int(pid), signal.SIGSTOP)
         await wait_for(session, lambda status: "was restarted" in status.text)
         await player.block(player.of("block")[-1]["block"] + 2)
@@ -333,7 +334,7 @@ async def test_a_worker_that_does_not_even_read_does_not_hold_up_the_end(serve):
     session = server.open()
     async with Player(server, session.token) as player:
         await player.block(0)
-    (pid,) = children(os.getpid())
+    (pid,) = workers(os.getpid())
     os.kill(int(pid), signal.SIGSTOP)
     await session.stop()
     large = StartImage(None, Image.new("RGB", (400, 300)))  # more than its pipe holds
@@ -413,10 +414,10 @@ async def test_a_disk_that_fills_up_at_the_end_costs_only_what_is_not_written_ye
         await player.send(type="step")
         await player.until(lambda: player.of("block")[-1]["parent"] == 1 and player.frames[-1][2] == 20)
 
-        def full(*_):
+        def full(*_, **__):
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr(films, "overlay_mp4", full)
+        monkeypatch.setattr(films, "apart", full)
         result = await session.stop()
     assert len(list(read_frames(result.mp4))) == result.frames == 21
     assert result.overlay_mp4 is None
@@ -472,7 +473,7 @@ async def test_each_device_has_a_worker_and_sessions_are_spread(serve):
         async with Player(server, session.token) as player:
             await player.block(0)
     assert [worker["running"] for worker in server.service.health()["workers"]] == [True, True]
-    assert len(children(os.getpid())) == 2
+    assert len(workers(os.getpid())) == 2
 
 
 async def test_closing_the_service_keeps_the_recordings_and_leaves_no_process(serve):
@@ -480,7 +481,7 @@ async def test_closing_the_service_keeps_the_recordings_and_leaves_no_process(se
     session = server.open()
     async with Player(server, session.token) as player:
         await player.block(2)
-        (pid,) = children(os.getpid())
+        (pid,) = workers(os.getpid())
         await asyncio.to_thread(server.service.close)
         result = server.service.recording_of(session.token)
     assert len(list(read_frames(result.mp4))) == result.frames >= 33
@@ -512,19 +513,13 @@ time.sleep(60)
         stdout=subprocess.PIPE, text=True, env=dict(os.environ, PYTHONPATH=path),
     )  # fmt: skip
     assert server.stdout.readline() == "buffering\n"
-    (pid,) = children(server.pid)
+    (pid,) = workers(server.pid)
     server.send_signal(signal.SIGKILL)
     server.wait()
     deadline = time.monotonic() + PATIENCE
     while running(pid):
         assert time.monotonic() < deadline
         time.sleep(0.05)
-
-
-def children(pid):
-    """Process ids of the workers of a process."""
-    tasks = Path(f"/proc/{pid}/task").iterdir()
-    return [child for task in tasks for child in (task / "children").read_text().split()]
 
 
 def running(pid):

@@ -2,7 +2,7 @@
 
 import time
 
-from playwright.sync_api import Frame, Page, expect
+from playwright.sync_api import Frame, Page, Route, expect
 
 from mgdemo import checkpoints, scenario
 from mgdemo.ui.library import Library
@@ -130,3 +130,23 @@ class Player:
         path = folder / download.value.suggested_filename
         download.value.save_as(path)
         return path
+
+
+class HeldEvents:
+    """The next `number` events of a player's page, held until they are let go."""
+
+    def __init__(self, player: Player, number: int):
+        self._player, self._number, self._held = player, number, []
+        player.page.route("**/queue/join*", self._came)
+
+    def _came(self, route: Route) -> None:
+        if len(self._held) < self._number:
+            self._held.append(route)
+        else:
+            route.continue_()
+
+    def wait_for(self, number: int) -> list[Route]:
+        """Those that have come, once they are so many."""
+        while len(self._held) < number:
+            self._player.page.wait_for_timeout(100)
+        return self._held

@@ -17,7 +17,7 @@ from mgdemo.model.action import Actions, window_rows
 from mgdemo.model.flow import Schedule
 from mgdemo.model.noise import seeded_noise
 from mgdemo.world import WorldModel
-from training import clips, dit, finish, latents, publish, vae
+from training import clips, decoder, dit, finish, latents, publish, vae
 from training.optim import Optimizer, Step, train_for
 
 HEIGHT, WIDTH = 48, 64
@@ -397,3 +397,48 @@ def test_the_shipped_configurations_are_what_training_publishes(path):
     shipped = load_config(path)
     assert publish.configuration(shipped.vae, shipped.mode, shipped.sampling) == shipped
     assert vae.config_of(latents.PUBLISHED) == shipped.vae, "what ships can be trained on"
+
+
+def test_a_finished_decoder_leaves_the_latents_as_they_are(made, small_vae):
+    before = {name: t.clone() for name, t in small_vae.state_dict().items()}
+    steps = decoder.train(small_vae, steps=4, pool=made.frames, batch=2, crop=(13, 32, 32))
+    moved = {name for name, t in small_vae.state_dict().items() if not torch.equal(t, before[name])}
+    assert steps == 4 and moved
+    assert all(name.startswith(("decoder.", "conv2.")) for name in moved)
+
+
+def test_the_adversary_pulls_by_its_share_of_the_error(made, small_vae):
+    """Without it the gradient is that of the reconstruction alone; with it the two add up."""
+    video = decoder.Crops(made.frames, 13, 32, 32, torch.Generator().manual_seed(0)).draw(2)
+    given = {"video": video, "noise": torch.zeros(2, 16, 4, 4, 4), "jitter": torch.zeros(2)}
+    small_vae.decoder.requires_grad_(True)
+    torch.manual_seed(0)
+    critic = decoder.PatchCritic()
+
+    def pulled(share):
+        small_vae.zero_grad()
+        loss = decoder.Game(small_vae, critic, share).decoder_loss(**given)
+        loss.backward()
+        return loss.item(), torch.cat([p.grad.flatten() for p in small_vae.decoder.parameters()])
+
+    error, alone = pulled(0.0)
+    small_vae.zero_grad()
+    loss = vae.reconstruction(small_vae.decode_raw(small_vae.moments(video, vae.State())[0]), video)
+    loss.backward()
+    plain = torch.cat([p.grad.flatten() for p in small_vae.decoder.parameters()])
+    assert error == pytest.approx(loss.item(), rel=1e-4)
+    assert torch.allclose(alone, plain, rtol=1e-3, atol=1e-5)
+    once, twice = (pulled(share)[1] - alone for share in (0.5, 1.0))
+    assert once.norm() > 0 and torch.allclose(twice, 2 * once, rtol=1e-2, atol=1e-4)
+
+
+def test_a_sharp_picture_keeps_more_detail(made):
+    class Keeps:
+        def __init__(self, change):
+            self.encode, self.decode = (lambda video: video), change
+
+    def blurred(video):
+        return torch.nn.functional.avg_pool3d(video, (1, 3, 3), 1, (0, 1, 1))
+
+    assert decoder.sharpness(Keeps(lambda video: video), made.frames) == pytest.approx(1, abs=0.02)
+    assert decoder.sharpness(Keeps(blurred), made.frames) < 0.5

@@ -83,7 +83,7 @@ def browser():
 
 @pytest.fixture(scope="module")
 def serve(tmp_path_factory, stub_library):
-    """serve(library=…, root_path="", mcp=False, fleet=None, **settings) -> the address of a page of its own.
+    """serve(library=…, fleet=None, **settings) -> the address of a page of its own.
 
     fleet: makes one from the settings, instead of theirs.
     """
@@ -92,18 +92,18 @@ def serve(tmp_path_factory, stub_library):
         patch.setattr("mgdemo.ui.compare.bench.device_of", lambda wanted: Device("cpu stub"))
         patch.setattr("mgdemo.probe.ask", lambda *_: 30.0)
 
-        def start(library=stub_library, root_path="", mcp=False, fleet=None, **settings):
+        def start(library=stub_library, fleet=None, **settings):
             # Many sessions: that of a page which is gone keeps its place for a while.
             defaults = {"record_dir": tmp_path_factory.mktemp("sessions"), "threads": 1, "stand_seconds": 0}
-            defaults |= {"sessions": 30, "visitor_sessions": 0, "visitor_requests": 0}
+            defaults["port"] = free_port()
+            defaults |= {"sessions": 30, "visitor_sessions": 0, "visitor_starts": 0, "visitor_requests": 0}
             if library is stub_library:
                 defaults["loader"] = "benchmarks.stub_world:load_small"
             chosen = Settings(**defaults | settings)
             service = SessionService(chosen, fleet and fleet(chosen))
             stack.callback(service.close)
             demo = ui.build(service, library)
-            options = {"server_port": free_port(), "root_path": root_path, "mcp": mcp}
-            ui.launch(demo, **options, prevent_thread_lock=True, quiet=True)
+            ui.launch(demo, prevent_thread_lock=True, quiet=True)
             stack.callback(demo.close, verbose=False)
             return demo.local_url
 

@@ -6,17 +6,22 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import time
 import urllib.request
 from pathlib import Path
 
+import httpx
 import pytest
+from gradio.queueing import Queue
 from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 
-from mgdemo.ui.api.calls import Calls, TooManyCalls
+from mgdemo.ui.calls import Calls, TooManyCalls
 from mgdemo.video.mp4 import read_frames
 
 SCENARIO = "title: Two blocks\nmode: universal\nactions:\n  - {hold: [W], for: 2 blocks}\n  - mark: there\n"
+LONG = "title: Long\nmode: universal\nactions:\n  - {hold: [W], for: 500s}\n"
+PATIENCE = 60  # seconds; only reached when something is broken
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +117,16 @@ def test_what_cannot_be_done_is_said_in_a_sentence(ask, call, words):
     assert words in (said["words"] if isinstance(said, dict) else said)
 
 
+def test_no_event_is_followed_by_statistics_that_nobody_can_read(serve, monkeypatch):
+    tables = []
+    monkeypatch.setattr(Queue, "_get_df", lambda _queue, records: tables.append(records))
+    address = f"{serve()}gradio_api/call/validate"
+    for _ in range(2):
+        event = httpx.post(address, json={"data": [SCENARIO]}).json()["event_id"]
+        assert "event: complete" in httpx.get(f"{address}/{event}", timeout=PATIENCE).text
+    assert not tables
+
+
 def test_one_visitor_cannot_hold_all_slots():
     calls = Calls(2)
     with calls.one("a"), calls.one("a"):
@@ -123,6 +138,47 @@ def test_one_visitor_cannot_hold_all_slots():
         pass
     with Calls(0).one("a"):
         pass
+
+
+def test_a_run_goes_on_only_as_long_as_somebody_reads_its_answer(serve):
+    address = serve(connect_seconds=3)
+
+    def post(name="replay", *data):
+        """A run that takes minutes, or another call; its event."""
+        data = data or (LONG, "universal-slow", -1, "")
+        return httpx.post(f"{address}gradio_api/call/{name}", json={"data": data}).json()["event_id"]
+
+    def playing():
+        return httpx.get(f"{address}gradio_api/live-health").json()["playing"]
+
+    def answer(event, name="replay"):
+        return httpx.stream("GET", f"{address}gradio_api/call/{name}/{event}", timeout=PATIENCE)
+
+    def error(event, name="replay"):
+        with answer(event, name) as late:
+            return next(line for line in late.iter_lines() if "data: {" in line)
+
+    with answer(post()) as read:
+        lines = read.iter_lines()  # which closes the stream when it is forgotten
+        assert "generating" in next(lines)
+        forgotten = post()
+        until(lambda: playing() == 2)
+        until(lambda: playing() == 1)
+        assert "Nobody has read the answer of this call for 3 seconds" in error(forgotten)
+        assert playing() == 1, "the one whose answer is read goes on"
+        assert next(line for line in lines if line)
+    until(lambda: playing() == 0)
+    forgotten = post("compare", ["universal/one"], ["universal-slow"], "", [], "meaning")  # takes six seconds
+    until(lambda: playing() == 1)
+    until(lambda: playing() == 0)
+    assert "Nobody has read" in error(forgotten, "compare")
+
+
+def until(condition):
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def test_a_comparison_is_run_and_reported(ask, address):

@@ -19,7 +19,7 @@ from mgdemo.ui.compare.choice import Choice
 from mgdemo.ui.compare.planner import ChoiceError, Planner, image_choices, key_of, scenario_choices
 from mgdemo.ui.compare.presets import PRESETS
 from mgdemo.ui.compare.progress import totals
-from mgdemo.ui.compare.standing import standing_of
+from mgdemo.ui.compare.standing import standing_of, titles_of
 from mgdemo.ui.compare.words import counterparts, losses_of, size_of
 from mgdemo.ui.files import KEPT
 from mgdemo.ui.share import ShareError
@@ -234,25 +234,26 @@ def test_how_a_grid_stands_as_a_whole(stub_library):
 
 def test_the_result_of_votes_is_sorted_and_empty_without_votes(stub_library):
     columns = plan(stub_library).columns
-    empty = standing_of([], "obeys", columns)
+    titles = titles_of(columns)
+    empty = standing_of([], "obeys", titles)
     assert empty["votes"] == 0 and all(column["chance"] is None for column in empty["columns"])
     names = [f"{c.checkpoint}@{c.weights[:8]}" for c in columns]
     votes = [Vote(str(i), "obeys", "right", Side("a", names[0]), Side("b", names[1])) for i in range(9)]
-    found = standing_of(votes, "obeys", columns)
+    found = standing_of(votes, "obeys", titles)
     first, second = found["columns"]
     assert (first["title"], second["title"]) == ("Grey run", "Grey world")
     assert first["chance"] > 0.8 and second["low"] < second["chance"] < second["high"] < 0.6
 
 
 def test_too_many_frames_are_refused_before_it_runs(stub_library):
-    from mgdemo.compare.plan import check_frames
+    from mgdemo.compare.plan import check_size
 
     grid = plan(stub_library)
     assert grid.frames == 210
-    check_frames(grid.rows, grid.columns, 210)
-    check_frames(grid.rows, grid.columns, None)
+    check_size(grid.rows, grid.columns, 210)
+    check_size(grid.rows, grid.columns, None)
     with pytest.raises(PlanError, match=r"210 frames are too many.*up to 209 frames"):
-        check_frames(grid.rows, grid.columns, 209)
+        check_size(grid.rows, grid.columns, 209)
 
 
 def test_far_too_much_is_refused_before_it_is_planned(stub_library, monkeypatch):
@@ -261,6 +262,10 @@ def test_far_too_much_is_refused_before_it_is_planned(stub_library, monkeypatch)
     many = dataclasses.replace(CHOICE, seeds="0..99", scenarios=("universal/one", "templerun/one"))
     with pytest.raises(PlanError, match="21000 frames are too many"):
         Planner(stub_library, CPU, 15_000).plan(many)
+    many = dataclasses.replace(CHOICE, seeds="0..75", scenarios=("universal/one",))
+    assert len(many.checkpoints) == 2
+    with pytest.raises(PlanError, match=r"152 runs are too many.*up to 150 runs together"):
+        Planner(stub_library, CPU, 16_000).plan(many)
 
 
 def test_what_is_named_twice_is_compared_once(stub_library):

@@ -5,19 +5,24 @@ import csv
 import io
 import json
 import os
+import threading
 import time
 
 import pytest
 from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 from mgdemo.compare.device import Device
+from mgdemo.compare.grids import Grids
+from mgdemo.compare.votes import as_csv
 from mgdemo.serving import SessionService, Settings
 from mgdemo.ui.compare.bench import Bench
 from mgdemo.ui.compare.choice import Choice
 from mgdemo.ui.compare.live import UNKNOWN
 from mgdemo.ui.compare.routes import FOLLOWERS, ROOT, routes
+from mgdemo.ui.compare.standing import standing_of
 from mgdemo.video.mp4 import metadata, read_frames
 
 CHOICE = Choice(("templerun/one",), checkpoints=("universal", "templerun"))
@@ -81,6 +86,18 @@ def test_a_film_is_found_only_through_its_grid(client, job, bench):
     ):
         assert client.get(f"/{ROOT}/{address}").status_code in (404, 409), address
     assert key != other and client.get(f"/{ROOT}/{'0' * 24}/ballot").status_code == 404
+
+
+def test_what_a_visitor_has_made_is_his(client, bench):
+    visitors = ("10.1.1.1", "10.2.2.2")
+    for account in visitors:  # the second one's run is there already
+        choice = Choice(("universal/one",), checkpoints=("universal",), seeds="77")
+        job, _ = bench.start(bench.plan(choice), account=account)
+        assert job.wait(PATIENCE)
+    assert client.get(f"/{ROOT}/{job.id}/files/report.csv").status_code == 200
+    names = {job.id, *(run.key for run in job.grid.all)}
+    found = [item for item in bench.kept.items(()) if any(name in item.path.name for name in names)]
+    assert len(found) == 3 and {item.owner for item in found} == {bench.service.owners.name(visitors[0])}
 
 
 def test_a_page_hears_of_a_grid_to_its_end(client, bench):
@@ -193,6 +210,31 @@ def test_from_the_ballot_to_the_result(client, job):
     assert "testclient" not in text, "where a vote came from is not told"
 
 
+def test_results_are_worked_out_once_beside_the_loop_until_somebody_votes(bench, job, monkeypatch):
+    worked = []
+
+    def spied(work):
+        return lambda *args: worked.append(threading.current_thread().name) or work(*args)
+
+    for name, work in {"as_csv": as_csv, "standing_of": standing_of}.items():
+        monkeypatch.setattr(f"mgdemo.ui.compare.results.{name}", spied(work))
+    addresses = [f"/{ROOT}/votes.csv", f"/{ROOT}/{job.id}/standing"]
+    app = Starlette(routes=routes(bench))
+
+    async def loop(_request):
+        return PlainTextResponse(threading.current_thread().name)
+
+    app.add_route("/loop", loop)
+    with TestClient(app, client=("10.9.8.5", 1)) as client:
+        before = [client.get(address).text for address in addresses * 2]
+        assert before[:2] == before[2:] and len(worked) == 3, "the CSV, and two questions"
+        ballot = client.post(f"/{ROOT}/{job.id}/ballot").json()
+        assert client.post(f"/{ROOT}/ballots/{ballot['ballot']}", json=ANSWERS).status_code == 200
+        after = [client.get(address).text for address in addresses]
+        assert not set(before) & set(after) and len(worked) == 6
+        assert client.get("/loop").text not in worked
+
+
 def test_a_visitor_votes_once_whatever_names_he_gives_himself_and_another_one_votes_too(bench, job):
     app = Starlette(routes=routes(bench))
 
@@ -241,6 +283,27 @@ def test_a_grid_is_found_again_after_a_restart(bench, job, stub_library):
         again.close()
 
 
+def test_films_of_many_grids_are_found_without_reading_each_again(bench, stub_library, monkeypatch):
+    jobs = []
+    for seed in range(3):
+        plan = bench.plan(Choice(("universal/one",), checkpoints=("universal",), seeds=str(100 + seed)))
+        jobs.append(bench.start(plan)[0])
+    assert all(job.wait(PATIENCE) for job in jobs)
+    monkeypatch.setattr("mgdemo.ui.compare.found.WHOLE", 2)
+    read, get = [], Grids.get
+    monkeypatch.setattr(Grids, "get", lambda self, id: read.append(id) or get(self, id))
+    again = Bench(bench.service, stub_library)
+    try:
+        with TestClient(Starlette(routes=routes(again))) as client:
+            for _ in range(3):
+                assert [client.get(films(client, job)[0]).status_code for job in jobs] == [200] * 3
+            assert read == [job.id for job in jobs]
+            next(again.grids.folder.glob(f"{jobs[0].id}*")).unlink()
+            assert client.get(films(client, jobs[0])[0]).status_code == 404, "it is deleted"
+    finally:
+        again.close()
+
+
 def test_what_is_old_is_deleted_when_the_page_starts(tmp_path, stub_library):
     old = tmp_path / "compare" / "runs" / "abc" / "video.mp4"
     old.parent.mkdir(parents=True)
@@ -250,6 +313,10 @@ def test_what_is_old_is_deleted_when_the_page_starts(tmp_path, stub_library):
     service = SessionService(Settings(record_dir=tmp_path))
     try:
         Bench(service, stub_library).close()
-        assert not old.exists()
+        service.watch()  # as the page does when it is served
+        until = time.monotonic() + PATIENCE
+        while old.exists():
+            assert time.monotonic() < until
+            time.sleep(0.05)
     finally:
         service.close()

@@ -3,6 +3,7 @@
 import base64
 import dataclasses
 import io
+from pathlib import Path
 
 import gradio as gr
 import pytest
@@ -52,7 +53,7 @@ def test_the_image_to_begin_with_is_chosen_from_the_first_moment_on():
     shipped = [str(path) for path in REAL.start_images(f"{next(iter(MODES))}-tiny")]
     for image, index in ((shipped[2], 2), (None, 0), ("elsewhere.png", 0)):
         column = choices(image=image)
-        assert (column.image.value, column.images.props["selected"]) == (shipped[index], index)
+        assert (column.image.value, column.images.value) == (shipped[index], Path(shipped[index]).name)
         assert column.first_setup == column.setup(column.checkpoint.value, shipped[index])
 
 
@@ -73,13 +74,13 @@ def test_a_transparent_picture_is_shown_as_the_world_will_see_it(tmp_path):
 def test_what_is_not_offered_is_refused(photo):
     column = choices()
     with pytest.raises(UserError, match="no checkpoint called nonsense here"):
-        column.request("universal", "nonsense", photo, None, 0)
+        column.request("universal", "nonsense", photo, None, None, 0)
     for image, said in (
         (None, "Choose a start image first"),
         ("missing:crossing.png", "starts from crossing.png"),
     ):
         with pytest.raises(FormError, match=said):
-            column.request(column.mode.value, column.checkpoint.value, image, None, 0)
+            column.request(column.mode.value, column.checkpoint.value, image, None, None, 0)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -90,7 +91,7 @@ def test_choosing_a_world_brings_its_own_start_images_and_film(mode):
     dropdown, _, images, _, image, screen = column.choose_mode(mode, f"{other}-tiny", foreign, None)
     shipped = [str(path) for path in REAL.start_images(f"{mode}-tiny")]
     assert dropdown.value == f"{mode}-tiny" and image == shipped[0]
-    assert len(images.props["images"]) == len(shipped) and images.props["selected"] == 0
+    assert len(images.props["images"]) == len(shipped) and images.value == Path(shipped[0]).name
     setup = screen.props["setup"]
     assert setup["mode"] == mode and f"/{mode}-tiny.mp4" in setup["loop"] and setup["poster"]
 
@@ -104,7 +105,24 @@ def test_what_is_asked_for_is_of_the_mode_that_was_chosen_last(photo):
         (shipped[2], None, shipped[2]),
         (photo, photo, photo),
     ):
-        request = column.request(new, f"{old}-tiny", image, own, 0)
+        request = column.request(new, f"{old}-tiny", image, Path(foreign).name, own, 0)
         assert request.checkpoint == f"{new}-tiny"
         assert request.start == REAL.picture(start, f"{new}-tiny")
-        assert column.shared(new, f"{old}-tiny", image, own, 0).mode == new
+        assert column.shared(new, f"{old}-tiny", image, Path(foreign).name, own, 0).mode == new
+
+
+def test_the_start_image_is_the_one_that_the_page_shows_as_chosen(photo):
+    column = choices()
+    mode, checkpoint = column.mode.value, column.checkpoint.value
+    shipped = [str(path) for path in REAL.start_images(checkpoint)]
+    for picked, image in (
+        (Path(shipped[1]).name, shipped[1]),
+        ("own", photo),
+        (None, shipped[0]),
+        ("../secret.png", shipped[0]),
+        ({"a": 1}, shipped[0]),
+    ):
+        request = column.request(mode, checkpoint, shipped[0], picked, photo, 0)
+        assert request.start == REAL.picture(image, checkpoint)
+    request = column.request(mode, checkpoint, shipped[0], "own", None, 0)
+    assert request.start == REAL.picture(shipped[0], checkpoint), "there is no upload"

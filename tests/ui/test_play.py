@@ -5,7 +5,7 @@ from playwright.sync_api import expect
 
 from mgdemo.actions import MODES
 from mgdemo.scenario import load_scenario
-from tests.support.page_player import EMBEDDED, HEIGHT, REAL, SOCKETS, WIDTH
+from tests.support.page_player import EMBEDDED, HEIGHT, REAL, SOCKETS, WIDTH, HeldEvents
 
 
 @pytest.fixture(scope="module")
@@ -63,15 +63,63 @@ def test_a_play_from_start_to_film(world, request, visit, tmp_path):
         assert levels == pytest.approx([level + 10 * held for held in pressed], abs=4)
 
 
+REDDISH = """(image) => {
+  const canvas = Object.assign(document.createElement("canvas"), { width: 1, height: 1 }).getContext("2d");
+  canvas.drawImage(image, 0, 0, 1, 1);
+  const [red, green, blue] = canvas.getImageData(0, 0, 1, 1).data;
+  return red > 2 * green && red > 2 * blue;
+}"""
+
+
+def test_start_can_be_pressed_from_the_moment_when_it_is_seen(address, visit):
+    player = visit(address)
+    for _ in range(3):
+        player.page.goto("about:blank")
+        player.page.goto(address, wait_until="commit")
+        player.start()
+        player.expect("playing")
+
+
+def test_start_right_after_another_start_image_was_chosen(address, visit, tmp_path):
+    player = visit(address)
+    held = HeldEvents(player, 2)
+    player.pick("Red")
+    held.wait_for(1)
+    player.start()
+    held.wait_for(2)[1].continue_()
+    player.expect("playing")
+    held.wait_for(2)[0].continue_()
+    player.wait_for_frame(10)
+    player.stop()
+    assert "red" in load_scenario(player.save("Save scenario", tmp_path)).image
+    expect(player.start_image("Red")).to_be_checked()
+
+
+def test_of_choices_in_quick_succession_the_last_one_counts(address, visit):
+    player = visit(address)
+    held = HeldEvents(player, 1)
+    player.pick("Green")
+    (first,) = held.wait_for(1)
+    player.pick("Red")
+    first.continue_()
+    player.scope.wait_for_function(REDDISH, arg=player.root.locator(".poster").element_handle())
+
+    held = HeldEvents(player, 1)
+    player.world(MODES["templerun"].title)
+    (first,) = held.wait_for(1)
+    player.world(MODES["universal"].title)
+    first.continue_()
+    expect(player.panel.get_by_label("Checkpoint")).to_have_value("Grey world")
+    expect(player.pad("forward")).to_be_visible()
+
+
 def test_start_right_after_another_world_was_chosen(address, visit):
     """What is started then is on its way before the page knows which checkpoints that world has."""
-    player, held = visit(address), []
-    player.page.route("**/queue/join*", lambda it: held.append(it) if len(held) < 2 else it.continue_())
+    player = visit(address)
+    held = HeldEvents(player, 2)
     player.panel.get_by_text(MODES["templerun"].title, exact=True).click()
     player.start()
-    while len(held) < 2:
-        player.page.wait_for_timeout(100)
-    chosen, started = held
+    chosen, started = held.wait_for(2)
     chosen.continue_()
     expect(player.panel.get_by_label("Checkpoint")).to_have_value("Grey run")
     started.continue_()

@@ -336,6 +336,7 @@ def test_a_scenario_can_be_paused_but_not_changed(address, visit):
     scenarios.wait_for_frame(5)
     scenarios.page.keyboard.press("p")
     scenarios.expect("paused")
+    scenarios.page.wait_for_timeout(300)  # what was due may still be drawn
     frame = scenarios.frame
     scenarios.page.keyboard.press("Backspace")
     scenarios.page.keyboard.press(".")

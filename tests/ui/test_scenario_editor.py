@@ -1,11 +1,14 @@
 """Writing a scenario on the page: checked as one types, drawn, run, kept, taken along."""
 
 import re
+import time
 
 import pytest
 from playwright.sync_api import expect
 
+from mgdemo.ui.scenarios import editor as scenario_editor
 from mgdemo.ui.share import MAX_LINK
+from tests.support.page_player import HeldEvents
 from tests.ui.test_share import CLIPBOARD, copied, follow
 
 TEXT = """# Mine, with a comment
@@ -172,6 +175,33 @@ def test_unsaved_changes_outlast_a_reload(editor, tmp_path):
     expect(editor.verdict).to_contain_text("Line")
 
 
+def test_what_is_chosen_right_after_a_change_stays_chosen(editor, monkeypatch):
+    """However long the server takes to check what was changed."""
+    read, checks = scenario_editor.Editor.read, []
+
+    def slow(text):
+        if "# slow" in text:
+            checks.append(text)
+            time.sleep(1)
+        return read(text)
+
+    monkeypatch.setattr(scenario_editor.Editor, "read", staticmethod(slow))
+    editor.write(TEXT.replace("# ahead", "# slow"))
+    editor.page.wait_for_timeout(100)
+    editor.replace("# slow", "# slow, too")
+    while not checks:
+        editor.page.wait_for_timeout(20)
+    scenarios = editor.panel.get_by_role("radiogroup", name="Scenario")
+    scenarios.get_by_text("There and round", exact=True).click()
+    expect(editor.text).not_to_contain_text("# slow")
+    editor.page.wait_for_timeout(1500)
+    listed, own = scenarios.get_by_role("radio").all()
+    expect(listed).to_be_checked()
+    expect(editor.text).not_to_contain_text("# slow")
+    own.check(force=True)
+    expect(editor.text).to_contain_text("# slow, too"), "what was written is kept"
+
+
 def test_saved_scenarios_are_listed_opened_and_removed(editor, tmp_path):
     editor.write(TEXT)
     save = editor.panel.get_by_role("button", name="Save in this browser")
@@ -210,19 +240,14 @@ def test_who_comes_back_before_the_other_one_is_open_finds_what_was_written(edit
     expect(editor.player.scenario(re.compile("^My own walk Universal"))).to_be_checked()
     editor.replace("# ahead", "# far ahead")
     expect(editor.panel.get_by_role("button", name="Save in this browser")).to_be_enabled()
-    held = []
-
-    def hold(route):
-        back = '"event_data":{"id":' in (route.request.post_data or "")
-        held.append(route) if back else route.continue_()
-
-    editor.page.route("**/queue/join*", hold)
-    editor.panel.get_by_role("radiogroup", name="Scenario").evaluate(
-        "(group) => ['listed', 'own'].forEach((kind) => group.querySelector(`input[value^=${kind}]`).click())"
-    )
+    held = HeldEvents(editor.player, 1)
+    group = editor.panel.get_by_role("radiogroup", name="Scenario")
+    choose = "(group, kind) => group.querySelector(`input[value^=${kind}]`).click()"
+    group.evaluate(choose, "listed")
+    (first,) = held.wait_for(1)
+    group.evaluate(choose, "own")
+    first.continue_()
     expect(editor.text).to_contain_text("There and round")
-    assert len(held) == 1
-    held[0].continue_()
     expect(editor.text).to_contain_text("# far ahead")
 
 

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import threading
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
@@ -10,6 +11,7 @@ from PIL import Image
 from mgdemo import messages as m
 from mgdemo.actions import ActionTrack
 from mgdemo.settings import Settings
+from mgdemo.worker.link import Link
 
 CONFIGURE = m.Configure(settings=Settings(loader="benchmarks.stub_world:load_small"), device="cpu")
 
@@ -98,3 +100,14 @@ def test_garbage_after_that_ends_it_too(process):
     process.stdin.write(b"garbage" * 10)
     process.stdin.flush()
     assert process.wait(20) == 0
+
+
+def test_a_worker_that_cannot_be_told_anything_any_more_ends():
+    class Commands:
+        def read(self, size):
+            raise MemoryError
+
+    gone = threading.Event()
+    link = Link(Commands(), lambda data, sure: None, gone.set)
+    link.attend(SimpleNamespace(heartbeat=m.Heartbeat))
+    assert gone.wait(20)

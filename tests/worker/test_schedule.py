@@ -1,14 +1,18 @@
 """Which job is done when."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
+from mgdemo.worker.pace import Splice
 from mgdemo.worker.schedule import MARGIN, PATIENCE, Decision, Job, Turn, decide
 
 
 def live(session, due, cost=0.1, first=None, splice=None):
-    return Turn(session, due=due, first=first or cost, cost=cost, longest=cost, splice=splice)
+    """splice: until when its last block can be regenerated from frame 21 on."""
+    found = None if splice is None else Splice(21, splice)
+    return Turn(session, due=due, first=first or cost, cost=cost, longest=cost, splice=found)
 
 
 def scenario(session, served, cost=0.3, opens=-math.inf):
@@ -78,14 +82,31 @@ def test_a_scenario_waits_a_moment_for_its_visitor():
 
 
 def test_a_block_is_regenerated_only_while_all_sessions_are_in_time():
-    turns = [live("live", due=10, splice=21), live("other", due=9.72)]
+    turns = [live("live", due=10, splice=9.6), live("other", due=9.72)]
     assert decide(turns, 9.4) == Decision(9.4, "live", Job.REGENERATE, 21)
-    assert decide(turns, 9.55) == Decision(pytest.approx(9.72 - MARGIN - 0.1), "other", Job.BLOCK)
-    assert chosen([live("slow", due=10, cost=0.5, splice=21)], 9.4)[1] == pytest.approx(10 - MARGIN - 0.5)
+    assert decide(turns, 9.55).session == "other"
+    assert chosen([live("slow", due=10, cost=0.5, splice=9.6)], 9.4)[1] == pytest.approx(10 - MARGIN - 0.5)
+
+
+def test_a_block_in_the_way_of_a_key_is_made_at_once():
+    key, other = live("live", due=10, splice=9.6), live("other", due=9.72)
+    assert decide([key, other], 9.55) == Decision(9.55, "other", Job.BLOCK)
+    assert decide([key, other], 9.65) == Decision(pytest.approx(9.72 - MARGIN - 0.1), "other", Job.BLOCK)
+    own = live("other", due=9.72, splice=9.58)
+    in_time = Decision(pytest.approx(9.72 - MARGIN - 0.1), "other", Job.BLOCK)
+    assert decide([live("live", due=10), own], 9.55) == in_time, "the next block obeys its key"
+    run = Turn("run", longest=0.01, served=0.0)
+    assert decide([key, other, run], 1.0).job is Job.REGENERATE
+    assert decide([key, other, replace(run, served=9.5)], 9.55).session == "other"
+
+
+def test_of_two_keys_the_one_comes_first_whose_chance_ends_first():
+    turns = [live("late", due=9.9, splice=9.6), live("soon", due=10.0, splice=9.5)]
+    assert decide(turns, 9.4) == Decision(9.4, "soon", Job.REGENERATE, 21)
 
 
 def test_regenerating_comes_before_scenarios():
-    turns = [live("live", due=10, splice=21), scenario("one", served=9.1)]
+    turns = [live("live", due=10, splice=9.6), scenario("one", served=9.1)]
     assert decide(turns, 9.3).job is Job.REGENERATE
 
 

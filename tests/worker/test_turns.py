@@ -46,7 +46,8 @@ def playing(blocks=3, *, dry=10.0, cost=0.1, mode="universal"):
 
 
 def splice(play, now):
-    return play.turn(now, regenerates=True).splice
+    found = play.turn(now, regenerates=True).splice
+    return found and found.frame
 
 
 def test_a_live_session_needs_its_player():
@@ -95,6 +96,9 @@ def test_a_block_is_regenerated_from_the_next_latent_frame_that_can_be_in_time()
     play.input.set(("KeyS",), (0, 0), 2)
     times = {9.41: 21, 9.43: 25, 9.57: 25, 9.59: 29, 9.73: 29, 9.75: None, 9.9: None}
     assert {now: splice(play, now) for now in times} == times
+    until = play.turn(9.4, regenerates=True).splice.until
+    assert until == play.turn(9.41, regenerates=True).splice.until, "whenever it is asked"
+    assert (splice(play, until), splice(play, until + 1e-6)) == (21, 25)
     assert play.turn(9.4, regenerates=False).splice is None
     play.pausing.on, play.pausing.steps = True, 1
     assert splice(play, 9.4) is None
@@ -224,7 +228,7 @@ def test_a_key_that_comes_while_the_last_block_is_still_shown_regenerates_it():
     assert play.begins_to_stand(9.0) and play.turn(9.4, True) is None
     play.input.set(("KeyW",), (0, 0), 1)
     assert not play.begins_to_stand(9.4)
-    assert play.turn(9.4, True).splice == 21
+    assert splice(play, 9.4) == 21
 
 
 def test_the_first_block_after_standing_is_not_late():

@@ -275,3 +275,18 @@ test("after a rewind frames are counted from there", () => {
     [9],
   );
 });
+
+test("it is asked again when the next frame is due, and often while nothing is there", () => {
+  const playout = new Playout({ fps: FPS, live: true });
+  assert.equal(playout.wait(0), 16);
+  playout.announce({ node: 0, frames: BLOCK, made_ms: 100, splice: null });
+  for (let index = 0; index < 3; index++) playout.push({ index, node: 0, key: index === 0, kind: CODECS.h264, data: null }, 0);
+  assert.equal(playout.wait(0), 0);
+  const shown = [];
+  for (let now = 0; shown.length < 3; now += playout.wait(now)) shown.push(...playout.due(now).map(({ index }) => [index, now]));
+  assert.deepEqual(shown, [[0, 0], [1, 40], [2, 80]]);
+  assert.equal(playout.wait(81), 16);
+  playout.push({ index: 3, node: 0, key: false, kind: CODECS.h264, data: null }, 90);
+  playout.pause(90);
+  assert.equal(playout.wait(95), 16);
+});
