@@ -110,11 +110,12 @@ class ImageEncoderConfig:
 
 @dataclass
 class SamplingConfig:
-    """The few-step sampling schedule; `denoising_steps` index a table of 1000 shifted timesteps."""
+    """How blocks are sampled; `denoising_steps` index a table of 1000 shifted timesteps."""
 
     denoising_steps: list[int] = field(default_factory=lambda: [1000, 666, 333])
     timestep_shift: float = 5.0
     noise_scale: float = 1.0  # of the noise mixed in between steps (S_noise, Karras et al., 2022)
+    still: float = 0.0  # blocks that change by less are not remembered (`mgdemo.model.moment`)
 
 
 @dataclass

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
@@ -29,54 +28,36 @@ from mgdemo.model.fast.decoder import GraphedDecoder
 from mgdemo.model.fast.kernels import kernels_run, replace_layers
 from mgdemo.model.fast.library_convolutions import use_fast_convolutions
 from mgdemo.model.fast.offload import Offloaded
-from mgdemo.model.fast.overlap import DecodeLane, DecoderPoint, FrameStream, PendingFrames
+from mgdemo.model.fast.overlap import DecodeLane, FrameStream, PendingFrames
 from mgdemo.model.fast.transformer import GraphedTransformer
 from mgdemo.model.flow import Schedule, add_noise, predict_x0
 from mgdemo.model.image_encoder import ImageEncoder
 from mgdemo.model.layers import BlockInputs
+from mgdemo.model.moment import Moment, RegeneratePoint, Snapshot
 from mgdemo.model.noise import BlockNoise, Noise, seeded_noise
 from mgdemo.model.transformer import Transformer
-from mgdemo.model.vae import VAE, State
+from mgdemo.model.vae import VAE
 from mgdemo.picture import pixel_values, prepare_image
 
 
-@dataclass(frozen=True)
-class Snapshot:
-    """A world's state between two blocks, on the host; exact, and good for any number of restores."""
-
-    block: int
-    actions: Actions | None
-    memory: list[Tensor]
-    decoder: State
-
-
-@dataclass(frozen=True)
-class RegeneratePoint:
-    """The state before the last block, as far as that block has changed it for good.
-
-    The transformer's caches are not part of it: a block that is made again overwrites what it wrote there.
-    """
-
-    block: int
-    actions: Actions | None
-    decoder: DecoderPoint
-
-
 class World:
-    """One session: position, caches, noise and decoder state. `interfaces.World` says what its methods do."""
+    """One session: its moment, caches, noise and decoder. `interfaces.World` says what its methods do."""
 
     def __init__(self, model: WorldModel, image: Tensor, noise: Noise):
         """image: [1, 3, 1, H, W] in [-1, 1] on the model's device."""
         self.model = model
-        self.block = 0
         self.timings: dict[str, float] = {}
         self.condition, tokens = model.look_at(image)
         self.memory = model.transformer.memory(tokens, *self.condition.size)
         self.noise = BlockNoise(noise, len(model.schedule.sigmas), model.device)
         self.frames = FrameStream(model.vae, model.lane)
-        self._actions: Actions | None = None  # rows that the last block's latents have read
+        self._now = Moment()
         self._point: RegeneratePoint | None = None
         self._latents: Tensor | None = None  # the last block's, on the host once its frames are there
+
+    @property
+    def block(self) -> int:
+        return self._now.block
 
     @property
     def frames_next(self) -> int:
@@ -96,10 +77,10 @@ class World:
         """
         self._check(self.block, actions)
         begin = StreamEvent(self.model.device)
-        before, decoder = (self.block, self._actions), self.frames.mark()
+        before, decoder = self._now, self.frames.mark()
         latents = self.step_latents(Actions.from_track(actions))
         made = StreamEvent(self.model.device)
-        self._point = None if decoder is None else RegeneratePoint(*before, decoder)
+        self._point = None if decoder is None else RegeneratePoint(before, decoder)
         pending = self.frames.decode(latents)
         self.noise.draw_ahead(self.block)
         return self._take(pending, begin, made)
@@ -144,8 +125,8 @@ class World:
 
     def _inputs(self, actions: Actions) -> tuple[BlockInputs, Actions]:
         """What all passes over the next block read; its actions after those that it looks back to."""
-        start, device = self.block * LATENTS_PER_BLOCK, self.model.device
-        rows = actions.after(self._actions, self.model.window_rows)
+        start, device = self._now.position * LATENTS_PER_BLOCK, self.model.device
+        rows = actions.after(self._now.actions, self.model.window_rows)
         inputs = self.model.transformer.block_inputs(
             start, self.condition.block(start), rows.map(lambda each: to_device_async(each, device))
         )
@@ -153,9 +134,16 @@ class World:
         return inputs, rows
 
     def _remember(self, x: Tensor, inputs: BlockInputs, rows: Actions) -> None:
-        """The pass over a block's clean latents, after which the next block can be made."""
-        self.model.transformer.remember(x, inputs, self.memory)
-        self.block, self._actions = self.block + 1, rows
+        """The pass over a block's clean latents, after which the next block can be made.
+
+        A picture that stands still is not copied from copies of itself, which would wear it out: where the
+        configuration says so, the caches keep what they hold until something changes.
+        """
+        still = self.model.config.sampling.still
+        remembered = not self._now.stands(x, still)
+        if remembered:
+            self.model.transformer.remember(x, inputs, self.memory)
+        self._now = self._now.after(x, rows, remembered=remembered, keep=still > 0)
         self._latents = to_host_async(x) if x.is_cuda else x
 
     def _take(
@@ -183,23 +171,23 @@ class World:
         point = self._point
         if point is None or not self.can_regenerate:
             raise ValueError("There is no block to regenerate: step first.")
-        self._check(point.block, actions)
-        self.block, self._actions = point.block, point.actions
+        self._check(point.moment.block, actions)
+        self._now = point.moment
         self.frames.return_to(point.decoder)
         return self.step(actions)
 
     @property
     def snapshot_bytes(self) -> int:
-        return sum(tensor.nbytes for tensor in self.memory.held()) + self.frames.nbytes
+        return sum(tensor.nbytes for tensor in self.memory.held()) + self._now.nbytes + self.frames.nbytes
 
     @torch.inference_mode()
     def snapshot(self) -> Snapshot:
-        return Snapshot(self.block, self._actions, self.memory.snapshot(), self.frames.snapshot())
+        return Snapshot(self._now.on_host(), self.memory.snapshot(), self.frames.snapshot())
 
     @torch.inference_mode()
     def restore(self, snapshot: interfaces.Snapshot) -> None:
         assert isinstance(snapshot, Snapshot)
-        self.block, self._actions, self._point = snapshot.block, snapshot.actions, None
+        self._now, self._point = snapshot.moment, None
         self.memory.restore(snapshot.memory)
         self.frames.restore(snapshot.decoder, self.model.device)
 

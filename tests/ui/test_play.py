@@ -5,7 +5,7 @@ from playwright.sync_api import expect
 
 from mgdemo.actions import MODES
 from mgdemo.scenario import load_scenario
-from tests.support.page_player import EMBEDDED, HEIGHT, REAL, SOCKETS, WIDTH, HeldEvents
+from tests.support.page_player import EMBEDDED, HEIGHT, REAL, SOCKETS, WIDTH, HeldEvents, Player
 
 
 @pytest.fixture(scope="module")
@@ -72,12 +72,13 @@ REDDISH = """(image) => {
 
 
 def test_start_can_be_pressed_from_the_moment_when_it_is_seen(address, visit):
-    player = visit(address)
     for _ in range(3):
-        player.page.goto("about:blank")
-        player.page.goto(address, wait_until="commit")
+        page = visit(address).page.context.new_page()  # a tab of its own: it gets nobody's session
+        page.goto(address, wait_until="commit")
+        player = Player(page, page.main_frame, "play")
         player.start()
         player.expect("playing")
+        page.close()
 
 
 def test_start_right_after_another_start_image_was_chosen(address, visit, tmp_path):
