@@ -6,11 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from devtools.tiny import held_tensors, tiny_image, tiny_model
 from mgdemo.actions import MODES, ActionTrack
+from mgdemo.checkpoints import start_images
 from mgdemo.config import Optimization
+from mgdemo.loading import load_world_model
+from mgdemo.measure.pixels import psnr
 from mgdemo.model.action import Actions
 from mgdemo.model.noise import seeded_noise
 from mgdemo.random_actions import random_actions
@@ -144,6 +148,56 @@ def test_nothing_that_is_asked_of_a_world_changes_frames_not_taken_yet(model):
     assert equal([np.concatenate(list(first)), again], expected[1:3])
     assert not np.array_equal(np.concatenate([part, *second]), again)
     assert sum(map(len, third)) == 12
+
+
+def latent_changes(model, track):
+    """How much each block of a play changes, as `still` counts it."""
+    world, before, changes = model.start(tiny_image(), seed=4), None, []
+    for block in range(track.blocks):
+        now = world.step_latents(Actions.from_track(track.block(block)))
+        if before is not None:
+            within = (now - now[:, :, :1]).square().mean()
+            changes.append(float(torch.maximum((now - before).square().mean(), within).sqrt()))
+        before = now
+    return changes
+
+
+def test_blocks_that_change_too_little_are_not_remembered_and_all_else_is_as_exact_as_ever(model):
+    track = random_actions("universal", 12 * 8 - 3, seed=1)
+    changes = sorted(latent_changes(model, track))
+    all_remembered = play(model.start(tiny_image(), seed=4), track)
+    model.config.sampling.still = changes[len(changes) // 2] * 1.001  # so that some are, and some are not
+    world = model.start(tiny_image(), seed=4)
+    expected, snapshots, latents = [], [], []
+    for block in range(track.blocks):
+        snapshots.append(world.snapshot())
+        if block and world.can_regenerate:
+            world.step(ActionTrack.hold("universal", ["s"], frames=12))
+            expected.append(world.regenerate(track.block(block)))
+        else:
+            expected.append(world.step(track.block(block)))
+        latents.append(world.latents)
+    positions = [snapshot.moment.position for snapshot in snapshots]
+    assert positions[:2] == [0, 1] and 1 < positions[-1] < len(positions) - 1
+    assert not equal(expected, all_remembered)
+
+    assert equal(play(model.start(tiny_image(), seed=4), track), expected)
+    for start in (2, 5):
+        world.restore(snapshots[start])
+        assert equal(play(world, track), expected[start:])
+    again = model.start(tiny_image(), seed=4)
+    followed = [again.repeat(track.block(block), each, shown=True) for block, each in enumerate(latents)]
+    assert equal(followed, expected) and again.snapshot().moment.position == world.snapshot().moment.position
+
+
+@pytest.mark.parametrize("checkpoint", ["universal-tiny", "gta_drive-tiny"])
+def test_an_embedded_world_in_which_nothing_is_held_stands(checkpoint):
+    """Without `still` it is at 20 dB by then."""
+    model = load_world_model(checkpoint, device="cpu")
+    world = model.start(Image.open(start_images(checkpoint)[0]), seed=1)
+    idle = ActionTrack.hold(model.mode, [], frames=12 * 25 - 3)
+    frames = np.concatenate(play(world, idle))
+    assert min(psnr(frame, frames[25]) for frame in frames[26::40]) > 35
 
 
 def test_a_world_that_nobody_wants_is_gone_at_once(model):

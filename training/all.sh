@@ -3,9 +3,9 @@
 # For instance on two: training/all.sh outputs 0:universal:600:200 1:templerun:350:90 1:gta_drive:250:110
 # DIT and FINISH are seconds, 0 for none; worlds of one GPU follow one another, and each stage compiles while the
 # one before it runs. From the environment: VAE (seconds; 0 keeps the one that ships), DECODER (seconds that
-# a new one's decoder is finished, 100), CLIPS (of each mode; 0 keeps
-# those in OUT), STARTS (images to draw), DIT_ARGS and FINISH_ARGS (more options). The logs are in OUT. All begins
-# with the weights that ship. A stage that fails is passed over: the next goes on from what it had kept, or else
+# each world's decoder of a new one is finished, 170), CLIPS (of each mode; 0 keeps those in OUT), STARTS (images to
+# draw), DIT_ARGS, FINISH_ARGS and DECODER_ARGS (more options). The logs are in OUT. All begins with the weights that
+# ship. A stage that fails is passed over: the next goes on from what it had kept, or else
 # from what ships. A world is published as soon as its last stage ends.
 set -u
 out=${1:?say where to: training/all.sh OUT [GPU:MODE:DIT:FINISH ...]}
@@ -17,7 +17,7 @@ rm -f "$out"/*.go
 vae=$out/vae
 [ "${VAE:-150}" = 0 ] && vae=worlds/universal
 rm -f "$out/vae/vae.json"  # the sign that encoding may begin
-rm -rf "$out/decoder"
+rm -rf "$out"/decoder-*
 
 on() {  # on GPU LOG module arguments…
     CUDA_VISIBLE_DEVICES=$1 PYTHONUNBUFFERED=1 ${PYTHON:-python3} -m "${@:3}" > "$out/$2.log" 2>&1 && return
@@ -35,8 +35,12 @@ stage() {  # stage GPU dit|finish MODE SECONDS
 publish() {  # publish GPU MODE: what was finished, or else what was trained
     local made=$out/finish-$2 scale=1
     [ -e "$made/transformer.safetensors" ] || { made=$out/dit-$2 scale=1.15; }
-    local shown=$vae
-    [ -e "$out/decoder/vae.json" ] && shown=$out/decoder
+    local shown=worlds/$2
+    if [ "$vae" = "$out/vae" ]; then
+        shown=$vae
+        on "$1" "decoder-$2" training.decoder --mode "$2" --start "$vae" --out "$out/decoder-$2" \
+            --seconds "${DECODER:-170}" ${DECODER_ARGS:-} && shown=$out/decoder-$2
+    fi
     on "$1" "publish-$2" training.publish --mode "$2" --vae "$shown" --dit "$made" --noise-scale $scale \
         --starts "${STARTS:-9}"
 }
@@ -62,8 +66,7 @@ lane() {  # lane GPU "dit|finish MODE SECONDS"…: one stage after another
 }
 
 if [ "$vae" = "$out/vae" ]; then
-    on 0 vae training.vae --out "$vae" --start worlds/universal --seconds "${VAE:-150}" &&
-        on 0 decoder training.decoder --out "$out/decoder" --start "$vae" --seconds "${DECODER:-100}" &
+    on 0 vae training.vae --out "$vae" --start worlds/universal --seconds "${VAE:-150}" &
 fi
 lanes=()
 for world in "$@"; do

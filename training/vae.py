@@ -2,8 +2,8 @@
 
     python -m training.vae --out DIR --seconds 240 --start worlds/universal
 
-One serves all modes. Writes vae.safetensors (fp16) and vae.json (architecture, latent statistics, quality on
-unseen places).
+One encoder serves all modes. Writes vae.safetensors (fp16) and vae.json (architecture, latent statistics,
+quality on unseen places).
 """
 
 from __future__ import annotations
