@@ -120,6 +120,8 @@ class Gate:
             if refusal := self._refusal(scope):
                 await _refuse(scope, receive, send, *refusal)
                 return
+            if _uploads(scope):  # Gradio keeps an `upload_id` for good, for progress that no page may ask for
+                scope = {**scope, "query_string": b""}
             if scope["method"] != "GET":
                 seconds = UPLOAD_SECONDS if _uploads(scope) else BODY_SECONDS
                 receive = _bounded(receive, self._most(scope), seconds, self._taking(scope))

@@ -29,15 +29,16 @@ class Asked:
     """A gate before an app that only notes what reaches it."""
 
     def __init__(self, **settings):
-        self.reached, self.refused = [], []
+        self.reached, self.refused, self.queries = [], [], []
         self._gate = gate.Gate(self._app, Settings(**settings), self.refused.append)
 
     async def _app(self, scope, receive, send):
         while scope["type"] == "http" and (await receive()).get("more_body"):
             pass
         self.reached.append(scope["path"])
+        self.queries.append(scope["query_string"])
 
-    async def ask(self, path, body=(b"",), method="POST", headers=(), kind="http"):
+    async def ask(self, path, body=(b"",), method="POST", headers=(), kind="http", query=b""):
         """The status with which the gate answers; 200: the app has got it; 0: not all of it."""
         parts = [
             {"type": "http.request", "body": part, "more_body": number < len(body)}
@@ -52,6 +53,7 @@ class Asked:
             said.append(message)
 
         scope = {"type": kind, "method": method, "path": path, "headers": headers, "client": (EVIL, 1)}
+        scope["query_string"] = query
         await self._gate(scope, receive, send)
         if len(self.reached) > before:
             return 200
@@ -143,6 +145,13 @@ async def test_every_file_of_an_upload_counts(monkeypatch):
         assert await taken(1, size) == 39, size
         assert await taken(1, size, end=b"") == 39, "one that breaks off has come, too"
         assert await taken(5, size) == 0
+
+
+async def test_gradio_is_not_told_the_number_of_an_upload_which_it_would_keep_for_good():
+    asked = Asked()
+    for path in (gate.UPLOAD, "/gradio_api/queue/data"):
+        assert await asked.ask(path, headers=FORM, query=b"upload_id=abc") == 200
+    assert asked.queries == [b"", b"upload_id=abc"]
 
 
 async def test_only_uploads_may_be_as_large_as_these():
