@@ -115,7 +115,9 @@ class SamplingConfig:
     denoising_steps: list[int] = field(default_factory=lambda: [1000, 666, 333])
     timestep_shift: float = 5.0
     noise_scale: float = 1.0  # of the noise mixed in between steps (S_noise, Karras et al., 2022)
-    still: float = 0.0  # blocks that change by less are not remembered (`mgdemo.model.moment`)
+    # Blocks without keys that change by less are not remembered (`mgdemo.model.moment`): root mean square, in
+    # standard deviations of the latents; 0: all are remembered.
+    still: float = 0.0
 
 
 @dataclass

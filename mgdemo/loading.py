@@ -9,7 +9,7 @@ from dataclasses import replace
 import torch
 from PIL import Image
 
-from mgdemo.actions import ActionTrack
+from mgdemo.actions import MODES, ActionTrack
 from mgdemo.checkpoints import Located, configs, resolve, start_images
 from mgdemo.config import Optimization
 from mgdemo.devices import OUT_OF_MEMORY, DeviceError, choose_device, cpu_instead, precision
@@ -113,10 +113,11 @@ def warm_up(model: WorldModel, progress: Progress | None = None) -> None:
     """Play a little, so that everything is compiled and captured that a session will need."""
     height, width = model.size
     world = model.start(Image.new("RGB", (width, height)))
+    held = [MODES[model.mode].controls[0].name]  # a world that stands does not need all
     for block in range(WARM_BLOCKS):
         if progress:
             progress(block / WARM_BLOCKS, "Preparing the engine")
-        world.step(ActionTrack.hold(model.mode, [], frames=world.frames_next))
+        world.step(ActionTrack.hold(model.mode, held, frames=world.frames_next))
     del world
     if model.device.type == "cuda":
         torch.cuda.empty_cache()  # compiling and capturing took more than playing will

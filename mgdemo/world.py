@@ -72,8 +72,9 @@ class World:
     def stream(self, actions: ActionTrack) -> Iterator[np.ndarray]:
         """As `step`, but the first latent frame's frames come as soon as they exist, then the others.
 
-        A GPU is not waited for: while it decodes a block, it makes the latents of one that is asked for
-        before these frames are taken. On a CPU, frames are decoded when they are taken.
+        A GPU is not waited for, unless the picture may stand (`_remember`): while it decodes a block, it
+        makes the latents of one that is asked for before these frames are taken. On a CPU, frames are
+        decoded when they are taken.
         """
         self._check(self.block, actions)
         begin = StreamEvent(self.model.device)
@@ -137,10 +138,11 @@ class World:
         """The pass over a block's clean latents, after which the next block can be made.
 
         A picture that stands still is not copied from copies of itself, which would wear it out: where the
-        configuration says so, the caches keep what they hold until something changes.
+        configuration says so, the caches keep what they hold until something changes. What moves is always
+        remembered, however slowly, or it would begin at the same place again and again.
         """
         still = self.model.config.sampling.still
-        remembered = not self._now.stands(x, still)
+        remembered = not (still and rows.may_stand and self._now.stands(x, still))
         if remembered:
             self.model.transformer.remember(x, inputs, self.memory)
         self._now = self._now.after(x, rows, remembered=remembered, keep=still > 0)

@@ -2,10 +2,10 @@
 # All stages of all worlds, on the GPUs of one machine: training/all.sh OUT [GPU:MODE:DIT:FINISH ...]
 # For instance on two: training/all.sh outputs 0:universal:600:200 1:templerun:350:90 1:gta_drive:250:110
 # DIT and FINISH are seconds, 0 for none; worlds of one GPU follow one another, and each stage compiles while the
-# one before it runs. From the environment: VAE (seconds; 0 keeps the one that ships), DECODER (seconds that
-# each world's decoder of a new one is finished, 170), CLIPS (of each mode; 0 keeps those in OUT), STARTS (images to
-# draw), DIT_ARGS, FINISH_ARGS and DECODER_ARGS (more options). The logs are in OUT. All begins with the weights that
-# ship. A stage that fails is passed over: the next goes on from what it had kept, or else
+# one before it runs. From the environment: VAE (seconds; 0 keeps the one that ships), DECODER (seconds that each
+# world's decoder of a new one is finished, twice: 170; 0 for none), CLIPS (of each mode; 0 keeps those in OUT),
+# STARTS (images to draw), DIT_ARGS and FINISH_ARGS (more options). The logs are in OUT. All begins with the
+# weights that ship. A stage that fails is passed over: the next goes on from what it had kept, or else
 # from what ships. A world is published as soon as its last stage ends.
 set -u
 out=${1:?say where to: training/all.sh OUT [GPU:MODE:DIT:FINISH ...]}
@@ -32,16 +32,22 @@ stage() {  # stage GPU dit|finish MODE SECONDS
         --out "$out/$2-$3" --seconds "$4" --wait "$out/$2-$3.go" ${!more:-}
 }
 
+decoder() {  # decoder GPU MODE SHARE
+    on "$1" "decoder-$2-$3" training.decoder --mode "$2" --start "$vae" --out "$out/decoder-$2-$3" \
+        --seconds "${DECODER:-170}" --share "$3"
+}
+
 publish() {  # publish GPU MODE: what was finished, or else what was trained
     local made=$out/finish-$2 scale=1
     [ -e "$made/transformer.safetensors" ] || { made=$out/dit-$2 scale=1.15; }
     local shown=worlds/$2
     if [ "$vae" = "$out/vae" ]; then
         shown=$vae
-        on "$1" "decoder-$2" training.decoder --mode "$2" --start "$vae" --out "$out/decoder-$2" \
-            --seconds "${DECODER:-170}" ${DECODER_ARGS:-} && shown=$out/decoder-$2
+        if [ "${DECODER:-170}" != 0 ] && decoder "$1" "$2" 1.3 && decoder "$1" "$2" 2; then
+            shown="$out/decoder-$2-1.3 $out/decoder-$2-2"
+        fi
     fi
-    on "$1" "publish-$2" training.publish --mode "$2" --vae "$shown" --dit "$made" --noise-scale $scale \
+    on "$1" "publish-$2" training.publish --mode "$2" --vae $shown --dit "$made" --noise-scale $scale \
         --starts "${STARTS:-9}"
 }
 
@@ -58,7 +64,7 @@ lane() {  # lane GPU "dit|finish MODE SECONDS"…: one stage after another
         next=
         (($# > 1)) && { stage "$gpu" $2 & next=$!; }
         wait "$running"
-        [[ ${2:-} = *" $mode "* ]] || publish "$gpu" "$mode" &  # its last stage: it can be judged
+        [[ ${2:-} = *" $mode "* ]] || publish "$gpu" "$mode"  # its last stage: it can be judged
         running=$next
         shift
     done

@@ -28,7 +28,7 @@ from training.optim import Optimizer, Step, train_for
 from training.vae import HEIGHT, WIDTH, Crops, load, quality, reconstruction, save
 
 IN_A_ROW = 3  # frames that the critic sees at once
-SHARE = 1.2  # of the adversary's gradient on the picture, over the reconstruction's
+SHARE = 1.3  # of the adversary's gradient on the picture, over the reconstruction's
 ALONE = 0.05  # share of the time in which the critic alone learns
 JITTER = 0.1  # noise on half of the latents, as in `training.vae`
 SMOOTH = 0.02  # change of a picture under which the critic's answer should stay
@@ -113,12 +113,6 @@ def sharpness(vae: VAE, pool: Tensor) -> float:
     return made / true
 
 
-@torch.no_grad()
-def first_sharpness(vae: VAE, pool: Tensor) -> float:
-    """That of the clips' first frames, each decoded by itself: a session's first picture."""
-    return sharpness(vae, pool[:, :1])
-
-
 def train(
     vae: VAE,
     seconds: float = math.inf,
@@ -166,7 +160,7 @@ def main() -> None:
     parser.add_argument("--start", type=Path, required=True, help="the folder of a trained VAE")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seconds", type=float, default=300)
-    parser.add_argument("--clips", type=int, default=300)
+    parser.add_argument("--clips", type=int, default=300, help="to learn from (default 300)")
     parser.add_argument(
         "--share", type=float, default=SHARE, help="of the adversary, over the reconstruction"
     )
@@ -179,8 +173,8 @@ def main() -> None:
     use_fast_convolutions(vae)
 
     def figures() -> dict[str, float]:
-        detail = {"detail": sharpness(vae, held_out), "detail at the start": first_sharpness(vae, held_out)}
-        return quality(vae, held_out) | detail
+        first = sharpness(vae, held_out[:, :1])  # each decoded by itself, as a session's first picture is
+        return quality(vae, held_out) | {"detail": sharpness(vae, held_out), "detail at the start": first}
 
     print("before", figures(), flush=True)
     steps = train(vae, args.seconds, pool=pool, share=args.share)

@@ -24,7 +24,7 @@ from training.vae import HEIGHT, WIDTH, load
 
 BLOCKS = 7
 FRAMES = 12 * BLOCKS - 3
-PUBLISHED = ROOT / "worlds" / "universal"  # where one with the encoder of all modes is
+PUBLISHED = ROOT / "worlds" / "universal"  # one that ships; all have the same encoder
 PART = 320  # clips drawn at a time
 
 

@@ -1,17 +1,18 @@
 """Last stage: put trained weights, their configuration and start images where the program finds them.
 
     python -m training.publish --mode gta_drive --vae DIR --dit DIR --starts 9
-    python -m training.publish --mode gta_drive --vae DIR --dit DIR --blend DIR --share 0.5
+    python -m training.publish --mode gta_drive --vae DIR DIR --dit DIR --blend DIR --share 0.5
     python -m training.publish --mode gta_drive --vae DIR --dit NEWER --blend FINISHED --since OLDER --share 1
 
 Writes worlds/MODE/*.safetensors and configs/MODE-tiny.yaml and, with --starts, draws that many new start
 images of unseen places in worlds/MODE/start/. Each world has a decoder of its own beside the encoder that all
-share: with a new encoder, publish all.
+share: with a new encoder, publish all. Of several VAEs, finished from the same one, the average is published.
 """
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -36,7 +37,7 @@ KNOWN = {
     "templerun": "its own causeways over water, lava and clouds",
 }
 NOTE = "A tiny model that knows only {}, and keeps no map: what you turn away from changes."
-STILL = 0.1  # where one can stand: the least motion changes latents by 0.18, sampling alone by 0.07 at most
+STILL = 0.1  # sampling changes the latents of a picture that stands by 0.07 at most, the least motion by 0.18
 
 
 def differing(value: dict, default: dict) -> dict:
@@ -82,7 +83,7 @@ def configuration(
 
 
 def publish(
-    vae: Path,
+    vae: Sequence[Path],
     dit: Path,
     root: Path,
     mode: str = "universal",
@@ -92,15 +93,16 @@ def publish(
 ) -> None:
     """Copy the weights of stages 1 and 3 or 4 into the program at `root`, with all they need.
 
+    vae: folders with the same encoder and architecture; their weights are averaged.
     blend: two more folders like `dit`, and which share of the way from the first to the second is added to
     it. With `dit` itself as the first, the average of both is published.
     """
-    config = configuration(config_of(vae), mode, sampling)
+    config = configuration(config_of(vae[0]), mode, sampling)
     folder = root / config.files.folder
     folder.mkdir(parents=True, exist_ok=True)
-    home = folder / config.files.vae
-    if not (home.exists() and home.samefile(vae / "vae.safetensors")):
-        shutil.copyfile(vae / "vae.safetensors", home)
+    decoders = [load_file(each / "vae.safetensors") for each in vae]
+    averages = {k: sum(d[k].float() for d in decoders) / len(decoders) for k in decoders[0]}
+    save_file({k: t.half().contiguous() for k, t in averages.items()}, folder / config.files.vae)
     for name in (config.files.transformer, config.files.image_encoder):
         if not blend:
             shutil.copyfile(dit / name, folder / name)
@@ -123,7 +125,7 @@ def publish(
 
 def main() -> None:
     parser = command(__doc__, mode=True)
-    parser.add_argument("--vae", type=Path, required=True)
+    parser.add_argument("--vae", type=Path, nargs="+", required=True, help="of several: the average")
     parser.add_argument("--dit", type=Path, required=True)
     parser.add_argument("--starts", type=int, default=0, help="new start images to draw")
     parser.add_argument("--steps", type=int, nargs="+", default=SAMPLING.denoising_steps, help="of sampling")
@@ -140,7 +142,7 @@ def main() -> None:
     if args.since and not args.blend:
         parser.error("--since is of --blend: say which folder that is")
     blend = (args.since or args.dit, args.blend, args.share) if args.blend else None
-    still = 0.0 if args.mode == "templerun" else STILL
+    still = STILL if MODES[args.mode].stands else 0.0
     sampling = replace(SAMPLING, denoising_steps=args.steps, noise_scale=args.noise_scale, still=still)
     publish(args.vae, args.dit, args.root, args.mode, args.starts, sampling, blend)
 

@@ -31,6 +31,13 @@ class Actions:
         mouse = None if track.mouse is None else torch.tensor(track.mouse)[None]
         return cls(torch.tensor(track.keyboard)[None], mouse)
 
+    @property
+    def may_stand(self) -> bool:
+        """Whether a picture can come to rest under these rows, on the host: no key is held, and nobody turns.
+        (A view that is held up or down comes to its end.)"""
+        turns = self.mouse is not None and bool(self.mouse[..., 1].any())
+        return not (turns or bool(self.keyboard.any()))
+
     def map(self, function: Callable[[Tensor], Tensor]) -> Actions:
         """`function` of each part."""
         return Actions(function(self.keyboard), None if self.mouse is None else function(self.mouse))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from mgdemo.model.action import Actions
-from mgdemo.model.fast.overlap import DecoderPoint
 from mgdemo.model.vae import State
+
+if TYPE_CHECKING:
+    from mgdemo.model.fast.overlap import DecoderPoint
 
 
 @dataclass(frozen=True)
@@ -17,17 +20,19 @@ class Moment:
     """All that has come of the blocks so far, but for the caches and the decoder's state."""
 
     block: int = 0  # the next one
-    position: int = 0  # where it goes in the caches: how many blocks are in them or have been
+    position: int = 0  # where it goes in the caches: the number of blocks that were remembered
     actions: Actions | None = None  # rows that the last block's latents have read
     latents: Tensor | None = None  # the last block's [1, 16, F, h, w], where they are needed
 
     def after(self, latents: Tensor, actions: Actions, *, remembered: bool, keep: bool) -> Moment:
-        """That after a block; keep: its latents, for `stands`."""
+        """The moment after a block; keep: whether `stands` will need its latents."""
         return Moment(self.block + 1, self.position + remembered, actions, latents if keep else None)
 
     def stands(self, latents: Tensor, still: float) -> bool:
-        """Whether a block shows what the one before showed, and nothing moves in it: no difference (root mean
-        square, in standard deviations of the latents) reaches `still`."""
+        """Whether a block's latents [1, 16, F, h, w] show what those before did, and nothing moves in them.
+
+        No difference may reach `still`: root mean square, in standard deviations of the latents.
+        """
         if self.latents is None:
             return False
         before = self.latents.to(latents.device)

@@ -361,7 +361,7 @@ def test_what_is_published_can_be_played(mode, tmp_path):
     torch.manual_seed(0)
     vae.save(vae.VAE(vae.tiny_config()), {}, tmp_path / "vae")
     dit.save(dit.Model(*dit.tiny_config(MODES[mode])), tmp_path / "dit")
-    publish.publish(tmp_path / "vae", tmp_path / "dit", tmp_path, mode, starts=1)
+    publish.publish([tmp_path / "vae"], tmp_path / "dit", tmp_path, mode, starts=1)
 
     config = load_config(tmp_path / "configs" / f"{mode}-tiny.yaml")
     folder = tmp_path / config.files.folder
@@ -382,7 +382,7 @@ def test_published_weights_can_go_part_of_the_way_from_others_to_others(tmp_path
         torch.manual_seed(seed)
         dit.save(dit.Model(*dit.tiny_config(MODES["universal"])), folder)
     blend = folders[since], folders["finished"], 0.25
-    publish.publish(latents.PUBLISHED, folders["trained"], tmp_path, blend=blend)
+    publish.publish([latents.PUBLISHED], folders["trained"], tmp_path, blend=blend)
     folders["published"] = tmp_path / "worlds" / "universal"
     for name in ("transformer.safetensors", "image_encoder.safetensors"):
         weights = {of: load_file(folder / name) for of, folder in folders.items()}
@@ -397,6 +397,18 @@ def test_the_shipped_configurations_are_what_training_publishes(path):
     shipped = load_config(path)
     assert publish.configuration(shipped.vae, shipped.mode, shipped.sampling) == shipped
     assert vae.config_of(latents.PUBLISHED) == shipped.vae, "what ships can be trained on"
+
+
+def test_of_several_vaes_the_average_is_published(tmp_path):
+    parts = [tmp_path / "vae", tmp_path / "other"]
+    for seed, part in enumerate(parts):
+        torch.manual_seed(seed)
+        vae.save(vae.VAE(vae.tiny_config()), {}, part)
+    dit.save(dit.Model(*dit.tiny_config(MODES["templerun"])), tmp_path / "dit")
+    publish.publish(parts, tmp_path / "dit", tmp_path, "templerun")
+    first, second = (load_file(part / "vae.safetensors") for part in parts)
+    for key, value in load_file(tmp_path / "worlds" / "templerun" / "vae.safetensors").items():
+        assert torch.allclose(value.float(), (first[key].float() + second[key].float()) / 2, atol=1e-3), key
 
 
 def test_a_finished_decoder_leaves_the_latents_as_they_are(made, small_vae):
