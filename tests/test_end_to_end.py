@@ -52,7 +52,7 @@ def test_the_worlds_in_the_box_are_one_a_mode_and_small():
     assert [entry.name for entry in catalogue()[:3]] == [entry.name for entry in embedded], "they come first"
     assert len({entry.title for entry in embedded}) == len({entry.config.note for entry in embedded}) == 3
     files = {getattr(resolve(entry.name), part).resolve() for entry in embedded for part in PARTS}
-    assert sum(file.stat().st_size for file in files) <= 25_000_000
+    assert sum(file.stat().st_size for file in files) <= 40_000_000
 
 
 @pytest.mark.parametrize("mode", MODES)
