@@ -5,6 +5,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from tests.support.page_player import HeldEvents
+
 CHECKPOINTS = "Checkpoints, a column each; the first one is the baseline"
 SCENARIOS = "Scenarios, a row each"
 PATIENCE = 60_000
@@ -109,6 +111,24 @@ def two_seeds_of_two_worlds(tab, seeds):
     expect(tab.problem).to_contain_text("8 columns do not fit")
     tab.seeds(seeds)
     expect(tab.summary).to_contain_text("4 runs, 420 frames")
+
+
+def test_what_is_chosen_while_the_tab_opens_counts(address, compare, visit):
+    """The last answer to the opening comes after that to the choice, which it does not know."""
+    player = visit(address)
+    held = HeldEvents(player, 3)
+    tab = Tab(player)
+    player.page.get_by_role("tab", name="Compare").click()
+    for number in range(2):  # the plan, and what this machine computes on
+        held.wait_for(number + 1)[number].continue_()
+    held.wait_for(3)  # the plan again
+    tab.preset("Four seeds")
+    expect(tab.summary).to_contain_text("4 runs")
+    with player.page.expect_response("**/queue/join*"):
+        held.wait_for(3)[2].continue_()
+    player.page.wait_for_timeout(1000)
+    expect(tab.summary).to_contain_text("4 runs")
+    expect(tab.run).to_be_enabled()
 
 
 def test_a_running_grid_is_found_by_another_page_which_cannot_cancel_it(address, compare):

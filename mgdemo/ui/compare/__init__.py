@@ -97,7 +97,7 @@ def compare_tab(bench: Bench) -> CompareTab:
 
     def open_(*values) -> gr.HTML:
         bench.warm()
-        return gr.HTML(plan=plan(form.choice(*values)))
+        return gr.HTML(plan=plan(form.choice(*values)) | {"opening": True})
 
     def choose_preset(name: str, own: dict[str, str]) -> Iterator[tuple]:
         preset, same = next(each for each in PRESETS if each.name == name), (gr.skip(),) * len(form.outputs)

@@ -4,7 +4,7 @@
  * Python sets two properties: `plan` is what would be run next; `job` answers "run", or is what a link or a page that
  * was loaded again brings. All else of a grid travels over its own WebSocket and addresses.
  *
- * @typedef {{summary: string, problem: string, lost: string[], choice: string}} Plan
+ * @typedef {{summary: string, problem: string, lost: string[], choice: string, opening?: boolean}} Plan
  *   choice: what is chosen, as Python reads it
  * @typedef {{id: string, error?: string, grid?: string, token?: string, fragment?: string, blind?: boolean,
  *   at?: string, private?: boolean}} Job  token: with which this page may cancel; fragment: of a link; at: what the player
@@ -33,6 +33,9 @@ class Compare {
   constructor(root, { trigger, props }) {
     this.trigger = trigger;
     this.props = props;
+    /** @type {Plan} the latest that counts */
+    this.plan = props.plan;
+    this.late = false;
     /** @type {HTMLElement} */
     this.root = root.querySelector(".compare");
     /** @type {Record<string, any>} */
@@ -79,12 +82,16 @@ class Compare {
     if (ranBefore && focused === cancel && cancel.hidden) run.focus();
   }
 
-  get plan() {
-    /** @type {Plan} */
-    return this.props.plan;
-  }
-
   showPlan() {
+    /** @type {Plan} */
+    const plan = this.props.plan;
+    // What was asked when the tab opened may be answered after what was chosen since: that counts, and is asked anew.
+    if (plan.opening && this.plan.choice && plan.choice !== this.plan.choice) {
+      if (!this.late) this.trigger("opened");
+      this.late = true;
+      return;
+    }
+    this.plan = plan;
     const { summary, problem, lost } = this.parts;
     write(summary, this.plan.summary);
     write(problem, this.plan.problem);
