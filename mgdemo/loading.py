@@ -113,7 +113,7 @@ def warm_up(model: WorldModel, progress: Progress | None = None) -> None:
     """Play a little, so that everything is compiled and captured that a session will need."""
     height, width = model.size
     world = model.start(Image.new("RGB", (width, height)))
-    held = [MODES[model.mode].controls[0].name]  # a world that stands does not need all
+    held = [MODES[model.mode].controls[0].name]  # while a picture stands, not all is used
     for block in range(WARM_BLOCKS):
         if progress:
             progress(block / WARM_BLOCKS, "Preparing the engine")

@@ -13,7 +13,7 @@ from devtools.tiny import held_tensors, tiny_image, tiny_model
 from mgdemo.actions import MODES, ActionTrack
 from mgdemo.checkpoints import start_images
 from mgdemo.config import Optimization
-from mgdemo.loading import load_world_model
+from mgdemo.loading import WARM_BLOCKS, load_world_model, warm_up
 from mgdemo.measure.pixels import psnr
 from mgdemo.model.action import Actions
 from mgdemo.model.noise import seeded_noise
@@ -193,6 +193,16 @@ def test_what_moves_is_remembered_however_slowly(model, part, column, value):
     world, track = model.start(tiny_image(), seed=4), ActionTrack("universal", **rows)
     play(world, track)
     assert world.snapshot().moment.position == 3
+
+
+def test_warming_up_uses_all_that_a_session_will(model, monkeypatch):
+    remembered, remember = [], model.transformer.remember
+    monkeypatch.setattr(
+        model.transformer, "remember", lambda *all: (remembered.append(1), remember(*all)), raising=False
+    )
+    model.config.sampling.still = 1e3
+    warm_up(model)
+    assert len(remembered) == WARM_BLOCKS
 
 
 @pytest.mark.parametrize("checkpoint", ["universal-tiny", "gta_drive-tiny"])

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Place:
+class Written:
     """Where a node's latents are in the file; decay: see `mgdemo.collapse`."""
 
     start: int
@@ -46,7 +46,7 @@ class Spool:
 
     def __init__(self, session: str, *, goes_on: bool = False):
         """session: a name that nobody guesses. goes_on: take up what an earlier worker has left."""
-        self._places: dict[int, Place] = {}
+        self._written: dict[int, Written] = {}
         self._end = 0
         self._path = temporary_folder("worlds") / hashlib.sha256(session.encode()).hexdigest()
         self._file: BinaryIO | None = None
@@ -73,12 +73,12 @@ class Spool:
             self._file.seek(self._end)
             if self._file.write(data) < len(data):
                 raise OSError("the disk is full")
-            self._places[node] = Place(self._end + HEAD.size, len(latents), digest, decay)
+            self._written[node] = Written(self._end + HEAD.size, len(latents), digest, decay)
             self._end += len(data)
 
     def get(self, node: int, actions: ActionTrack) -> bytes | None:
         """The latents of a node's block, if they are here and it was made under these actions."""
-        place = self._places.get(node)
+        place = self._written.get(node)
         if self._file is None or place is None or place.digest != _digest(actions):
             return None
         with self._guarded():
@@ -89,7 +89,7 @@ class Spool:
 
     def decay(self, node: int) -> float:
         """Of the picture at a node's end, if its latents are here; else 0."""
-        return self._places[node].decay if node in self._places else 0.0
+        return self._written[node].decay if node in self._written else 0.0
 
     def remove(self) -> None:
         """The session is over."""
@@ -105,7 +105,7 @@ class Spool:
             node, decay, length, digest = HEAD.unpack(file.read(HEAD.size))
             if self._end + HEAD.size + length > size:
                 break
-            self._places[node] = Place(self._end + HEAD.size, length, digest, decay)
+            self._written[node] = Written(self._end + HEAD.size, length, digest, decay)
             self._end += HEAD.size + length
 
     @contextlib.contextmanager

@@ -35,7 +35,7 @@ class Compare {
     this.props = props;
     /** @type {Plan} the latest that counts */
     this.plan = props.plan;
-    this.late = false;
+    this.late = false; // whether it was planned anew
     /** @type {HTMLElement} */
     this.root = root.querySelector(".compare");
     /** @type {Record<string, any>} */
@@ -85,7 +85,7 @@ class Compare {
   showPlan() {
     /** @type {Plan} */
     const plan = this.props.plan;
-    // What was asked when the tab opened may be answered after what was chosen since: that counts, and is asked anew.
+    // The answer to the tab's opening may come after that to a newer choice, which stays and is planned anew.
     if (plan.opening && this.plan.choice && plan.choice !== this.plan.choice) {
       if (!this.late) this.trigger("opened");
       this.late = true;
