@@ -113,7 +113,11 @@ def two_seeds_of_two_worlds(tab, seeds):
     expect(tab.summary).to_contain_text("4 runs, 420 frames")
 
 
-def test_what_is_chosen_while_the_tab_opens_counts(address, compare, visit):
+@pytest.mark.parametrize(
+    "preset, part, words",
+    [("Four seeds", "summary", "4 runs"), ("Embedded against published", "problem", "mgdemo download")],
+)
+def test_what_is_chosen_while_the_tab_opens_counts(address, visit, preset, part, words):
     """The last answer to the opening comes after that to the choice, which it does not know."""
     player = visit(address)
     held = HeldEvents(player, 3)
@@ -122,13 +126,14 @@ def test_what_is_chosen_while_the_tab_opens_counts(address, compare, visit):
     for number in range(2):  # the plan, and what this machine computes on
         held.wait_for(number + 1)[number].continue_()
     held.wait_for(3)  # the plan again
-    tab.preset("Four seeds")
-    expect(tab.summary).to_contain_text("4 runs")
+    tab.preset(preset)
+    answer = getattr(tab, part)
+    expect(answer).to_contain_text(words)
     with player.page.expect_response("**/queue/join*"):
         held.wait_for(3)[2].continue_()
     player.page.wait_for_timeout(1000)
-    expect(tab.summary).to_contain_text("4 runs")
-    expect(tab.run).to_be_enabled()
+    expect(answer).to_contain_text(words)
+    expect(tab.run).to_be_enabled(enabled=part == "summary")
 
 
 def test_a_running_grid_is_found_by_another_page_which_cannot_cancel_it(address, compare):

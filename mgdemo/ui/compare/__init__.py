@@ -36,6 +36,7 @@ from mgdemo.ui.share import ShareError
 
 HERE = Path(__file__).parent
 NOTHING = {"summary": "", "problem": "", "lost": [], "choice": ""}
+OPENING = {"opening": True}  # of a plan that no choice has asked for
 ASKING = "Looking at what this machine computes on."
 UNKNOWN_DEVICE = Device("?")
 log = logging.getLogger(__name__)
@@ -62,7 +63,7 @@ def compare_tab(bench: Bench) -> CompareTab:
     default = first if isinstance(first, Choice) else Choice()
     form = CompareForm(library, default)
     screen = gr.HTML(
-        plan=NOTHING,
+        plan=NOTHING | OPENING,
         job=None,
         elem_id="compare",
         html_template=(HERE / "compare.html").read_text("utf-8"),
@@ -97,7 +98,7 @@ def compare_tab(bench: Bench) -> CompareTab:
 
     def open_(*values) -> gr.HTML:
         bench.warm()
-        return gr.HTML(plan=plan(form.choice(*values)) | {"opening": True})
+        return gr.HTML(plan=plan(form.choice(*values)) | OPENING)
 
     def choose_preset(name: str, own: dict[str, str]) -> Iterator[tuple]:
         preset, same = next(each for each in PRESETS if each.name == name), (gr.skip(),) * len(form.outputs)

@@ -5,7 +5,7 @@
  * was loaded again brings. All else of a grid travels over its own WebSocket and addresses.
  *
  * @typedef {{summary: string, problem: string, lost: string[], choice: string, opening?: boolean}} Plan
- *   choice: what is chosen, as Python reads it
+ *   choice: what is chosen, as Python reads it; opening: it was asked for when the tab opened, not by a choice
  * @typedef {{id: string, error?: string, grid?: string, token?: string, fragment?: string, blind?: boolean,
  *   at?: string, private?: boolean}} Job  token: with which this page may cancel; fragment: of a link; at: what the player
  *   showed; private: files of the visitor's own are in it
@@ -35,7 +35,8 @@ class Compare {
     this.props = props;
     /** @type {Plan} the latest that counts */
     this.plan = props.plan;
-    this.late = false; // whether it was planned anew
+    this.chosen = false; // whether it answers a choice, and not the tab's opening
+    this.overtaken = false; // whether the opening was answered after that
     /** @type {HTMLElement} */
     this.root = root.querySelector(".compare");
     /** @type {Record<string, any>} */
@@ -85,12 +86,14 @@ class Compare {
   showPlan() {
     /** @type {Plan} */
     const plan = this.props.plan;
-    // The answer to the tab's opening may come after that to a newer choice, which stays and is planned anew.
-    if (plan.opening && this.plan.choice && plan.choice !== this.plan.choice) {
-      if (!this.late) this.trigger("opened");
-      this.late = true;
+    // The answer to the tab's opening may come after that to a newer choice, which stays and, unless it cannot be run,
+    // is planned anew.
+    if (plan.opening && this.chosen && plan.choice !== this.plan.choice) {
+      if (!this.overtaken && this.plan.choice) this.trigger("opened");
+      this.overtaken = true;
       return;
     }
+    this.chosen ||= !plan.opening;
     this.plan = plan;
     const { summary, problem, lost } = this.parts;
     write(summary, this.plan.summary);
