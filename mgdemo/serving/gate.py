@@ -30,7 +30,7 @@ from mgdemo.settings import Settings
 BODY_BYTES = 2 * 2**20  # of an event
 UPLOAD_BYTES = 42 * 10**6  # of a file, with what is around it
 PLAIN_FORM = re.compile(rb"""multipart/form-data; *boundary="?([\w'()+,./:=?-]{1,70})"?""", re.IGNORECASE)
-FILE_COST = 1  # megabytes that each file of an upload counts besides: Gradio remembers its path for good
+FILE_COST = 1  # megabytes that each file of an upload counts besides: it takes a place on the disk
 UPLOAD = "/gradio_api/upload"
 LOGINS = 10  # in a minute
 POLICY = 1008  # the code with which a WebSocket is closed that was refused

@@ -28,6 +28,7 @@ from mgdemo.serving.visitors import trust_proxies
 from mgdemo.serving.watchdog import Pulse, Watchdog
 from mgdemo.ui.compare.bench import Bench, folder_of
 from mgdemo.ui.failures import Events
+from mgdemo.ui.sent_files import forget_deleted_files
 from mgdemo.ui.share import MAX_UPLOAD_BYTES
 from mgdemo.ui.theme import CSS, theme
 from mgdemo.ui.unread import Answers
@@ -85,6 +86,7 @@ def launch(
     if settings.operator_port:
         host, port = settings.operator_host, settings.operator_port
         demo.operator_port = OperatorPort(demo.operator_routes, host, port)
+    forget_deleted_files(demo)
     queue: Any = demo._queue
     # For its monitoring, which is closed, Gradio would make a table of all events after each: 15 ms of CPU.
     queue.compute_analytics_summary = lambda _records: None
