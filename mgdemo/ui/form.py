@@ -24,7 +24,7 @@ from mgdemo.ui.library import Library, path_of
 from mgdemo.ui.share import Shared
 from mgdemo.ui.start_images import start_images, update
 
-STRANGE = "Your picture will follow the keys at first, then turn into one of this world's own places."
+STRANGE = "This small world knows only its own places: your picture follows the keys for a moment, then dissolves or turns into one of them."
 
 
 class SessionForm:
