@@ -19,7 +19,7 @@ SETTLE = 4.0  # seconds in which player and server find their pace
 
 
 class BrowserVisitor:
-    """Plays at `url` until `leave` is set, then presses Stop. number: as of `Visitor`."""
+    """Plays at `url` until `leave` is set, then presses Stop. number: see `Visitor`."""
 
     def __init__(self, browser: Browser, url: str, number: int, leave: asyncio.Event):
         self.browser, self.url, self.number, self.leave = browser, url, number, leave

@@ -5,7 +5,7 @@
     python -m benchmarks.gpu --json gpu.json --append --modes universal+low-vram --fraction 11.5 --parts speed
     python -m benchmarks.gpu --modes universal-tiny --device cpu --blocks 12
 
-A mode is a checkpoint of the catalogue, by default the three published ones; after a + stands how it is
+A mode is a checkpoint of the catalog, by default the three published ones; after a + stands how it is
 optimized, in the words of `Optimization.parse`: +fp8, +low-vram, +no-kernels,no-graphs, +none. Several modes
 get a process each. The weights are random, which speed does not mind; --load takes the checkpoint's own.
 Without --parts, the first mode has environment, speed, sessions and roofline, the others speed and roofline.

@@ -186,7 +186,7 @@ def main() -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--checkpoint", default="universal-tiny", help="a name of the catalogue")
+    parser.add_argument("--checkpoint", default="universal-tiny", help="a name of the catalog")
     parser.add_argument("--blocks", type=int, default=60, help="blocks measured for each row (default 60)")
     parser.add_argument("--threads", type=int, default=2, help="of the model (default 2)")
     parser.add_argument("--json", type=Path, metavar="FILE")

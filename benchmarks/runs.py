@@ -21,7 +21,7 @@ import torch
 from PIL import Image
 
 from mgdemo.actions import MODES, ActionTrack
-from mgdemo.checkpoints import catalogue
+from mgdemo.checkpoints import catalog
 from training import motion, renderer
 
 SIZE = (144, 256)
@@ -119,7 +119,7 @@ def model_keep(checkpoint: str, device: str) -> Keep:
 
 def embedded(mode: str) -> str | None:
     """The name of the mode's embedded checkpoint, if one ships."""
-    return next((e.name for e in catalogue() if e.embedded and e.mode == mode and e.available), None)
+    return next((e.name for e in catalog() if e.embedded and e.mode == mode and e.available), None)
 
 
 def command(name: str, description: str) -> argparse.ArgumentParser:
@@ -131,7 +131,7 @@ def command(name: str, description: str) -> argparse.ArgumentParser:
     parser.add_argument("--modes", nargs="+", default=list(MODES), choices=list(MODES))
     parser.add_argument("--starts", type=int, default=48, help="unseen starts per mode (default 48)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there")
-    parser.add_argument("--checkpoint", help="a catalogue name (with one mode); default: the embedded world")
+    parser.add_argument("--checkpoint", help="a catalog name (with one mode); default: the embedded world")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--truth", action="store_true", help="judge the renderer's own frames instead")
     parser.add_argument(

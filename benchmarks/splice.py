@@ -48,7 +48,7 @@ def compare(first: np.ndarray, again: np.ndarray, splice: int) -> dict:
 
 
 def _steps(frames: np.ndarray) -> np.ndarray:
-    """Mean absolute differences of neighbours."""
+    """Mean absolute differences of neighbors."""
     return np.abs(np.diff(frames, axis=0)).mean(axis=(1, 2, 3))
 
 
@@ -92,7 +92,7 @@ def main() -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--checkpoint", default="universal-tiny", help="a name of the catalogue")
+    parser.add_argument("--checkpoint", default="universal-tiny", help="a name of the catalog")
     parser.add_argument("--starts", type=int, default=6, help="start images and seeds (default 6)")
     parser.add_argument("--blocks", type=int, default=6, help="judged for each (default 6)")
     parser.add_argument("--seed", type=int, default=1)

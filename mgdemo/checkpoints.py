@@ -33,7 +33,7 @@ class CheckpointError(UserError):
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of the catalogue. `available`: all its files are on this machine."""
+    """One line of the catalog. `available`: all its files are on this machine."""
 
     config: CheckpointConfig
     available: bool
@@ -81,13 +81,13 @@ def _read_configs(folder: Path) -> list[CheckpointConfig]:
     return [load_config(path) for path in sorted(folder.glob("*.yaml"))]
 
 
-def catalogue() -> list[Entry]:
+def catalog() -> list[Entry]:
     """Every checkpoint that can be chosen, with what it needs and whether it is there."""
     return [Entry(config, all(_find(config).values())) for config in configs()]
 
 
 def config_named(name: str) -> CheckpointConfig:
-    """The configuration of a catalogue name. Raises CheckpointError, naming the ones there are."""
+    """The configuration of a catalog name. Raises CheckpointError, naming the ones there are."""
     for config in configs():
         if config.name == name:
             return config
@@ -123,14 +123,14 @@ def resolve(
 ) -> Located:
     """Find the files of a checkpoint.
 
-    checkpoint: a catalogue name; "embedded", the one that ships for `mode`; a folder laid out like the public
+    checkpoint: a catalog name; "embedded", the one that ships for `mode`; a folder laid out like the public
         repository, as `<mode>/model.safetensors`, or with one of the files in `OWN`; a transformer's file,
         whose shapes tell mode and size where they are easily read; None for the published checkpoint of
         `mode` where it is complete, else the embedded one. VAE and image encoder, where they are not beside
         it, are looked for in the usual places; a transformer never is.
         A `Located` is returned as it is.
     mode: for a folder or file that could be several.
-    config: replaces the catalogue's configuration.
+    config: replaces the catalog's configuration.
     Raises CheckpointError with a cure.
     """
     if isinstance(checkpoint, Located):

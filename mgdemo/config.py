@@ -180,8 +180,8 @@ class Optimization:
                 chosen[name.replace("-", "_")] = name == word
             else:
                 raise ConfigError(
-                    f'"{word}" is no optimization; there are {", ".join(names)}, each also with no- before '
-                    "it, and none."
+                    f'"{word}" is not an optimization; there are {", ".join(names)}, each also with '
+                    "no- before it, and none."
                 )
         return cls(**chosen)
 

@@ -135,18 +135,18 @@ def fast_bfloat16() -> bool:
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
-def kind_of(wanted: str) -> str:
-    """The kind of a device, as far as frames depend on it: "cpu float32", or a GPU's name. wanted: as for
-    `choose_device`. Raises DeviceError."""
+def describe(wanted: str) -> tuple[str, tuple[int, int] | None, float | None]:
+    """What frames and their speed depend on of a device: its kind ("cpu float32", or a GPU's name), a GPU's
+    compute capability, and its speed (`_tflops`). wanted: as for `choose_device`. Raises DeviceError."""
     import torch
 
     device = choose_device(wanted, "A comparison", 0)
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{device.type} {str(precision(device)).removeprefix('torch.')}"
+    if device.type != "cuda":
+        return f"{device.type} {str(precision(device)).removeprefix('torch.')}", None, None
+    return torch.cuda.get_device_name(device), torch.cuda.get_device_capability(device), _tflops(device)
 
 
-def tflops_of(device: torch.device) -> float | None:
+def _tflops(device: torch.device) -> float | None:
     """How quickly a GPU multiplies large matrices in its precision, in 10^12 operations a second; None where
     its memory is taken."""
     import torch

@@ -7,7 +7,6 @@ they grow here under a name of their own (`….part`) and every later attempt re
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterable
@@ -24,6 +23,7 @@ from huggingface_hub.file_download import http_get
 from huggingface_hub.utils import build_hf_headers
 
 from mgdemo.checkpoints import PARTS, CheckpointError, checkpoint_folder, configs
+from mgdemo.hashes import file_sha256
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def _fetch_file(source: _Source, info: RepoFile, folder: Path) -> None:
             expected_size=info.size,
             displayed_filename=info.path,
         )
-    if info.lfs and _sha256(part) != info.lfs.sha256:
+    if info.lfs and file_sha256(part) != info.lfs.sha256:
         part.unlink()
         raise CheckpointError(f"{info.path} arrived damaged and was removed; run the same command again.")
     part.replace(target)
@@ -118,11 +118,6 @@ def _part(folder: Path, info: RepoFile) -> Path:
 
 def _size(path: Path) -> int:
     return path.stat().st_size if path.is_file() else 0
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _refusal(source: _Source, status: int) -> str:

@@ -1,4 +1,6 @@
-"""The base of all errors that are meant for people."""
+"""The base of all errors that are meant for people, and the sentence for all others."""
+
+WENT_WRONG = "Something went wrong on the server (see its log)."
 
 
 class UserError(Exception):

@@ -70,23 +70,23 @@ class World(Protocol):
 
     @property
     def latents(self) -> bytes:
-        """What the last block came from, once its frames were taken: `repeat` takes it. Empty if there is
-        nothing that would be of use."""
+        """The last block's latents, for `repeat`; available once its frames were taken. Empty where `repeat`
+        would save nothing."""
         ...
 
     def repeat(self, actions: ActionTrack, latents: bytes, shown: bool) -> np.ndarray | None:
-        """Make a block again that this world, or another one of the same model, image and seed, has made here
-        with these latents: as `step` did, but in a fraction of the time.
+        """Make the next block from the latents that this world, or another one of the same model, image and
+        seed, has made for it before. The result is that of `step`, in a fraction of the time.
 
-        Its frames are only made if they are `shown`, and are exact after `reach` blocks that were shown in a
-        row; before that, `snapshot` keeps a decoder that is not. Raises ValueError as `step` does, and for
+        Frames are decoded only if they are `shown`; they are exact once `reach` blocks in a row were shown.
+        Until then a snapshot would hold an inexact decoder state. Raises ValueError as `step` does, and for
         latents of another size.
         """
         ...
 
     @property
     def reach(self) -> int:
-        """Blocks, the last one among them, that have to be shown until frames are exact again."""
+        """How many blocks in a row must be shown, the last one included, until frames are exact."""
         ...
 
     @property

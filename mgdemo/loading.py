@@ -39,7 +39,7 @@ def load_world_model(
     optimization: Optimization | str = "",
     progress: Progress | None = None,
 ) -> WorldModel:
-    """Load a checkpoint: a name of the catalogue, a path, or what `resolve` found, ready to play.
+    """Load a checkpoint: a name of the catalog, a path, or what `resolve` found, ready to play.
 
     device: see `choose_device`. optimization: what makes it fast on a GPU, or the words of
     `Optimization.parse`; what fails is left out, unless it was asked for: FP8 and INT8. progress: hears the
@@ -85,7 +85,7 @@ def _load_on_gpu(
         raise
     except Exception:  # compilers and drivers fail in ways of their own
         log.warning(
-            "%s cannot be made fast on %s; it plays, slower. MGDEMO_OPTIMIZATION says what is tried.",
+            "%s could not be optimized for %s: it runs slower. MGDEMO_OPTIMIZATION controls what is tried.",
             located.config.name,
             device,
             exc_info=True,

@@ -101,7 +101,7 @@ def open_picture(source: str | Path | bytes | BinaryIO, name: str = "") -> Image
         log.info("%s cannot be read: %r", name, error)
         reason = getattr(error, "strerror", None) or "it is damaged, or of a kind that cannot be read here"
         if isinstance(error, UnidentifiedImageError):
-            reason = "it is no picture, or of a format that is not read here"
+            reason = "it is not a picture, or its format is not supported"
         raise PictureError(f"{name} cannot be used as a start image: {reason}; {GIVE}.") from None
     if min(picture.size) < 2:
         width, height = picture.size

@@ -203,10 +203,10 @@ def settings_in(path: Path) -> dict[str, str]:
     except (OmegaConfBaseException, YAMLError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise SettingsError(
-            f"{path} is no settings file ({reason}): write lines like `sessions: 2`."
+            f"{path} is not a settings file ({reason}): write lines like `sessions: 2`."
         ) from None
     if not isinstance(config, DictConfig) or not isinstance(values, dict):
-        raise SettingsError(f"{path} is no settings file: write lines like `sessions: 2`.")
+        raise SettingsError(f"{path} is not a settings file: write lines like `sessions: 2`.")
     return {str(key): _text(value) for key, value in values.items() if value is not None}
 
 

@@ -96,7 +96,7 @@ def push(name: str, *, private: bool = False, hardware: str | None = None) -> st
                 commit_message="mgdemo space push",
             )
     except HFValidationError:
-        raise SpaceError(f"{name} is no name of a Space: give USER/NAME.") from None
+        raise SpaceError(f"{name} is not a Space name: give USER/NAME.") from None
     except LocalTokenNotFoundError:
         raise SpaceError("You are not logged in: run `hf auth login` with a token that may write.") from None
     except HfHubHTTPError as error:

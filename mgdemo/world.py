@@ -25,10 +25,10 @@ from mgdemo.model.action import Actions, window_rows
 from mgdemo.model.condition import Condition
 from mgdemo.model.device_io import StreamEvent, to_device_async, to_host_async
 from mgdemo.model.fast.decoder import GraphedDecoder
-from mgdemo.model.fast.kernels import kernels_run, replace_layers
+from mgdemo.model.fast.kernels import check_kernels, replace_layers
 from mgdemo.model.fast.library_convolutions import use_fast_convolutions
 from mgdemo.model.fast.offload import Offloaded
-from mgdemo.model.fast.overlap import DecodeLane, FrameStream, PendingFrames
+from mgdemo.model.fast.overlap import DecodeStream, FrameStream, PendingFrames
 from mgdemo.model.fast.transformer import GraphedTransformer
 from mgdemo.model.flow import Schedule, add_noise, predict_x0
 from mgdemo.model.image_encoder import ImageEncoder
@@ -50,7 +50,7 @@ class World:
         self.condition, tokens = model.look_at(image)
         self.memory = model.transformer.memory(tokens, *self.condition.size)
         self.noise = BlockNoise(noise, len(model.schedule.sigmas), model.device)
-        self.frames = FrameStream(model.vae, model.lane)
+        self.frames = FrameStream(model.vae, model.decoding)
         self._now = Moment()
         self._point: RegeneratePoint | None = None
         self._latents: Tensor | None = None  # the last block's, on the host once its frames are there
@@ -70,15 +70,15 @@ class World:
 
     @torch.inference_mode()
     def stream(self, actions: ActionTrack) -> Iterator[np.ndarray]:
-        """As `step`, but the first latent frame's frames come as soon as they exist, then the others.
+        """As `step`, but the first latent frame's video frames come as soon as they exist, then the rest.
 
-        A GPU is not waited for, unless the picture may stand (`_remember`): while it decodes a block, it
-        makes the latents of one that is asked for before these frames are taken. On a CPU, frames are
-        decoded when they are taken.
+        On a GPU this returns without waiting, so the next block's latents can be made while this one is
+        decoded (unless the picture may be standing still, see `_remember`). On a CPU, frames are decoded when
+        they are taken.
         """
         self._check(self.block, actions)
         begin = StreamEvent(self.model.device)
-        before, decoder = self._now, self.frames.mark()
+        before, decoder = self._now, self.frames.point()
         latents = self.step_latents(Actions.from_track(actions))
         made = StreamEvent(self.model.device)
         self._point = None if decoder is None else RegeneratePoint(before, decoder)
@@ -99,7 +99,7 @@ class World:
             raise ValueError("These latents are of another world.")
         shown = shown or not self.block  # what the decoder remembers begins there
         if shown:
-            self.frames.mark()
+            self.frames.point()
         self._point = None
         inputs, rows = self._inputs(Actions.from_track(actions))
         x = to_device_async(known.view(shape), self.model.device)
@@ -135,11 +135,11 @@ class World:
         return inputs, rows
 
     def _remember(self, x: Tensor, inputs: BlockInputs, rows: Actions) -> None:
-        """The pass over a block's clean latents, after which the next block can be made.
+        """Run the clean pass over a finished block, so that the next one can attend to it.
 
-        A picture that stands still is not copied from copies of itself, which would wear it out: where the
-        configuration says so, the caches keep what they hold until something changes. What moves is always
-        remembered, however slowly, or it would begin at the same place again and again.
+        Where the configuration says so, a block that only shows what the one before showed is not written
+        into the caches: copies of copies would wear the picture out. What moves, however slowly, is always
+        written, or the motion would begin at the same place again and again.
         """
         still = self.model.config.sampling.still
         remembered = not (still and rows.may_stand and self._now.stands(x, still))
@@ -164,9 +164,9 @@ class World:
 
     @property
     def can_regenerate(self) -> bool:
-        """Not at the start, after `restore`, or with low VRAM, nor when another world of the model has used
-        the decoder's static buffers since."""
-        return self._point is not None and self.model.lane.holds(self._point.decoder)
+        """Not at the start, after `restore` or `repeat`, or with low VRAM, nor once another world of the
+        model has used the decoder's static buffers."""
+        return self._point is not None and self.model.decoding.holds(self._point.decoder)
 
     def regenerate(self, actions: ActionTrack) -> np.ndarray:
         """Make the last block again under other actions, as if those of before had never been."""
@@ -206,7 +206,7 @@ class WorldModel(nn.Module):
         self.eval().requires_grad_(False)
         self.reach = 1 + math.ceil(vae.decoder.look_back / LATENTS_PER_BLOCK)  # see `interfaces.World`
         use_fast_convolutions(vae)
-        self.lane = DecodeLane(self.device)
+        self.decoding = DecodeStream(self.device)
         self.schedule = Schedule.from_config(config.sampling)
         self.timesteps = self.schedule.timesteps.to(self.device)
         self.window_rows = window_rows(config.transformer.action_config, LATENTS_PER_BLOCK)
@@ -221,19 +221,19 @@ class WorldModel(nn.Module):
         """
         transformer = cast(Transformer, self.transformer)
         wanted = options.kernels or options.fp8 or options.int8
-        if wanted and kernels_run(self.device, fp8=options.fp8, int8=options.int8):
+        if wanted and check_kernels(self.device, fp8=options.fp8, int8=options.int8):
             seen = [self._pixels(picture).to(self.vae.conv2.weight.dtype) for picture in pictures]
             replace_layers(transformer, self.vae, fp8=options.fp8, int8=options.int8, pictures=seen)
         if options.graphs:
             self.transformer = GraphedTransformer(transformer)
             decoder = GraphedDecoder(self.vae.decoder, sets=2 if options.low_vram else 3)
             self.vae.set_submodule("decoder", decoder)
-            self.lane = DecodeLane(self.device, decoder)
+            self.decoding = DecodeStream(self.device, decoder)
         if options.low_vram:
             self.low_vram = True
             self.vae.set_submodule("encoder", Offloaded(self.vae.encoder))
             self.image_encoder = Offloaded(self.image_encoder)
-        self.lane.keeps_points = not options.low_vram
+        self.decoding.keeps_points = not options.low_vram
 
     @torch.inference_mode()
     def start(self, image: Image.Image, seed: int = 0) -> World:
@@ -267,7 +267,7 @@ class WorldModel(nn.Module):
     @property
     def pipelined(self) -> bool:
         """Whether it makes a block's latents while it decodes another's, if it is asked early enough."""
-        return self.lane.stream is not None
+        return self.decoding.stream is not None
 
     @property
     def name(self) -> str:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from mgdemo import checkpoints, paths
-from mgdemo.checkpoints import CheckpointError, catalogue, opening_loop, resolve, start_images
+from mgdemo.checkpoints import CheckpointError, catalog, opening_loop, resolve, start_images
 from mgdemo.config import CONFIGS, load_config
 
 PUBLISHED = ("universal", "gta_drive", "templerun")
@@ -46,9 +46,9 @@ def put(folder: Path, *files: str) -> Path:
     return folder
 
 
-def test_the_catalogue_lists_shipped_worlds_first_and_says_what_is_there(root):
+def test_the_catalog_lists_shipped_worlds_first_and_says_what_is_there(root):
     put(root / "checkpoints", DRIVING, VAE, CLIP)
-    entries = {entry.name: entry for entry in catalogue()}
+    entries = {entry.name: entry for entry in catalog()}
     assert list(entries) == ["snow", *PUBLISHED]
     assert {name for name, entry in entries.items() if entry.available} == {"snow", "gta_drive"}
     assert entries["snow"].embedded and not entries["universal"].embedded
@@ -57,7 +57,7 @@ def test_the_catalogue_lists_shipped_worlds_first_and_says_what_is_there(root):
 
 def test_an_embedded_world_that_does_not_ship_is_not_listed(root):
     shutil.rmtree(root / "worlds")
-    assert [entry.name for entry in catalogue()] == list(PUBLISHED)
+    assert [entry.name for entry in catalog()] == list(PUBLISHED)
     with pytest.raises(CheckpointError, match="No embedded world ships for mode universal"):
         resolve("embedded", mode="universal")
 
@@ -114,7 +114,7 @@ def test_a_file_of_ones_own_takes_the_rest_from_the_usual_places(root):
         resolve(mine)
 
 
-def test_a_config_of_ones_own_replaces_the_catalogues(root):
+def test_a_config_of_ones_own_replaces_the_catalogs(root):
     put(root / "checkpoints", VAE, CLIP)
     mine = put(root / "mine", "finetuned.safetensors") / "finetuned.safetensors"
     config = load_config(CONFIGS / "universal.yaml")

@@ -78,6 +78,6 @@ def test_optimizations_are_chosen_by_words():
     assert Optimization.parse("low-vram").low_vram
     for wrong in ("fp4", "nographs", "no-none", "FP8"):
         with pytest.raises(
-            ConfigError, match=f'"{wrong}" is no optimization; there are kernels, graphs, .*low-vram'
+            ConfigError, match=f'"{wrong}" is not an optimization; there are kernels, graphs, .*low-vram'
         ):
             Optimization.parse(wrong)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mgdemo import devices
-from mgdemo.checkpoints import catalogue
+from mgdemo.checkpoints import catalog
 from mgdemo.devices import LARGE, DeviceError, choose_device, out_of_memory, precision
 from mgdemo.loading import load_world_model
 from mgdemo.worker.failures import sentence
@@ -54,7 +54,7 @@ def test_a_driver_that_is_too_old_is_told_with_the_cure(machine, caplog):
 
 def test_a_world_that_falls_back_to_the_cpu_says_why_and_the_cure(machine):
     machine.problem = RuntimeError(TOO_OLD)
-    name = next(entry.name for entry in catalogue() if entry.embedded)
+    name = next(entry.name for entry in catalog() if entry.embedded)
     notice = load_world_model(name, device="auto").notice
     assert "runs on the CPU" in notice and "(found version 11040)" in notice
     assert (
@@ -122,6 +122,6 @@ def test_memory_that_ran_out_names_what_needs_less():
 
 
 def test_the_kind_of_a_device_says_what_frames_depend_on():
-    assert devices.kind_of("cpu") in ("cpu float32", "cpu bfloat16")
+    assert devices.describe("cpu") in (("cpu float32", None, None), ("cpu bfloat16", None, None))
     with pytest.raises(devices.DeviceError):
-        devices.kind_of("abacus")
+        devices.describe("abacus")

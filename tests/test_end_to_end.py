@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from mgdemo import cli
 from mgdemo.actions import MODES, ActionTrack
-from mgdemo.checkpoints import PARTS, catalogue, resolve, start_images
+from mgdemo.checkpoints import PARTS, catalog, resolve, start_images
 from mgdemo.config import CheckpointConfig, FilesConfig, ImageEncoderConfig, VAEConfig, from_reference
 from mgdemo.loading import load_world_model
 from mgdemo.picture import open_picture
@@ -47,9 +47,9 @@ def difference(frame, other) -> float:
 
 
 def test_the_worlds_in_the_box_are_one_a_mode_and_small():
-    embedded = [entry for entry in catalogue() if entry.embedded]
+    embedded = [entry for entry in catalog() if entry.embedded]
     assert [entry.mode for entry in embedded] == list(MODES) and all(entry.available for entry in embedded)
-    assert [entry.name for entry in catalogue()[:3]] == [entry.name for entry in embedded], "they come first"
+    assert [entry.name for entry in catalog()[:3]] == [entry.name for entry in embedded], "they come first"
     assert len({entry.title for entry in embedded}) == len({entry.config.note for entry in embedded}) == 3
     files = {getattr(resolve(entry.name), part).resolve() for entry in embedded for part in PARTS}
     assert sum(file.stat().st_size for file in files) <= 40_000_000

@@ -10,6 +10,8 @@ from devtools.house import ROOT, imports
 WITHOUT_TORCH = (
     "ui",
     "serving",
+    "compare",
+    "measure",
     "messages",
     "settings",
     "scenario",

@@ -37,7 +37,7 @@ def test_what_makes_a_gpu_fast_is_chosen_by_words():
     assert not Settings(regenerate=False).regenerates
     assert not Settings(optimization="low-vram").regenerates, "then worlds keep nothing to go back to"
     with pytest.raises(
-        SettingsError, match='MGDEMO_OPTIMIZATION: "fast" is no optimization; there are kernels, '
+        SettingsError, match='MGDEMO_OPTIMIZATION: "fast" is not an optimization; there are kernels, '
     ):
         Settings.from_env({"MGDEMO_OPTIMIZATION": "fast"})
 
@@ -147,9 +147,9 @@ def test_variables_of_gradio_work_between_the_file_and_our_own(tmp_path):
     [
         ("sessions: two", r"sessions in .*hosting.yaml is 'two': give a number like 1"),
         ("sesions: 2", r"sesions in .*hosting.yaml: there is no such setting; did you mean sessions\?"),
-        ("- 2", r"is no settings file: write lines like `sessions: 2`"),
-        ("a: [", r"is no settings file \(.*\): write lines like"),
-        ("queue: ${oc.env:MGDEMO_NOT_THERE}", r"is no settings file \(.*MGDEMO_NOT_THERE.*\): write"),
+        ("- 2", r"is not a settings file: write lines like `sessions: 2`"),
+        ("a: [", r"is not a settings file \(.*\): write lines like"),
+        ("queue: ${oc.env:MGDEMO_NOT_THERE}", r"is not a settings file \(.*MGDEMO_NOT_THERE.*\): write"),
         (None, r"cannot be read \(No such file or directory\): give another settings file"),
     ],
 )
@@ -170,7 +170,10 @@ def test_logins_are_lines_of_a_file(tmp_path):
     file = tmp_path / "logins.txt"
     file.write_text("# for the demo\nann:a:b c\n\nbob:2\n")
     assert read_logins(file) == [("ann", "a:b c"), ("bob", "2")]
-    for text, words in {"ann": "Line 1 of .* is no login: write NAME:PASSWORD", "#": "has no logins"}.items():
+    for text, words in {
+        "ann": "Line 1 of .* is not a login: write NAME:PASSWORD",
+        "#": "has no logins",
+    }.items():
         file.write_text(text)
         with pytest.raises(LoginsError, match=words):
             read_logins(file)

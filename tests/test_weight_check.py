@@ -83,7 +83,7 @@ def test_damaged_weights_do_not_play(tmp_path, filler, said):
 
 @pytest.fixture
 def known(tmp_path, monkeypatch):
-    """A published file of an embedded world's shapes and its place in the catalogue."""
+    """A published file of an embedded world's shapes and its place in the catalog."""
     config = load_config(CONFIGS / "universal-tiny.yaml")
     path = tmp_path / "base_distill.safetensors"
     path.write_bytes(SOURCE.read_bytes())

@@ -25,7 +25,7 @@ MODES = ("universal", "gta_drive", "templerun")
 
 @pytest.fixture(autouse=True)
 def published_only(tmp_path_factory, monkeypatch):
-    """The catalogue of these tests, whatever embedded worlds ship."""
+    """The catalog of these tests, whatever embedded worlds ship."""
     folder = tmp_path_factory.mktemp("configs")
     for mode in MODES:
         (folder / f"{mode}.yaml").write_text((CONFIGS / f"{mode}.yaml").read_text())

@@ -89,7 +89,7 @@ def parser() -> argparse.ArgumentParser:
         action="append",
         type=_pair,
         metavar="NAME=VALUE",
-        help="a setting, before file and environment, as in sessions=2 (can be repeated)",
+        help="a setting, as in sessions=2; overrides the settings file and the environment (can be repeated)",
     )
     _short(app)
     app.add_argument("--no-browser", action="store_true", help="do not open a browser")
@@ -210,7 +210,7 @@ def _recording(command: Callable[[Callable, str], argparse.ArgumentParser]) -> N
         made.add_argument(
             "--checkpoint",
             metavar="PATH|NAME|embedded",
-            help="a folder, a transformer's file, or a name of the catalogue (default: the published weights "
+            help="a folder, a transformer's file, or a name of the catalog (default: the published weights "
             "of the mode if they are here, else the embedded world)",
         )
         made.add_argument(

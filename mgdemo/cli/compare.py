@@ -82,9 +82,9 @@ def settings_for(device: str) -> Settings:
 
 
 def _embedded() -> list[str]:
-    from mgdemo.checkpoints import catalogue
+    from mgdemo.checkpoints import catalog
 
-    return [entry.name for entry in catalogue() if entry.embedded]
+    return [entry.name for entry in catalog() if entry.embedded]
 
 
 def made(planned: Grid, store: RunStore, device: str, kind: str) -> list[Outcome]:

@@ -173,12 +173,12 @@ def _opened(path: Path) -> Replay:
 
 def _record(args: argparse.Namespace, track: ActionTrack, replay: Replay | None) -> Recording | None:
     """The video of a whole track; None if nothing was made."""
-    from mgdemo.checkpoints import catalogue
+    from mgdemo.checkpoints import catalog
     from mgdemo.render import blocks
 
     args.output_folder.mkdir(parents=True, exist_ok=True)
     made_with = replay.checkpoint if replay else None
-    here = any(entry.name == made_with and entry.available for entry in catalogue())
+    here = any(entry.name == made_with and entry.available for entry in catalog())
     setting = Setting.of(args, track.mode, made_with if here else None)
     start = setting.start_image(args.image, replay)
     if made_with and not (here or args.checkpoint or args.config):

@@ -9,9 +9,10 @@ from functools import lru_cache
 from glob import glob
 from pathlib import Path
 
-from mgdemo.checkpoints import PICTURES, Located, catalogue, resolve, start_images
+from mgdemo.checkpoints import PICTURES, Located, catalog, resolve, start_images
 from mgdemo.compare.plan import Case, PlanError, Variant
 from mgdemo.config import Optimization
+from mgdemo.hashes import file_sha256
 from mgdemo.picture import StartImage
 from mgdemo.references import ImageMissing, start_image, wanted_image
 from mgdemo.replay import Replay, open_replay
@@ -21,7 +22,7 @@ MOST_SEEDS = 100
 
 
 def variant(checkpoint: str, optimization: str = "") -> Variant:
-    """A column for a checkpoint: a catalogue name, or a path. Raises CheckpointError or ConfigError."""
+    """A column for a checkpoint: a catalog name, or a path. Raises CheckpointError or ConfigError."""
     Optimization.parse(optimization)
     located = resolve(checkpoint)
     config = located.config
@@ -36,7 +37,7 @@ def variant(checkpoint: str, optimization: str = "") -> Variant:
 
 def _shipped(mode: str) -> list[Path]:
     """The start images that ship for a mode."""
-    return start_images(next(entry.name for entry in catalogue() if entry.mode == mode))
+    return start_images(next(entry.name for entry in catalog() if entry.mode == mode))
 
 
 def weights_id(located: Located) -> str:
@@ -49,8 +50,7 @@ def weights_id(located: Located) -> str:
 @lru_cache(maxsize=64)
 def _sha256(path: Path, size: int, changed: int) -> str:
     """Of a file, as long as it does not change: some have gigabytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return file_sha256(path)
 
 
 def cases(
@@ -130,7 +130,7 @@ def files_of(patterns: Sequence[str]) -> list[Path]:
         if not paths[0].exists():
             paths = sorted(map(Path, glob(pattern, recursive=True)))  # noqa: PTH207 (it may be absolute)
         if not paths:
-            raise PlanError(f"{pattern} is no scenario, film or pattern of such files.")
+            raise PlanError(f"{pattern} is not a scenario, a film or a pattern of such files.")
         found += [path for path in paths if path.is_file()]
     return list(dict.fromkeys(found))
 
@@ -145,7 +145,7 @@ def seeds_of(texts: Sequence[str]) -> list[int]:
         elif text.isascii() and text.isdigit():
             found.append(int(text))
         else:
-            raise PlanError(f"{text} is no seed: give a number, or several as in 0..3.")
+            raise PlanError(f"{text} is not a seed: give a number, or several as in 0..3.")
     if len(found) > MOST_SEEDS:
         raise PlanError(f"{len(found)} seeds are too many: give {MOST_SEEDS} at most.")
     return list(dict.fromkeys(found))

@@ -35,7 +35,7 @@ class Moment(TypedDict):
 
 
 def curves(measures: dict, splits: dict | None, frames: int) -> list[Curve]:
-    """Of one run. measures: as of `mgdemo.measure.run`; splits: as of `Splits.result`, against the baseline.
+    """Of one run. measures: see `mgdemo.measure.run`; splits: see `Splits.result`, against the baseline.
 
     The order is that in which a reader would look: what it does, how it looks, how it differs.
     """
@@ -104,7 +104,7 @@ def moments(measures: dict, splits: dict | None) -> list[Moment]:
     if (at := measures["holds"]["collapsed"]) is not None:
         found.append({"frame": at, "words": "collapses"})
     if splits and splits["first"] is not None:
-        found.append({"frame": splits["first"], "words": "parts from the baseline"})
+        found.append({"frame": splits["first"], "words": "diverges from the baseline"})
     for pair in measures["returns"]["pairs"]:
         found.append(Moment(frame=pair["back"], words=f"is back where it was: {pair['like']:.0%} alike"))
     return sorted(found, key=lambda moment: moment["frame"])

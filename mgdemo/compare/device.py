@@ -15,8 +15,7 @@ PATIENCE = 120  # seconds
 
 @dataclass(frozen=True)
 class Device:
-    """kind: as of `mgdemo.devices.kind_of`. fp8: whether it multiplies in 8 bits. tflops: of a GPU, as of
-    `mgdemo.devices.tflops_of`."""
+    """kind, tflops: see `mgdemo.devices.describe`. fp8: whether it multiplies in 8 bits."""
 
     kind: str
     fp8: bool = False
@@ -42,20 +41,14 @@ class Device:
 def look(wanted: str) -> Device:
     """The first device of those in `wanted`, as in `Settings.device`; by PyTorch, in this process. Raises
     DeviceError."""
-    from mgdemo.devices import kind_of, tflops_of
+    from mgdemo.devices import describe
 
-    first = wanted.split(",")[0].strip()
-    kind = kind_of(first)
-    if kind.startswith("cpu"):
-        return Device(kind)
-    import torch
-
-    gpu = torch.device("cuda" if first == "auto" else first)
-    return Device(kind, torch.cuda.get_device_capability(gpu) >= FP8, tflops_of(gpu))
+    kind, capability, tflops = describe(wanted.split(",")[0].strip())
+    return Device(kind, capability is not None and capability >= FP8, tflops)
 
 
 def device_of(ask: Callable[[Callable[[str], Device], float], Device]) -> Device:
-    """As `look`, where the device is. Takes seconds. ask: as of `SessionService`. Raises DeviceError."""
+    """As `look`, where the device is. Takes seconds. ask: see `SessionService`. Raises DeviceError."""
     try:
         return ask(look, PATIENCE)
     except OSError as error:

@@ -24,7 +24,7 @@ def expected(
     """Frames a second by `Variant.made_with`, for all columns of which something is known.
 
     measured: those of finished runs, which count first; then those of other columns of the same size. probed:
-    of an embedded world, as of `mgdemo.probe`. Published worlds are judged by the GPU.
+    of an embedded world (see `mgdemo.probe`). Published worlds are judged by the GPU.
     """
     found = {column.made_with: fps for column in columns if (fps := measured.get(column.made_with))}
     of_size = defaultdict(list)

@@ -19,8 +19,9 @@ from mgdemo.compare.plan import KEY_LENGTH, Grid, Run, check_size
 from mgdemo.compare.room import Room
 from mgdemo.compare.run import Outcome, Runner
 from mgdemo.compare.store import RunStore, StoredRun
-from mgdemo.errors import UserError
+from mgdemo.errors import WENT_WRONG, UserError
 from mgdemo.serving import ServingError, SessionService
+from mgdemo.serving.limits import CLOSING
 from mgdemo.serving.outbox import Wake
 
 CHANGES_A_SECOND = 4  # that a reader hears of at most
@@ -105,11 +106,8 @@ class Job:
 
     def outcomes(self) -> list[Outcome]:
         """Of each run, row by row; those that are not finished have none stored."""
-        states = self.states()
-        return [
-            Outcome(run, state.stored, state.error, state.kept)
-            for run, state in zip(self.grid.all, states, strict=True)
-        ]
+        pairs = zip(self.grid.all, self.states(), strict=True)
+        return [Outcome(run, state.stored, state.error, state.kept) for run, state in pairs]
 
     # From the loop of the comparisons
 
@@ -158,7 +156,7 @@ class Comparisons:
         job = Job(grid, self._cancel, self.service.owners.name(account))
         with self._lock:
             if self._closed:
-                raise ServingError("The server is shutting down: try again in a minute.")
+                raise ServingError(CLOSING)
             if (running := self._jobs.get(job.id)) is not None and not running.done:
                 return running
             if trouble := self._full(job.owner):
@@ -261,7 +259,8 @@ class Comparisons:
         lock = self._making.setdefault(key, asyncio.Lock())
 
         def heard(status: m.Status, picture: bytes | None, token: str) -> None:
-            job.change(replace(_running(key, status, picture), wants=token * (status.lease == "wanted")))
+            wants = token if status.lease == "wanted" else ""
+            job.change(replace(_running(key, status, picture), wants=wants))
 
         def played() -> None:
             place.close()
@@ -281,14 +280,14 @@ class Comparisons:
             job.change(CellState(key, "failed", error=words))
         except Exception:
             log.exception("A run of %s failed.", run.variant.checkpoint)
-            job.change(CellState(key, "failed", error="Something went wrong on the server; see its log."))
+            job.change(CellState(key, "failed", error=WENT_WRONG))
 
 
 def _running(key: str, status: m.Status, picture: bytes | None) -> CellState:
     if status.phase == "queued":
         return CellState(key, share=status.progress or 0.0, words=status.text)
     made = status.phase in ("playing", "buffering")  # the latter while it moves to another worker
-    share = (status.progress or 0.0) if made else 1.0 * (status.phase in ("saving", "ended"))
+    share = (status.progress or 0.0) if made else float(status.phase in ("saving", "ended"))
     left = status.seconds_left if status.phase == "playing" else None
     return CellState(key, "running", share, status.fps, left, status.text, picture=picture)
 

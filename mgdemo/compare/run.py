@@ -47,7 +47,7 @@ class Runner:
         self.service, self.store, self.device = service, store, device
 
     async def make(self, run: Run, heard: Heard, played: Callable[[], None], visitor: str = "") -> StoredRun:
-        """Make one run; cancelling ends it, and nothing of it is left.
+        """Make one run; canceling ends it, and nothing of it is left.
 
         heard: called with each status, a small JPEG of the latest frame and the session's token; played: when
         the service is done with it, and it is to be measured.

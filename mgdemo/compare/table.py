@@ -20,7 +20,7 @@ NEAR = 0.005  # scores that differ by less are alike
 
 @dataclass(frozen=True)
 class Cell:
-    """A run in a finished grid. `scores` by measure, `splits` as of `Splits.result` against the baseline."""
+    """A run in a finished grid. `scores` by measure, `splits` against the baseline: see `Splits.result`."""
 
     outcome: Outcome
     scores: dict[str, float | None]

@@ -130,9 +130,9 @@ def grid_view(
     cells: Sequence[Sequence[Cell]] | None = None,
     title: str = "",
 ) -> GridView:
-    """The view of a grid whose runs stand as `states` says (row by row, as of `Job.states`).
+    """The view of a grid whose runs stand as `states` says (row by row, like `Job.states`).
 
-    cells: scores of the finished grid, as of `table.cells`; without them scores have no best, and nothing is
+    cells: scores of the finished grid (see `table.cells`); without them scores have no best, and nothing is
     compared with the baseline frame by frame.
     """
     width = len(grid.columns)
@@ -218,7 +218,7 @@ def _score(name: str, measures: dict, cell: Cell | None) -> ScoreView:
     if name == "holds" and (at := measures["holds"]["collapsed"]) is not None:
         words = f"collapses at {at / FPS:.1f} s"
     if name == "splits" and splits and splits["first"] is not None:
-        words = f"parts from the baseline at {splits['first'] / FPS:.1f} s"
+        words = f"diverges from the baseline at {splits['first'] / FPS:.1f} s"
     if name == "follows" and (worst := measures["follows"]["worst"]) and score != 1:
         words += f"; least: {_plain(worst)}"
     return {

@@ -41,7 +41,7 @@ def loops(track: ActionTrack) -> list[tuple[int, int]]:
 
 
 class Returns:
-    """Takes a run's frames in order; `pairs` are the frames to compare, as of `loops` or between marks."""
+    """Takes a run's frames in order; `pairs` are the frames to compare, see `loops` or between marks."""
 
     def __init__(self, pairs: list[tuple[int, int]]):
         self.pairs = pairs

@@ -13,7 +13,7 @@ CODECS = {"h264": 1, "jpeg": 2}  # and their number in a packet's header
 PACKET_HEADER = struct.Struct("<BBHIII")  # codec, key, 0, frame, block, node
 
 # WebSocket close codes
-BAD_MESSAGE, UNKNOWN_SESSION, CONNECTION_LOST, REPLACED, TOO_MANY = 4400, 4404, 4408, 4409, 4429
+BAD_MESSAGE, UNKNOWN, CONNECTION_LOST, REPLACED, TOO_MANY = 4400, 4404, 4408, 4409, 4429
 
 MAX_TEXT = 4096  # characters of a client's message
 MAX_HELD = 32  # keys held at once

@@ -34,7 +34,7 @@ class Actions:
     @property
     def may_stand(self) -> bool:
         """Whether a picture can come to rest under these rows, on the host: no key is held, and nobody turns.
-        (A view that is held up or down comes to its end.)"""
+        (Not pitch: a view held up or down stops at its limit.)"""
         turns = self.mouse is not None and bool(self.mouse[..., 1].any())
         return not (turns or bool(self.keyboard.any()))
 
@@ -100,7 +100,7 @@ def action_windows(rows: Tensor, config: ActionConfig, frames: int) -> Tensor:
 
 
 def rms(x: Tensor, eps: float = 1e-6) -> Tensor:
-    """Root-mean-square normalisation over the channels, in x's own precision and without a gain."""
+    """Root-mean-square normalization over the channels, in x's own precision and without a gain."""
     return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + eps)
 
 

@@ -107,7 +107,7 @@ class Memory:
     def restore(self, snapshot: list[Tensor]) -> None:
         saved = iter(snapshot)
         for ring in self.rings:
-            for part in (ring.k, ring.v):
-                tensor = next(saved)
-                part[:, : tensor.shape[1]].copy_(tensor)
-            ring.filled = tensor.shape[1]
+            k, v = next(saved), next(saved)
+            ring.filled = k.shape[1]
+            ring.k[:, : ring.filled].copy_(k)
+            ring.v[:, : ring.filled].copy_(v)

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Moment:
-    """All that has come of the blocks so far, but for the caches and the decoder's state."""
+    """What the blocks so far have left behind, apart from the caches and the decoder's state."""
 
     block: int = 0  # the next one
-    position: int = 0  # where it goes in the caches: the number of blocks that were remembered
-    actions: Actions | None = None  # rows that the last block's latents have read
-    latents: Tensor | None = None  # the last block's [1, 16, F, h, w], where they are needed
+    position: int = 0  # how many blocks the caches have taken, which is where the next one goes
+    actions: Actions | None = None  # the rows that the last block read
+    latents: Tensor | None = None  # the last block's [1, 16, F, h, w], only where `stands` needs them
 
     def after(self, latents: Tensor, actions: Actions, *, remembered: bool, keep: bool) -> Moment:
         """The moment after a block; keep: whether `stands` will need its latents."""

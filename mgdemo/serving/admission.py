@@ -45,8 +45,9 @@ class Admission:
         return len(self._queue)
 
     def refusal(self, account: str) -> limits.Refusal | None:
-        """Why this visitor cannot get in the queue, if so; else a session of his counts as begun. (Runs of a
-        comparison give way to visitors.)"""
+        """Why this visitor cannot join the queue; None if that is possible, which counts as one start.
+
+        (Runs of a comparison give way to visitors.)"""
         if self.draining:
             return limits.Refusal("draining", f"{limits.DRAINING} Try again in a few minutes.")
         playing, waiting = _visitors(self._places), _visitors(self._queue)
@@ -103,7 +104,7 @@ class Admission:
         waits for one."""
         waiting = _visitors(self._queue)
         plan = self._turns.plan(_visitors(self._places), waiting)
-        behind_all = limits.Turn(len(waiting) + 1, background=True)
+        behind_all = limits.QueueTurn(len(waiting) + 1, background=True)
         for session in self._queue:
             turn = plan.turns.get(session.token, behind_all)
             held = replace(turn, at=math.inf, held=True)

@@ -25,7 +25,7 @@ from mgdemo.settings import Settings
 SWEEP_SECONDS = 5.0  # between looks at the disk
 REMEMBERED = 1000  # ended sessions; files are kept by number and size
 
-LATE = "The recording is still being written: reload the page later to get it."
+STILL_WRITING = "The recording is still being written: reload the page later to get it."
 NO_KEYS = "The film with the keys drawn on it could not be made."
 
 log = logging.getLogger(__name__)
@@ -98,7 +98,7 @@ class Archive:
         assert isinstance(phase, Saving)
         job = _Job(session, phase, saved)
         with self._lock:
-            self._pending[job] = Ended(phase.outcome, f"{phase.text} {LATE}", None, phase.frames)
+            self._pending[job] = Ended(phase.outcome, f"{phase.text} {STILL_WRITING}", None, phase.frames)
         self._waiting.put(job)
         self.start()
 

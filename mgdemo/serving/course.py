@@ -11,7 +11,7 @@ from functools import partial
 from mgdemo import messages as m
 from mgdemo.serving.engines import Engine
 from mgdemo.serving.journal import Journaled, key_of
-from mgdemo.serving.limits import Turn
+from mgdemo.serving.limits import QueueTurn
 from mgdemo.serving.loan import Loan, seconds_needed, why_it_ends, why_it_rests
 from mgdemo.serving.metrics import Metrics
 from mgdemo.serving.phases import Ended, Loading, Phase, Queued, Saving
@@ -50,7 +50,7 @@ class Course:
         hooks: Hooks,
     ):
         self.request = request
-        self.phase: Phase = Queued(Turn(1))
+        self.phase: Phase = Queued(QueueTurn(1))
         self.engine: Engine | None = None  # from when it has a place
         self.began = time.monotonic()  # when it got its place
         self.ends = math.inf  # the moment when others get its place
@@ -62,7 +62,7 @@ class Course:
         self._token, self._link, self._settings, self._counts = token, link, settings, counts
         self._hooks = hooks
 
-    def wait(self, turn: Turn) -> None:
+    def wait(self, turn: QueueTurn) -> None:
         """Its turn in the queue."""
         if self.suspended:
             return
@@ -162,15 +162,14 @@ class Course:
         if self.loan is None or self.engine is None or not self.loan.ask():
             return None
         self._hooks.changed()
-        return self.engine, seconds_needed(
-            self.request, getattr(self.phase, "frames", 0), self._settings, fps
-        )
+        made = self.phase.frames if isinstance(self.phase, Playing) else 0
+        return self.engine, seconds_needed(self.request, made, self._settings, fps)
 
     def go_on(self) -> bool:
         """Its visitor wants a device again; whether it was resting."""
         if self.loan is None or not self.loan.rest:
             return False
-        self.loan = Loan(turn=Turn(1))
+        self.loan = Loan(turn=QueueTurn(1))
         self._link.active = time.monotonic()
         self._hooks.changed()
         return True

@@ -113,7 +113,7 @@ class Usage:
         self._until = -math.inf
 
     def sizes(self) -> dict[str, int]:
-        """As of `used`, some seconds old at most."""
+        """See `used`; some seconds old at most."""
         with self._lock:  # whoever asks meanwhile gets the same
             if time.monotonic() >= self._until:
                 self._sizes = used(self._record_dir, upload_folder())

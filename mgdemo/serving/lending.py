@@ -15,7 +15,7 @@ from mgdemo.serving.loan import run_seconds
 from mgdemo.serving.session import Session
 from mgdemo.settings import Settings
 
-BREATH = 0.5  # seconds between two looks at whether a lease is over
+POLL_SECONDS = 0.5  # seconds between two looks at whether a lease is over
 
 
 def _in_thread(lease: Iterator[None]) -> Iterator[None]:
@@ -32,7 +32,7 @@ def _in_thread(lease: Iterator[None]) -> Iterator[None]:
 
     threading.Thread(target=copy_context().run, args=(iterate,), name="lease", daemon=True).start()
     try:
-        while not over.wait(BREATH):
+        while not over.wait(POLL_SECONDS):
             yield
     finally:
         closed.set()

@@ -14,6 +14,7 @@ from mgdemo.messages import Outcome
 from mgdemo.settings import Settings
 
 DRAINING = "No new sessions begin here for now: the server is about to be restarted."
+CLOSING = "The server is shutting down: try again in a minute."
 GRACE = 30.0  # seconds that a session has left, at least, when somebody begins to wait
 
 
@@ -38,7 +39,7 @@ class Waiter:
 
 
 @dataclass(frozen=True)
-class Turn:
+class QueueTurn:
     """How a waiting session stands: its position, from 1, and the moment when its turn comes, if known.
 
     behind_own: it is next, and a session of the same visitor has a place. background: a run of a comparison.
@@ -54,7 +55,7 @@ class Turn:
 
 @dataclass(frozen=True)
 class Plan:
-    turns: dict[str, Turn]  # of those who wait
+    turns: dict[str, QueueTurn]  # of those who wait
     ends: dict[str, float]  # when sessions have to end, since others wait; no entry: as late as they like
 
 
@@ -78,7 +79,7 @@ def plan(places: Sequence[Place], waiters: Sequence[Waiter], session_seconds: fl
     for position, waiter in enumerate(waiters, 1):
         at = heapq.heappop(moments) if moments else math.inf
         heapq.heappush(moments, at + min(session_seconds or math.inf, waiter.lasts))
-        turns[waiter.token] = Turn(position, at, position == 1 and waiter.visitor in owners)
+        turns[waiter.token] = QueueTurn(position, at, position == 1 and waiter.visitor in owners)
     return Plan(turns, ends)
 
 
@@ -111,12 +112,12 @@ class Facts:
 
     away_since: no player has been connected since then; met: there has been one. active: the last input, or
     when the world was ready. ends: the moment when others get the place. resting: paused or standing, so it
-    takes no device time. seconds_recorded: of video, all branches together. followed: it needs a player.
+    takes no device time. seconds_recorded: of video, all branches together. watched: it needs a player.
     rests: it has no device until its visitor wants one again. loading_since: its world is not there yet.
     """
 
     live: bool
-    followed: bool = True
+    watched: bool = True
     away_since: float = math.inf
     met: bool = False
     active: float = math.inf
@@ -133,7 +134,7 @@ def ending(facts: Facts, settings: Settings, now: float) -> tuple[Outcome, str] 
     away = now - facts.away_since
     if facts.met and away > settings.reconnect_seconds:
         return "ended", "The connection to your page was lost. Press Start to begin another session."
-    if facts.followed and not facts.met and away > settings.connect_seconds:
+    if facts.watched and not facts.met and away > settings.connect_seconds:
         return (
             "error",
             "The player on your page could not reach the server. Reload the page; a proxy in between has to "
@@ -168,7 +169,7 @@ def ending(facts: Facts, settings: Settings, now: float) -> tuple[Outcome, str] 
     return None
 
 
-def queue_text(turn: Turn, now: float) -> str:
+def queue_text(turn: QueueTurn, now: float) -> str:
     """What a waiting visitor reads."""
     if turn.held:
         return f"{DRAINING} You keep your position in the queue, number {turn.position}."

@@ -14,12 +14,14 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from mgdemo import messages as m
+from mgdemo.errors import WENT_WRONG
+from mgdemo.serving.archive import STILL_WRITING
 from mgdemo.serving.budget import Budgets
 from mgdemo.serving.outbox import Outbox
 from mgdemo.serving.phases import Ended
 from mgdemo.serving.service import SessionService
 from mgdemo.serving.session import Session
-from mgdemo.serving.waiting import in_thread
+from mgdemo.serving.waiting import in_thread, next_text
 
 HELLO_SECONDS = 10
 SAVED_SECONDS = 900  # that the files of a session are waited for, and those of others before it
@@ -91,7 +93,7 @@ async def _serve(service: SessionService, socket: WebSocket, budgets: Budgets) -
 
     async def said() -> m.ClientMessage:
         """The next message. Raises BadMessage, _TooMany and WebSocketDisconnect."""
-        text = await _text(socket)
+        text = await next_text(socket)
         if not budgets.take(token, time.monotonic()):
             service.counts.refused("messages")
             raise _TooMany
@@ -107,7 +109,7 @@ async def _serve(service: SessionService, socket: WebSocket, budgets: Budgets) -
             outbox.text(ended.message().model_dump_json())
             outbox.close()
         else:
-            outbox.close(m.UNKNOWN_SESSION, "This session is not known here any more. Press Start.")
+            outbox.close(m.UNKNOWN, "This session is not known here any more. Press Start.")
     except TimeoutError:
         outbox.close(m.BAD_MESSAGE, "hello comes first")
     except _TooMany:
@@ -137,14 +139,6 @@ class _TooMany(Exception):
     """More messages came for a session than a page says."""
 
 
-async def _text(socket: WebSocket) -> str | None:
-    """The next text message; None for a binary one. Raises WebSocketDisconnect."""
-    message = await socket.receive()
-    if message["type"] == "websocket.disconnect":
-        raise WebSocketDisconnect(message.get("code", 1006))
-    return message.get("text")
-
-
 async def _listen(said: Callable[[], Awaitable[m.ClientMessage]], session: Session, outbox: Outbox) -> None:
     try:
         while not outbox.closed:
@@ -156,7 +150,7 @@ async def _listen(said: Callable[[], Awaitable[m.ClientMessage]], session: Sessi
     except WebSocketDisconnect:
         outbox.close(GONE)
     except Exception:
-        outbox.close(1011, "Something went wrong on the server; see its log.")
+        outbox.close(1011, WENT_WRONG)
         raise
 
 
@@ -168,6 +162,6 @@ async def _report(session: Session, outbox: Outbox) -> None:
     try:
         ended = await asyncio.wait_for(session.ended(), SAVED_SECONDS)
     except TimeoutError:
-        ended = Ended("error", "The recording is still being written: reload the page later to get it.")
+        ended = Ended("error", STILL_WRITING)
     outbox.text(ended.message().model_dump_json())
     outbox.close()

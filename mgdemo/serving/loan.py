@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from mgdemo import messages as m
-from mgdemo.serving.limits import Turn, duration, queue_text
+from mgdemo.serving.limits import QueueTurn, duration, queue_text
 from mgdemo.serving.request import SessionRequest
 from mgdemo.settings import Settings
 
@@ -29,7 +29,7 @@ class Loan:
     asked: bool = False
     until: float | None = None
     rest: str = ""
-    turn: Turn | None = None
+    turn: QueueTurn | None = None
 
     def ask(self) -> bool:
         """Its page asks for the device; whether it is the first time."""

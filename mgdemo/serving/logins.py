@@ -22,14 +22,14 @@ def read_logins(path: Path) -> list[tuple[str, str]]:
             f"{path} cannot be read ({error.strerror}): give another file (--auth, MGDEMO_AUTH)."
         ) from None
     except UnicodeDecodeError:
-        raise LoginsError(f"{path} is no text in UTF-8: save it as such.") from None
+        raise LoginsError(f"{path} is not UTF-8 text: save it as UTF-8.") from None
     logins = []
     for number, line in enumerate(map(str.strip, lines), 1):
         if not line or line.startswith("#"):
             continue
         name, _, password = line.partition(":")
         if not name or not password:
-            raise LoginsError(f"Line {number} of {path} is no login: write NAME:PASSWORD.")
+            raise LoginsError(f"Line {number} of {path} is not a login: write NAME:PASSWORD.")
         logins.append((name, password))
     if not logins:
         raise LoginsError(f"{path} has no logins: write a line NAME:PASSWORD for each.")

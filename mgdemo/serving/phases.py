@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, field
 
 from mgdemo import messages as m
-from mgdemo.serving.limits import Turn
+from mgdemo.serving.limits import QueueTurn
 from mgdemo.serving.playing import Playing
 from mgdemo.serving.recorder import Recorder
 from mgdemo.video.films import Recording
@@ -19,7 +19,7 @@ from mgdemo.video.films import Recording
 class Queued:
     """It waits for a place."""
 
-    turn: Turn
+    turn: QueueTurn
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,10 @@ class SessionRequest:
     who wait for their own session; "" if it is not known. background: a run of a comparison that nobody
     watches: it gives way to visitors, and there will be no film with the keys drawn on it. folder: where it
     is recorded, for the caller to keep or to delete; None: where the service keeps the newest recordings.
-    optimization: None is that of the settings. marks: of the scenario that is followed; its recording keeps
+    optimization: None is that of the settings. marks: of the scenario that is watched; its recording keeps
     them. account: whose sessions are counted together, by login or network address; "" is not counted. The
     service keeps a name for it (see `Owners`).
-    followed: a page is expected, without which it ends; live sessions always are.
+    watched: a page is expected, without which it ends; live sessions always are.
     """
 
     checkpoint: str
@@ -38,12 +38,12 @@ class SessionRequest:
     optimization: str | None = None
     marks: tuple[Mark, ...] = ()
     account: str = ""
-    followed: bool = False
+    watched: bool = False
 
     @property
     def unseen(self) -> bool:
         """Whether nobody is expected who could press anything."""
-        return self.track is not None and not self.followed
+        return self.track is not None and not self.watched
 
     @property
     def about(self) -> About:

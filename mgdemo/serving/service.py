@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from mgdemo import messages as m
-from mgdemo.errors import UserError
+from mgdemo.errors import WENT_WRONG, UserError
 from mgdemo.logs import session_id
 from mgdemo.serving.admission import Admission
 from mgdemo.serving.archive import Archive
@@ -25,6 +25,7 @@ from mgdemo.serving.engines import Fleet
 from mgdemo.serving.engines.fleets import fleet_of
 from mgdemo.serving.health import Health
 from mgdemo.serving.lending import Lending
+from mgdemo.serving.limits import CLOSING
 from mgdemo.serving.metrics import Metrics
 from mgdemo.serving.owners import Owners
 from mgdemo.serving.phases import Ended, Playing, Saving
@@ -75,7 +76,7 @@ class SessionService:
         """Get in the queue. Raises ServingError where that is impossible.
 
         The session lives as long as its page is connected to `live/<token>`; a page that does not come within
-        `connect_seconds`, or is away for `reconnect_seconds`, loses it. (See `SessionRequest.followed`.)
+        `connect_seconds`, or is away for `reconnect_seconds`, loses it. (See `SessionRequest.watched`.)
         """
         if request.track is not None:
             if not len(request.track):
@@ -85,7 +86,7 @@ class SessionService:
         with self.lock:
             if self._closed.is_set():
                 self.counts.refused("closing")
-                raise ServingError("The server is shutting down: try again in a minute.")
+                raise ServingError(CLOSING)
             if not request.background and (refusal := self._queue.refusal(request.account)):
                 self.counts.refused(refusal.reason)
                 raise ServingError(refusal.text)
@@ -199,7 +200,8 @@ class SessionService:
         self.counts.ended.inc()
         about = {"outcome": phase.outcome, "reason": phase.text, "frames": phase.frames}
         log.info("A session ended.", extra={"session": session_id(session.token), **about})
-        self.counts.errors.inc(phase.outcome == "error")
+        if phase.outcome == "error":
+            self.counts.errors.inc()
         self._admit()
 
     def _forget(self, session: Session) -> None:
@@ -251,4 +253,4 @@ def _guard(session: Session, do: Callable[[T], None], what: T) -> None:
         do(what)
     except Exception:
         log.exception("A session failed in the web process.", extra={"session": session_id(session.token)})
-        session.end("error", "Something went wrong on the server (see its log). Press Start to try again.")
+        session.end("error", f"{WENT_WRONG} Press Start to try again.")

@@ -23,7 +23,7 @@ from mgdemo.serving.phases import Ended, Loading, Phase
 from mgdemo.serving.player_link import PlayerLink
 from mgdemo.serving.playing import Playing
 from mgdemo.serving.request import SessionRequest
-from mgdemo.serving.status import DRAINING, status_of, suspended_status
+from mgdemo.serving.status import RESTARTING, status_of, suspended_status
 from mgdemo.settings import Settings
 from mgdemo.tree import START
 from mgdemo.video.encode import thumbnail
@@ -130,7 +130,7 @@ class Session:
                 return status
             if course.loan is not None:
                 status = course.loan.status(now, status)
-            return status.model_copy(update={"outlook": DRAINING}) if course.draining else status
+            return status.model_copy(update={"outlook": RESTARTING}) if course.draining else status
 
     # For the live transport
 
@@ -196,9 +196,9 @@ class Session:
     # For the service; with the lock held
 
     @property
-    def followed(self) -> bool:
+    def watched(self) -> bool:
         """Whether it needs a page."""
-        return self.live or self.request.followed
+        return self.live or self.request.watched
 
     def tick(self, now: float) -> None:
         """End what has lasted too long."""
@@ -231,7 +231,7 @@ class Session:
 
     def _facts(self, now: float) -> Facts:
         link, phase = self._link, self.phase
-        facts = Facts(self.live, self.followed, link.away_since, link.met)
+        facts = Facts(self.live, self.watched, link.away_since, link.met)
         if isinstance(phase, Loading):
             return replace(facts, loading_since=phase.began, ends=self.course.ends)
         if not isinstance(phase, Playing):

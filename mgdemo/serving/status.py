@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 
 from mgdemo import messages as m
-from mgdemo.serving.limits import GRACE, Turn, duration, queue_text
+from mgdemo.serving.limits import GRACE, QueueTurn, duration, queue_text
 from mgdemo.serving.phases import Ended, Loading, Phase, Queued, Saving
 from mgdemo.serving.playing import Playing
 
-DRAINING = "The server is about to be restarted: end your session when it suits you, and save its film."
+RESTARTING = "The server is about to be restarted: end your session when it suits you, and save its film."
 MOVING = "The device was restarted; your world goes on in a moment."
 
 
@@ -37,7 +37,7 @@ def suspended_status(phase: Phase) -> m.Status:
     share, frames = None, 0
     if isinstance(phase, Playing):
         frames, share = phase.frames, phase.frames / phase.length if phase.length else None
-    text = queue_text(Turn(1, background=True), 0.0)
+    text = queue_text(QueueTurn(1, background=True), 0.0)
     return m.Status(phase="queued", text=text, progress=share, frames=frames)
 
 

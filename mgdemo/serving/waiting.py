@@ -1,4 +1,4 @@
-"""Waiting in a coroutine for threads and futures, so that it always ends and harms nobody else."""
+"""Waiting in a coroutine for threads, futures and sockets, so that it always ends and harms nobody else."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 T = TypeVar("T")
 
@@ -20,6 +22,14 @@ async def in_thread(function: Callable[..., T], *args: Any) -> T:
             raise RuntimeError("StopIteration left a function") from error
 
     return await asyncio.to_thread(call)
+
+
+async def next_text(socket: WebSocket) -> str | None:
+    """The next text message of a socket; None for a binary one. Raises WebSocketDisconnect."""
+    message = await socket.receive()
+    if message["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect(message.get("code", 1006))
+    return message.get("text")
 
 
 async def shared(future: Future[T]) -> T:

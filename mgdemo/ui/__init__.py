@@ -35,7 +35,7 @@ def build(service: SessionService | None = None, library: Library | None = None)
     library: what there is to choose from (default: what ships and what is installed).
     """
     library = library or Library(
-        checkpoints.catalogue, checkpoints.start_images, scenario.library, checkpoints.opening_loop
+        checkpoints.catalog, checkpoints.start_images, scenario.library, checkpoints.opening_loop
     )
     service = service or SessionService()
     first = library.first()
@@ -69,7 +69,7 @@ def build(service: SessionService | None = None, library: Library | None = None)
         api.connect(service, library, bench)
     demo.queue(default_concurrency_limit=16, max_size=MOST_EVENTS)
     demo.service, demo.bench = service, bench
-    loops = {entry.name: path for entry in library.catalogue() if (path := library.loop(entry.name))}
+    loops = {entry.name: path for entry in library.catalog() if (path := library.loop(entry.name))}
     demo.trouble = PageWatch(demo).trouble
     operators = operator_routes(service, demo.trouble)
     if service.settings.operator_token:

@@ -28,8 +28,7 @@ class Calls:
         with self._lock:
             if account and self.most and self._under_way[account] >= self.most:
                 raise TooManyCalls(
-                    f"{self.most} of your {self._what}, which is all that one visitor may have: "
-                    "wait until one has ended."
+                    f"{self.most} of your {self._what}, the limit per visitor: wait for one to finish."
                 )
             self._under_way[account] += 1
         try:

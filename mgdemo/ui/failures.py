@@ -9,10 +9,10 @@ from typing import Any
 
 import gradio as gr
 
-from mgdemo.errors import UserError
+from mgdemo.errors import WENT_WRONG, UserError
 from mgdemo.logs import Quiet
 
-FAILED = "Something went wrong on the server (see its log). Try again."
+FAILED = f"{WENT_WRONG} Try again."
 
 log = logging.getLogger(__name__)
 log.addFilter(Quiet())

@@ -24,7 +24,10 @@ from mgdemo.ui.library import Library, path_of
 from mgdemo.ui.share import Shared
 from mgdemo.ui.start_images import start_images, update
 
-STRANGE = "This small world knows only its own places: your picture follows the keys for a moment, then dissolves or turns into one of them."
+STRANGE = (
+    "This small world knows only its own places: your picture follows the keys for a moment, then dissolves "
+    "or turns into one of them."
+)
 
 
 class SessionForm:
@@ -155,11 +158,11 @@ class SessionForm:
             return (gr.skip(),) * (1 + len(self.shown))
 
     def request(self, *chosen, scenario: Scenario | None = None) -> SessionRequest:
-        """As of `Chosen`; chosen: the values of `self.chosen`."""
+        """See `Chosen`; chosen: the values of `self.chosen`."""
         return Chosen(*chosen).request(self.library, scenario)
 
     def shared(self, *chosen, scenario: Scenario | None = None) -> Shared:
-        """As of `Chosen`; chosen: the values of `self.chosen`."""
+        """See `Chosen`; chosen: the values of `self.chosen`."""
         return Chosen(*chosen).shared(self.library, scenario)
 
     def setup(self, checkpoint: str, image: str | None) -> dict:

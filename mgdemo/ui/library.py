@@ -37,7 +37,7 @@ class LibraryError(UserError):
 class Library:
     """Where the page finds what there is to choose from."""
 
-    catalogue: Callable[[], list[Entry]]
+    catalog: Callable[[], list[Entry]]
     start_images: Callable[[str], list[Path]]
     scenarios: Callable[[], dict[str, list[Scenario]]]
     loop: Callable[[str], Path | None] = lambda checkpoint: None  # the film shown before Start
@@ -47,17 +47,17 @@ class Library:
 
     def entry(self, checkpoint: str) -> Entry:
         """Raises LibraryError."""
-        for entry in self.catalogue():
+        for entry in self.catalog():
             if entry.name == checkpoint:
                 return entry
         raise LibraryError(f"There is no checkpoint called {str(checkpoint)[:80]} here: choose another.")
 
     def of_mode(self, mode: str) -> list[Entry]:
-        return [entry for entry in self.catalogue() if entry.mode == mode]
+        return [entry for entry in self.catalog() if entry.mode == mode]
 
     def first(self) -> Entry:
         """The checkpoint that the page opens with: an available one, if there is any."""
-        return max(self.catalogue(), key=lambda entry: entry.available)
+        return max(self.catalog(), key=lambda entry: entry.available)
 
     def best(self, mode: str) -> str:
         """The checkpoint to offer first: an available one, if there is any. Raises LibraryError."""

@@ -48,7 +48,7 @@ def connect(
 def _chosen(form: SessionForm, data: dict[str, Any]) -> tuple[str, int, str | None, str | None]:
     """Checkpoint, seed, start image and own picture; what is not here any more gives way."""
     checkpoint, image, seed = data.get("checkpoint"), data.get("image"), data.get("seed")
-    if checkpoint not in [entry.name for entry in form.library.catalogue()]:
+    if checkpoint not in [entry.name for entry in form.library.catalog()]:
         raise gr.Error(visible=False, print_exception=False)  # then the page stays as it is
     if not isinstance(seed, int) or not 0 <= seed <= MAX_SEED:
         seed = 0

@@ -13,7 +13,7 @@ from typing import Any
 import gradio as gr
 from gradio.blocks import Block
 
-from mgdemo.errors import UserError
+from mgdemo.errors import WENT_WRONG, UserError
 from mgdemo.logs import Quiet
 from mgdemo.serving import Session, SessionRequest, SessionService
 from mgdemo.serving.waiting import in_thread
@@ -29,7 +29,7 @@ STOP_SECONDS = 60  # that the page waits for a film
 STOPS = 8  # pages that wait so, each in one of Gradio's job slots
 MAX_EARLIER = 10  # sessions of before whose films a page may ask for
 READY = "Your film is ready."
-FAILED = "Something went wrong on the server (see its log). Press Start to try again."
+FAILED = f"{WENT_WRONG} Press Start to try again."
 log = logging.getLogger(__name__)
 log.addFilter(Quiet())
 
@@ -60,7 +60,7 @@ def connect(
                 request(*values),
                 visitor=visitor.session_hash or "",
                 account=whose(visitor, service.settings),
-                followed=True,
+                watched=True,
             )
             return service.open(wanted)
 

@@ -25,7 +25,7 @@ CONTROLS |= {way: f"look_{way}" for way in ("up", "down", "left", "right")}
 
 
 class CaseError(UserError):
-    """A file that is no case of WBench, or one that cannot be used; the message says why."""
+    """A file that is not a WBench case, or one that cannot be used; the message says why."""
 
 
 class _Part(BaseModel):
@@ -90,7 +90,7 @@ def read_case(path: Path, data: Path | None = None) -> Case:
     try:
         found = _File.model_validate(json.loads(text))
     except ValidationError as error:
-        raise CaseError(f"{path.name} is no case of WBench: {_problem(error)}.") from None
+        raise CaseError(f"{path.name} is not a WBench case: {_problem(error)}.") from None
     except (ValueError, RecursionError):
         raise CaseError(f"{path.name} is not JSON: give a case of WBench.") from None
     turns = _in_order(path, found.interactions)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor
 
 from mgdemo.checkpoints import PARTS, configs
+from mgdemo.hashes import file_sha256
 from mgdemo.weight_files.tables import USABLE, Stored, Table, some
 
 RUN = 1024  # so many zeros in a row are no weights: a part of the file was never written
@@ -21,7 +21,7 @@ def examine(path: Path, table: Table) -> tuple[str, list[str]]:
     if (known := published_hashes().get(path.name)) is not None:
         repo, revision, digest = known
         published = f"{repo} at {revision[:8]}"
-        if sha256(path) == digest:
+        if file_sha256(path) == digest:
             return f"exactly the file that was published ({published})", []
         faults.append(
             f"not the file that was published under this name ({published}), by its SHA-256: it is damaged, "
@@ -38,11 +38,6 @@ def published_hashes() -> dict[str, tuple[str, str, str]]:
         for part in PARTS
         if (digest := c.files.sha256.get(part))
     }
-
-
-def sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def damage(tensors: Mapping[str, Stored]) -> list[str]:

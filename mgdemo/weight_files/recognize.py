@@ -35,7 +35,7 @@ WORDS = {"transformer": "transformer", "vae": "VAE", "image_encoder": "CLIP imag
 class Report:
     """What one file is, or all shards of a model together.
 
-    `state`: "ok", "wrong" (damaged, or nearly one of the catalogue's) or "other" (not of this program).
+    `state`: "ok", "wrong" (damaged, or nearly one of the catalog's) or "other" (not of this program).
     """
 
     path: Path

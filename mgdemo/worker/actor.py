@@ -13,9 +13,9 @@ import time
 from mgdemo.worker.process import serve
 from mgdemo.worker.threads import set_threads
 
-GATHER = 0.01  # seconds between two answers, at least: what is said meanwhile travels together
-SURE = 2.0  # seconds that the worker waits, at most, until something has surely arrived
-FULL = 2**25  # bytes that wait to be fetched, after which the worker waits
+BATCH_SECONDS = 0.01  # seconds between two answers, at least: what is said meanwhile travels together
+CONFIRM_SECONDS = 2.0  # seconds that the worker waits, at most, until something has surely arrived
+MOST_PENDING = 2**25  # bytes that wait to be fetched, after which the worker waits
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class WorkerActor:
         with self._news:
             self._arrived = self._taken
             self._news.notify_all()
-            gather = self._fetched + GATHER - time.monotonic()
+            gather = self._fetched + BATCH_SECONDS - time.monotonic()
             self._news.wait_for(lambda: self._urgent, max(0.0, gather))
             self._news.wait_for(lambda: self._events)
             data = b"".join(self._events)
@@ -67,7 +67,7 @@ class WorkerActor:
 
     def _write(self, event: bytes, sure: bool) -> None:
         with self._news:
-            self._news.wait_for(lambda: self._size < FULL)
+            self._news.wait_for(lambda: self._size < MOST_PENDING)
             self._events.append(event)
             self._size += len(event)
             self._said += 1
@@ -75,4 +75,4 @@ class WorkerActor:
             self._news.notify_all()
             if sure:
                 number = self._said
-                self._news.wait_for(lambda: self._arrived >= number, SURE)
+                self._news.wait_for(lambda: self._arrived >= number, CONFIRM_SECONDS)

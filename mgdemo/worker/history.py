@@ -14,7 +14,7 @@ PER_BLOCK = 32 * 10**6  # bytes copied for snapshots, on average: a GPU would wa
 
 
 @dataclass(frozen=True)
-class Mark:
+class Waypoint:
     """How the world and its picture were at the end of a node."""
 
     node: int
@@ -37,20 +37,20 @@ class History:
         self._blind = 0  # blocks that have to be shown until frames are exact
         self.picture = picture  # the last frame of the head
         self._limit = limit
-        self._start = Mark(START, world.snapshot(), picture, 0)
-        self._marks: dict[int, Mark] = {}  # in the order of making
+        self._start = Waypoint(START, world.snapshot(), picture, 0)
+        self._waypoints: dict[int, Waypoint] = {}  # in the order of making
 
     @property
     def nbytes(self) -> int:
         """The memory that snapshots take."""
-        return sum(mark.nbytes for mark in self._marks.values())
+        return sum(waypoint.nbytes for waypoint in self._waypoints.values())
 
     @property
-    def marked(self) -> list[int]:
+    def snapshots(self) -> list[int]:
         """The nodes that have a snapshot, beside the start."""
-        return list(self._marks)
+        return list(self._waypoints)
 
-    def mark(self) -> None:
+    def snapshot(self) -> None:
         """Keep the head's state, if there is room; to be called when nothing can change it any more."""
         if self._blind:
             return
@@ -59,16 +59,16 @@ class History:
         if not way or size > self._limit or len(way) * PER_BLOCK < size:
             return
         picture = self.picture.copy()  # of a view, all frames of its block would stay in memory
-        self._marks[self.tree.head] = Mark(self.tree.head, self.world.snapshot(), picture, size)
+        self._waypoints[self.tree.head] = Waypoint(self.tree.head, self.world.snapshot(), picture, size)
         while self.nbytes > self._limit:
-            del self._marks[self._cheapest()]
+            del self._waypoints[self._cheapest()]
 
     def rewind(self, node: int) -> list[int]:
         """Restore the snapshot nearest to `node`; the nodes to be made again from there."""
-        mark, way = self._way(node)
-        self.world.restore(mark.snapshot)
+        waypoint, way = self._way(node)
+        self.world.restore(waypoint.snapshot)
         self._blind = 0
-        self.tree.head, self.picture = mark.node, mark.picture
+        self.tree.head, self.picture = waypoint.node, waypoint.picture
         return way
 
     def keep(self, decay: float) -> None:
@@ -101,16 +101,16 @@ class History:
         self.picture = frames[-1]
         return frames
 
-    def _way(self, node: int) -> tuple[Mark, list[int]]:
+    def _way(self, node: int) -> tuple[Waypoint, list[int]]:
         path = []
-        while node != START and node not in self._marks:
+        while node != START and node not in self._waypoints:
             path.append(node)
             node = self.tree[node].parent
-        return self._marks.get(node, self._start), path[::-1]
+        return self._waypoints.get(node, self._start), path[::-1]
 
     def _cheapest(self) -> int:
         """The node whose snapshot is cheapest to lose: old, and close to its nearest ancestor's."""
-        return min(self._marks, key=self._worth)
+        return min(self._waypoints, key=self._worth)
 
     def _worth(self, node: int) -> float:
         above, _ = self._way(self.tree[node].parent)

@@ -19,7 +19,7 @@ from mgdemo.worker.checkpoint_cache import Weights
 from mgdemo.worker.link import Link
 from mgdemo.worker.worker import Worker
 
-BREATH = 0.5  # seconds between two values, while no block takes longer
+POLL_SECONDS = 0.5  # seconds between two values, while no block takes longer
 ORPHANED = 2.0  # seconds after which it is noticed, at most, that the web process is gone
 
 _models: dict[Weights, Model] = {}  # what this process has loaded in its last lease
@@ -62,12 +62,12 @@ def serve(address: str, seconds: float) -> Iterator[None]:
 
 
 def _work(worker: Worker, until: float) -> Iterator[None]:
-    breath = time.monotonic()
+    yielded = time.monotonic()
     try:
-        while (now := time.monotonic()) < until and worker.work(min(BREATH, until - now)):
-            if time.monotonic() - breath >= BREATH:
+        while (now := time.monotonic()) < until and worker.work(min(POLL_SECONDS, until - now)):
+            if time.monotonic() - yielded >= POLL_SECONDS:
                 yield
-                breath = time.monotonic()
+                yielded = time.monotonic()
     except Exception:
         log.exception("The worker gives up.")
         os._exit(1)  # where the device has failed, nothing works in this process any more

@@ -36,8 +36,8 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Splice:
-    """The first video frame that would change if the last block were regenerated: so it is if that begins
-    until then, and later the boundary after it would be the first."""
+    """frame: the first video frame that would change if the last block were regenerated now. until: the last
+    moment for that; later, the change would begin one latent frame after it."""
 
     frame: int
     until: float

@@ -30,6 +30,7 @@ def obey_player(session: Playing, command: PlayerCommand, came: float, emit: Emi
         case m.ToSession(message=m.Pause() as message):
             session.pausing.on, session.pausing.steps = message.on, 0
         case m.ToSession(message=m.Step()):
-            session.pausing.steps += session.pausing.on or session.standing
+            if session.pausing.on or session.standing:
+                session.pausing.steps += 1
         case m.ToSession(message=m.Rewind() as message):
             rewind(session, message.node, emit)

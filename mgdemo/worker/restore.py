@@ -37,7 +37,7 @@ def restore_on(session: Playing, emit: Emit, delivery: Delivery) -> None:
         session.soundness.add(head, history.picture)
     elif history.spool is not None:
         session.soundness.know(head, history.spool.decay(head))
-    history.mark()
+    history.snapshot()
     emit(m.Restoring(session=session.session, node=head, progress=restoring.progress))
     if restoring.way:
         return

@@ -20,7 +20,7 @@ def rewind(session: Playing, node: int, emit: Emit) -> None:
     restoring = isinstance(session.repeating, Restoring)  # the service asks for it when that is done
     if restoring or not session.live or node not in session.history.tree:
         return
-    session.history.mark()
+    session.history.snapshot()
     way = session.history.rewind(node)
     session.pausing.on, session.pausing.steps, session.player.wants_key = True, 0, True
     session.repeating = Rewinding(deque(way), len(way))

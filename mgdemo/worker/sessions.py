@@ -212,7 +212,7 @@ class Playing:
         if self.order.track is not None:
             actions = self.order.track.block(self.pace.blocks)
         else:
-            self.history.mark()  # now that the last block stays as it is
+            self.history.snapshot()  # now that the last block stays as it is
             actions = self.input.sample(self.model.mode, self.world.frames_next)
             self.pausing.steps = max(0, self.pausing.steps - 1)
         self._last = actions

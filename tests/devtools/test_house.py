@@ -56,3 +56,11 @@ def test_circles_of_scripts_are_found_in_their_types_too(tmp_path):
 
 def test_no_imports_go_in_circles():
     assert house.circles(house.imports(house.ROOT)) == []
+
+
+def test_files_and_classes_fit_a_head():
+    def limit(path):
+        return 400 if "fast" in path.parts else 300  # of lines; kernels are longer
+
+    assert not [path for path in house.files(house.ROOT) if house.lines(path) > limit(path)]
+    assert not [item for item in house.classes(house.ROOT) if item.lines > 200]

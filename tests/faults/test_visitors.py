@@ -96,7 +96,7 @@ async def test_only_a_trusted_proxy_says_who_the_visitor_is(start, trusted, stra
 async def test_a_long_scenario_gives_its_place_to_others_after_the_time_that_they_were_told(serve_plain):
     server = serve_plain(session_seconds=60, **PATIENT)
     track = ActionTrack.hold("universal", ["forward"], frames=15_000)
-    run = server.open("universal-120", track=track, followed=True)
+    run = server.open("universal-120", track=track, watched=True)
     async with Player(server, run.token) as watching:
         await watching.block(3)
         waiting = server.open()

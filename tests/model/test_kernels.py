@@ -115,14 +115,19 @@ def test_the_decoder_in_8_bits_is_near_the_plain_one_and_remembers_in_8_bits():
     assert large and {conv for conv, frames in ours.items() if frames.dtype == torch.int8} == large
 
 
-def test_without_pictures_the_decoder_stays_in_16_bits_and_says_so(caplog):
+@pytest.mark.parametrize(("width", "pictures"), [(32, 0), (24, 1)])
+def test_int8_needs_pictures_and_a_decoder_that_fits(width, pictures):
     vae = VAE(
-        VAEConfig(dim=32, dim_mult=[1, 1], num_res_blocks=1, temporal_downsample=[True], pixel_shuffle=2)
+        VAEConfig(dim=width, dim_mult=[1, 1], num_res_blocks=1, temporal_downsample=[True], pixel_shuffle=2)
     )
     model = tiny_model()
     model.vae = vae.eval().requires_grad_(False)
-    replace_layers(model.transformer, model.vae, int8=True)
-    assert "needs the published sizes, and a picture" in caplog.text and not model.vae.decoder._codes
+    before = repr(model.transformer)
+    with pytest.raises(OptimizationError, match="leave out int8"):
+        replace_layers(
+            model.transformer, model.vae, int8=True, pictures=[torch.zeros(1, 3, 1, 16, 16)] * pictures
+        )
+    assert repr(model.transformer) == before
 
 
 def test_an_outlier_does_not_widen_the_steps_of_all_other_values():
@@ -135,7 +140,7 @@ def test_an_outlier_does_not_widen_the_steps_of_all_other_values():
 
 def test_fp8_refuses_widths_that_the_gpu_cannot_copy():
     model = tiny_model(width=24)
-    with pytest.raises(OptimizationError, match="multiples of 16; this checkpoint has 24: leave fp8 out"):
+    with pytest.raises(OptimizationError, match="multiples of 16; this checkpoint has 24: leave out fp8"):
         replace_layers(model.transformer, model.vae, fp8=True)
 
 

@@ -146,7 +146,7 @@ def test_changing_owners_takes_the_memory_of_one_tensor_more(host):
 def test_other_sizes_ask_for_other_graphs():
     model = optimized()
     other = tiny_model(size=(48, 64))
-    other.transformer, other.vae, other.lane = model.transformer, model.vae, model.lane
+    other.transformer, other.vae, other.decoding = model.transformer, model.vae, model.decoding
     track = random_actions("universal", 33, seed=1)
     for one, plain in ((model, tiny_model()), (other, tiny_model(size=(48, 64))), (model, tiny_model())):
         played = play(one.start(tiny_image(), seed=4), track)
@@ -181,7 +181,7 @@ def test_a_printed_model_shows_what_was_replaced():
 
 
 def test_fp8_where_there_is_none_is_explained():
-    with pytest.raises(OptimizationError, match=r"NVIDIA GPU.*leave fp8 out"):
+    with pytest.raises(OptimizationError, match=r"NVIDIA GPU.*leave out fp8"):
         optimized(fp8=True)
 
 
@@ -269,7 +269,7 @@ def test_fp8_that_cannot_be_is_refused_instead_of_something_else_played(monkeypa
     pretend_gpu(monkeypatch)
     monkeypatch.setattr(loading, "resolve", lambda _: SimpleNamespace(config=tiny_model().config))
     monkeypatch.setattr(loading, "_load", lambda *_, **__: tiny_model())
-    with pytest.raises(OptimizationError, match="leave fp8 out"):
+    with pytest.raises(OptimizationError, match="leave out fp8"):
         loading.load_world_model("universal", device="cuda", optimization="fp8")
 
 

@@ -134,7 +134,7 @@ def test_a_page_that_never_came_is_waited_for_less_long(live):
 
 
 def test_a_run_without_a_page_waits_for_none():
-    assert ending(Facts(live=False, followed=False, away_since=100), SETTINGS, 10_000) is None
+    assert ending(Facts(live=False, watched=False, away_since=100), SETTINGS, 10_000) is None
 
 
 def test_a_scenario_ends_when_its_time_is_up_and_not_when_nothing_is_pressed():

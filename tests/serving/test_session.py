@@ -126,7 +126,7 @@ def test_a_world_that_loads_makes_room_for_others_after_a_warning(stage):
     it.engines[0].event(m.Loading(checkpoint="universal", progress=0.25, text="Reading"))
     it.session.tick(time.monotonic() + 3600)
     assert it.session.status().text == "Reading"
-    it.open(followed=True)
+    it.open(watched=True)
     assert it.session.status().text.startswith("Reading. Others are waiting: this session ends in ")
     it.session.tick(time.monotonic() + 20)
     assert it.phase() == "loading", "half a minute is left to everybody"

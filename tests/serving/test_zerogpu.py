@@ -107,9 +107,7 @@ def played(web):
     """The newest recording: its replay, and whether its frames are those of an undisturbed world."""
     films = [film for film in (web.folder / "sessions").rglob("*.mp4") if "icon" not in film.stem]
     replay = open_replay(max(films, key=lambda film: film.stat().st_mtime))
-    shelf = Library(
-        checkpoints.catalogue, checkpoints.start_images, scenario.library, checkpoints.opening_loop
-    )
+    shelf = Library(checkpoints.catalog, checkpoints.start_images, scenario.library, checkpoints.opening_loop)
     first = shelf.first()
     model = remembering_world.load(first.name.removesuffix("-tiny"), device="cpu")
     path = shelf.start_image(replay.scenario) or str(shelf.start_images(first.name)[0])

@@ -9,8 +9,8 @@ from mgdemo.ui.library import Library
 
 HEIGHT, WIDTH = 48, 64  # of the stub's pictures
 PATIENCE = 60  # seconds; only reached when something is broken
-REAL = Library(checkpoints.catalogue, checkpoints.start_images, scenario.library, checkpoints.opening_loop)
-EMBEDDED = [entry for entry in checkpoints.catalogue() if entry.embedded]
+REAL = Library(checkpoints.catalog, checkpoints.start_images, scenario.library, checkpoints.opening_loop)
+EMBEDDED = [entry for entry in checkpoints.catalog() if entry.embedded]
 
 # A script for the page: it keeps all its WebSockets in window.sockets.
 SOCKETS = """

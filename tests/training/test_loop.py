@@ -6,7 +6,7 @@ from mgdemo.actions import MODES
 from mgdemo.video.mp4 import read_frames
 from training import loop
 
-SHIPPED = [entry.name for entry in checkpoints.catalogue() if entry.embedded]
+SHIPPED = [entry.name for entry in checkpoints.catalog() if entry.embedded]
 
 
 def test_a_loop_stands_moves_and_dissolves_into_where_it_began():

@@ -62,7 +62,10 @@ class Tab:
         return field.input_value()
 
     def vote(self, obeys, looks):
-        for question, answer in (("Which one obeys better?", obeys), ("Which one looks better?", looks)):
+        for question, answer in (
+            ("Which one follows the controls better?", obeys),
+            ("Which one looks better?", looks),
+        ):
             self.ballots.get_by_role("group", name=question).get_by_text(answer, exact=True).click()
         self.ballots.get_by_role("button", name="Vote", exact=True).click()
         expect(self.ballots.locator(".names")).to_be_visible()
@@ -203,7 +206,7 @@ def test_what_cannot_be_run_says_why(address, compare):
     tab.seeds("0..9", "Seeds, a row each")
     expect(tab.problem).to_contain_text("4200 frames are too many for one comparison here")
     tab.seeds("x", "Seeds, a row each")
-    expect(tab.problem).to_contain_text("x is no seed")
+    expect(tab.problem).to_contain_text("x is not a seed")
     tab.preset("Three worlds")
     expect(tab.run).to_be_enabled()
     tab.add(CHECKPOINTS, "Big world (not downloaded)")
@@ -238,7 +241,7 @@ def test_a_blind_vote_names_the_films_only_afterwards(address, compare):
     tab.page.on("websocket", lambda socket: socket.on("framereceived", lambda data: asked.append(str(data))))
     tab.root.get_by_label("Blind vote").check()
     tab.run.click()
-    fields = tab.ballots.get_by_role("group", name="Which one obeys better?")
+    fields = tab.ballots.get_by_role("group", name="Which one follows the controls better?")
     expect(fields).to_be_visible(timeout=PATIENCE)
     expect(tab.ballots.locator("canvas:visible")).to_have_count(2, timeout=PATIENCE)
     expect(tab.ballots.locator("figure.cell")).to_have_text([re.compile("^Left"), re.compile("^Right")])

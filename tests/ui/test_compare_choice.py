@@ -90,7 +90,7 @@ def test_the_same_column_twice_is_one(stub_library):
         ({"column_seeds": "0..6"}, "14 columns do not fit"),
         ({"optimizations": ("fp8",)}, "FP8 needs an NVIDIA GPU.*cpu stub"),
         ({"optimizations": ("low-vram",)}, "for NVIDIA GPUs"),
-        ({"optimizations": ("faster",)}, '"faster" is no optimization'),
+        ({"optimizations": ("faster",)}, '"faster" is not an optimization'),
     ],
 )
 def test_what_cannot_be_compared_is_told(stub_library, changes, words):
@@ -184,9 +184,9 @@ def test_presets_are_choices_that_can_be_planned_or_say_why_not(stub_library):
 
 
 def test_embedded_against_published_where_both_are_here(stub_library):
-    big = next(entry for entry in stub_library.catalogue() if entry.name == "universal-big")
-    there = [*(e for e in stub_library.catalogue() if e is not big), Entry(big.config, True)]
-    library = dataclasses.replace(stub_library, catalogue=lambda: there)
+    big = next(entry for entry in stub_library.catalog() if entry.name == "universal-big")
+    there = [*(e for e in stub_library.catalog() if e is not big), Entry(big.config, True)]
+    library = dataclasses.replace(stub_library, catalog=lambda: there)
     preset = next(each for each in PRESETS if each.name.startswith("embedded"))
     assert preset.choice(library, lambda: H100).checkpoints == ("universal", "universal-big")
     assert "needs an NVIDIA GPU" in preset.choice(library, lambda: CPU)

@@ -18,11 +18,10 @@ from tests.support.page_player import REAL
 
 def choices(published_is_here=False, **more):
     entries = [
-        dataclasses.replace(entry, available=entry.embedded or published_is_here)
-        for entry in REAL.catalogue()
+        dataclasses.replace(entry, available=entry.embedded or published_is_here) for entry in REAL.catalog()
     ]
     with gr.Blocks():
-        library = dataclasses.replace(REAL, catalogue=lambda: entries)
+        library = dataclasses.replace(REAL, catalog=lambda: entries)
         return SessionForm(library, live=True, start="Start", **more)
 
 

@@ -260,7 +260,7 @@ def test_a_collapsed_picture_is_said_and_left_by_one_press(address, visit):
 def test_a_world_on_the_cpu_in_spite_of_a_gpu_says_so_until_it_is_closed(serve, visit, stub_library):
     entry = copy.deepcopy(stub_library.entry("universal"))
     entry.config.name = "universal-driver"
-    library = replace(stub_library, catalogue=lambda: [entry, *stub_library.catalogue()])
+    library = replace(stub_library, catalog=lambda: [entry, *stub_library.catalog()])
     player = playing(visit(serve(library, loader="benchmarks.stub_world:load_small")))
     note = player.root.locator(".note")
     expect(note).to_contain_text(OLD_DRIVER)

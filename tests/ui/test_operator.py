@@ -6,6 +6,8 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
+from mgdemo.paths import ROOT
+
 TOKEN = "a secret"
 
 
@@ -35,7 +37,7 @@ def test_an_operator_sees_the_sessions_ends_one_and_drains(desk, visit):
     expect(page.get_by_role("alert")).to_have_text("This needs the operator's token.")
     enter(page)
     expect(page.locator(".state")).to_have_text("Ready")
-    expect(page.get_by_text("Nobody plays or waits.")).to_be_visible()
+    expect(page.get_by_text("No sessions.")).to_be_visible()
     visitor = visit(address)
     visitor.start()
     visitor.expect("playing")
@@ -88,3 +90,11 @@ def test_another_site_cannot_show_the_page_and_nothing_foreign_runs_in_it(desk):
 def test_without_a_token_there_is_no_page(serve):
     address = serve().rstrip("/")
     assert httpx.get(f"{address}/operator").status_code == 404
+
+
+def test_each_reason_of_a_refusal_has_words():
+    sources = "".join(path.read_text("utf-8") for path in (ROOT / "mgdemo").rglob("*.py"))
+    reasons = set(re.findall(r'(?:refused|Refusal)\(\s*"(\w+)"', sources))
+    page = (ROOT / "mgdemo/ui/operator/wording.js").read_text("utf-8")
+    words = page.partition("const REFUSALS = {")[2].partition("};")[0]
+    assert len(reasons) > 15 and reasons == set(re.findall(r"^ +(\w+):", words, re.MULTILINE))

@@ -136,7 +136,7 @@ def image(name):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"id": ...}, "case.json is no case of WBench: id: Field required"),
+        ({"id": ...}, "case.json is not a WBench case: id: Field required"),
         ({"id": "../../x"}, 'has the id "../../x", which cannot be the name of a file'),
         ({"id": "a" * 41}, "40 at most"),
         ({"id": ""}, "cannot be the name of a file"),

@@ -39,7 +39,7 @@ class World:
 
 def make(history, actions):
     """Makes the next block; its node."""
-    history.mark()
+    history.snapshot()
     history.picture = history.world.step(actions)[-1]
     return history.tree.add(actions)
 
@@ -63,7 +63,7 @@ def test_every_node_of_a_tree_can_be_reached_again_and_memory_is_bounded(room):
             node = make(history, ActionTrack.hold("universal", [next(keys)], None, 12))
             states[node] = world.done
         node = int(choose.integers(0, len(states))) if turn % 3 else START
-        history.mark()
+        history.snapshot()
         again = go(history, node)
         assert world.done == states[node]
         assert again <= (history.tree[node].block + 1 if room < 1000 else 0)
@@ -78,7 +78,7 @@ def test_large_snapshots_are_taken_rarely(size, every):
     history = History(World(size), PICTURE, 100 * size)
     for _ in range(20):
         make(history, ActionTrack.hold("universal", [], None, 12))
-    assert history.marked == list(range(every, 20, every))
+    assert history.snapshots == list(range(every, 20, every))
 
 
 def test_a_snapshot_keeps_one_picture_of_its_block():
@@ -89,7 +89,7 @@ def test_a_snapshot_keeps_one_picture_of_its_block():
     history.tree.add(actions)
     del frames
     make(history, actions)
-    assert 2 in history.marked and block() is None
+    assert 2 in history.snapshots and block() is None
 
 
 def test_what_was_played_last_is_reached_soonest():
@@ -110,7 +110,7 @@ def test_a_real_world_that_was_rewound_and_does_the_same_gives_the_same_frames(t
 
     def play(blocks, way=track):
         for block in blocks:
-            history.mark()
+            history.snapshot()
             made.append(history.world.step(way.block(block)))
             history.tree.add(way.block(block))
         return made[-len(blocks) :]

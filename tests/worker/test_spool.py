@@ -159,8 +159,8 @@ def test_no_snapshot_is_taken_while_the_decoder_has_not_caught_up(tiny):
     way = again.rewind(blocks)
     for i, node in enumerate(way):
         again.repeat(node, len(way) - 1 - i)
-        again.mark()
-    assert again.marked == [1, blocks], "the first block is shown, since the decoder's memory begins there"
+        again.snapshot()
+    assert again.snapshots == [1, blocks], "the first block is shown, since the decoder's memory begins there"
     assert model.reach < blocks - 1
     assert again.rewind(START) == []
 

@@ -65,7 +65,7 @@ export class Clock {
     return this.loop ? first + ((place - first) % (last + 1 - first)) : last;
   }
 
-  /** The frame that is due is on the screen. @param {number} now ms @param {number} place as of `due` */
+  /** The frame that is due is on the screen. @param {number} now ms @param {number} place what `due` gave */
   showed(now, place) {
     this.place = place;
     this.since = now;

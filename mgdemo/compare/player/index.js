@@ -16,7 +16,7 @@ export { fromText, toText } from "./state.js";
  * @param {Options} [options]
  * @returns {{update(data: GridView): void, progress(cells: import("./types.js").Progress[]): void,
  *   goTo(frame: number): void, state(): State & {grid: string}, link(): string, close(): void}}
- *   update: the same grid with more finished runs, or another one; progress: how runs stand, as of `progress` in view.py
+ *   update: the same grid with more finished runs, or another one; progress: how runs stand, see `progress` in view.py
  */
 export function mountGrid(root, data, options = {}) {
   const player = new GridPlayer(root, data, options);

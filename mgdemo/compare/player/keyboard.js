@@ -27,7 +27,7 @@ export class Keyboard {
     if (command && this.run(command)) event.preventDefault();
   }
 
-  /** @param {string} command as of `commandOf` @returns {boolean} whether there is something to do */
+  /** @param {string} command from `commandOf` @returns {boolean} whether there is something to do */
   run(command) {
     const { player } = this;
     const { data, state, lockstep, row } = player;

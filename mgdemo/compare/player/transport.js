@@ -18,7 +18,7 @@ export class Transport {
       { "aria-label": "Speed", title: "Speed (< and >)", onchange: () => onspeed(Number(this.speed.value)) },
       ...SPEEDS.map((speed) => element("option", { value: speed }, `${speed}x`)),
     );
-    this.loop = element("button.loop", { type: "button", title: "Play on behind the selection (L)", onclick: onunloop });
+    this.loop = element("button.loop", { type: "button", title: "Leave the loop (L)", onclick: onunloop });
     this.waits = element("span.waits.quiet");
     this.root = element(
       "div.transport",

@@ -27,7 +27,7 @@
  *   row: -1 for all of them; zoom: x and y are shares of the picture, from its middle
  *
  * @typedef {{state?: string, keys?: "page" | "inside", onstate?: (text: string) => void}} Options
- *   state: as of `onstate`, what to begin with; keys: whether keys work everywhere on the page, or where the player has
+ *   state: what to begin with, in the form that `onstate` gives; keys: whether keys work everywhere on the page, or where the player has
  *   the keyboard (default); onstate: row, moment and view have changed and are at rest: a text for the part of an
  *   address after the #
  */

@@ -178,7 +178,7 @@ class Kernel(NamedTuple):
 
     @classmethod
     def from_upsample(cls, weight: Tensor, bias: Tensor) -> Kernel:
-        """From the weight [outputs, inputs, 3, 3] of one that follows nearest-neighbour doubling.
+        """From the weight [outputs, inputs, 3, 3] of one that follows nearest-neighbor doubling.
 
         Every pixel there is one of four phases, and sees 2x2 pixels of the picture before, some of them
         through the sum of several weights.
@@ -277,7 +277,7 @@ def few_outputs(new: Tensor, past: Tensor, kernel: Kernel, bias: Tensor) -> Tens
     """A 3x3x3 convolution with few outputs [1, outputs, T, H, W].
 
     So few that its taps in space count as outputs (in `kernel`, whose extent is that in time): the input is
-    read three times instead of 27. What they make of a pixel then goes to its neighbours.
+    read three times instead of 27. What they make of a pixel then goes to its neighbors.
     """
     frames, hp, wp, _ = new.shape
     planes = convolve(new, past, kernel, shape="planes", dtype=torch.float32)

@@ -19,20 +19,20 @@ class OptimizationError(UserError):
     """An optimization that this machine does not allow; the message says what to do."""
 
 
-def kernels_run(device: torch.device, *, fp8: bool = False, int8: bool = False) -> bool:
-    """Whether our kernels run on a device: an NVIDIA GPU, with Triton.
+def check_kernels(device: torch.device, *, fp8: bool = False, int8: bool = False) -> bool:
+    """Whether our kernels can run on a device: an NVIDIA GPU, with Triton.
 
-    Raises OptimizationError for FP8 and INT8 where they cannot be.
+    Raises OptimizationError where FP8 or INT8 is asked for and cannot be had.
     """
     usable = device.type == "cuda" and _has_triton()
     if fp8 and not usable:
-        raise OptimizationError("FP8 needs our own kernels, that is an NVIDIA GPU and Triton: leave fp8 out.")
+        raise OptimizationError("FP8 needs an NVIDIA GPU and Triton: leave out fp8.")
     if fp8 and torch.cuda.get_device_capability(device) < (8, 9):
-        raise OptimizationError("This GPU does not compute in FP8 (compute capability 8.9): leave fp8 out.")
-    if int8 and not usable:
         raise OptimizationError(
-            "INT8 needs our own kernels, that is an NVIDIA GPU and Triton: leave int8 out."
+            "This GPU cannot compute in FP8 (compute capability below 8.9): leave out fp8."
         )
+    if int8 and not usable:
+        raise OptimizationError("INT8 needs an NVIDIA GPU and Triton: leave out int8.")
     return usable
 
 
@@ -44,9 +44,10 @@ def replace_layers(
     int8: bool = False,
     pictures: Sequence[Tensor] = (),
 ) -> None:
-    """Replace the transformer's layers and, if its sizes fit, the VAE's decoder, where `kernels_run`.
+    """Replace the transformer's layers and, if its sizes fit, the VAE's decoder, where `check_kernels`.
 
-    pictures: for INT8, as of `calibrate`. Raises OptimizationError for FP8 that the layers are too odd for.
+    pictures: for INT8, see `calibrate`. Raises OptimizationError if FP8 is asked for and a layer's width is
+    not a multiple of 16, or INT8 and the decoder does not fit.
     """
     from mgdemo.model.fast.calibration import calibrate
     from mgdemo.model.fast.layers import FusedLayers
@@ -54,16 +55,18 @@ def replace_layers(
 
     if fp8 and (odd := [width for width in _widths(transformer) if width % 16]):
         raise OptimizationError(
-            f"FP8 needs layers whose widths are multiples of 16; this checkpoint has {odd[0]}: leave fp8 out."
+            f"FP8 needs layers whose widths are multiples of 16; this checkpoint has {odd[0]}: leave out fp8."
+        )
+    if int8 and not (fits(vae.decoder) and pictures):
+        raise OptimizationError(
+            "INT8 needs a decoder of widths like the published one's, and a picture to try: leave out int8."
         )
     transformer.set_submodule("blocks", FusedLayers(transformer.blocks, fp8))
-    decoder = RowDecoder(vae.decoder) if fits(vae.decoder) else None
-    if decoder is not None:
+    if fits(vae.decoder):
+        decoder = RowDecoder(vae.decoder)
         vae.set_submodule("decoder", decoder)
-    if int8 and decoder is not None and pictures:
-        calibrate(vae, decoder, pictures)
-    elif int8:
-        log.warning("The decoder computes in 16 bits: INT8 needs the published sizes, and a picture to try.")
+        if int8:
+            calibrate(vae, decoder, pictures)
 
 
 def _widths(transformer: Transformer) -> list[int]:

@@ -24,7 +24,7 @@ class DecoderPoint:
     takeovers: int  # of the graphed decoder, when it was kept
 
 
-class DecodeLane:
+class DecodeStream:
     """Where all worlds of a model are decoded: on a GPU, a stream beside the one that makes latents."""
 
     def __init__(
@@ -46,8 +46,8 @@ class DecodeLane:
         with torch.cuda.stream(self.stream):
             yield self.stream
 
-    def mark(self, state: State) -> DecoderPoint | None:
-        """What is remembered now, as long as `holds` says so. It is brought to where it is decoded next."""
+    def point(self, state: State) -> DecoderPoint | None:
+        """A point to return to while `holds` says so. Also loads the state into static buffers, early."""
         kept = State(state)
         if self.graphed is not None:
             with self.work():
@@ -64,7 +64,7 @@ class DecodeLane:
 
 
 class PendingFrames:
-    """Frames of a block. `start` lets a GPU decode them and does not wait; on a CPU it takes its time."""
+    """Frames of a block. `start` lets a GPU decode them and does not wait; on a CPU it blocks."""
 
     def __init__(self, decode: Callable[[], Tensor], device: torch.device):
         self._decode: Callable[[], Tensor] | None = decode
@@ -100,8 +100,8 @@ class PendingFrames:
 class FrameStream:
     """One world's latents on their way to frames: what its decoder remembers, and the last block's frames."""
 
-    def __init__(self, vae: VAE, lane: DecodeLane):
-        self.vae, self.lane = vae, lane
+    def __init__(self, vae: VAE, decoding: DecodeStream):
+        self.vae, self.decoding = vae, decoding
         self._state = State()
         self._pending: list[PendingFrames] = []
 
@@ -111,7 +111,7 @@ class FrameStream:
         parts = latents.split((1, latents.shape[2] - 1), dim=2)
         self._pending = [PendingFrames(partial(self.video, part), latents.device) for part in parts]
         if latents.is_cuda:
-            with self.lane.work() as stream:
+            with self.decoding.work() as stream:
                 if stream is not None:
                     latents.record_stream(stream)
                 self._flush()
@@ -127,10 +127,10 @@ class FrameStream:
         for frames in self._pending:
             frames.start()
 
-    def mark(self) -> DecoderPoint | None:
-        """A point between two blocks to which `return_to` can lead back, if the lane keeps any."""
+    def point(self) -> DecoderPoint | None:
+        """Where `return_to` can lead back to, between two blocks; None if no points are kept."""
         self._flush()
-        return self.lane.mark(self._state)
+        return self.decoding.point(self._state)
 
     def return_to(self, point: DecoderPoint) -> None:
         self._flush()  # frames that are not taken yet stay as they are
@@ -145,12 +145,12 @@ class FrameStream:
     def snapshot(self) -> State:
         """A copy on the host of what the decoder remembers."""
         self._flush()
-        with self.lane.work() as stream:
+        with self.decoding.work() as stream:
             if stream is not None:  # which may be bringing it to the host
                 stream.synchronize()
             return self._state.to("cpu")
 
     def restore(self, snapshot: State, device: torch.device) -> None:
         self._flush()
-        with self.lane.work():
+        with self.decoding.work():
             self._state = snapshot.to(device)

@@ -14,7 +14,7 @@ from typing import Any
 import gradio as gr
 from gradio.events import api
 
-from mgdemo.errors import UserError
+from mgdemo.errors import WENT_WRONG, UserError
 from mgdemo.logs import Quiet
 from mgdemo.scenario import ScenarioError
 from mgdemo.serving import SessionService
@@ -31,7 +31,7 @@ from mgdemo.ui.page_watch import SLOW_CALLS
 from mgdemo.ui.scenarios.editor import verdict
 
 AT_ONCE = 8  # calls of programs that take long; each holds one of the page's job slots
-FAILED = "Something went wrong on the server; its log says what."
+FAILED = WENT_WRONG
 
 log = logging.getLogger(__name__)
 log.addFilter(Quiet())

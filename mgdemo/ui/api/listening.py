@@ -32,7 +32,7 @@ async def while_read(values: AsyncGenerator[T], visitor: gr.Request, patience: f
                 read = clock()
             elif clock() - read > patience:
                 raise NobodyReads(
-                    f"Nobody has read the answer of this call for {duration(patience)}, so it was ended: "
+                    f"This call's output was not read for {duration(patience)}, so it was ended: "
                     "keep its event stream open to the end."
                 )
             yield value

@@ -67,7 +67,7 @@ def checkpoint_entries(library: Library) -> list[CheckpointEntry]:
             controls=[control.name for control in MODES[entry.mode].controls],
             images=[path.stem for path in library.start_images(entry.name)],
         )
-        for entry in library.catalogue()
+        for entry in library.catalog()
     ]
 
 

@@ -90,7 +90,7 @@ class Bench:
             if self._probed is None and settings.engine != "process":
                 self._probed = 0.0  # nobody has asked for a GPU yet, or other hosts compute
             if self._probed is None:
-                world = next((e for e in self.library.catalogue() if e.embedded and e.available), None)
+                world = next((e for e in self.library.catalog() if e.embedded and e.available), None)
                 fps = world and probe.ask(world.name, settings, environment(settings))
                 self._probed = fps or 0.0
 

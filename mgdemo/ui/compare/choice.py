@@ -51,7 +51,7 @@ class Choice:
         for name in ("scenarios", "images", "checkpoints", "optimizations"):
             listed = values.get(name, [])
             if not isinstance(listed, list) or not all(isinstance(item, str) for item in listed):
-                raise ValueError(f"{name} is no list of names")
+                raise ValueError(f"{name} is not a list of names")
             values[name] = tuple(listed[:MOST_ITEMS])
         if not all(isinstance(values.get(name, ""), str) for name in ("seeds", "column_seeds")):
             raise ValueError("seeds are texts")

@@ -4,8 +4,6 @@
  * Python sets two properties: `plan` is what would be run next; `job` answers "run", or is what a link or a page that
  * was loaded again brings. All else of a grid travels over its own WebSocket and addresses.
  *
- * @typedef {{summary: string, problem: string, lost: string[], choice: string, opening?: boolean}} Plan
- *   choice: what is chosen, as Python reads it; opening: it was asked for when the tab opened, not by a choice
  * @typedef {{id: string, error?: string, grid?: string, token?: string, fragment?: string, blind?: boolean,
  *   at?: string, private?: boolean}} Job  token: with which this page may cancel; fragment: of a link; at: what the player
  *   showed; private: files of the visitor's own are in it
@@ -22,6 +20,7 @@ import { Ballots } from "./ballots.js";
 import { Files } from "./files.js";
 import { absolute } from "./films.js";
 import { Following } from "./following.js";
+import { Plans } from "./plans.js";
 import { ended, numbers, underWay } from "./wording.js";
 
 const PARTS = [".summary", ".problem", ".lost", ".run", ".cancel", ".blind", ".share", ".standing-of-runs", "progress", ".message", ".numbers", ".stage", ".ballots", ".files"]; // prettier-ignore
@@ -33,10 +32,7 @@ class Compare {
   constructor(root, { trigger, props }) {
     this.trigger = trigger;
     this.props = props;
-    /** @type {Plan} the latest that counts */
-    this.plan = props.plan;
-    this.chosen = false; // whether it answers a choice, and not the tab's opening
-    this.overtaken = false; // whether the opening was answered after that
+    this.plans = new Plans(props.plan, () => trigger("opened"));
     /** @type {HTMLElement} */
     this.root = root.querySelector(".compare");
     /** @type {Record<string, any>} */
@@ -72,7 +68,7 @@ class Compare {
     const shown = phase === "running" || phase === "ended";
     run.hidden = phase === "running";
     run.ariaBusy = String(phase === "starting"); // not disabled, which would take the focus away
-    run.disabled = !this.plan?.choice || Boolean(this.plan.problem);
+    run.disabled = !this.plan.choice || Boolean(this.plan.problem);
     cancel.hidden = phase !== "running" || !this.job?.token;
     share.hidden = stage.hidden = !shown || blind.checked;
     ballots.hidden = !shown || !blind.checked;
@@ -83,18 +79,12 @@ class Compare {
     if (ranBefore && focused === cancel && cancel.hidden) run.focus();
   }
 
+  get plan() {
+    return this.plans.current;
+  }
+
   showPlan() {
-    /** @type {Plan} */
-    const plan = this.props.plan;
-    // The answer to the tab's opening may come after that to a newer choice, which stays and, unless it cannot be run,
-    // is planned anew.
-    if (plan.opening && this.chosen && plan.choice !== this.plan.choice) {
-      if (!this.overtaken && this.plan.choice) this.trigger("opened");
-      this.overtaken = true;
-      return;
-    }
-    this.chosen ||= !plan.opening;
-    this.plan = plan;
+    if (!this.plans.take(this.props.plan)) return;
     const { summary, problem, lost } = this.parts;
     write(summary, this.plan.summary);
     write(problem, this.plan.problem);
@@ -115,7 +105,7 @@ class Compare {
 
   cancel() {
     this.following?.cancel(this.job.token);
-    this.say("Cancelling. What is finished stays.");
+    this.say("Canceling. What is finished stays.");
   }
 
   /** Python's answer. @param {Job | null} job */

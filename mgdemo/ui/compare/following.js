@@ -11,8 +11,7 @@
  */
 
 import { addressOf, backoff, socketUrl } from "../player/connection.js";
-
-const UNKNOWN = 4404; // close code: there is no such grid
+import { CLOSE } from "../player/protocol.js";
 
 export class Following {
   /**
@@ -43,7 +42,7 @@ export class Following {
     };
     socket.onclose = ({ code }) => {
       if (this.socket !== socket) return;
-      if (code === UNKNOWN) return this.handlers.onunknown();
+      if (code === CLOSE.UNKNOWN) return this.handlers.onunknown();
       this.handlers.onlost();
       this.world.setTimeout(() => this.socket === socket && this.open(), backoff(this.attempt++));
     };

@@ -140,7 +140,7 @@ class CompareForm:
     def _checkpoints(self) -> list[tuple[str, str]]:
         return [
             (entry.title + ("" if entry.available else " (not downloaded)"), entry.name)
-            for entry in self.library.catalogue()
+            for entry in self.library.catalog()
         ]
 
 

@@ -19,12 +19,12 @@ from mgdemo.compare.exports import ExportError, title_of
 from mgdemo.compare.jobs import CellState, Job
 from mgdemo.compare.table import Cell
 from mgdemo.compare.view import grid_view, progress
+from mgdemo.messages import TOO_MANY, UNKNOWN
 from mgdemo.serving.budget import Budget
-from mgdemo.serving.waiting import in_thread, shared
+from mgdemo.serving.waiting import in_thread, next_text, shared
 from mgdemo.ui.compare.bench import Bench, wanting
 from mgdemo.ui.compare.progress import totals
 
-UNKNOWN, TOO_MANY = 4404, 4429  # close codes: there is no such grid here; too many messages
 MESSAGES, BURST_SECONDS = 2, 5  # a page says one at most
 SHARED = "Others want this comparison, too, so it goes on."
 
@@ -82,19 +82,11 @@ def _view(job: Job, states: Sequence[CellState], cells: Sequence[Sequence[Cell]]
     return grid_view(job.grid, states, lambda stored: f"{folder}/{stored.key}.mp4", cells, title_of(job.grid))
 
 
-async def _message(socket: WebSocket) -> str | None:
-    """The next one; None for a binary one. Raises WebSocketDisconnect."""
-    message = await socket.receive()
-    if message["type"] == "websocket.disconnect":
-        raise WebSocketDisconnect(message.get("code", 1006))
-    return message.get("text")
-
-
 async def _listen(bench: Bench, socket: WebSocket, job: Job) -> None:
     """What the page says, until it goes. Raises WebSocketDisconnect then."""
     budget = Budget(MESSAGES, BURST_SECONDS, time.monotonic())
     while True:
-        text = (await _message(socket)) or ""
+        text = (await next_text(socket)) or ""
         if not budget.take(time.monotonic()):
             await socket.close(TOO_MANY)
             return

@@ -64,7 +64,7 @@ def _fp8(library: Library, device: Callable[[], Device]) -> Choice | str:
             "FP8 needs an NVIDIA GPU with 8-bit floats (GeForce 40 series, L4, H100 or newer). This machine "
             f"computes on {device().kind}."
         )
-    entry = max(library.catalogue(), key=lambda entry: (entry.available, not entry.embedded))
+    entry = max(library.catalog(), key=lambda entry: (entry.available, not entry.embedded))
     return Choice(_scenario(library, entry.mode), checkpoints=(entry.name,), optimizations=(PLAIN, "fp8"))
 
 

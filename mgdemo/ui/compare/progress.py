@@ -23,7 +23,7 @@ class Totals(TypedDict):
 
 
 def totals(grid: Grid, states: Sequence[CellState]) -> Totals:
-    """states: as of `Job.states`. What two cells have in common counts once."""
+    """states: see `Job.states`. What two cells have in common counts once."""
     frames = {run.key: run.frames for run in grid.all}
     runs = {state.key: state for state in states}
     phases = [state.phase for state in runs.values()]

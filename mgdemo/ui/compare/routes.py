@@ -21,11 +21,12 @@ from starlette.websockets import WebSocket
 from mgdemo.compare.exports import FILES, title_of
 from mgdemo.compare.jobs import Job
 from mgdemo.errors import UserError
+from mgdemo.messages import TOO_MANY
 from mgdemo.serving.visitors import account, hub_login
 from mgdemo.serving.waiting import in_thread, shared
 from mgdemo.ui.compare.bench import Bench
 from mgdemo.ui.compare.blind import SIDES, blind_view
-from mgdemo.ui.compare.live import TOO_MANY, live
+from mgdemo.ui.compare.live import live
 from mgdemo.ui.compare.results import Results
 from mgdemo.video.mp4 import without_tags
 

@@ -15,7 +15,7 @@ export function drawStanding(root, standings) {
   root.replaceChildren(
     element("h3", {}, "All votes here on these columns"),
     ...standings.map(table),
-    element("p.quiet", {}, "The chance is that of being preferred to another column, by the model of Bradley and Terry, with its 95 % interval; a tie counts as half. “Both bad” is counted apart. ", element("a", { href: addressOf("gradio_api/compare/votes.csv").href, download: "votes.csv" }, "Save all votes as CSV")), // prettier-ignore
+    element("p.quiet", {}, "The chance is that of being preferred to another column (Bradley–Terry model, 95 % interval; a tie counts as half). “Both bad” is counted separately. ", element("a", { href: addressOf("gradio_api/compare/votes.csv").href, download: "votes.csv" }, "Save all votes as CSV")), // prettier-ignore
   );
 }
 

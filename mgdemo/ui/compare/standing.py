@@ -10,7 +10,10 @@ from mgdemo.compare.plan import Variant
 from mgdemo.compare.strengths import Estimate
 from mgdemo.compare.votes import Question, Vote, standing
 
-ASKS: dict[Question, str] = {"obeys": "Which one obeys better?", "looks": "Which one looks better?"}
+ASKS: dict[Question, str] = {
+    "obeys": "Which one follows the controls better?",
+    "looks": "Which one looks better?",
+}
 
 
 class StrengthView(TypedDict):

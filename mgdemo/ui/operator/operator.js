@@ -96,7 +96,7 @@ class OperatorPage {
   /** @param {Session} session */
   async end(session) {
     const dialog = part(".sure");
-    const keeps = session.frames ? "Its visitor reads a sentence, and the film so far is kept." : "Its visitor reads a sentence.";
+    const keeps = session.frames ? "The visitor is told, and the recording so far is kept." : "Its visitor reads a sentence.";
     write(part(".sure p"), `${session.id}, ${session.checkpoint}. ${keeps}`);
     dialog.returnValue = "";
     dialog.showModal();

@@ -5,7 +5,8 @@
 import { CLOSE, RECONNECT_SECONDS, VERSION } from "./protocol.js";
 
 const SILENCE_MS = 8_000; // the server says something at least once a second; a connection this silent is dead
-const FINAL = new Set([CLOSE.BAD_MESSAGE, CLOSE.UNKNOWN_SESSION, CLOSE.REPLACED]); // no use in trying again
+// No use in trying again: the same would come of it, or the page has to be loaded again.
+const FINAL = new Set([CLOSE.BAD_MESSAGE, CLOSE.UNKNOWN, CLOSE.REPLACED, CLOSE.TOO_MANY]);
 
 /**
  * The address of a path of the app: behind a path prefix, in an iframe, by https or not.

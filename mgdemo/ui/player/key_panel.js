@@ -17,7 +17,7 @@ export class KeyPanel {
     this.buttons = new Map();
     this.resetButton.addEventListener("click", () => {
       keyboard.reset(this.mode);
-      this.told.textContent = "All keys are as they came.";
+      this.told.textContent = "All keys are back to their defaults.";
     });
     keyboard.follow(() => {
       this.update();

@@ -5,7 +5,7 @@
 
 export const VERSION = 5;
 
-export const CLOSE = { BAD_MESSAGE: 4400, UNKNOWN_SESSION: 4404, CONNECTION_LOST: 4408, REPLACED: 4409 };
+export const CLOSE = { BAD_MESSAGE: 4400, UNKNOWN: 4404, CONNECTION_LOST: 4408, REPLACED: 4409, TOO_MANY: 4429 };
 
 export const CODECS = { h264: 1, jpeg: 2 };
 
@@ -33,7 +33,7 @@ export const MAX_LINK = 16000;
 
 export const MAX_UPLOAD_BYTES = 40000000;
 
-export const QUESTIONS = { obeys: "Which one obeys better?", looks: "Which one looks better?" };
+export const QUESTIONS = { obeys: "Which one follows the controls better?", looks: "Which one looks better?" };
 
 /** @typedef {"queued" | "loading" | "playing" | "buffering" | "standing" | "paused" | "rewinding" | "saving" | "ended" | "error"} Phase */
 
