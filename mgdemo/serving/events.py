@@ -77,10 +77,15 @@ class BodyTooLarge(Exception):
     """A body is larger than it may be, or comes too slowly."""
 
 
-async def read_event(receive: Receive) -> tuple[Any, Receive]:
-    """The JSON value in a body, None if there is none, and what receives that body again.
+class BadEvent(Exception):
+    """A body that is not JSON in UTF-8."""
 
-    Raises BodyTooLarge for one of more than VALUES values.
+
+async def read_event(receive: Receive) -> tuple[Any, int, Receive]:
+    """The JSON value in a body, None if there is none; its length; and what receives that body again.
+
+    Raises BodyTooLarge for one of more than VALUES values, and BadEvent for one in another encoding, which
+    Gradio would read, too, but whose values cannot be counted without making them.
     """
     parts: list[Message] = []
     while not parts or parts[-1].get("more_body"):
@@ -88,6 +93,8 @@ async def read_event(receive: Receive) -> tuple[Any, Receive]:
         if parts[-1]["type"] != "http.request":
             break
     body = b"".join(part.get("body", b"") for part in parts)
+    if not _utf8(body):
+        raise BadEvent
     if _values(body) > VALUES:
         raise BodyTooLarge
     try:
@@ -98,7 +105,16 @@ async def read_event(receive: Receive) -> tuple[Any, Receive]:
     async def again() -> Message:
         return parts.pop(0) if parts else await receive()
 
-    return value, again
+    return value, len(body), again
+
+
+def _utf8(body: bytes) -> bool:
+    """Whether a body is a text in UTF-8. JSON in UTF-16 or UTF-32 always has zeros, and no other has."""
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return 0 not in body
 
 
 def _values(body: bytes) -> int:

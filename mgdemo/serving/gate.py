@@ -18,12 +18,14 @@ from mgdemo.serving.events import (
     EVENTS,
     PAGE_NAME,
     Arrivals,
+    BadEvent,
     BodyTooLarge,
     Unread,
     names_a_page,
     names_remote_files,
     read_event,
 )
+from mgdemo.serving.on_behalf import OnBehalf
 from mgdemo.serving.visitors import forwarded_by_a_stranger, network
 from mgdemo.settings import Settings
 
@@ -57,6 +59,8 @@ COSTLY = re.compile(
     r"^/$|/(config|info|openapi\.json)/?$"
     r"|/compare/(votes\.csv|[^/]+/(ballot|standing|(films|files)/[^/]+)|ballots/[^/]+/[^/]+)/?$"
 )
+MCP = re.compile(r"(/gradio_api)?/mcp(/|$)")
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 PROXY = (
     "Requests with X-Forwarded-For come from an address that is not trusted. If that is a proxy of yours, "
     "all its visitors count as one: name the proxy in MGDEMO_TRUSTED_PROXIES. If you have none, a visitor "
@@ -88,12 +92,17 @@ class Gate:
         self._arrivals = Arrivals(settings.visitor_requests)
         self._unread = Unread(unread, BURST_SECONDS * settings.visitor_requests)
         self._megabytes = Budgets(settings.visitor_megabytes / MINUTE, MINUTE)
+        self._behalf = OnBehalf()
         self._warned = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
+        if CONTROL.search(scope["path"]):  # routes match before a newline at the end, rules here do not
+            await _refuse(scope, receive, send, 404, "Not found")
+            return
+        scope = self._behalf.unmarked(scope)
         visitor = _visitor(scope)
         with self._open.one(visitor) as within:  # also behind a proxy, whose connections are not counted
             if not within:
@@ -122,18 +131,23 @@ class Gate:
                 return
             if _uploads(scope):  # Gradio keeps an `upload_id` for good, for progress that no page may ask for
                 scope = {**scope, "query_string": b""}
+            if MCP.match(_path(scope)):
+                scope = self._behalf.marked(scope)
             if scope["method"] != "GET":
                 seconds = UPLOAD_SECONDS if _uploads(scope) else BODY_SECONDS
                 receive = _bounded(receive, self._most(scope), seconds, self._taking(scope))
         answer: ASGIApp | None = PlainTextResponse("This is too large, or came too slowly.", 413)
         try:
             if scope["type"] == "http" and scope["method"] == "POST" and not _uploads(scope):
-                event, receive = await read_event(receive)
-                if EVENTS.search(_path(scope)) and (refusal := self._event_refusal(scope, event)):
+                event, size, receive = await read_event(receive)
+                if EVENTS.search(_path(scope)) and (refusal := self._event_refusal(scope, event, size)):
                     await _refuse(scope, receive, send, *refusal)
                     return
             answer = None  # from here on the app gives it
             await self.app(scope, receive, send)
+        except BadEvent:
+            self._refused("json")
+            await PlainTextResponse("Send JSON in UTF-8.", 400)(scope, receive, send)
         except BodyTooLarge:
             self._refused("size")
             log.info("A request was too large or too slow.")
@@ -166,14 +180,17 @@ class Gate:
             return 429, "Too many requests: wait a few seconds."
         return None
 
-    def _event_refusal(self, scope: Scope, event: Any) -> tuple[int, str] | None:
+    def _event_refusal(self, scope: Scope, event: Any, size: int) -> tuple[int, str] | None:
+        if not isinstance(event, dict | list):  # Gradio would say the same, or read what has not been judged
+            self._refused("json")
+            return 400, "Send a JSON object."
         if names_remote_files(event):
             self._refused("remote")
             return 403, "Files are sent here, not fetched from elsewhere."
         if not names_a_page(event):
             self._refused("pages")
             return 422, f"session_hash is the name of a page: give a text of 1 to {PAGE_NAME} characters."
-        programs = "/mcp" in _path(scope)  # they have no pages
+        programs = MCP.match(_path(scope))  # they have no pages
         if not programs and not self._arrivals.admit(_visitor(scope), event):
             self._refused("pages")
             return 429, "Too many pages at once: wait a minute."

@@ -1,5 +1,6 @@
 """What visitors send past the page: to what it does not use, under endless names, in endless numbers."""
 
+import json
 import re
 from types import SimpleNamespace
 
@@ -7,7 +8,7 @@ import gradio as gr
 import pytest
 
 from devtools.web_process import Script
-from mgdemo.serving import Settings, gate
+from mgdemo.serving import Settings, gate, on_behalf
 from mgdemo.serving.events import PAGE_NAME
 
 pytestmark = pytest.mark.anyio
@@ -29,7 +30,7 @@ class Asked:
     """A gate before an app that only notes what reaches it."""
 
     def __init__(self, **settings):
-        self.reached, self.refused, self.queries = [], [], []
+        self.reached, self.refused, self.queries, self.scopes = [], [], [], []
         self._gate = gate.Gate(self._app, Settings(**settings), self.refused.append)
 
     async def _app(self, scope, receive, send):
@@ -37,8 +38,9 @@ class Asked:
             pass
         self.reached.append(scope["path"])
         self.queries.append(scope["query_string"])
+        self.scopes.append(scope)
 
-    async def ask(self, path, body=(b"",), method="POST", headers=(), kind="http", query=b""):
+    async def ask(self, path, body=(b"",), method="POST", headers=(), kind="http", query=b"", host=EVIL):
         """The status with which the gate answers; 200: the app has got it; 0: not all of it."""
         parts = [
             {"type": "http.request", "body": part, "more_body": number < len(body)}
@@ -52,7 +54,7 @@ class Asked:
         async def send(message):
             said.append(message)
 
-        scope = {"type": kind, "method": method, "path": path, "headers": headers, "client": (EVIL, 1)}
+        scope = {"type": kind, "method": method, "path": path, "headers": headers, "client": (host, 1)}
         scope["query_string"] = query
         await self._gate(scope, receive, send)
         if len(self.reached) > before:
@@ -80,7 +82,7 @@ async def test_every_route_of_gradios_that_nobody_uses_is_refused():
     routes = gradio_routes()
     assert len(routes) > 80 and ("POST", "/gradio_api/component_server/") in routes
     asked = Asked(visitor_requests=0)
-    passed = {path for method, path in routes if await asked.ask(path, method=method, headers=FORM) == 200}
+    passed = {path for method, path in routes if await asked.ask(path, [b"{}"], method, FORM) == 200}
     assert {path.rstrip("/") or "/" for path in passed} == USED
 
 
@@ -152,6 +154,45 @@ async def test_gradio_is_not_told_the_number_of_an_upload_which_it_would_keep_fo
     for path in (gate.UPLOAD, "/gradio_api/queue/data"):
         assert await asked.ask(path, headers=FORM, query=b"upload_id=abc") == 200
     assert asked.queries == [b"", b"upload_id=abc"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "latin1"])
+async def test_events_in_other_encodings_are_refused_since_their_values_cannot_be_counted(encoding):
+    asked = Asked()
+    letter = "\xfc" if encoding == "latin1" else "\u2200"  # in UTF-16 as a quote and a zero
+    event = json.dumps({"data": [letter, *range(20_000)]}, ensure_ascii=False)
+    assert await asked.ask("/gradio_api/queue/join", [event.encode(encoding)]) == 400
+    assert await asked.ask("/gradio_api/queue/join", [json.dumps({"data": [letter]}).encode()]) == 200
+    assert asked.refused == ["json"]
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"1", b'"x"', b"null"])
+async def test_events_that_are_no_object_are_refused(body):
+    assert await Asked().ask("/gradio_api/queue/join", [body]) == 400
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\0", "\x7f"])
+@pytest.mark.parametrize(
+    "path", [gate.UPLOAD, "/login", "/gradio_api/queue/join", "/gradio_api/compare/x/live"]
+)
+async def test_no_rule_is_escaped_by_a_newline_at_a_paths_end(path, end):
+    """It would reach a route all the same: `$` matches before it."""
+    asked = Asked()
+    assert await asked.ask(path + end) == 404
+    assert not asked.reached
+
+
+async def test_what_the_server_asks_itself_counts_as_the_visitors_who_called_a_tool():
+    asked, event = Asked(), [b'{"session_hash": "a"}']
+    said = [(b"x-forwarded-for", b"9.9.9.9"), (on_behalf.HEADER, b"00 9.9.9.9"), (b"accept", b"*/*")]
+    assert await asked.ask("/gradio_api/mcp/", [b"{}"], headers=said) == 200
+    sent = asked.scopes[-1]["headers"]  # as Gradio's client sends them on
+    assert b"x-forwarded-for" not in dict(sent) and dict(sent)[b"accept"] == b"*/*"
+    assert await asked.ask("/gradio_api/queue/join", event, headers=sent, host="127.0.0.1") == 200
+    assert asked.scopes[-1]["client"][0] == EVIL
+    assert on_behalf.HEADER not in dict(asked.scopes[-1]["headers"])
+    assert await asked.ask("/gradio_api/queue/join", event, headers=said, host="127.0.0.1") == 200
+    assert asked.scopes[-1]["client"][0] == "127.0.0.1", "nobody else knows the secret"
 
 
 async def test_only_uploads_may_be_as_large_as_these():
