@@ -6,7 +6,7 @@ import hashlib
 import shutil
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +60,8 @@ class Exports:
         self._pool = ThreadPoolExecutor(1, "exports")
         self._going: dict[str, Future] = {}
         self._askers: dict[str, str] = {}  # whose those are
+        self._waiting: dict[str, Callable[[], object]] = {}  # how those are made that have not begun
+        self._served: dict[str, int] = {}  # of these visitors, how many have begun
         self._tables: OrderedDict[str, list[list[Cell]]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -92,8 +94,12 @@ class Exports:
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
+        with self._lock:
+            waiting = [self._going[what] for what in self._waiting]
+        for future in waiting:
+            future.cancel()
 
-    def _once(self, what: str, account: str, make) -> Future:
+    def _once(self, what: str, account: str, make: Callable[[], object]) -> Future:
         with self._lock:
             if (going := self._going.get(what)) is not None:
                 return going
@@ -101,16 +107,29 @@ class Exports:
                 raise ExportError("Too many files are being made here: try again in a minute.")
             if account and list(self._askers.values()).count(account) >= OF_ONE:
                 raise ExportError(f"{OF_ONE} files of yours are being made here: wait for one of them.")
-            self._askers[what] = account
-            future = self._going[what] = self._pool.submit(make)
+            self._askers[what], self._waiting[what] = account, make
+            future = self._going[what] = Future()
+            self._pool.submit(self._make_next)
+            return future
 
-        def done(_: Future) -> None:
-            with self._lock:
-                self._going.pop(what, None)
-                self._askers.pop(what, None)
-
-        future.add_done_callback(done)
-        return future
+    def _make_next(self) -> None:
+        """Visitors take turns: of those that wait, one of whom the fewest were made meanwhile."""
+        with self._lock:
+            what = min(self._waiting, key=lambda each: self._served.get(self._askers[each], 0))
+            make, account, future = self._waiting.pop(what), self._askers[what], self._going[what]
+            self._served[account] = self._served.get(account, 0) + 1
+        made, failed = None, None
+        try:
+            made = make()
+        except BaseException as error:
+            failed = error
+        with self._lock:
+            del self._going[what], self._askers[what]
+            self._served = {each: n for each, n in self._served.items() if each in self._askers.values()}
+        if failed is None:
+            future.set_result(made)
+        else:
+            future.set_exception(failed)
 
     def _table(self, job: Job, stage: str) -> list[list[Cell]]:
         table = _child(_Order(job.grid, job.outcomes(), self.device, title_of(job.grid)))

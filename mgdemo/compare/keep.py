@@ -8,6 +8,7 @@ import logging
 import re
 import threading
 import time
+from collections import defaultdict, deque
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from mgdemo.compare.store import UNFINISHED, forget_unfinished
 from mgdemo.serving.disk import Item, measured
 
 RUNS, GRIDS, FILES, OWNERS = "runs", "grids", "files", "owners.json"
-REMEMBERED = 20_000  # names whose owners are known, the latest ones
+REMEMBERED, OF_ONE = 20_000, 2_000  # names whose owners are known; those of one visitor, the latest ones
+NOBODY = "nobody"  # whose all is that nobody is known to own: it counts as one visitor's
 
 log = logging.getLogger(__name__)
 
@@ -43,14 +45,14 @@ class Kept:
 
         owner: the name of a visitor, see `mgdemo.serving.owners`; "" is nobody.
         """
-        there = {_name(path) for folder in self._folders for path in _entries(folder)}
+        files = {_name(path) for path in _entries(self.files)}
         with self._lock:
             for name in names:
-                before = self._owners.pop(name, "") if name in there else ""
+                there = name in files or (self.runs / name).exists() or (self.grids / f"{name}.grid").exists()
+                before = self._owners.pop(name, "") if there else ""
                 if before or owner:
                     self._owners[name] = before or owner  # now the latest
-            for name in list(self._owners)[:-REMEMBERED]:
-                del self._owners[name]
+            self._forget()
             try:
                 self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 part = self._path.with_suffix(".part")
@@ -59,8 +61,19 @@ class Kept:
             except OSError as error:
                 log.warning("Whose a comparison is could not be kept: %s", error)
 
+    def _forget(self) -> None:
+        """The oldest names of whoever has too many, or most of all if there are too many."""
+        names: defaultdict[str, deque[str]] = defaultdict(deque)
+        for name, owner in self._owners.items():
+            names[owner].append(name)
+        while names:
+            owner = max(names, key=lambda each: len(names[each]))
+            if len(names[owner]) <= OF_ONE and len(self._owners) <= REMEMBERED:
+                return
+            del self._owners[names[owner].popleft()]
+
     def items(self, in_use: Collection[str]) -> Iterator[Item]:
-        """All that is kept; what nobody is known to own counts as a visitor's of its own. in_use: names."""
+        """All that is kept. in_use: names."""
         now = time.time()
         for folder in self._folders:
             forget_unfinished(folder, now)
@@ -74,7 +87,7 @@ class Kept:
                     self._measured[path] = found
                     size, at = found[1]
                     name = _name(path)
-                    owner = self._owners.get(name) or name
+                    owner = self._owners.get(name, NOBODY)
                     yield Item(path, size, at, owner, 24 * self._days, in_use=name in in_use)
 
     @property

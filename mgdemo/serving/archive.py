@@ -208,6 +208,7 @@ class Archive:
                 sessions=settings.keep_sessions,
             )
             self._forget_deleted()
+            self._registry.forget_deleted()
         except Exception:
             log.exception("Old recordings and uploads could not be deleted.")
 

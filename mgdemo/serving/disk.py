@@ -20,7 +20,7 @@ from mgdemo.folders import upload_folder
 FOLDER = re.compile(r"\d{8}-\d{6}-[0-9a-f]{16}")  # a session's folder
 UPLOADS = "uploads"  # whose they are is not known: all of them count as one visitor's
 USAGE_SECONDS = 10.0  # between two looks at how much there is
-MOST_UPLOADS = 2000  # whatever their size: each sweep looks at all of them
+MOST_UPLOADS, MOST_COMPARED = 2000, 5000  # whatever their size: each sweep looks at all of them
 FRESH_SECONDS = 60.0  # for which an upload stays: its page is about to use it
 
 
@@ -43,7 +43,8 @@ class Item:
 
 def excess(items: Collection[Item], now: float, size: int, most: int) -> list[Item]:
     """What has to go: what is too old, then the oldest ones of whoever has most, until all others together
-    have at most `size` bytes; of those not in use at most `most` are recordings, `MOST_UPLOADS` uploads.
+    have at most `size` bytes. Of those not in use at most `most` are recordings, `MOST_UPLOADS` uploads, and
+    `MOST_COMPARED` plans, runs and files of comparisons.
     """
     gone: list[Item] = []
     owners: defaultdict[str, list[Item]] = defaultdict(list)
@@ -60,9 +61,11 @@ def excess(items: Collection[Item], now: float, size: int, most: int) -> list[It
         gone.append(owners[owner].pop(0))
         sizes[owner] -= gone[-1].size
     gone += owners[UPLOADS][: max(0, len(owners[UPLOADS]) - MOST_UPLOADS)]
-    recorded = [[item for item in own if item.recording] for own in owners.values()]
-    while sum(map(len, recorded)) > most:
-        gone.append(max(recorded, key=len).pop(0))
+    owners.pop(UPLOADS, None)
+    for recording, number in ((True, most), (False, MOST_COMPARED)):
+        kept = [[item for item in own if item.recording is recording] for own in owners.values()]
+        for _ in range(sum(map(len, kept)) - number):
+            gone.append(max(kept, key=len).pop(0))
     return gone
 
 

@@ -21,7 +21,8 @@ from mgdemo.serving.budget import Budgets
 EVENTS = re.compile(r"/(queue/join/?$|call/|mcp(/|$))")
 A_MINUTE = 3  # new pages, for each request a second that a visitor may send
 BURST_SECONDS = 120
-KNOWN = 10_000  # pages whose names are remembered
+KNOWN = 10_000  # visitors, the latest ones
+PAGES = 50  # of one visitor, those used last: of each Gradio keeps what is chosen, some megabytes at worst
 PAGE_NAME = 64  # characters of a page's name, which Gradio keeps for good; its own ones have at most 36
 VALUES = 10_000  # in an event: each takes some hundred bytes of memory, however short it is written
 REMOTE = re.compile(r"\s*[a-z][a-z0-9+.-]+:", re.IGNORECASE)  # what begins with a protocol
@@ -30,22 +31,27 @@ STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', re.DOTALL)
 
 
 class Arrivals:
-    """New pages of each visitor. requests: that one may send in a second; 0: no limit on pages either."""
+    """Pages of each visitor. requests: that one may send in a second; 0: no limit on pages either. forget:
+    drops what is kept of a page, by its name."""
 
-    def __init__(self, requests: float):
-        self._budgets = Budgets(requests * A_MINUTE / 60, BURST_SECONDS)
-        self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
+    def __init__(self, requests: float, forget: Callable[[str], None]):
+        self._budgets, self._forget = Budgets(requests * A_MINUTE / 60, BURST_SECONDS), forget
+        self._most = PAGES if requests else 0
+        self._known: OrderedDict[str, OrderedDict[str, None]] = OrderedDict()
 
     def admit(self, visitor: str, event: Any) -> bool:
         """Whether a visitor's page may send an event, by its JSON; without a name it is a new page."""
         page = event.get("session_hash") if isinstance(event, dict) else None
-        now, key = time.monotonic(), (visitor, str(page))
-        if page and key in self._known:
-            self._known.move_to_end(key)
-            return True
-        if not self._budgets.take(visitor, now):
+        pages = self._known.get(visitor, OrderedDict())
+        if page not in pages and not self._budgets.take(visitor, time.monotonic()):
             return False
-        self._known[key] = None
+        self._known[visitor] = pages
+        self._known.move_to_end(visitor)
+        if page:
+            pages[page] = None
+            pages.move_to_end(page)
+        while self._most and len(pages) > self._most:
+            self._forget(pages.popitem(last=False)[0])
         while len(self._known) > KNOWN:
             self._known.popitem(last=False)
         return True

@@ -43,6 +43,8 @@ MINUTE = 60
 BURST_SECONDS = 10  # in which a visitor may send at once what the limit allows in this time
 # Of everything else, such as the many files of a page that is opened, for each request of the limit.
 EASY, EASY_SECONDS = 10, 30
+# Of events, for each request of the limit: to read a scenario takes 2 s for each of its megabytes.
+EVENT_BYTES, EVENT_SECONDS = 10_000, 40
 OPEN = 4  # requests and sockets that may be open at once, for each connection: HTTP/2 has many in one
 
 # Screen recordings are decoded by FFmpeg here, code is written by a model, other Spaces and any other site
@@ -74,7 +76,7 @@ class Gate:
     """ASGI middleware. What it refuses never reaches Gradio.
 
     refused: called with the reason of each refusal, a word. unread: how many events of a page, by its name,
-    have no answer yet, or one that the page has not read.
+    have no answer yet, or one that the page has not read. forget: see `Arrivals`.
     """
 
     def __init__(
@@ -83,13 +85,15 @@ class Gate:
         settings: Settings,
         refused: Callable[[str], None],
         unread: Callable[[str], int] = lambda page: 0,
+        forget: Callable[[str], None] = lambda page: None,
     ):
         self.app, self.settings, self._refused = app, settings, refused
         self._requests = Budgets(settings.visitor_requests, BURST_SECONDS)
         self._easy = Budgets(EASY * settings.visitor_requests, EASY_SECONDS)
         self._open = Holders(OPEN * settings.visitor_connections)
         self._logins = Budgets(LOGINS / MINUTE, MINUTE)
-        self._arrivals = Arrivals(settings.visitor_requests)
+        self._arrivals = Arrivals(settings.visitor_requests, forget)
+        self._event_bytes = Budgets(EVENT_BYTES * settings.visitor_requests, EVENT_SECONDS)
         self._unread = Unread(unread, BURST_SECONDS * settings.visitor_requests)
         self._megabytes = Budgets(settings.visitor_megabytes / MINUTE, MINUTE)
         self._behalf = OnBehalf()
@@ -184,6 +188,9 @@ class Gate:
         if not isinstance(event, dict | list):  # Gradio would say the same, or read what has not been judged
             self._refused("json")
             return 400, "Send a JSON object."
+        if not self._event_bytes.take(_visitor(scope), time.monotonic(), size):
+            self._refused("events")
+            return 429, "Too much text at once: wait a few seconds."
         if names_remote_files(event):
             self._refused("remote")
             return 403, "Files are sent here, not fetched from elsewhere."

@@ -79,6 +79,20 @@ class Registry:
         (folder / f"{ENDED}.part").replace(folder / ENDED)
         self._folders[key] = folder
 
+    def __len__(self) -> int:
+        """Of how many sessions the end is known."""
+        return len(self._folders)
+
+    def forget_deleted(self) -> None:
+        """Of sessions whose files are gone nothing is left to know."""
+        with self._lock:
+            folders = list(self._folders.items())
+        gone = [(key, folder) for key, folder in folders if not folder.exists()]
+        with self._lock:
+            for key, folder in gone:
+                if self._folders.get(key) == folder:
+                    del self._folders[key]
+
     def find(self, token: str) -> Ended | None:
         """How a session has ended, as far as its files are still there; may take seconds."""
         key = key_of(token)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -11,12 +12,16 @@ from gradio.blocks import Block
 
 from mgdemo.replay import open_replay
 from mgdemo.serving import Recording
+from mgdemo.ui.calls import Calls, TooManyCalls
 from mgdemo.ui.events import CHOICE
 from mgdemo.ui.links import Links
+from mgdemo.ui.login import whoever
 from mgdemo.ui.share import Shared
 from mgdemo.video.films import Branch, RecordingGone
 
 BRANCHES = 2  # films of branches made at the same time; the other processes stay free for other films
+
+MAKING = Calls(1, "films is being made")
 
 
 @dataclass(frozen=True)
@@ -83,8 +88,9 @@ class Results:
         """Updates for `panel`. The files of a branch are made when it is chosen."""
         label, film = _offered(films)[key]
         try:
-            recording = film.write() if isinstance(film, Branch) else film
-        except RecordingGone as error:
+            with MAKING.one(whoever()) if isinstance(film, Branch) else nullcontext():
+                recording = film.write() if isinstance(film, Branch) else film
+        except (RecordingGone, TooManyCalls) as error:
             gr.Warning(escape(str(error)))
             return (gr.skip(),) * len(self.panel)
         files = [recording.mp4, recording.overlay_mp4, recording.scenario]

@@ -28,7 +28,7 @@ from mgdemo.serving.visitors import trust_proxies
 from mgdemo.serving.watchdog import Pulse, Watchdog
 from mgdemo.ui.compare.bench import Bench, folder_of
 from mgdemo.ui.failures import Events
-from mgdemo.ui.sent_files import forget_deleted_files
+from mgdemo.ui.gradio_memory import forget_deleted_files, page_forgetter
 from mgdemo.ui.share import MAX_UPLOAD_BYTES
 from mgdemo.ui.theme import CSS, theme
 from mgdemo.ui.unread import Answers
@@ -90,7 +90,13 @@ def launch(
     queue: Any = demo._queue
     # For its monitoring, which is closed, Gradio would make a table of all events after each: 15 ms of CPU.
     queue.compute_analytics_summary = lambda _records: None
-    gate = Middleware(Gate, settings=settings, refused=refused, unread=Answers(demo).events)
+    gate = Middleware(
+        Gate,
+        settings=settings,
+        refused=refused,
+        unread=Answers(demo).events,
+        forget=page_forgetter(demo),
+    )
     sessions = settings.record_dir.resolve()
     options = {
         "theme": theme(),

@@ -83,6 +83,19 @@ def test_what_cannot_be_made_is_told(made, exports, tmp_path):
     assert set(FILES) >= {"report.html", "grid.mp4"}
 
 
+def test_visitors_take_turns(made, exports):
+    hold, state = threading.Event(), made.states()[0]
+    exports._pool.submit(hold.wait, PATIENCE)
+    made_for = []
+    for number, visitor in enumerate(["script", "script", "script", "me", "script", "another"]):
+        job = Job(planned("universal", frames=9 + 12 * number), lambda job: None)
+        job.change(CellState(job.grid.all[0].key, "finished", 1.0, stored=state.stored))
+        exports.table(job, visitor).add_done_callback(lambda _, visitor=visitor: made_for.append(visitor))
+    hold.set()
+    exports._pool.submit(lambda: None).result(PATIENCE)
+    assert made_for == ["script", "me", "another", "script", "script", "script"]
+
+
 def test_only_so_many_wait(made, exports):
     hold, jobs = threading.Event(), []
     exports._pool.submit(hold.wait, PATIENCE)

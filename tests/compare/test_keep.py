@@ -13,7 +13,7 @@ from test_runs import planned
 
 from mgdemo.compare.grids import Grids, ended_job
 from mgdemo.compare.jobs import grid_id
-from mgdemo.compare.keep import Kept
+from mgdemo.compare.keep import NOBODY, OF_ONE, Kept
 from mgdemo.compare.plan import grid
 from mgdemo.compare.store import RunStore, write_json
 from mgdemo.picture import StartImage
@@ -79,7 +79,18 @@ def test_a_run_that_is_made_again_belongs_to_whoever_has_it_made(tmp_path):
     kept.own([RUN], "another")
     put(kept.runs / RUN)
     put(kept.runs / "unknown")
-    assert sorted(item.owner for item in kept.items(())) == ["another", "unknown"]
+    put(kept.runs / "unknown too")
+    assert sorted(item.owner for item in kept.items(())) == ["another", NOBODY, NOBODY]
+
+
+def test_names_without_end_make_nobody_forget_whose_the_others_are(tmp_path):
+    kept = Kept(tmp_path / "compare", days=0)
+    for name, owner in ((RUN, "me"), ("flood", "script")):
+        put(kept.runs / name)
+        kept.own([name], owner)
+    for number in range(3):
+        kept.own([f"{number} {each}" for each in range(OF_ONE - 1)], "script")
+    assert {item.path.name: item.owner for item in kept.items(())} == {RUN: "me", "flood": NOBODY}
 
 
 def test_the_old_goes_unless_it_is_in_use(tmp_path):
@@ -105,7 +116,7 @@ def test_a_damaged_list_of_owners_is_none(tmp_path):
     put(kept.runs / RUN)
     for text in ("[]", "{", "3", '{"x":'):
         (tmp_path / "owners.json").write_text(text)
-        assert [item.owner for item in Kept(tmp_path, days=0).items(())] == [RUN]
+        assert [item.owner for item in Kept(tmp_path, days=0).items(())] == [NOBODY]
 
 
 def test_a_plan_comes_back_as_it_was(tmp_path):

@@ -127,7 +127,7 @@ def test_a_scenario_whose_picture_is_missing_asks_for_it(tmp_path):
     path.write_text("title: T\nmode: universal\nimage: lost.png\nactions: [{hold: W, for: 1s}]\n")
     with pytest.raises(PlanError, match=r"lost\.png: choose it with --images"):
         cases([str(path)])
-    with pytest.raises(PlanError, match="is no scenario"):
+    with pytest.raises(PlanError, match="is not a scenario"):
         cases([str(tmp_path / "*.yml")])
 
 

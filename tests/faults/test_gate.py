@@ -166,6 +166,15 @@ async def test_events_in_other_encodings_are_refused_since_their_values_cannot_b
     assert asked.refused == ["json"]
 
 
+async def test_a_visitor_sends_only_so_many_bytes_of_events():
+    """A text of 250 KB takes half a second to be read as a scenario, which all others would wait for."""
+    asked, event = Asked(visitor_requests=10), [json.dumps({"data": ["x" * 250_000]}).encode()]
+    codes = [await asked.ask("/gradio_api/queue/join", event) for _ in range(20)]
+    assert codes[:15] == [200] * 15 and codes[-3:] == [429] * 3
+    assert await asked.ask("/gradio_api/queue/join", event, host="127.0.0.9") == 200
+    assert set(asked.refused) == {"events"}
+
+
 @pytest.mark.parametrize("body", [b"", b"{", b"1", b'"x"', b"null"])
 async def test_events_that_are_no_object_are_refused(body):
     assert await Asked().ask("/gradio_api/queue/join", [body]) == 400

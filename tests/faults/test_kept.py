@@ -13,7 +13,7 @@ import pytest
 from devtools.live_player import Player, until
 from devtools.web_process import Script, web_process
 from mgdemo.compare.keep import Kept
-from mgdemo.serving.disk import MOST_UPLOADS, Item, delete_copies, excess, sweep
+from mgdemo.serving.disk import MOST_COMPARED, MOST_UPLOADS, Item, delete_copies, excess, sweep
 
 pytestmark = pytest.mark.anyio
 
@@ -96,6 +96,8 @@ def test_whoever_has_most_loses_the_oldest_first():
     short = [item("short", 1, 10, "me", hours=1)]
     assert excess([*own, *short], now=3602, size=10**9, most=9) == short
     assert excess([*own, *short], now=3600, size=10**9, most=9) == []
+    plans = [item(f"plan{i}", 10 + i, 1, "script") for i in range(MOST_COMPARED + 1)]
+    assert excess([*own, *plans], now=20, size=10**9, most=9) == plans[:2], "however small they are"
     used = [item(f"used{i}", 1, 90, "me", hours=1, in_use=True) for i in range(2)]
     gone = excess([*flood, *used], now=9999, size=200, most=0)
     assert gone == flood, "what is in use stays, and takes room"

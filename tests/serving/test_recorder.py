@@ -21,7 +21,7 @@ from mgdemo.serving.recorded import Recorded
 from mgdemo.serving.recorder import Recorder
 from mgdemo.serving.registry import Registry
 from mgdemo.video.encode import H264Encoder
-from mgdemo.video.films import About, PacketLog, RecordingGone
+from mgdemo.video.films import About, PacketLog, Recording, RecordingGone
 from mgdemo.video.mp4 import metadata, read_frames
 
 WIDTH, HEIGHT = 64, 48
@@ -154,6 +154,19 @@ def test_after_a_restart_branches_are_listed_without_their_packets(tmp_path, mon
     journal.write_text(text, "utf-8")
     films = [levels(branch.write().mp4) for branch in found.branches]
     assert films == [[10] * 9 + [20] * 12, [10] * 9 + [30] * 5]
+
+
+def test_of_a_session_whose_files_are_gone_nothing_is_kept(tmp_path):
+    registry = Registry(tmp_path)
+    for name in ("gone", "here"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "session.mp4").touch()
+        recording = Recording(tmp_path / name / "session.mp4", None, None, 9, 25)
+        registry.write(name, Ended("ended", "Stopped.", recording, 9), False, "")
+    shutil.rmtree(tmp_path / "gone")
+    registry.forget_deleted()
+    assert registry.find("gone") is None and registry.find("here").recording.mp4.parent.name == "here"
+    assert len(registry) == 1
 
 
 def until(condition):

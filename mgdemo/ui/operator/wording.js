@@ -35,6 +35,7 @@ const REFUSALS = {
   remote: "A file from elsewhere",
   size: "Too large or too slow",
   json: "Not JSON in UTF-8",
+  events: "Too much text from one visitor",
   connections: "Too many connections",
   messages: "Too many messages",
   origin: "Another site's page",

@@ -1,8 +1,8 @@
-"""What Gradio remembers of the files that pages have sent."""
+"""What Gradio remembers of pages and of the files that they have sent, and how it forgets."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,20 @@ class SentFiles(set[str]):
         if len(self) > self._most:
             self.intersection_update([path for path in self if Path(path).exists()])
             self._most = max(LEAST, 2 * len(self))
+
+
+def page_forgetter(demo: gr.Blocks) -> Callable[[str], None]:
+    """What drops all that is kept of a page, by its name; it begins anew with its next event."""
+    page: Any = demo
+
+    def forget(name: str) -> None:
+        holder = page.state_holder
+        holder.delete_state(name)
+        with holder.lock:
+            holder.session_data.pop(name, None)
+            holder.time_last_used.pop(name, None)
+
+    return forget
 
 
 def forget_deleted_files(demo: gr.Blocks) -> None:
