@@ -214,7 +214,10 @@ def test_what_was_made_is_kept_when_it_is_interrupted_or_fails(worlds, photo, mo
         (("generate", "--num-output-frames", 10), "--num-output-frames 10 is not a multiple of 3; give 9"),
         (("generate", "--num-output-frames", -3), "is not a multiple of 3; give 3"),
         (("generate", "--image", "none.png"), "none.png cannot be used as a start image: No such file"),
-        (("generate", "--image", "text.png"), "text.png cannot be used as a start image: it is no picture"),
+        (
+            ("generate", "--image", "text.png"),
+            "text.png cannot be used as a start image: it is not a picture",
+        ),
         (
             ("generate", "--num-output-frames", 3),
             "No start image ships for this checkpoint; give one with --image",

@@ -48,7 +48,7 @@ def test_a_dry_run_makes_nothing(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     "arguments, words",
     [
-        (["no-such.yaml"], "is no scenario"),
+        (["no-such.yaml"], "is not a scenario"),
         ([SLALOM, "--checkpoints", "nothing"], 'no checkpoint or file called "nothing"'),
         ([SLALOM, "--optimization", "quick"], "quick"),
         ([SLALOM, "--device", "cpu", "--optimization", "", "fp8"], "FP8 needs an NVIDIA GPU"),

@@ -311,7 +311,7 @@ def test_formats_that_start_programs_are_refused(script):
     ("name", "said"),
     [
         ("none.png", "none.png cannot be used as a start image: No such file or directory; give a JPEG"),
-        ("text.png", "text.png cannot be used as a start image: it is no picture, or of a format that is"),
+        ("text.png", "text.png cannot be used as a start image: it is not a picture, or its format is"),
         ("half.png", "half.png cannot be used as a start image: it is damaged, or of a kind that cannot"),
         ("wall.png", "wall.png is too large: it has 108 megapixels, .* may have 25 .*make it smaller"),
         ("sky.png", "sky.png is too large: it has 200 megapixels"),

@@ -211,7 +211,8 @@ class BlockMessage(Message):
 
     With `splice` it is a node that was sent before, regenerated with newer input: different from that video
     frame on, which is a key frame and the first one sent. `input_seq` is the latest input that it obeys.
-    `warning` and `rewind_to` as in `Status`: they speak of the picture before this block.
+    `early_ms`: by how much it was made before it had to be, on purpose: no reason to play faster. `warning`
+    and `rewind_to` as in `Status`: they speak of the picture before this block.
     """
 
     type: Literal["block"] = "block"
@@ -225,6 +226,7 @@ class BlockMessage(Message):
     held: tuple[str, ...] = ()
     camera: tuple[float, float] | None = None
     made_ms: float = 0.0
+    early_ms: float = 0.0
     timings: dict[str, float] = {}
     warning: Warned | None = None
     rewind_to: int | None = None

@@ -31,8 +31,10 @@ class Delivery:
         pieces, pace = chain([next(pieces)], pieces), session.pace
         made = time.monotonic()
         session.history.tree.add(making.actions)
-        late = pace.late(made) if session.live else 0.0
-        self.send(session, pieces, making.began, input_seq=making.input_seq, late=late)
+        late, early = pace.late(made), pace.early(made)
+        if not session.live:
+            late = early = 0.0
+        self.send(session, pieces, making.began, input_seq=making.input_seq, late=late, early=early)
         pace.delivered(len(making.actions), made, time.monotonic())
 
     def send(
@@ -43,6 +45,7 @@ class Delivery:
         *,
         input_seq: int,
         late: float = 0.0,
+        early: float = 0.0,
         splice: int | None = None,
     ) -> None:
         """Announce the head's block; encode and send its frames, in pieces as they are made.
@@ -65,6 +68,7 @@ class Delivery:
             held=held,
             camera=camera,
             made_ms=round(pace.cost.mean * 1000, 1),
+            early_ms=round(early * 1000, 1),
             timings=session.account.timings,
             warning=None if rewind_to is None else "collapsed",
             rewind_to=rewind_to,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from mgdemo.blocks import FPS, frames_in_blocks
 
+MARGIN = 0.015  # seconds by which a live block is to be early
 UNACKNOWLEDGED = 3  # blocks; above, a live session waits for its visitor
 FASTEST = 1.25  # times the normal speed, at which a player shows frames at most
 BURST = 2.0  # seconds of showing that a session may be ahead of the clock, as by rewinding again and again
@@ -78,6 +79,10 @@ class Pace:
     def late(self, made: float) -> float:
         """Seconds by which a block that was made then missed its moment."""
         return max(0.0, made - self.dry) if math.isfinite(self.dry) else 0.0
+
+    def early(self, made: float) -> float:
+        """Seconds by which a block that was made then is earlier than it has to be."""
+        return max(0.0, self.dry - MARGIN - made) if math.isfinite(self.dry) else 0.0
 
     def delivered(self, frames: int, first: float, now: float) -> None:
         """The next block has left, its first packet at `first`."""

@@ -4,7 +4,9 @@ Live sessions go by the moment when their player runs dry: earliest deadline fir
 of them can still be in time. What is not urgent fills the time that they leave: blocks regenerated, since
 somebody has just pressed a key; then scenarios and rewinding, which come first when they have waited long.
 While a key waits for another session's block to be out of the way, that block is made at once: a device that
-idles until the last moment keeps the key waiting for nothing.
+idles until the last moment keeps the key waiting for nothing. And where a device idles much, the blocks of
+several sessions are made so early that a key seldom meets one that cannot wait. A key that comes after such a
+block costs one more regeneration, and no time.
 """
 
 from __future__ import annotations
@@ -14,9 +16,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from mgdemo.worker.pace import Splice
+from mgdemo.blocks import BLOCK_FRAMES, FPS
+from mgdemo.worker.pace import MARGIN, Splice
 
-MARGIN = 0.015  # seconds by which a live block is to be early
+BUSY = 0.6  # of a block's time: with more to do than that, regenerations would find no room
 PATIENCE = 2.0  # seconds after which a job without a deadline no longer gives way to live sessions
 
 
@@ -76,11 +79,21 @@ def decide(turns: Sequence[Turn], now: float) -> Decision:
             return Decision(now, turn.session, Job.REGENERATE, splice.frame)
     if any(turn is not live[0][1] for _, turn in changed):
         start = min(now, start)
+    latest = start
+    start = min(latest, max(now, latest - _early([turn for _, turn in live])))
     patient = [turn for turn in ready if turn.due is None]
     if patient:
         turn = min(patient, key=lambda turn: (turn.background, turn.served))
         hurried = not turn.background and now - turn.served > turn.patience
-        if now + turn.longest <= start or hurried:
+        if now + turn.longest <= latest or hurried:
             return Decision(now, turn.session, turn.job)
     look = min((turn.opens for turn in turns if turn.opens > now), default=math.inf)
     return Decision(start, live[0][1].session) if live and start <= look else Decision(look)
+
+
+def _early(live: Sequence[Turn]) -> float:
+    """Seconds before the latest moment at which the first block of several sessions begins: time for two
+    regenerations, if the device has it."""
+    if len(live) < 2 or sum(turn.cost for turn in live) > BUSY * BLOCK_FRAMES / FPS:
+        return 0.0
+    return 2 * max(turn.longest for turn in live[1:])

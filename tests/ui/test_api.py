@@ -105,7 +105,7 @@ def test_a_scenario_is_run_and_its_film_fetched(ask):
             "checkpoint called nothing",
         ),
         ("client.predict('universal/one', 'universal', api_name='/compare')", "is a list of names"),
-        ("client.predict(['universal/one'], ['universal'], '0..x', api_name='/compare')", "is no seed"),
+        ("client.predict(['universal/one'], ['universal'], '0..x', api_name='/compare')", "is not a seed"),
         ("client.predict('0123', api_name='/report')", "ask for it with `compare`"),
         ("client.predict('flying', api_name='/scenarios')", "There is no mode flying"),
         ("client.predict(['templerun'], api_name='/scenarios')", "There is no mode ['templerun']"),

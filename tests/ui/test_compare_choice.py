@@ -85,7 +85,7 @@ def test_the_same_column_twice_is_one(stub_library):
         ({"checkpoints": ("other",)}, "no checkpoint called other"),
         ({"checkpoints": ("universal-big",)}, "not on this machine"),
         ({"images": ("universal:other",)}, "no start image called"),
-        ({"seeds": "one"}, "one is no seed"),
+        ({"seeds": "one"}, "one is not a seed"),
         ({"seeds": "99999999999"}, "cannot be a seed"),
         ({"column_seeds": "0..6"}, "14 columns do not fit"),
         ({"optimizations": ("fp8",)}, "FP8 needs an NVIDIA GPU.*cpu stub"),

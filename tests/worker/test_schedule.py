@@ -93,11 +93,22 @@ def test_a_block_in_the_way_of_a_key_is_made_at_once():
     assert decide([key, other], 9.55) == Decision(9.55, "other", Job.BLOCK)
     assert decide([key, other], 9.65) == Decision(pytest.approx(9.72 - MARGIN - 0.1), "other", Job.BLOCK)
     own = live("other", due=9.72, splice=9.58)
-    in_time = Decision(pytest.approx(9.72 - MARGIN - 0.1), "other", Job.BLOCK)
-    assert decide([live("live", due=10), own], 9.55) == in_time, "the next block obeys its key"
+    made = Decision(9.55, "other", Job.BLOCK)
+    assert decide([live("live", due=10), own], 9.55) == made, "the next block obeys its key"
     run = Turn("run", longest=0.01, served=0.0)
     assert decide([key, other, run], 1.0).job is Job.REGENERATE
     assert decide([key, other, replace(run, served=9.5)], 9.55).session == "other"
+
+
+def test_of_several_sessions_blocks_are_made_early_while_the_device_idles_much():
+    turns = [live("a", due=10), live("b", due=10.3)]
+    early = 10 - MARGIN - 0.1 - 2 * 0.1
+    assert chosen(turns, 9) == ("a", pytest.approx(early))
+    assert chosen(turns, 9.8) == ("a", 9.8), "at once, then"
+    run = Turn("run", longest=0.05, served=9.0)
+    assert chosen([*turns, run], 9.8)[0] == "run", "what is not urgent has all the time that it had"
+    assert chosen([*turns, live("c", due=10.5)], 9)[1] == pytest.approx(10 - MARGIN - 0.1), "no idle time"
+    assert chosen(turns[:1], 9)[1] == pytest.approx(10 - MARGIN - 0.1), "alone it meets no other's key"
 
 
 def test_of_two_keys_the_one_comes_first_whose_chance_ends_first():

@@ -10,7 +10,7 @@
  * packets are collected until it is whole, then take the place of the earlier ones that are still to be shown.
  *
  * @typedef {{block: number, node: number, parent?: number, first_frame: number, frames: number, made_ms: number,
- *   splice: number | null, input_seq: number, held: string[], timings: Record<string, number>}} Block  an announcement
+ *   early_ms: number, splice: number | null, input_seq: number, held: string[], timings: Record<string, number>}} Block  an announcement
  * @typedef {{index: number, block: number, node: number, key: boolean, kind: number, data: Uint8Array, of?: Block,
  *   silent?: boolean}} Packet  of: its block, if it was announced; silent: to be decoded, not to be shown
  */
@@ -45,6 +45,8 @@ export class Playout {
     this.drySince = null;
     /** @type {number | null} since when nothing is shown, by wish */
     this.pausedAt = null;
+    /** By how many ms the last block came before its moment on purpose. */
+    this.early = 0;
     /** Whether the server makes blocks just in time now; else the buffer says nothing about it. */
     this.paced = true;
     /** The next frame that has not been shown. */
@@ -77,6 +79,7 @@ export class Playout {
   announce(block) {
     // One that is not whole by now never will be: what was lost on a slow connection ends at the next key frame.
     this.regenerated = block.splice === null ? null : { block, packets: [] };
+    if (!this.regenerated) this.early = block.early_ms;
     // The first block's time includes reading the start image, so it says nothing about the next ones.
     if (!this.regenerated && this.last.node !== null && block.made_ms > 0)
       this.ceiling = (block.frames * this.frameMs) / block.made_ms;
@@ -121,7 +124,7 @@ export class Playout {
   adapt(now) {
     if (this.drySince !== null) return this.slowDown(now - this.drySince);
     const low = this.buffered(now);
-    this.lows = [...this.lows.slice(1 - LOW_MARKS), low];
+    this.lows = [...this.lows.slice(1 - LOW_MARKS), low - this.early];
     this.reserve *= 0.95;
     const spare = Math.min(...this.lows) - 2 * this.frameMs - this.reserve;
     if (this.speed < 1) {

@@ -109,7 +109,8 @@ export const QUESTIONS = { obeys: "Which one follows the controls better?", look
  *
  * With `splice` it is a node that was sent before, regenerated with newer input: different from that video
  * frame on, which is a key frame and the first one sent. `input_seq` is the latest input that it obeys.
- * `warning` and `rewind_to` as in `Status`: they speak of the picture before this block.
+ * `early_ms`: by how much it was made before it had to be, on purpose: no reason to play faster. `warning`
+ * and `rewind_to` as in `Status`: they speak of the picture before this block.
  * @typedef {object} BlockMessage
  * @property {"block"} type
  * @property {number} node
@@ -122,6 +123,7 @@ export const QUESTIONS = { obeys: "Which one follows the controls better?", look
  * @property {string[]} held
  * @property {[number, number] | null} camera
  * @property {number} made_ms
+ * @property {number} early_ms
  * @property {Record<string, number>} timings
  * @property {"collapsed" | null} warning
  * @property {number | null} rewind_to

@@ -13,7 +13,7 @@ const PLAYING = (BLOCK * 1000) / FPS; // ms that a block plays
  * as long as the last one.
  * @returns {{playout: Playout, shown: {index: number, at: number}[], lows: number[]}}
  */
-function play({ cost, blocks, live = true, ahead = false }) {
+function play({ cost, blocks, live = true, ahead = false, early = 0, told = early }) {
   const playout = new Playout({ fps: FPS, live });
   const shown = [];
   const lows = [];
@@ -23,11 +23,11 @@ function play({ cost, blocks, live = true, ahead = false }) {
     for (const { index } of playout.due(now)) shown.push({ index, at: now });
     while (made < blocks && now >= ready) {
       lows.push(playout.buffered(now));
-      playout.announce({ node: made, frames: BLOCK, made_ms: cost(made), splice: null });
+      playout.announce({ node: made, frames: BLOCK, made_ms: cost(made), early_ms: told, splice: null });
       for (let i = 0; i < BLOCK; i++)
         playout.push({ index: made * BLOCK + i, node: made, key: i === 0, kind: CODECS.h264, data: null }, now);
       made++;
-      const start = ahead ? now : Math.max(now, now + playout.reported(now) - cost(made - 1) - 30);
+      const start = ahead ? now : Math.max(now, now + playout.reported(now) - cost(made - 1) - 30 - early);
       ready = start + cost(made);
     }
   }
@@ -43,6 +43,11 @@ test("every frame is shown once, in order, at the nominal rate", () => {
     [...Array(20 * BLOCK).keys()],
   );
   assert.ok(gaps(shown).every((gap) => gap >= 36 && gap <= 44), `gaps ${[...new Set(gaps(shown))]}`);
+});
+
+test("blocks that come early on purpose are no reason to play faster", () => {
+  assert.equal(play({ cost: () => 30, blocks: 20, early: 120 }).playout.speed, 1);
+  assert.ok(play({ cost: () => 30, blocks: 20, early: 120, told: 0 }).playout.speed > 1.02, "others are");
 });
 
 test("a server slower than real time is played evenly, at its own rate", () => {
@@ -133,7 +138,7 @@ function midBlock(shown, kind = CODECS.h264) {
   const playout = new Playout({ fps: FPS, live: true });
   let now = 0;
   const send = (node, splice, count = BLOCK) => {
-    playout.announce({ node, frames: BLOCK, first_frame: node * BLOCK, made_ms: 100, splice });
+    playout.announce({ node, frames: BLOCK, first_frame: node * BLOCK, made_ms: 100, early_ms: 0, splice });
     const first = splice ?? node * BLOCK;
     for (let index = first; index < node * BLOCK + count; index++)
       playout.push({ index, node, key: index === first, kind, data: splice }, now);
@@ -268,7 +273,7 @@ test("after a rewind frames are counted from there", () => {
   playout.rewind(9);
   assert.equal(playout.waiting, 0);
   playout.resume(2000);
-  playout.announce({ node: 5, frames: BLOCK, first_frame: 9, made_ms: 100, splice: null });
+  playout.announce({ node: 5, frames: BLOCK, first_frame: 9, made_ms: 100, early_ms: 0, splice: null });
   for (let i = 0; i < BLOCK; i++) playout.push({ index: 9 + i, node: 5, kind: CODECS.h264, key: i === 0 }, 2100);
   assert.deepEqual(
     playout.due(2100).map(({ index }) => index),
@@ -279,7 +284,7 @@ test("after a rewind frames are counted from there", () => {
 test("it is asked again when the next frame is due, and often while nothing is there", () => {
   const playout = new Playout({ fps: FPS, live: true });
   assert.equal(playout.wait(0), 16);
-  playout.announce({ node: 0, frames: BLOCK, made_ms: 100, splice: null });
+  playout.announce({ node: 0, frames: BLOCK, made_ms: 100, early_ms: 0, splice: null });
   for (let index = 0; index < 3; index++) playout.push({ index, node: 0, key: index === 0, kind: CODECS.h264, data: null }, 0);
   assert.equal(playout.wait(0), 0);
   const shown = [];
