@@ -52,7 +52,7 @@ from devtools.web_process import PATIENCE, Script, WebProcess, web_process
 LEAVES = ("stop", "stop", "reload", "impatient", "stop", "close", "stop", "never")
 BROWSERS = 4
 NODES = 2  # of the engine `ray`, with a worker each
-LONE_SECONDS = 30.0  # that the lone visitor plays, with each of both
+LONE_SECONDS = 60.0  # that the lone visitor plays, with each of both: some 70 keys, of which few are slowest
 TELL_SECONDS = 10.0
 BEGAN = time.monotonic()
 LONE = 60_000  # numbers of lone visitors begin there
