@@ -9,7 +9,7 @@ from mgdemo.serving.limits import (
     Facts,
     Place,
     Plan,
-    Turn,
+    QueueTurn,
     Waiter,
     duration,
     ending,
@@ -38,7 +38,7 @@ def test_nobody_has_to_end_while_nobody_waits():
 def test_for_each_who_waits_the_session_that_began_first_has_to_end():
     got = plan(places(50, 10, 30), waiters(60, 70), 300, 30)
     assert got.ends == {"p1": 310, "p2": 330}
-    assert got.turns == {"w0": Turn(1, 310), "w1": Turn(2, 330)}
+    assert got.turns == {"w0": QueueTurn(1, 310), "w1": QueueTurn(2, 330)}
 
 
 def test_who_has_played_for_long_keeps_a_last_half_minute():
@@ -56,8 +56,8 @@ def test_every_position_has_a_wait_of_its_own():
 
 def test_scenarios_have_to_end_for_others_too_and_their_own_end_counts():
     long, short = places(0, expected=900), places(0, expected=90)
-    assert plan(long, waiters(10), 300, 30) == Plan({"w0": Turn(1, 300)}, {"p0": 300})
-    assert plan(short, waiters(10), 300, 30).turns == {"w0": Turn(1, 90)}
+    assert plan(long, waiters(10), 300, 30) == Plan({"w0": QueueTurn(1, 300)}, {"p0": 300})
+    assert plan(short, waiters(10), 300, 30).turns == {"w0": QueueTurn(1, 90)}
     behind = [Waiter("w0", "", 10, lasts=40), Waiter("w1", "", 11, lasts=900), Waiter("w2", "", 12)]
     got = plan(short, behind, 300, 30)
     assert [got.turns[f"w{i}"].at for i in range(3)] == [90, 130, 430]

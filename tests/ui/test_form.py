@@ -39,7 +39,7 @@ def test_an_embedded_world_says_what_becomes_of_a_strange_picture_and_offers_the
 
     away, here = choices(), choices(published_is_here=True)
     said = hint(away, f"{mode}-tiny", photo)
-    assert said.visible and "turn into one of this world's own places" in said.value
+    assert said.visible and "turns into one of them" in said.value
     assert f"python -m mgdemo download --mode {mode}<" in said.value
     said = hint(here, f"{mode}-tiny", photo)
     assert said.visible and "choose it above" in said.value and "download" not in said.value

@@ -141,8 +141,8 @@ def image(name):
         ({"id": "a" * 41}, "40 at most"),
         ({"id": ""}, "cannot be the name of a file"),
         ({"id": "a\n"}, "cannot be the name of a file"),
-        ({"id": True}, "no case of WBench"),
-        ({"id": ["e"]}, "no case of WBench"),
+        ({"id": True}, "not a WBench case"),
+        ({"id": ["e"]}, "not a WBench case"),
         ({"settings": ...}, "settings: Field required."),
         ({"settings": []}, "settings: "),
         ({"settings": {}}, "settings.initial_image: Field required."),
@@ -188,7 +188,7 @@ def test_files_that_are_no_cases_are_refused(data, fields, message):
 def test_what_is_no_json_is_refused(tmp_path, text):
     path = tmp_path / "case.json"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    with pytest.raises(CaseError, match=r"case\.json is (not JSON|no case of WBench)"):
+    with pytest.raises(CaseError, match=r"case\.json is (not JSON|not a WBench case)"):
         read_case(path)
 
 
