@@ -53,7 +53,7 @@ def test_a_dry_run_makes_nothing(tmp_path, monkeypatch, capsys):
         ([SLALOM, "--optimization", "quick"], "quick"),
         ([SLALOM, "--device", "cpu", "--optimization", "", "fp8"], "FP8 needs an NVIDIA GPU"),
         ([SLALOM, "--device", "cpu", "--optimization", "no-graphs"], "Optimizations are for NVIDIA GPUs"),
-        ([SLALOM, "--seeds", "many"], "many is no seed"),
+        ([SLALOM, "--seeds", "many"], "many is not a seed"),
         ([SLALOM, "--checkpoints", *["gta_drive-tiny"] * 7], "choose 6 at most"),
     ],
 )

@@ -138,8 +138,8 @@ async def test_films_are_never_read_in_the_web_process(start):
     ("name", "data", "words"),
     [
         ("huge.png", png_bomb(10_000, 10_000), "huge.png is too large: it has 100 megapixels"),
-        ("a.png", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "it is no picture"),
-        ("a.png", b"", "it is no picture"),
+        ("a.png", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "it is not a picture"),
+        ("a.png", b"", "it is not a picture"),
         ("cut.png", picture()[:200], "it is damaged"),
     ],
 )

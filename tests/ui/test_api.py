@@ -164,14 +164,14 @@ def test_a_run_goes_on_only_as_long_as_somebody_reads_its_answer(serve):
         forgotten = post()
         until(lambda: playing() == 2)
         until(lambda: playing() == 1)
-        assert "Nobody has read the answer of this call for 3 seconds" in error(forgotten)
+        assert "This call's output was not read for 3 seconds" in error(forgotten)
         assert playing() == 1, "the one whose answer is read goes on"
         assert next(line for line in lines if line)
     until(lambda: playing() == 0)
     forgotten = post("compare", ["universal/one"], ["universal-slow"], "", [], "meaning")  # takes six seconds
     until(lambda: playing() == 1)
     until(lambda: playing() == 0)
-    assert "Nobody has read" in error(forgotten, "compare")
+    assert "was not read for" in error(forgotten, "compare")
 
 
 def until(condition):
