@@ -329,10 +329,11 @@ async def test_a_script_with_ever_new_page_names_pushes_nobodys_choices_out(star
             if call.status_code == 429:
                 break
         assert call.status_code == 429, "each would be a page of its own"
-        assert (await script.join(order | {"session_hash": "page0"})).status_code == 200, "known ones go on"
+        latest = f"page{codes.index(429) - 1}"
+        assert (await script.join(order | {"session_hash": latest})).status_code == 200, "known ones go on"
         assert (await visitor.join(visitor.order(visitor.events("load")[0]))).status_code == 200
         broken = await visitor.client.post("/gradio_api/queue/join", content=b"[" * 9_000)
-        assert broken.status_code == 422
+        assert broken.status_code == 400
 
 
 async def test_no_file_is_served_that_is_no_film(web):
@@ -383,7 +384,7 @@ async def test_the_server_fetches_nothing_from_elsewhere_for_a_visitor(start):
                 assert told.status_code == 403
                 assert (await script.client.get(f"/gradio_api/file={address}")).status_code in (403, 404)
             deep = await script.client.post("/gradio_api/queue/join", content=b'{"data":' * 5000)
-            assert deep.status_code == 422
+            assert deep.status_code == 400
         server.shutdown()
         thread.join()
     assert not asked

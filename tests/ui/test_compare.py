@@ -257,7 +257,8 @@ def test_a_blind_vote_names_the_films_only_afterwards(address, compare):
         re.compile(r"Left: Grey (world|run)\. Right: Grey (world|run)\.")
     )
     obeys, looks = (
-        tab.ballots.get_by_role("table", name=f"Which one {verb} better?") for verb in ("obeys", "looks")
+        tab.ballots.get_by_role("table", name=f"Which one {verb} better?")
+        for verb in ("follows the controls", "looks")
     )
     expect(obeys.get_by_role("row").nth(1)).to_contain_text(re.compile(r"Grey (world|run)\d\d %"))
     expect(looks).to_contain_text("–")

@@ -241,7 +241,7 @@ def test_a_picture_of_ones_own(address, visit, tmp_path):
     assert size == [WIDTH, HEIGHT]
     assert all(pixel[2] > 200 > 50 > pixel[0] for pixel in middle), f"not cropped to the middle: {middle}"
     expect(player.start_image("Your own picture")).to_be_checked()
-    hint = player.panel.get_by_text("Your picture will follow the keys at first")
+    hint = player.panel.get_by_text("your picture follows the keys for a moment")
     expect(hint).to_contain_text("python -m mgdemo download --mode universal")
 
     cropped = poster.get_attribute("src")
