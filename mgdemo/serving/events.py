@@ -36,11 +36,13 @@ class Arrivals:
 
     def __init__(self, requests: float, forget: Callable[[str], None]):
         self._budgets, self._forget = Budgets(requests * A_MINUTE / 60, BURST_SECONDS), forget
-        self._most = PAGES if requests else 0
+        self._limited = bool(requests)
         self._known: OrderedDict[str, OrderedDict[str, None]] = OrderedDict()
 
     def admit(self, visitor: str, event: Any) -> bool:
         """Whether a visitor's page may send an event, by its JSON; without a name it is a new page."""
+        if not self._limited:
+            return True
         page = event.get("session_hash") if isinstance(event, dict) else None
         pages = self._known.get(visitor, OrderedDict())
         if page not in pages and not self._budgets.take(visitor, time.monotonic()):
@@ -50,7 +52,7 @@ class Arrivals:
         if page:
             pages[page] = None
             pages.move_to_end(page)
-        while self._most and len(pages) > self._most:
+        while len(pages) > PAGES:
             self._forget(pages.popitem(last=False)[0])
         while len(self._known) > KNOWN:
             self._known.popitem(last=False)
