@@ -8,7 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from training import renderer
+from training.motion import integrate, sample_actions, sample_start, sample_worlds
+from training.renderer import render, render_frames
 
 
 class Clips(NamedTuple):
@@ -32,7 +33,7 @@ class Source:
     ):
         """`compiled`: draw many times faster, after a minute of compiling."""
         self.device, self.height, self.width, self.mode = device, height, width, mode
-        draw = renderer.render_frames
+        draw = render_frames
         if compiled:  # without an analysis that fails on so large a kernel in torch 2.11
             from torch._inductor import config
 
@@ -44,11 +45,11 @@ class Source:
         """`count` clips of `frames` video frames; the seed and the count fix them."""
         begin = time.perf_counter()
         generator = torch.Generator().manual_seed(seed)
-        world = renderer.sample_worlds(count, generator, mode=self.mode, held_out=held_out).to(self.device)
-        keyboard, mouse = renderer.sample_actions(count, frames, generator, self.mode)
+        world = sample_worlds(count, generator, mode=self.mode, held_out=held_out).to(self.device)
+        keyboard, mouse = sample_actions(count, frames, generator, self.mode)
         keyboard, mouse = keyboard.to(self.device), mouse.to(self.device)
-        poses = renderer.integrate(world, renderer.sample_start(world, generator), keyboard, mouse)
-        drawn = renderer.render(world, poses, self.height, self.width, chunk=self.chunk, frames=self.draw)
+        poses = integrate(world, sample_start(world, generator), keyboard, mouse)
+        drawn = render(world, poses, self.height, self.width, chunk=self.chunk, frames=self.draw)
         rate = count * frames / (time.perf_counter() - begin)
         print(f"{self.mode}: drew {count} clips of {frames} frames, {rate:.0f} frames/s", flush=True)
         return Clips(drawn, keyboard, mouse)

@@ -8,48 +8,12 @@ import torch
 from torch import Tensor
 
 from training.motion import ARC
+from training.paint import Grain, Rays, blend, cover, stripe
 from training.places import CAUSEWAY, World, from_street, mix, over, path_distance, smooth, uniform
 
 SEA = 0.8  # templerun: depth of the sea below the causeway
 ROAD = 2.3  # gta_drive: half a road's width
 PAVEMENT = 1.0
-
-
-class Rays(NamedTuple):
-    """One sample ray per [N, H, W] and where it ends; `s` is its length over the ground."""
-
-    eye: Tensor  # [N, 1, 1], its height
-    m: Tensor  # slope: height gained per unit of s
-    azimuth: Tensor  # [N, 1, W]
-    s: Tensor
-    part: Tensor  # int64, index into the column's parts (any, where nothing was hit)
-    is_object: Tensor  # 1.0 or 0.0
-    is_ground: Tensor
-    is_sky: Tensor
-    focal: float  # pixels a unit of tangent
-
-
-class Grain(NamedTuple):
-    """Noise on what each ray meets: two octaves in [-0.5, 0.5], faded out where too fine to draw."""
-
-    coarse: Tensor
-    fine: Tensor
-    fade: Tensor  # 0 where even the coarse octave is too fine
-
-
-def blend(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
-    """Colors [N, 3, H, W] between a and b by t [N, H, W]."""
-    return a + (b - a) * t[:, None]
-
-
-def cover(inside: Tensor, pixel: Tensor) -> Tensor:
-    """Share of a pixel (its size in units) that lies where `inside`, a distance to an edge, is positive."""
-    return (inside / pixel + 0.5).clamp(0, 1)
-
-
-def stripe(offset: Tensor, half: float, pixel: Tensor) -> Tensor:
-    """Share of a pixel that is within `half` of a line at `offset`."""
-    return cover(half - offset.abs(), pixel) * (2 * half / pixel).clamp(max=1)
 
 
 def _tones(color: dict, grain: Grain) -> Tensor:

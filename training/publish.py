@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save_file
 from mgdemo.actions import MODES
 from mgdemo.config import CheckpointConfig, FilesConfig, SamplingConfig, VAEConfig
 from mgdemo.paths import CONFIGS
-from training import command, renderer
+from training import command, views
 from training.dit import SAMPLING, tiny_config
 from training.vae import HEIGHT, WIDTH, config_of
 
@@ -120,7 +120,7 @@ def publish(
     configs.mkdir(exist_ok=True)
     (configs / f"{config.name}.yaml").write_text(text)
     if starts:
-        renderer.start_images(str(folder / "start"), starts, mode, height=HEIGHT, width=WIDTH)
+        views.start_images(str(folder / "start"), starts, mode, height=HEIGHT, width=WIDTH)
 
 
 def main() -> None:

@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from training import car, ground
+from training.cast import SAMPLES, Cast, cast_rays
 from training.places import World, from_street, path_distance
-from training.renderer import SAMPLES, Cast, cast_rays
 from training.shapes import NAMES
 from training.themes import THEMES
 
