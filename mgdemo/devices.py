@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mgdemo import apart
-from mgdemo.errors import UserError
+from mgdemo.errors import UserError, first_line
 
 if TYPE_CHECKING:
     import torch
@@ -98,6 +98,15 @@ def choose_device(wanted: str, title: str, parameters: int) -> torch.device:
     return device
 
 
+def make_current(device: torch.device) -> None:
+    """Make a GPU the current one of this thread, which each thread chooses for itself: Triton's kernels and
+    events go to the current one, wherever their tensors are."""
+    if device.type == "cuda" and device.index is not None:
+        import torch
+
+        torch.cuda.set_device(device)
+
+
 def cpu_instead() -> str:
     """Why "auto" means the CPU although there is an NVIDIA GPU, with the cure; "" if it does not."""
     import torch
@@ -143,6 +152,7 @@ def describe(wanted: str) -> tuple[str, tuple[int, int] | None, float | None]:
     device = choose_device(wanted, "A comparison", 0)
     if device.type != "cuda":
         return f"{device.type} {str(precision(device)).removeprefix('torch.')}", None, None
+    make_current(device)
     return torch.cuda.get_device_name(device), torch.cuda.get_device_capability(device), _tflops(device)
 
 
@@ -191,13 +201,12 @@ def device_failed(error: BaseException) -> str | None:
     in this process. Memory that ran out is no such error."""
     if isinstance(error, DeviceFailure):
         return str(error)
-    text = str(error)
-    known = any(words in text.lower() for words in DEVICE_ERRORS)
+    known = any(words in str(error).lower() for words in DEVICE_ERRORS)
     if out_of_memory(error) or not (type(error).__name__ == "AcceleratorError" or known):
         return None
-    reason = (text.strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+    reason = first_line(error)[:200]
     return (
-        f"The device failed ({reason[:200]}). Press Start to try again; if it fails again, whoever runs this "
+        f"The device failed ({reason}). Press Start to try again; if it fails again, whoever runs this "
         "server has to look at it."
     )
 
@@ -218,7 +227,7 @@ def _gpu_problem(device: torch.device) -> str | None:
     except torch.OutOfMemoryError:
         return "Other programs have taken all of the GPU's memory: `nvidia-smi` names them."
     except (RuntimeError, AssertionError, AttributeError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].split(". ")[0].rstrip(".")
+        reason = first_line(error).split(". ")[0]
     if not _nvidia_hardware():
         return "There is no NVIDIA GPU here."
     if torch.version.cuda is None:

@@ -12,9 +12,18 @@ from PIL import Image
 from mgdemo.actions import MODES, ActionTrack
 from mgdemo.checkpoints import Located, configs, resolve, start_images
 from mgdemo.config import Optimization
-from mgdemo.devices import OUT_OF_MEMORY, DeviceError, choose_device, cpu_instead, precision
+from mgdemo.devices import (
+    OUT_OF_MEMORY,
+    DeviceError,
+    choose_device,
+    cpu_instead,
+    device_failed,
+    make_current,
+    precision,
+)
+from mgdemo.errors import first_line
 from mgdemo.interfaces import Progress
-from mgdemo.model.fast.kernels import OptimizationError
+from mgdemo.model.fast.kernels import OptimizationError, check_kernels
 from mgdemo.model.image_encoder import ImageEncoder
 from mgdemo.model.transformer import Transformer
 from mgdemo.model.vae import VAE
@@ -53,13 +62,16 @@ def load_world_model(
         use_expandable_segments()
     parameters = sum(tensor.numel() for tensor in expected("transformer", located.config).values())
     target = choose_device(device, located.config.title, parameters)
+    make_current(target)
     dtype = precision(target)
+    if optimization.eight_bits:
+        check_kernels(target, fp8=optimization.fp8, int8=optimization.int8)
     if target.type != "cuda":
         model = _load(located, target, dtype, progress)
         model.notice = cpu_instead() if device == "auto" else ""
         return model
     if dtype == torch.float32:
-        optimization = replace(optimization, kernels=False, fp8=False, int8=False)  # those are for bfloat16
+        optimization = replace(optimization, kernels=False)  # those are for bfloat16
     try:
         return _load_on_gpu(located, target, dtype, optimization, progress)
     except torch.OutOfMemoryError as error:
@@ -78,12 +90,16 @@ def _load_on_gpu(
         model.optimize(optimization, places(located.config.mode) if optimization.int8 else ())
         warm_up(model, progress and (lambda share, text: progress(READ + (1 - READ) * share, text)))
         return model
-    except (
-        torch.OutOfMemoryError,
-        OptimizationError,
-    ):  # those were asked for: nothing else takes their place
+    except (torch.OutOfMemoryError, OptimizationError):
         raise
-    except Exception:  # compilers and drivers fail in ways of their own
+    except Exception as error:  # compilers and drivers fail in ways of their own
+        if optimization.eight_bits:  # they were asked for: nothing else takes their place
+            if device_failed(error):
+                raise
+            name, reason = located.config.name, first_line(error)[:200]
+            raise OptimizationError(
+                f"{name} does not run in 8 bits on {device} ({reason}): leave out fp8 and int8."
+            ) from error
         log.warning(
             "%s could not be optimized for %s: it runs slower. MGDEMO_OPTIMIZATION controls what is tried.",
             located.config.name,

@@ -21,6 +21,7 @@ from mgdemo import interfaces
 from mgdemo.actions import ActionTrack
 from mgdemo.blocks import FPS, LATENTS_PER_BLOCK, block_frames
 from mgdemo.config import CheckpointConfig, Optimization
+from mgdemo.devices import make_current
 from mgdemo.model.action import Actions, window_rows
 from mgdemo.model.condition import Condition
 from mgdemo.model.device_io import StreamEvent, to_device_async, to_host_async
@@ -169,7 +170,7 @@ class World:
         return self._point is not None and self.model.decoding.holds(self._point.decoder)
 
     def regenerate(self, actions: ActionTrack) -> np.ndarray:
-        """Make the last block again under other actions, as if those of before had never been."""
+        """Make the last block again under other actions, as if the earlier ones had never been given."""
         point = self._point
         if point is None or not self.can_regenerate:
             raise ValueError("There is no block to regenerate: step first.")
@@ -237,7 +238,11 @@ class WorldModel(nn.Module):
 
     @torch.inference_mode()
     def start(self, image: Image.Image, seed: int = 0) -> World:
-        """Begin a session at an image of any size; it is cropped to the picture's aspect."""
+        """Begin a session at an image of any size; it is cropped to the picture's aspect.
+
+        The model's device becomes the current one of this thread, in which the world is to be used.
+        """
+        make_current(self.device)
         return World(self, self._pixels(image), seeded_noise(seed, self.block_shape))
 
     @property

@@ -6,11 +6,13 @@ import types
 import pytest
 import torch
 
-from mgdemo import devices
+from devtools.tiny import tiny_image, tiny_model
+from mgdemo import devices, loading
 from mgdemo.checkpoints import catalog
 from mgdemo.devices import LARGE, DeviceError, choose_device, out_of_memory, precision
 from mgdemo.loading import load_world_model
 from mgdemo.worker.failures import sentence
+from mgdemo.world import WorldModel
 
 TOO_OLD = "The NVIDIA driver on your system is too old (found version 11040). Please update your GPU driver"
 TITLE = "Matrix-Game 2.0, universal"
@@ -91,6 +93,39 @@ def test_a_large_model_runs_on_a_cpu_only_when_asked(machine, caplog):
         choose_device("auto", TITLE, LARGE + 1)
     assert choose_device("cpu", TITLE, LARGE + 1).type == "cpu"
     assert "takes minutes" in caplog.text and "MGDEMO_WORKER_TIMEOUT_SECONDS=0" in caplog.text
+
+
+@pytest.mark.parametrize(("wanted", "current"), [("cuda:1", "cuda:1"), ("cuda", None), ("cpu", None)])
+def test_a_gpu_is_the_current_one_before_anything_is_put_on_it(machine, monkeypatch, wanted, current):
+    machine.count, seen = 2, []
+    made = pretend_current(monkeypatch)
+
+    def load(*_, **__):
+        seen.append(made[:])
+        return tiny_model()
+
+    monkeypatch.setattr(loading, "_load", load)
+    monkeypatch.setattr(loading, "warm_up", lambda *_: None)
+    load_world_model("universal-tiny", device=wanted, optimization="none")
+    monkeypatch.setattr(devices, "_tflops", lambda device: seen.append(made[1:]))
+    devices.describe(wanted)
+    assert seen == [[torch.device(current)] if current else []] * (1 if wanted == "cpu" else 2)
+
+
+def test_a_gpu_is_the_current_one_of_the_thread_that_begins_a_world(monkeypatch):
+    """Another one than that which has loaded the model."""
+    model, made = tiny_model(), pretend_current(monkeypatch)
+    monkeypatch.setattr(WorldModel, "device", torch.device("cuda:1"))
+    with pytest.raises((AssertionError, RuntimeError)):  # there is no GPU here
+        model.start(tiny_image())
+    assert made == [torch.device("cuda:1")]
+
+
+def pretend_current(monkeypatch):
+    """The GPUs that are made current."""
+    made = []
+    monkeypatch.setattr(torch.cuda, "set_device", made.append)
+    return made
 
 
 @pytest.mark.parametrize(

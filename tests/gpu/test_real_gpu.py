@@ -16,6 +16,7 @@ from devtools import parity
 from devtools.parity.folder import Folder, NotUnderstood
 from devtools.tiny import tiny_image, tiny_model
 from devtools.wider import wider
+from mgdemo.blocks import frames_in_blocks
 from mgdemo.config import Optimization
 from mgdemo.loading import load_world_model, places
 from mgdemo.model.vae import State
@@ -198,6 +199,23 @@ def test_captured_graphs_and_kernels_make_the_same_frames_for_one_play_and_for_s
 
 
 PARITY = [("float32", None), ("float32", ""), ("bfloat16", None), ("bfloat16", ""), ("float32", "low-vram")]
+
+
+def test_blocks_that_are_followed_unseen_lead_to_the_same_world():
+    """A session that goes on elsewhere: most of its blocks are not decoded again."""
+    model = load_world_model("universal-tiny", device=DEVICE)
+    seen, more = model.reach + 4, 2
+    track = random_actions("universal", frames_in_blocks(seen + more), seed=3)
+    world, latents = model.start(tiny_image(), seed=3), []
+    for block in range(seen):
+        world.step(track.block(block))
+        latents.append(world.latents)
+    truth = play(world, track)
+    other = model.start(tiny_image(), seed=3)
+    for block, known in enumerate(latents):
+        other.repeat(track.block(block), known, shown=seen - block <= model.reach)
+    assert worst(truth, play(other, track)) == 0
+    assert other.latents == world.latents
 
 
 @pytest.mark.parametrize(("dtype", "optimization"), PARITY)

@@ -2,6 +2,7 @@
 
 import copy
 from importlib.metadata import version
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from mgdemo.random_actions import random_actions
 
 pytest.importorskip("triton", reason="Triton is for Linux, where requirements-dev.txt installs it")
 from mgdemo.model.action import Actions
-from mgdemo.model.fast import convolution, product, rows
+from mgdemo.model.fast import convolution, product, rows, tiles
 from mgdemo.model.fast.calibration import best_end
 from mgdemo.model.fast.convolution import Kernel
 from mgdemo.model.fast.decoder import GraphedDecoder
@@ -245,10 +246,37 @@ def test_rows_in_8_bits_keep_their_size(dtype, most):
 
 
 @pytest.mark.parametrize(
-    ("hopper", "dtype"), [(True, rows.INT8), (True, rows.FP8), (False, rows.INT8), (False, rows.FP8)]
+    ("capability", "shared", "room"),
+    [
+        ((9, 0), 227, True),
+        ((10, 0), 227, True),
+        ((12, 0), 99, False),
+        ((8, 0), 163, False),
+    ],
 )
-def test_products_in_8_bits_and_a_gelu_before_the_next(monkeypatch, hopper, dtype):
-    monkeypatch.setattr(product, "hopper", lambda device: hopper)
+def test_tiles_fit_the_shared_memory_of_a_gpu(monkeypatch, capability, shared, room):
+    """Consumers' GPUs copy as Hopper does from Blackwell on, but have little room."""
+    utils = SimpleNamespace(get_device_properties=lambda index: {"max_shared_mem": shared * 1024})
+    monkeypatch.setattr(tiles, "driver", SimpleNamespace(active=SimpleNamespace(utils=utils)))
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    device = torch.device("cuda", capability[0] * 10 + capability[1])  # what is known of one is kept
+    assert (tiles.has_room(device), tiles.has_copy_engine(device)) == (room, capability >= (9, 0))
+    cuts = [
+        convolution.tiles_for(outputs, pixels, room, eight)
+        for outputs in (3, 32, 64, 96, 192, 384, 768)
+        for pixels in (10_000, 100_000)
+        for eight in (False, True)
+    ]
+    for cut in [*cuts, product.product_tiles(room)]:  # of rows of 128 bytes
+        assert 128 * (cut.rows + cut.first + cut.second) * cut.stages < shared * 1024
+
+
+@pytest.mark.parametrize(
+    ("described", "dtype"), [(True, rows.INT8), (True, rows.FP8), (False, rows.INT8), (False, rows.FP8)]
+)
+def test_products_in_8_bits_and_a_gelu_before_the_next(monkeypatch, described, dtype):
+    monkeypatch.setattr(product, "has_copy_engine", lambda device: described)
+    monkeypatch.setattr(product, "has_room", lambda device: described)
     torch.manual_seed(0)
     x, weight, bias = torch.randn(150, 144), torch.randn(272, 144) / 12, torch.randn(272)
     x[:, 0] *= 10

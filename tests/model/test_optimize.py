@@ -20,6 +20,7 @@ from mgdemo.model.fast.graphs import StaticBuffers
 from mgdemo.model.fast.kernels import OptimizationError
 from mgdemo.model.fast.offload import Offloaded
 from mgdemo.random_actions import random_actions
+from mgdemo.world import WorldModel
 from tests.support.plays import play, worst
 
 
@@ -264,13 +265,51 @@ def pretend_gpu(monkeypatch):
     monkeypatch.setattr(loading, "precision", lambda _: torch.bfloat16)
 
 
-def test_fp8_that_cannot_be_is_refused_instead_of_something_else_played(monkeypatch):
-    """On a pretended GPU: a column of a comparison must not be called fp8 and show bf16."""
+@pytest.mark.parametrize(
+    ("words", "capability", "dtype"),
+    [
+        ("fp8", (8, 6), torch.bfloat16),
+        ("fp8", (7, 5), torch.float32),
+        ("int8", (7, 5), torch.float32),
+        ("fp8", None, torch.float32),
+        ("int8", None, torch.float32),
+    ],
+)
+def test_8_bits_that_cannot_be_are_refused_instead_of_something_else_played(
+    monkeypatch, words, capability, dtype
+):
+    """On a pretended GPU, or the CPU: a column of a comparison must not be called fp8 and show bf16."""
+    if capability:
+        pretend_gpu(monkeypatch)
+        monkeypatch.setattr(loading, "precision", lambda _: dtype)
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
+    with pytest.raises(OptimizationError, match=f"leave out {words}"):
+        loading.load_world_model("universal-tiny", device="cuda" if capability else "cpu", optimization=words)
+
+
+@pytest.mark.parametrize(
+    ("error", "raised", "said"),
+    [
+        (
+            RuntimeError("no compiler here.\nThe rest"),
+            OptimizationError,
+            r"\(no compiler here\): leave out fp8",
+        ),
+        (RuntimeError("CUDA error: unspecified"), RuntimeError, "CUDA error"),
+    ],
+)
+def test_where_8_bits_fail_nothing_else_takes_their_place(monkeypatch, error, raised, said):
+    """On a pretended GPU. What says that the device fails stays as it is."""
+
+    def fails(model, options, pictures):
+        raise error
+
     pretend_gpu(monkeypatch)
-    monkeypatch.setattr(loading, "resolve", lambda _: SimpleNamespace(config=tiny_model().config))
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
     monkeypatch.setattr(loading, "_load", lambda *_, **__: tiny_model())
-    with pytest.raises(OptimizationError, match="leave out fp8"):
-        loading.load_world_model("universal", device="cuda", optimization="fp8")
+    monkeypatch.setattr(WorldModel, "optimize", fails)
+    with pytest.raises(raised, match=said):
+        loading.load_world_model("universal-tiny", device="cuda", optimization="fp8")
 
 
 @pytest.mark.parametrize("error", [RuntimeError("no compiler here"), torch.OutOfMemoryError("full")])

@@ -188,8 +188,8 @@ def attend_few(
 ) -> Tensor | Rows:
     """Attention over a ring of a handful of frames, [F * S, H D] from rows of queries q [F * S, H D].
 
-    Keys and values come first to their `slots` [F] of rings [S or 1, window, H, D]. k and v are rows in the
-    order of frame, then token, as many a frame as there are rings: one ring is shared by all tokens of q.
+    Keys and values come first to their `slots` [F] of rings [R, window, H, D]. k and v are [F * R, H D],
+    frame by frame, R rows each, one for each of the R rings (R = S, or 1: all tokens of q share the ring).
     Queries and keys are normalized, each head by itself, and rotated by their frame's cos and sin [F, P].
     """
     (streams, window, heads, dim), frames = ring_k.shape, len(slots)

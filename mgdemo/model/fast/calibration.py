@@ -1,4 +1,4 @@
-"""How large the inputs of the decoder's convolutions become, seen on pictures, before they get 8 bits."""
+"""Where the 8-bit ranges of the decoder's convolutions end, chosen by decoding pictures."""
 
 from __future__ import annotations
 

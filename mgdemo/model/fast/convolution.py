@@ -20,20 +20,20 @@ from torch import Tensor
 from triton.tools.tensor_descriptor import TensorDescriptor
 
 from mgdemo.model.fast.pixel_norm import Code
-from mgdemo.model.fast.tiles import Tiles, hopper, power_of_2
+from mgdemo.model.fast.tiles import Tiles, has_room, power_of_2
 
 
-def tiles_for(outputs: int, pixels: int, hopper: bool = True, eight: bool = False) -> Tiles:
-    """Found by trial on an H100; other GPUs have less room for what is on its way."""
-    if eight and hopper and outputs == 96:
+def tiles_for(outputs: int, pixels: int, large: bool = True, eight: bool = False) -> Tiles:
+    """Found by trial on an H100; `large`: where there is room for what is on its way, as there."""
+    if eight and large and outputs == 96:
         return Tiles(128, 64, 32, 4, 4)
-    if eight and hopper and outputs > 192:
+    if eight and large and outputs > 192:
         return Tiles(256, 128, 0, 8, 3) if pixels > 40_000 else Tiles(128, 128, 64, 8, 3)
     if outputs <= 64:
         return Tiles(128, max(16, power_of_2(outputs)), 0, 4, 3)
     if outputs == 96:
-        return Tiles(128, 64, 32, 4, 4 if hopper else 3)
-    if not hopper:
+        return Tiles(128, 64, 32, 4, 4 if large else 3)
+    if not large:
         return Tiles(128, 64, 0, 4, 3)
     if outputs == 192:
         return Tiles(256, 128, 64, 8, 3)
@@ -199,7 +199,8 @@ def convolve(
     dtype: torch.dtype | None = None,
     tiles: Tiles | None = None,
 ) -> Tensor:
-    """Convolve frames [T, H + 2, W + 2, C], margins zero, that follow others [T' - 1, H + 2, W + 2, C].
+    """Convolve frames [T, H + 2, W + 2, C], margins zero, that follow others [T' - 1, H + 2, W + 2, C], with
+    a kernel that is T' frames long.
 
     The result, to which `skip` is added, is laid out as `shape` says: "same" as the input; "pairs", for 2T
     frames of half as many channels; "larger", for frames twice as high and wide; or "planes", that is
@@ -207,9 +208,9 @@ def convolve(
     """
     frames, hp, wp, channels = new.shape
     long, tall, wide = kernel.extent
-    tiles = tiles or tiles_for(kernel.outputs, frames * hp * wp, hopper(new.device), new.dtype == torch.int8)
-    # A pixel's neighbors lie beside it: where that pays, a kernel's whole width is one run of columns.
     eight = new.dtype == torch.int8
+    tiles = tiles or tiles_for(kernel.outputs, frames * hp * wp, has_room(new.device), eight)
+    # A pixel's neighbors lie beside it: where that pays, a kernel's whole width is one run of columns.
     run = wide if shape != "larger" and (eight or channels >= 192) else 1
     span = run * channels
     # In two parts where 128 bytes, which the copy engine likes, do not divide the columns.

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from mgdemo.devices import BFLOAT16
 from mgdemo.errors import UserError
 from mgdemo.model.transformer import Transformer
 from mgdemo.model.vae import VAE
@@ -33,6 +34,11 @@ def check_kernels(device: torch.device, *, fp8: bool = False, int8: bool = False
         )
     if int8 and not usable:
         raise OptimizationError("INT8 needs an NVIDIA GPU and Triton: leave out int8.")
+    if int8 and torch.cuda.get_device_capability(device) < BFLOAT16:
+        raise OptimizationError(
+            "This GPU has no bfloat16, beside which INT8 is used (compute capability below 8.0): leave out "
+            "int8."
+        )
     return usable
 
 
@@ -44,7 +50,8 @@ def replace_layers(
     int8: bool = False,
     pictures: Sequence[Tensor] = (),
 ) -> None:
-    """Replace the transformer's layers and, if its sizes fit, the VAE's decoder, where `check_kernels`.
+    """Replace the transformer's layers and, if its sizes fit, the VAE's decoder, where `check_kernels`
+    allows it.
 
     pictures: for INT8, see `calibrate`. Raises OptimizationError if FP8 is asked for and a layer's width is
     not a multiple of 16, or INT8 and the decoder does not fit.

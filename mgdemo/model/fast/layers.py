@@ -52,7 +52,7 @@ class RowLinear(nn.Module):
 class EightBitLinear(nn.Module):
     """A linear layer on rows [N, C] in 8 bits, a scale for each row and each output.
 
-    In int8, which is three times as exact as e4m3 for rows without outliers.
+    In int8, which is three times as precise as e4m3 for rows without outliers.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor | None, reads: torch.dtype = INT8):
@@ -62,7 +62,8 @@ class EightBitLinear(nn.Module):
 
     @classmethod
     def after_gelu(cls, weight: Tensor, bias: Tensor | None) -> EightBitLinear:
-        """One that reads what another's `gelu` gives: in e4m3, since nobody knows a row's maximum in time."""
+        """One that reads what another's `gelu` gives: in e4m3, because a row's maximum is not yet known when
+        its first tile is written."""
         return cls(weight, bias, FP8)
 
     def forward(self, x: Tensor | Rows, *, gelu: bool = False) -> Tensor | Rows:
@@ -113,7 +114,7 @@ class FusedSelfAttention(nn.Module):
 
 
 class FusedCrossAttention(Attention):
-    """Attention to the image's keys and values, which `key_value` makes as ever."""
+    """Attention to the image's keys and values, which `key_value` computes as in the plain module."""
 
     def __init__(self, plain: Attention, linear: Linear):
         nn.Module.__init__(self)
@@ -128,7 +129,7 @@ class FusedCrossAttention(Attention):
 
 
 class FusedActionModule(nn.Module):
-    """An action module on rows of tokens, but for what `ActionEncoder` does for all of them."""
+    """An action module on rows of tokens, except what `ActionEncoder` does for all of them."""
 
     def __init__(self, plain: ActionModule, linear: Linear):
         super().__init__()
@@ -204,7 +205,7 @@ class ActionEncoder(nn.Module):
 
 
 class StackedLinear(nn.Module):
-    """L linear layers at once, on their inputs from the first one given on."""
+    """L linear layers at once, each reading its inputs from index `first_input` on."""
 
     weight: Tensor
     bias: Tensor | None

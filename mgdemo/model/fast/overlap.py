@@ -18,7 +18,8 @@ from mgdemo.model.vae import VAE, State
 
 @dataclass(frozen=True)
 class DecoderPoint:
-    """What a world's decoder remembered before a block, on the device."""
+    """What a world's decoder remembered before a block, on the device, or on the host if another world was
+    using the static buffers."""
 
     state: State
     takeovers: int  # of the graphed decoder, when it was kept

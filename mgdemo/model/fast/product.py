@@ -15,7 +15,7 @@ from torch import Tensor
 from triton.tools.tensor_descriptor import TensorDescriptor
 
 from mgdemo.model.fast.rows import FP8, FP8_MAX, INT8, Rows, activated, gelu_tanh
-from mgdemo.model.fast.tiles import Tiles, hopper, processors
+from mgdemo.model.fast.tiles import Tiles, has_copy_engine, has_room, processors
 
 
 @triton.jit(do_not_specialize=["rows"])
@@ -56,7 +56,7 @@ def _product(
 class EightBitWeights(NamedTuple):
     """A linear layer's weight [M, K] in 8 bits and bias [M], as `product` reads them; and its results' type.
 
-    No output exceeds max_norm, of an output's weights, times the norm of the row, plus max_bias.
+    No output exceeds max_norm (the largest norm of one output's weights) times the row's norm, plus max_bias.
     """
 
     weight: Rows
@@ -73,9 +73,9 @@ class EightBitWeights(NamedTuple):
         return cls(rows, bias, weight.dtype, float(rows.norm.max()), max_bias)
 
 
-def product_tiles(hopper: bool = True) -> Tiles:
-    """Found by trial on an H100; other GPUs have less room for what is on its way."""
-    return Tiles(128, 256, 0, 8, 3) if hopper else Tiles(128, 128, 0, 8, 3)
+def product_tiles(large: bool = True) -> Tiles:
+    """Found by trial on an H100; `large`: where there is room for what is on its way, as there."""
+    return Tiles(128, 256, 0, 8, 3) if large else Tiles(128, 128, 0, 8, 3)
 
 
 def product(
@@ -88,8 +88,8 @@ def product(
     """
     values, weight = x.values, linear.weight.values
     (rows, width), outputs = values.shape, len(weight)
-    described = hopper(values.device)  # others have no copy engine, and want strides that are constants
-    tiles = tiles or product_tiles(described)
+    described = has_copy_engine(values.device)  # others want strides that are constants
+    tiles = tiles or product_tiles(has_room(values.device))
     inputs = 128  # the copy engine likes 128 bytes
     out = values.new_empty(rows, outputs, dtype=FP8 if gelu else linear.dtype)
     scale = values.new_empty(rows, 1, dtype=torch.float32) if gelu else None

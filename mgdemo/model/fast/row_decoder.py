@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -14,6 +16,7 @@ from mgdemo.model.fast.convolution import (
     few_outputs,
     taps_as_outputs,
 )
+from mgdemo.model.fast.convolution_hopper import LARGER, HopperConvolution, usable
 from mgdemo.model.fast.decoder import NextState
 from mgdemo.model.fast.pixel_norm import Code, pixel_norm
 from mgdemo.model.vae import Decoder
@@ -51,10 +54,10 @@ class RowDecoder(nn.Module):
         parts = (part for layer in self.layers[first:] for part in layer.modules())
         return [part for part in parts if isinstance(part, RowConv) and part.conv.in_channels % 32 == 0]
 
-    def use_eight_bits(self, most: dict[RowConv, float]) -> None:
-        """Let convolutions compute in 8 bits, before the first stream; most: the largest of their inputs."""
-        for conv, value in most.items():
-            code = Code.up_to(value)
+    def use_eight_bits(self, ends: dict[RowConv, float]) -> None:
+        """Let convolutions compute in 8 bits, before the first stream; ends: of their inputs' ranges."""
+        for conv, end in ends.items():
+            code = Code.up_to(end)
             conv.use_eight_bits(code)
             self._codes[conv.conv] = code
 
@@ -86,6 +89,16 @@ class RowDecoder(nn.Module):
         return {conv for conv in modules if conv.look_back}
 
 
+def fastest(kernel: Kernel, conv: nn.Module) -> Callable[..., Tensor]:
+    """What computes a convolution from `new`, `past` and perhaps `skip`: in CUDA C++ if that can be."""
+    dtype = cast(Tensor, conv.weight).dtype
+    if usable(kernel, dtype):
+        return HopperConvolution(kernel)
+    return partial(
+        convolve, kernel=kernel, shape="larger" if kernel.extent == LARGER else "same", dtype=dtype
+    )
+
+
 class RowConv(nn.Module):
     """A norm, SiLU and a causal convolution, which remembers the last frames as it reads them.
 
@@ -96,12 +109,13 @@ class RowConv(nn.Module):
     def __init__(self, norm: RMSNorm, conv: CausalConv3d):
         super().__init__()
         self.norm, self.conv = norm, conv
-        self.kernel: Any = Kernel.from_weight(conv.weight, conv.bias)
+        self.kernel: Any = fastest(Kernel.from_weight(conv.weight, conv.bias), conv)
         self.code: Code | None = None  # of its inputs, in 8 bits
 
     def use_eight_bits(self, code: Code) -> None:
         assert self.conv.bias is not None
-        self.code, self.kernel = code, Kernel.in_eight_bits(self.conv.weight, self.conv.bias, code)
+        self.code = code
+        self.kernel = fastest(Kernel.in_eight_bits(self.conv.weight, self.conv.bias, code), self.conv)
 
     def activate(self, x: Tensor, state: NextState) -> tuple[Tensor, Tensor]:
         """What the convolution reads, and the frames before it."""
@@ -111,7 +125,7 @@ class RowConv(nn.Module):
         return pixel_norm(x, self.norm.gamma.flatten(), kept=kept[-new:], code=self.code), past
 
     def convolve(self, x: Tensor, past: Tensor, skip: Tensor | None = None) -> Tensor:
-        return convolve(x, past, self.kernel, skip=skip, dtype=self.conv.weight.dtype)
+        return self.kernel(x, past, skip=skip)
 
 
 class RowHead(RowConv):
@@ -166,7 +180,7 @@ class RowUpsample(nn.Module):
     def __init__(self, plain: Upsample):
         super().__init__()
         conv, self.time_conv = cast(nn.Conv2d, plain.resample[1]), plain.time_conv
-        self.kernel = Kernel.from_upsample(conv.weight, cast(Tensor, conv.bias))
+        self.kernel = fastest(Kernel.from_upsample(conv.weight, cast(Tensor, conv.bias)), conv)
         if self.time_conv is not None:
             self.time_kernel = Kernel.from_weight(self.time_conv.weight, self.time_conv.bias)
 
@@ -175,7 +189,7 @@ class RowUpsample(nn.Module):
             x = self._double(x, self.time_conv, state)
         for margin in (x[:, 0], x[:, -1], x[:, :, 0], x[:, :, -1]):
             margin.zero_()
-        return convolve(x, None, self.kernel, shape="larger")
+        return self.kernel(x, None)
 
     def _double(self, x: Tensor, conv: CausalConv3d, state: NextState) -> Tensor:
         """Twice as many frames."""
