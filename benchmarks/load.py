@@ -17,7 +17,8 @@ p95_ms: from a key to the first frame that obeys, when it is due on a script's s
 canvas (95th percentiles of both, and their mean); lone_p95_ms: the same of the lone visitor.
 server: the server's own part of it, from an input's arrival to the block that obeys.
 cores: that each side took while the crowd was there: web process, workers, films, scripts, browsers (with
-`ray`, its nodes and their workers count there).
+`ray`, its nodes and their workers count there). With `--cores 2` all but the browsers share two cores, and
+the browsers have the machine's others, as visitors have their own.
 peak_mb: memory of the web process, its workers and those that draw films, together.
 """
 
@@ -42,7 +43,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from benchmarks.browser_visitor import SETTLE, BrowserVisitor
 from benchmarks.ending import end_by_sigterm
 from benchmarks.latency import FLAGS
-from benchmarks.machine import chromium_path, machine
+from benchmarks.machine import chromium_path, machine, split_cores, starting_on
 from benchmarks.verdict import admitted, logged_errors, order_kept, positions_fell
 from benchmarks.visitor import Plan, Record, Visitor
 from benchmarks.watching import Cores, Memory
@@ -62,14 +63,15 @@ LOADER, QUICK = "benchmarks.watermark:load", "benchmarks.watermark:load_quick"
 
 @dataclass(frozen=True)
 class Crowd:
-    """So many visitors, some of them browsers. Seconds: in which they arrive, that a script plays, and that
-    the lone visitor plays in each of both ways."""
+    """So many visitors, some of them browsers, which compute on the cores named (None: on all). Seconds: in
+    which they arrive, that a script plays, and that the lone visitor plays in each of both ways."""
 
     visitors: int
     browsers: int
     seconds: float
     stay: float
     lone: float
+    browser_cores: set[int] | None = None
 
 
 def settings(visitors: int, playing: int, engine: str, loader: str) -> dict[str, str]:
@@ -92,7 +94,7 @@ def settings(visitors: int, playing: int, engine: str, loader: str) -> dict[str,
 
 async def measure(web: WebProcess, size: Crowd) -> dict:
     """Send the lone visitor, then the crowd; the figures."""
-    async with Script(web, "127.0.0.1") as script, chromium(size.browsers) as browser:
+    async with Script(web, "127.0.0.1") as script, chromium(size) as browser:
         config = script.config
         say(f"one visitor plays alone, for {size.lone:.0f} s")
         with Server(web) as lone_server:
@@ -180,17 +182,17 @@ def say(words: str) -> None:
 
 
 @contextlib.asynccontextmanager
-async def chromium(wanted: int) -> AsyncIterator[Browser | None]:
+async def chromium(size: Crowd) -> AsyncIterator[Browser | None]:
     """The system's Chromium, if any pages are wanted."""
-    if not wanted:
+    if not size.browsers:
         yield None
         return
     path = chromium_path()
-    async with (
-        async_playwright() as playwright,
-        await playwright.chromium.launch(executable_path=path, args=FLAGS) as browser,
-    ):
-        yield browser
+    async with contextlib.AsyncExitStack() as stack:
+        with starting_on(size.browser_cores) if size.browser_cores else contextlib.nullcontext():
+            playwright = await stack.enter_async_context(async_playwright())
+            browser = await playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield await stack.enter_async_context(browser)
 
 
 def verdict(alone: Sequence[Record], crowd: Sequence[Record], log: str) -> dict:
@@ -240,17 +242,24 @@ def main() -> None:
     parser.add_argument("--stay", type=float, default=8, help="seconds that each script plays (default 8)")
     parser.add_argument("--lone", type=float, default=LONE_SECONDS, help="seconds of play alone, each way")
     parser.add_argument("--browsers", type=int, default=BROWSERS, help="of the visitors (default 4)")
+    parser.add_argument(
+        "--cores", type=int, metavar="N", help="for all but browsers (default: all share all)"
+    )
     parser.add_argument("--engine", choices=("process", "ray"), default="process")
     parser.add_argument("--quick", action="store_true", help="worlds of 5 ms a block in place of 20")
     parser.add_argument("--json", type=Path, metavar="FILE")
     args = parser.parse_args()
     end_by_sigterm()
-    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as cluster:
+    browser_cores = None
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        if args.cores:
+            own, browser_cores = split_cores(args.cores)
+            stack.enter_context(starting_on(own))
         if args.engine == "ray":
-            cluster.enter_context(ray_nodes()).have(NODES)
+            stack.enter_context(ray_nodes()).have(NODES)
         variables = settings(args.visitors, args.playing, args.engine, QUICK if args.quick else LOADER)
         with web_process(Path(folder), **variables) as web:
-            size = Crowd(args.visitors, args.browsers, args.seconds, args.stay, args.lone)
+            size = Crowd(args.visitors, args.browsers, args.seconds, args.stay, args.lone, browser_cores)
             found = asyncio.run(measure(web, size))
     text = json.dumps(found | {"engine": args.engine, "quick": args.quick, "machine": machine()}, indent=1)
     print(text)

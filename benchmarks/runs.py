@@ -22,7 +22,9 @@ from PIL import Image
 
 from mgdemo.actions import MODES, ActionTrack
 from mgdemo.checkpoints import catalog
-from training import motion, renderer
+from training import motion
+from training.places import World
+from training.renderer import render
 
 SIZE = (144, 256)
 # (number of the start, actions, the video frames that are wanted) -> uint8 [wanted, H, W, 3]
@@ -34,7 +36,7 @@ Keep = Callable[[Image.Image], np.ndarray]
 class Starts:
     """Poses in places that were never trained on."""
 
-    def __init__(self, world: renderer.World, poses: torch.Tensor):
+    def __init__(self, world: World, poses: torch.Tensor):
         self.world, self.poses = world, poses
 
     def __len__(self) -> int:
@@ -62,10 +64,10 @@ class Starts:
 
 
 @torch.no_grad()
-def draw(world: renderer.World, poses: torch.Tensor, size: tuple[int, int]) -> np.ndarray:
+def draw(world: World, poses: torch.Tensor, size: tuple[int, int]) -> np.ndarray:
     """True frames uint8 [B, T, H, W, 3] of poses [B, T, P], on a GPU where there is one."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    return renderer.render(world.to(device), poses.to(device), *size).permute(0, 1, 3, 4, 2).cpu().numpy()
+    return render(world.to(device), poses.to(device), *size).permute(0, 1, 3, 4, 2).cpu().numpy()
 
 
 def true_run(starts: Starts) -> Run:

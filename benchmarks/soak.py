@@ -112,7 +112,8 @@ def main() -> None:
         (place / "collector").mkdir()
         (place / "collector" / "sitecustomize.py").write_text(COLLECTOR)
         began = time.monotonic()
-        with web_process(place, PYTHONPATH=str(place / "collector"), **variables) as web:
+        paths = os.pathsep.join(filter(None, [str(place / "collector"), os.environ.get("PYTHONPATH")]))
+        with web_process(place, PYTHONPATH=paths, **variables) as web:
             found = asyncio.run(soak(web, args.arrivals))
     found |= {"seconds": round(time.monotonic() - began), "machine": machine()}
     print(json.dumps({key: value for key, value in found.items() if key != "rows"}))

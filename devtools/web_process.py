@@ -115,8 +115,11 @@ class Script:
             base_url=web.address,
             timeout=PATIENCE,
             headers=headers,
-            # Reading the system's certificates would take longer than a visit.
-            transport=httpx.AsyncHTTPTransport(verify=False, local_address=address),
+            transport=httpx.AsyncHTTPTransport(
+                verify=False,  # reading the system's certificates would take longer than a visit
+                local_address=address,
+                limits=httpx.Limits(keepalive_expiry=2),  # a server that hangs up after 5 s must not be first
+            ),
         )
         self.config: dict = {}
 

@@ -30,7 +30,8 @@ from benchmarks.worlds.reader import (
     read,
 )
 from mgdemo.actions import MODES
-from training import motion, renderer
+from training import motion
+from training.renderer import render
 from training.semantics import CLASSES, name_rays
 from training.themes import THEMES as TABLES
 
@@ -58,7 +59,7 @@ def samples(
     actions = motion.sample_actions(count, LATEST, generator, mode)
     poses = motion.integrate(world, motion.sample_start(world, generator), *actions)
     poses = poses[torch.arange(count), torch.randint(0, LATEST, (count,), generator=generator)]
-    frames = renderer.render(world, poses[:, None], *size)[:, 0]
+    frames = render(world, poses[:, None], *size)[:, 0]
     named = [
         name_rays(world.take(slice(i, i + 1)), poses[i : i + 1], SIZE[0] // 2, SIZE[1] // 2)
         for i in range(count)
