@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections import deque
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -22,7 +21,10 @@ from mgdemo.serving.turns import Turns
 from mgdemo.settings import Settings
 
 MINUTE = 60.0
-STARTS = "Many sessions have just begun at your address: wait a few seconds, then press Start again."
+STARTS = (
+    "You have just begun many sessions (counted by login or address): wait a few seconds, then press Start "
+    "again."
+)
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +37,7 @@ class Admission:
 
     def __init__(self, settings: Settings, places: Places, devices: Devices, counts: Metrics):
         self._settings, self._places, self._devices, self._counts = settings, places, devices, counts
-        self._queue: deque[Session] = deque()
+        self._queue: dict[Session, float] = {}  # since when each waits, which is their order
         self._resting: set[Session] = set()  # without a place until their visitors want one again
         self._turns = Turns(settings.session_seconds)
         self._starts = Budgets(settings.visitor_starts / MINUTE, MINUTE / 2)
@@ -65,8 +67,10 @@ class Admission:
         return min(self._turns.speeds.values(), default=None)
 
     def enter(self, session: Session) -> None:
+        """It waits for a place, behind those who wait already; a run of a comparison in the order of runs."""
         self._resting.discard(session)
-        self._queue.append(session)
+        since = session.opened if session.request.background else time.monotonic()
+        self._queue = dict(sorted([*self._queue.items(), (session, since)], key=lambda item: item[1]))
 
     def rest(self, session: Session) -> None:
         """It gives its place away, and does not wait for another one."""
@@ -77,8 +81,7 @@ class Admission:
         """It has ended, in the queue or in its place."""
         self._places.leave(session)
         self._resting.discard(session)
-        if session in self._queue:
-            self._queue.remove(session)
+        self._queue.pop(session, None)
 
     def admit(self) -> None:
         """Give free places to the sessions that wait."""
@@ -87,31 +90,31 @@ class Admission:
         while self._queue and (move := self._next_move()):
             session = next(s for s in (*self._queue, *self._places) if s.token == move.token)
             if move.engines:
-                self._queue.remove(session)
+                since = self._queue.pop(session)
                 if isinstance(session.phase, Queued):
                     self._counts.sessions.inc()
                     about = {"session": session_id(session.token), "checkpoint": session.request.checkpoint}
                     log.info("A session got a place.", extra=about)
                     if not session.request.background:
-                        self._counts.wait.observe(time.monotonic() - session.opened)
+                        self._counts.wait.observe(time.monotonic() - since)
                 self._places.take(session, move.engines)
             else:
                 self._places.give_way(session)
-                self._queue.append(session)
+                self.enter(session)
 
     def plan(self) -> None:
         """Update what all sessions know of the queue. Runs of a comparison are left out: a visitor never
         waits for one."""
-        waiting = _visitors(self._queue)
+        waiting = {session: self._queue[session] for session in _visitors(self._queue)}
         plan = self._turns.plan(_visitors(self._places), waiting)
         behind_all = limits.QueueTurn(len(waiting) + 1, background=True)
         for session in self._queue:
             turn = plan.turns.get(session.token, behind_all)
             held = replace(turn, at=math.inf, held=True)
             session.course.wait(held if self.draining else turn)
-        for session in self._places:
+        crowded = bool(self._queue) or self.draining
+        for session in (*self._places, *self._queue, *self._resting):  # only one with a place has to give it
             ends = None if self.draining else plan.ends.get(session.token)
-            crowded = bool(self._queue) or self.draining
             session.course.limit(ends, crowded=crowded, draining=self.draining)
 
     def _next_move(self) -> Move | None:

@@ -141,7 +141,9 @@ class Course:
                 self._hooks.changed()
             case _, m.Left():
                 self._rest(event)
-            case Loading(), m.Loading() if self._loads_for_it(event):
+            case _, m.Loading() if not self.request.loads(event, self._settings):
+                pass  # it is told of all that its worker loads
+            case Loading(), m.Loading():
                 self.phase = replace(self.phase, text=event.text, progress=event.progress)
                 self._hooks.changed()
             case Loading(), m.Ready():
@@ -221,10 +223,6 @@ class Course:
             self.engine.send(m.Close(session=self._token))
         self._hooks.left()
         self._hooks.changed()
-
-    def _loads_for_it(self, event: m.Loading) -> bool:
-        wanted = (self.request.checkpoint, self.request.optimized(self._settings), "")
-        return (event.checkpoint, event.optimization, event.error) == wanted
 
     def _ready(self, event: m.Ready) -> None:
         request, engine = self.request, self.engine

@@ -95,9 +95,8 @@ def full(free: bool, waiters: int, own: int, settings: Settings) -> Refusal | No
     """Why nobody else can get in the queue, if that is so. free: whether there is a free place; own: sessions
     that this visitor has already."""
     if settings.visitor_sessions and own >= settings.visitor_sessions:
-        sessions = "a session is" if own == 1 else f"{own} sessions are"
-        text = f"At your address {sessions} running or waiting already: stop one, then press Start again."
-        return Refusal("sessions", text)
+        have = f"You already have {several(own, 'session')} running or waiting (counted by login or address)"
+        return Refusal("sessions", f"{have}: stop {'it' if own == 1 else 'one'}, then press Start again.")
     if free or waiters < settings.queue:
         return None
     if not waiters:
@@ -111,9 +110,9 @@ class Facts:
     """What decides whether a session ends. Moments that do not apply are infinite.
 
     away_since: no player has been connected since then; met: there has been one. active: the last input, or
-    when the world was ready. ends: the moment when others get the place. resting: paused or standing, so it
-    takes no device time. seconds_recorded: of video, all branches together. watched: it needs a player.
-    rests: it has no device until its visitor wants one again. loading_since: its world is not there yet.
+    when the world was ready. ends: the moment when others get the place. idle_allowed: paused or standing,
+    which takes no device time. seconds_recorded: of video, all branches together. watched: it needs a player.
+    without_device: until its visitor wants one again. loading_since: its world is not there yet.
     """
 
     live: bool
@@ -122,10 +121,10 @@ class Facts:
     met: bool = False
     active: float = math.inf
     ends: float = math.inf
-    resting: bool = False
+    idle_allowed: bool = False
     crowded: bool = False
     seconds_recorded: float = 0.0
-    rests: bool = False
+    without_device: bool = False
     loading_since: float = math.inf
 
 
@@ -137,8 +136,8 @@ def ending(facts: Facts, settings: Settings, now: float) -> tuple[Outcome, str] 
     if facts.watched and not facts.met and away > settings.connect_seconds:
         return (
             "error",
-            "The player on your page could not reach the server. Reload the page; a proxy in between has to "
-            "pass WebSockets.",
+            "The player on your page could not reach the server. Reload the page; any proxy in between must "
+            "allow WebSockets.",
         )
     loading = now - facts.loading_since
     # A worker is ended before that if it does not start, or loads for too long.
@@ -155,10 +154,11 @@ def ending(facts: Facts, settings: Settings, now: float) -> tuple[Outcome, str] 
         )
     if facts.ends <= now:
         return "ended", "Your time is up, since others are waiting. Press Start to get in the queue again."
-    if not facts.live and not facts.rests:
+    if not facts.live and not facts.without_device:
         return None  # what follows is about visitors who steer
     idle = settings.idle_seconds
-    if idle and now - facts.active > idle and (facts.crowded or facts.rests or not facts.resting):
+    counts = facts.crowded or facts.without_device or not facts.idle_allowed
+    if idle and now - facts.active > idle and counts:
         return "ended", f"Nothing was pressed for {duration(idle)}. Press Start to begin another session."
     if facts.seconds_recorded >= settings.record_seconds:
         length = duration(settings.record_seconds)
@@ -195,4 +195,9 @@ def roughly(seconds: float) -> str:
 def duration(seconds: float) -> str:
     """Seconds in words, rounded up: "20 seconds", "5 minutes"."""
     count, unit = (math.ceil(seconds), "second") if seconds <= 90 else (math.ceil(seconds / 60), "minute")
-    return f"{count} {unit}{'s' * (count != 1)}"
+    return several(count, unit)
+
+
+def several(count: int, noun: str) -> str:
+    """A number of things: "1 session", "2 sessions"."""
+    return f"{count} {noun}{'s' * (count != 1)}"

@@ -109,7 +109,7 @@ async def _serve(service: SessionService, socket: WebSocket, budgets: Budgets) -
             outbox.text(ended.message().model_dump_json())
             outbox.close()
         else:
-            outbox.close(m.UNKNOWN, "This session is not known here any more. Press Start.")
+            outbox.close(m.UNKNOWN, "The server no longer knows this session: press Start.")
     except TimeoutError:
         outbox.close(m.BAD_MESSAGE, "hello comes first")
     except _TooMany:

@@ -57,7 +57,8 @@ class Move:
     """From the loss of a worker until the world stands again where it stood.
 
     since: when it was lost, or made progress last. told: what the new worker knows, once it is chosen.
-    listening: it is there, and obeys. arrived: another player has come since `told`.
+    listening: it is there, and obeys. arrived: another player has come since `told`. loaded: the
+    largest share of the checkpoint that a new worker had loaded, -1 before it began.
     """
 
     since: float
@@ -65,3 +66,4 @@ class Move:
     told: m.Past | None = None
     listening: bool = False
     arrived: bool = False
+    loaded: float = -1.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from mgdemo.serving.devices import Devices
 from mgdemo.serving.phases import Loading
@@ -37,9 +37,8 @@ class Places(Collection[Session]):
     def holders(self) -> list[Holder]:
         return [Holder(s.token, at, s.request.background, s.course.began) for s, at in self._engines.items()]
 
-    def applicants(self, queue: Collection[Session]) -> list[Applicant]:
+    def applicants(self, waiting: Iterable[Session]) -> list[Applicant]:
         """Those who wait, in order."""
-        waiting = sorted(queue, key=lambda session: session.opened)
         return [Applicant(s.token, s.request.background, self._aside.get(s)) for s in waiting]
 
     def take(self, session: Session, among: Collection[int]) -> None:

@@ -128,9 +128,10 @@ class Playing:
             case m.Rewind(node=node) if node in self.tree:
                 self.link.active = now
                 if self.rewinding is not None:
-                    self.link.rewind = message
+                    self.link.rewind = None if self.worker.is_asked(message) else message
                     return False
                 self.rewinding = 0.0
+                self.link.excuse()  # it drops what it left, unanswered
                 self.link.inputs.forget()
                 self.worker.ask(message)
                 return True
@@ -161,6 +162,8 @@ class Playing:
             case m.Rewinding():
                 self.rewinding, self.worker.flight.below = event.progress, None
                 return True
+            case m.Loading():
+                self.worker.loading(event.progress)
             case m.Restoring() if self.worker.move is not None:
                 self.worker.restoring(event.progress)
                 self.worker.flight.repeated(self.tree[event.node].parent)
@@ -192,6 +195,8 @@ class Playing:
         before = self.standing, self.warning
         self.standing, self.warning = False, message if message.warning else None
         self.link.block(message, now)
+        if self.rewinding is not None:
+            self.link.excuse()
         return self.link.behind or before != (self.standing, self.warning)
 
     def _count(self, event: m.Block, now: float) -> None:

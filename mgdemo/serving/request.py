@@ -55,6 +55,11 @@ class SessionRequest:
         """The words of the optimization that it is played with."""
         return settings.optimization if self.optimization is None else self.optimization
 
+    def loads(self, event: m.Loading, settings: Settings) -> bool:
+        """Whether an event is of what it is played with, and of no failure."""
+        wanted = self.checkpoint, self.optimized(settings), ""
+        return (event.checkpoint, event.optimization, event.error) == wanted
+
     def order(self, session: str, past: m.Past | None = None) -> m.Open:
         """The command that begins it on an engine, or goes on with it after a past."""
         return m.Open(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import secrets
 import threading
 import time
@@ -238,12 +239,15 @@ class Session:
             return facts
         if link.holding:
             link.active = now
+        rests = self.course.loan is not None and bool(self.course.loan.rest)
+        # While its world is on the way to a place, there is nothing that could be pressed.
+        waits = phase.worker.move is not None and not rests
         return replace(
             facts,
-            active=link.active,
+            active=math.inf if waits else link.active,
             ends=self.course.ends,
-            resting=phase.paused or phase.standing,
+            idle_allowed=phase.paused or phase.standing,
             crowded=self.course.crowded,
             seconds_recorded=phase.seconds_recorded,
-            rests=self.course.loan is not None and bool(self.course.loan.rest),
+            without_device=rests,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from mgdemo.blocks import FPS
 from mgdemo.serving import limits
@@ -20,14 +20,15 @@ class Turns:
         self._session_seconds = session_seconds
         self.speeds: dict[str, float] = {}  # frames per second
 
-    def plan(self, places: Collection[Session], queue: Collection[Session]) -> Plan:
+    def plan(self, places: Collection[Session], queue: Mapping[Session, float]) -> Plan:
+        """queue: since when each waits, in order."""
         for session in places:
             phase = session.phase
             if isinstance(phase, Playing) and not session.live and phase.rate.fps:
                 self.speeds[session.request.checkpoint] = phase.rate.fps
         return limits.plan(
             [self._place(session) for session in places],
-            [self._waiter(session) for session in queue],
+            [self._waiter(session, since) for session, since in queue.items()],
             self._session_seconds,
             limits.GRACE,
         )
@@ -38,8 +39,8 @@ class Turns:
             expected = time.monotonic() + self._lasts(session, phase.frames)
         return Place(session.token, session.request.visitor, session.course.began, expected)
 
-    def _waiter(self, session: Session) -> Waiter:
-        return Waiter(session.token, session.request.visitor, session.opened, self._lasts(session, 0))
+    def _waiter(self, session: Session, since: float) -> Waiter:
+        return Waiter(session.token, session.request.visitor, since, self._lasts(session, 0))
 
     def _lasts(self, session: Session, made: int) -> float:
         """Seconds until its scenario is complete; infinite for live sessions."""

@@ -43,6 +43,10 @@ class WorkerLink:
         if self.move is None:
             self.tell(wish)
 
+    def is_asked(self, wish: m.Step | m.Rewind) -> bool:
+        """Whether this is what it was asked for last, and has not done yet."""
+        return self._wish == wish
+
     def announced(self, block: m.Block) -> None:
         """A block is on its way: that is the step that was asked for, if one was."""
         self.flight.announced(block)
@@ -68,7 +72,8 @@ class WorkerLink:
 
     def lost(self, now: float) -> bool:
         """Wait for a new worker; whether this one may have died of the session, as one did before."""
-        self.move = Move(self.move.since if self.move else now)
+        before = self.move or Move(now)
+        self.move = Move(before.since, loaded=before.loaded)
         self._player.excuse()
         return self.flight.lost()
 
@@ -98,6 +103,11 @@ class WorkerLink:
             self.tell(m.Pause(on=paused))
         if self._player.input is not None:
             self.tell(self._player.input)
+
+    def loading(self, progress: float) -> None:
+        """The new worker loads what the session is played with; to load the same again is no progress."""
+        if self.move is not None and progress > self.move.loaded:
+            self.move.loaded, self.move.since = progress, time.monotonic()
 
     def restoring(self, progress: float) -> None:
         if self.move is not None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 
 from mgdemo import messages as m
 from mgdemo.worker.meter import Meter
 
 
 class Account:
-    """Of one session. `timings`: milliseconds of the last block's stages."""
+    """What one session has cost. `timings`: milliseconds of the last block's stages."""
 
     def __init__(self, load_seconds: float | None = None, start_seconds: float | None = None):
         self.timings: dict[str, float] = {}
@@ -19,8 +20,12 @@ class Account:
         self._stages: defaultdict[str, float] = defaultdict(float)  # milliseconds of those, together
         self._joules: float | None = None  # the counter as the session began
         self._alone = True
+        self._peak = 0  # bytes, before the meter forgot them for another session
 
-    def begin(self, meter: Meter) -> None:
+    def begin(self, meter: Meter, others: Iterable[Account] = ()) -> None:
+        """others: of the sessions that have begun already; the meter's peak is theirs until now."""
+        for other in others:
+            other._peak = max(other._peak, meter.peak_bytes or 0)
         meter.reset_peak()
         self._joules = meter.joules
 
@@ -46,7 +51,7 @@ class Account:
             load_seconds=self._load,
             start_seconds=self._start,
             first_block_seconds=first or None,
-            peak_bytes=meter.peak_bytes,
+            peak_bytes=max(self._peak, meter.peak_bytes or 0) or None,
             joules=None if now is None or self._joules is None else now - self._joules,
             versions=meter.versions(),
             hardware=meter.hardware(),

@@ -62,7 +62,7 @@ class WorkerActor:
         try:
             serve(os.fdopen(commands, "rb"), self._write)
         except Exception:
-            log.exception("The worker does not begin.")
+            log.exception("The worker could not start.")
         os._exit(1)
 
     def _write(self, event: bytes, sure: bool) -> None:

@@ -22,8 +22,8 @@ from mgdemo.worker.watch import Watch
 log = logging.getLogger(__name__)
 
 
-class Weights(NamedTuple):
-    """A checkpoint as it is in memory: changed for speed by its optimizations."""
+class ModelKey(NamedTuple):
+    """What identifies a loaded model: the checkpoint's name and the words of its optimization."""
 
     checkpoint: str
     optimization: str = ""
@@ -31,99 +31,131 @@ class Weights(NamedTuple):
 
 @dataclass(frozen=True)
 class Loaded:
-    """Weights were loaded, or could not be."""
+    """A model was loaded, or could not be."""
 
-    weights: Weights
+    key: ModelKey
     result: Model | Exception
     seconds: float = 0.0  # that it took
 
 
 class CheckpointCache:
-    """Models by their weights, the least recently used first; at most `settings.models`, but those in use.
+    """Models by their keys, the least recently used first; at most `settings.models`, but those in use.
 
-    loaded: called with every result, from the thread that loads
-    emit: called with the progress, from that thread, too, and with failures
+    It belongs to one worker at a time, and outlives it where the process does (`mgdemo.worker.lease`).
     """
 
-    def __init__(
+    def __init__(self):
+        self._models: OrderedDict[ModelKey, Model] = OrderedDict()
+        self._loading: dict[ModelKey, Loaded | None] = {}  # and with what result, until `add` takes it
+        self._one_load, self._lock = threading.Lock(), threading.Lock()
+        self.detach()
+
+    def attach(
         self,
         settings: Settings,
         device: str,
         loaded: Callable[[Loaded], None],
         emit: Callable[[m.Loading], None],
         watch: Watch,
-    ):
-        self._settings, self._device = settings, device
-        self._loaded, self._emit, self._watch = loaded, emit, watch
-        self._models: OrderedDict[Weights, Model] = OrderedDict()
-        self._loading: set[Weights] = set()
-        self._one_load = threading.Lock()
+    ) -> None:
+        """Belong to a worker from now on, with what was loaded meanwhile; what was not can be tried again.
 
-    def __len__(self) -> int:
-        return len(self._models)
+        loaded: called with every result, from the thread that loads
+        emit: called with the progress, from that thread, too, and with failures
+        """
+        self._settings, self._device = settings, device
+        with self._lock:
+            self._loaded, self._emit, self._watch = loaded, emit, watch
+            for late in [result for result in self._loading.values() if result is not None]:
+                self._take(late)
+
+    def detach(self) -> None:
+        """The worker is over. What is on its way is for the next one, which does not load it once more."""
+        with self._lock:
+            self._loaded: Callable[[Loaded], None] = _ignore
+            self._emit: Callable[[m.Loading], None] = _ignore
+            self._watch = Watch()
+
+    def fits(self, settings: Settings, device: str) -> bool:
+        """Whether a worker with these would load the same models."""
+        return (self._settings.loader, self._device) == (settings.loader, device)
 
     @property
-    def held(self) -> list[Weights]:
+    def held(self) -> list[ModelKey]:
         return list(self._models)
 
-    def get(self, weights: Weights) -> Model | None:
-        return self._models.get(weights)
+    @property
+    def loading(self) -> bool:
+        """Whether a checkpoint is on its way."""
+        return bool(self._loading)
 
-    def load(self, weights: Weights, in_use: Collection[Weights]) -> None:
+    def get(self, key: ModelKey) -> Model | None:
+        return self._models.get(key)
+
+    def load(self, key: ModelKey, in_use: Collection[ModelKey]) -> None:
         """Load a checkpoint unless it is there or on its way; those `in_use` stay."""
-        if weights in self._models:
-            self._models.move_to_end(weights)
-        elif weights not in self._loading:
-            self._loading.add(weights)
+        if key in self._models:
+            self._models.move_to_end(key)
+        elif key not in self._loading:
+            self._loading[key] = None
             unused = [held for held in self._models if held not in in_use]
             while unused and len(self._models) + len(self._loading) > self._settings.models:
                 del self._models[unused.pop(0)]  # before loading, so that memory never holds one more
             # So that sessions continue. A new thread each time: OpenMP keeps a pool for each living thread
             # that has computed, and with more threads than cores it no longer spins: blocks take half as
             # long again.
-            threading.Thread(target=self._load, args=(weights,), daemon=True).start()
-
-    @property
-    def models(self) -> dict[Weights, Model]:
-        """Those that are loaded."""
-        return dict(self._models)
-
-    def inherit(self, models: dict[Weights, Model]) -> None:
-        """Take what another cache in this process has loaded."""
-        self._models |= models
+            threading.Thread(target=self._load, args=(key,), daemon=True).start()
 
     def add(self, loaded: Loaded) -> None:
         """Take what `loaded` was called with, and tell of a failure; from the thread that owns the cache."""
-        self._loading.discard(loaded.weights)
-        if not isinstance(loaded.result, Exception):
-            self._models[loaded.weights] = loaded.result
-            return
-        (checkpoint, words), error = loaded.weights, sentence(loaded.result)
-        self._emit(m.Loading(checkpoint=checkpoint, progress=0.0, text="", optimization=words, error=error))
+        self._take(loaded)
+        if isinstance(loaded.result, Exception):
+            self._tell(loaded.key, 0.0, "", sentence(loaded.result))
 
-    def _load(self, weights: Weights) -> None:
-        (checkpoint, words), began = weights, time.monotonic()
+    def _take(self, loaded: Loaded) -> None:
+        self._loading.pop(loaded.key, None)
+        if not isinstance(loaded.result, Exception):
+            self._models[loaded.key] = loaded.result
+
+    def _load(self, key: ModelKey) -> None:
+        self._tell(key, 0.0, "Starting the engine")
+        with self._one_load:  # what waits here makes no progress, and is not stuck
+            try:
+                result = self._read(key)
+            except Exception as error:
+                log.exception("%s could not be loaded.", key.checkpoint)
+                result = Loaded(key, error)
+            with self._lock:
+                self._watch.done(key)
+                self._loading[key] = result
+                self._loaded(result)
+
+    def _read(self, key: ModelKey) -> Loaded:
+        began, limit = time.monotonic(), self._settings.load_seconds or math.inf
 
         def progress(fraction: float, text: str) -> None:
-            self._watch.progress(weights, self._settings.load_seconds or math.inf)
-            event = m.Loading(checkpoint=checkpoint, progress=float(fraction), text=text, optimization=words)
-            self._emit(event)
+            self._watch.progress(key, limit)
+            self._tell(key, float(fraction), text)
 
-        try:
-            progress(0.0, "Starting the engine")
-            module, _, function = self._settings.loader.partition(":")
-            with self._one_load:
-                load: Loader = getattr(importlib.import_module(module), function)
-                model = load(checkpoint, device=self._device, progress=progress, optimization=words)
-                # The first encoder finds out whether the GPU can encode, which takes a while.
-                height, width = model.size
-                live_encoder(width, height, model.fps, gpu_index(self._device))
-            self._loaded(Loaded(weights, model, time.monotonic() - began))
-        except Exception as error:
-            log.exception("%s could not be loaded.", checkpoint)
-            self._loaded(Loaded(weights, error))
-        finally:
-            self._watch.done(weights)
+        self._watch.progress(key, limit)
+        module, _, function = self._settings.loader.partition(":")
+        load: Loader = getattr(importlib.import_module(module), function)
+        model = load(key.checkpoint, device=self._device, progress=progress, optimization=key.optimization)
+        # The first encoder finds out whether the GPU can encode, which takes a while.
+        height, width = model.size
+        live_encoder(width, height, model.fps, gpu_index(self._device))
+        return Loaded(key, model, time.monotonic() - began)
+
+    def _tell(self, key: ModelKey, progress: float, text: str, error: str = "") -> None:
+        checkpoint, words = key
+        event = m.Loading(
+            checkpoint=checkpoint, progress=progress, text=text, optimization=words, error=error
+        )
+        self._emit(event)
+
+
+def _ignore(_: object) -> None:
+    pass
 
 
 def gpu_index(device: str) -> int | None:

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from mgdemo import messages as m
 from mgdemo.worker.checkpoint_cache import Loaded
 
-Order = m.Command | Loaded | None  # None: stop
-Heard = tuple[float, Order]  # and when
+Instruction = m.Command | Loaded | None  # None: stop
+Heard = tuple[float, Instruction]  # and when
 
 
 class Inbox:
@@ -21,8 +21,8 @@ class Inbox:
         self._waiting: queue.SimpleQueue[Heard] = queue.SimpleQueue()
         self._kept: Heard | None = None  # which would disturb a block in the making
 
-    def put(self, order: Order) -> None:
-        self._waiting.put((time.monotonic(), order))
+    def put(self, instruction: Instruction) -> None:
+        self._waiting.put((time.monotonic(), instruction))
 
     def all(self, seconds: float) -> Iterator[Heard]:
         """All that wait; if there are none, the next one that comes within so many seconds."""
@@ -38,12 +38,12 @@ class Inbox:
     def harmless(self) -> Iterator[Heard]:
         """Those that don't disturb blocks in the making, up to the first other one."""
         while self._kept is None and not self._waiting.empty():
-            came, order = self._waiting.get()
-            message = order.message if isinstance(order, m.ToSession) else None
+            came, instruction = self._waiting.get()
+            message = instruction.message if isinstance(instruction, m.ToSession) else None
             if isinstance(message, m.Input | m.Ack | m.KeyFrame):
-                yield came, order
+                yield came, instruction
             else:
-                self._kept = came, order
+                self._kept = came, instruction
 
     @property
     def held_up(self) -> bool:

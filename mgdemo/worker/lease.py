@@ -14,15 +14,14 @@ import threading
 import time
 from collections.abc import Iterator
 
-from mgdemo.interfaces import Model
-from mgdemo.worker.checkpoint_cache import Weights
+from mgdemo.worker.checkpoint_cache import CheckpointCache
 from mgdemo.worker.link import Link
 from mgdemo.worker.worker import Worker
 
 POLL_SECONDS = 0.5  # seconds between two values, while no block takes longer
 ORPHANED = 2.0  # seconds after which it is noticed, at most, that the web process is gone
 
-_models: dict[Weights, Model] = {}  # what this process has loaded in its last lease
+_checkpoints: CheckpointCache | None = None  # that this process has loaded, or still loads, between leases
 _watching = False
 
 log = logging.getLogger(__name__)
@@ -33,7 +32,7 @@ def serve(address: str, seconds: float) -> Iterator[None]:
 
     The first value comes when the socket is connected. Raises OSError where it cannot be, and BadMessage.
     """
-    global _models
+    global _checkpoints
     until = time.monotonic() + seconds
     _watch_parent()
     with socket.socket(socket.AF_UNIX) as connection:
@@ -49,14 +48,17 @@ def serve(address: str, seconds: float) -> Iterator[None]:
         link = Link(commands, lambda data, sure: connection.sendall(data), gone)
         try:
             configure = link.configured()
-            worker = Worker(configure.settings, configure.device, link.emit)
-            worker.checkpoints.inherit(_models)
+            kept, _checkpoints = _checkpoints, None
+            if kept is not None and not kept.fits(configure.settings, configure.device):
+                kept = None
+            worker = Worker(configure.settings, configure.device, link.emit, kept)
             link.attend(worker)
             yield from _work(worker, until)
         finally:
             link.close()
             if worker is not None:
-                _models = worker.checkpoints.models
+                worker.checkpoints.detach()
+                _checkpoints = worker.checkpoints
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)  # which also wakes the thread that reads
 

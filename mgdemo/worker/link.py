@@ -61,7 +61,7 @@ class Link:
                 worker.hear(command)
         except Exception:  # a ValueError is of a stream that is closed
             if not self._closed.is_set():
-                log.exception("The worker stops: what came is no command.")
+                log.exception("The worker stops: its commands cannot be read.")
         self._end()
 
     def _beat(self, worker: Worker) -> None:

@@ -20,7 +20,7 @@ PEAK = re.compile(r"VmHWM:\s*(\d+) kB")
 
 
 class Meter:
-    """Of one device. PyTorch is looked at only if the worker's models have brought it."""
+    """What one device is and has used. PyTorch is looked at only if the worker's models have brought it."""
 
     def __init__(self, device: str):
         """device: as in `Settings.device`, one of them."""

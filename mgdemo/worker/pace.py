@@ -6,13 +6,12 @@ import math
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
-from mgdemo.blocks import FPS, frames_in_blocks
+from mgdemo.blocks import FPS, FRAMES_PER_LATENT, frames_in_blocks
 
 MARGIN = 0.015  # seconds by which a live block is to be early
 UNACKNOWLEDGED = 3  # blocks; above, a live session waits for its visitor
 FASTEST = 1.25  # times the normal speed, at which a player shows frames at most
 BURST = 2.0  # seconds of showing that a session may be ahead of the clock, as by rewinding again and again
-LATENT_FRAMES = 4  # video frames of a latent frame: an action changes the picture from such a boundary on
 
 
 class Estimate:
@@ -52,10 +51,10 @@ class Pace:
     blocks: int = 0
     frames: int = 0
     acknowledged: int = 0  # blocks
-    served: float = -math.inf  # when its last block was done
+    served: float = -math.inf  # when its last block was done, or it began
     dry: float = -math.inf  # when its next block must leave, or the player runs dry
-    earliest: float = -math.inf  # and before which it cannot run dry, whatever it says
-    used: float = -math.inf  # until when all that it ever got would last, shown as fast as possible
+    earliest: float = -math.inf  # the player cannot run dry before this, whatever it reports
+    used: float = -math.inf  # when all video ever sent would end at FASTEST
     first: Estimate = field(default_factory=Estimate)  # of a block, until its first packet has left
     cost: Estimate = field(default_factory=Estimate)  # and until its last one has
     round_trip: Estimate = field(default_factory=Estimate)  # from a block's last packet to its acknowledgment
@@ -113,7 +112,7 @@ class Pace:
         if not math.isfinite(self.dry):
             return None
         first = frames_in_blocks(self.blocks - 1)
-        for frame in range(max(1, first), self.frames, LATENT_FRAMES):
+        for frame in range(max(1, first), self.frames, FRAMES_PER_LATENT):
             until = self.dry - (self.frames - frame) / self.fps - (self.first.mean + self.cost.mean) / 2
             if now <= until:
                 return Splice(frame, until)

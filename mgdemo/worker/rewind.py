@@ -52,8 +52,9 @@ def rewind_on(session: Playing, emit: Emit) -> None:
 
 
 def arrive(session: Playing, emit: Emit) -> None:
-    """The session stands where it should; its player gets the picture there."""
+    """The session stands where it should, paused; its player gets the picture there."""
     session.repeating = None
+    session.pausing.on, session.pausing.steps = True, 0
     session.reset_to_head()
     tree = session.history.tree
     message = m.Rewound(node=tree.head, block=tree.blocks - 1, frames=tree.frames)

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 
 from mgdemo import messages as m
 from mgdemo.settings import Settings
-from mgdemo.worker.checkpoint_cache import Weights
+from mgdemo.worker.account import Account
+from mgdemo.worker.checkpoint_cache import ModelKey
 from mgdemo.worker.schedule import Decision, decide
 from mgdemo.worker.sessions import Playing
 from mgdemo.worker.suspend import Suspended, Waiting
@@ -30,29 +31,39 @@ class Roster:
 
     def drop(self, name: str, for_now: bool = False) -> None:
         """for_now: another worker may take it up."""
-        kept = self._sessions.pop(name, None)
-        begun = kept.suspended if isinstance(kept, Waiting) else kept
-        session = begun.playing if isinstance(begun, Suspended) else begun
-        if isinstance(session, Playing) and not for_now:
+        session = _begun(self._sessions.pop(name, None))
+        if session is not None and not for_now:
             session.history.forget()
 
     @property
     def playing(self) -> Iterator[Playing]:
         return (session for session in self._sessions.values() if isinstance(session, Playing))
 
-    def weights(self, order: m.Open) -> Weights:
-        """What a session is played with."""
+    @property
+    def accounts(self) -> list[Account]:
+        """Of those that have begun, though they may be suspended."""
+        begun = map(_begun, self._sessions.values())
+        return [session.account for session in begun if session is not None]
+
+    def disturb(self, but: Playing | None = None) -> None:
+        """The device now works for something else than the sessions that play, or for `but` alone."""
+        for session in self.playing:
+            if session is not but:
+                session.account.disturbed()
+
+    def key(self, order: m.Open) -> ModelKey:
+        """The key of the model that a session is played with."""
         wanted = order.optimization
-        return Weights(order.checkpoint, self._settings.optimization if wanted is None else wanted)
+        return ModelKey(order.checkpoint, self._settings.optimization if wanted is None else wanted)
 
     @property
-    def weights_in_use(self) -> set[Weights]:
+    def keys_in_use(self) -> set[ModelKey]:
         sessions = [session for session in self._sessions.values() if not isinstance(session, Suspended)]
-        return {self.weights(session.order) for session in sessions}
+        return {self.key(session.order) for session in sessions}
 
-    def waiting_for(self, weights: Weights) -> list[Waiting]:
+    def waiting_for(self, key: ModelKey) -> list[Waiting]:
         waiting = [session for session in self._sessions.values() if isinstance(session, Waiting)]
-        return [session for session in waiting if self.weights(session.order) == weights]
+        return [session for session in waiting if self.key(session.order) == key]
 
     def decide(self) -> Decision:
         """The next job, now or later. Says of those that stand still from now on that they do."""
@@ -68,3 +79,9 @@ class Roster:
         """The session of a decision whose moment has come."""
         session = self[decision.session or ""]
         return session if isinstance(session, Playing) and decision.start <= time.monotonic() else None
+
+
+def _begun(kept: Kept | None) -> Playing | None:
+    """The session itself, if it has begun."""
+    suspended = kept.suspended if isinstance(kept, Waiting) else kept
+    return suspended.playing if isinstance(suspended, Suspended) else suspended

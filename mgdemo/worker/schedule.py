@@ -36,7 +36,7 @@ class Turn:
     due: when its player runs dry; None if nobody waits for it (a scenario, or rewinding)
     first, cost: expected from its start until its first frame has left, and its last one
     longest: what it may take at worst
-    served: when its last job was done
+    served: when its last job was done, or when it began
     opens: it can begin from then on
     patience: seconds for which it gives way to live sessions, if nobody waits for it
     splice: where its last block would change if it were regenerated now; None if it cannot be

@@ -117,7 +117,7 @@ class Playing:
         self.history = History(world, picture, settings.rewind_megabytes * 10**6, spool)
         self.soundness = Soundness(picture)
         awaited_until = -math.inf if order.background else now + AUDIENCE
-        self.input, self.pace, self.player = Input(), Pace(fps=model.fps), Player(awaited_until)
+        self.input, self.pace, self.player = Input(), Pace(fps=model.fps, served=now), Player(awaited_until)
         self.pausing = Pausing()
         self.making: Making | None = None
         self.repeating: Rewinding | None = None

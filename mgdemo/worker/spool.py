@@ -42,7 +42,7 @@ class Written:
 
 
 class Spool:
-    """Of one session. What it raises is logged, and then it keeps nothing more."""
+    """The latents of one session. An error is logged, and then it keeps nothing more."""
 
     def __init__(self, session: str, *, goes_on: bool = False):
         """session: a name that nobody guesses. goes_on: take up what an earlier worker has left."""

@@ -1,4 +1,5 @@
-"""A scenario gives its device to visitors: its world is put aside, and continues as if nothing had been."""
+"""A scenario gives its device to visitors: its world is put aside, and continues later as if nothing had
+happened."""
 
 from __future__ import annotations
 

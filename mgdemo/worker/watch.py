@@ -21,7 +21,7 @@ class Watch:
         self._works: dict[object, _Work] = {}
 
     def progress(self, work: object, limit: float = math.inf) -> None:
-        """Something named so began, or is further. After `limit` seconds progress no longer counts."""
+        """`work` has begun or progressed. After `limit` seconds progress no longer counts."""
         now = time.monotonic()
         self._works.setdefault(work, _Work(now, now, limit)).progress = now
 

@@ -15,14 +15,13 @@ from functools import partial
 import numpy as np
 
 from mgdemo import messages as m
-from mgdemo.devices import device_failed
 from mgdemo.interfaces import Model
 from mgdemo.settings import Settings
 from mgdemo.video.encode import live_encoder
-from mgdemo.worker.checkpoint_cache import CheckpointCache, Loaded, Weights, gpu_index
+from mgdemo.worker.checkpoint_cache import CheckpointCache, Loaded, ModelKey, gpu_index
 from mgdemo.worker.delivery import Delivery
-from mgdemo.worker.failures import sentence
-from mgdemo.worker.inbox import Inbox, Order
+from mgdemo.worker.failures import raise_if_broken, sentence
+from mgdemo.worker.inbox import Inbox, Instruction
 from mgdemo.worker.meter import Meter
 from mgdemo.worker.player_commands import obey_player
 from mgdemo.worker.regenerate import regenerate_head
@@ -37,6 +36,8 @@ from mgdemo.worker.watch import Watch
 BLOCK = "block"  # the work of making one, to be watched
 AHEAD = 2  # blocks in the making at once, where a model decodes one while it makes another
 
+Emit = Callable[[m.Event], None]
+
 log = logging.getLogger(__name__)
 
 
@@ -44,14 +45,16 @@ class Worker:
     """Obeys the commands that it hears, until `stop`.
 
     emit: called with every event, from this thread and from the one that loads checkpoints
+    cache: that of an earlier worker in this process
     """
 
-    def __init__(self, settings: Settings, device: str, emit: Callable[[m.Event], None]):
+    def __init__(self, settings: Settings, device: str, emit: Emit, cache: CheckpointCache | None = None):
         self.settings, self.device, self.emit = settings, device, emit
         self._inbox, self._watch = Inbox(), Watch()
         self._sessions = Roster(settings, emit)
         self._making: deque[Playing] = deque()
-        self.checkpoints = CheckpointCache(settings, device, self.hear, emit, self._watch)
+        self.checkpoints = cache or CheckpointCache()
+        self.checkpoints.attach(settings, device, self.hear, emit, self._watch)
         self._delivery, self._meter = Delivery(emit), Meter(device)
         self._stopping = False
 
@@ -59,7 +62,7 @@ class Worker:
         """Make `run` return. May be called from any thread."""
         self.hear(None)
 
-    def hear(self, command: Order) -> None:
+    def hear(self, command: Instruction) -> None:
         """Take a command, to be obeyed before the next block. May be called from any thread."""
         self._inbox.put(command)
 
@@ -68,7 +71,7 @@ class Worker:
         return m.Heartbeat(
             stuck_seconds=self._watch.stuck_seconds,
             memory_bytes=self._meter.used_bytes,
-            checkpoints=tuple(weights.checkpoint for weights in self.checkpoints.held),
+            checkpoints=tuple(key.checkpoint for key in self.checkpoints.held),
         )
 
     def run(self) -> None:
@@ -92,6 +95,7 @@ class Worker:
         return not self._stopping
 
     def _do(self, session: Playing, decision: Decision) -> None:
+        self._sessions.disturb(but=session)
         match decision:
             case Decision(job=Job.BLOCK):
                 self._make(session)
@@ -109,24 +113,18 @@ class Worker:
             step(session)
         except Exception as error:
             log.exception("A session of %s failed.", session.order.checkpoint)
-            self._give_up_if_broken(error)
+            raise_if_broken(error, self.emit)
             self._sessions.drop(session.order.session)
             self.emit(m.Failed(session=session.order.session, text=sentence(error)))
 
-    def _give_up_if_broken(self, error: Exception) -> None:
-        """Raises the error if nothing works on this device any more: its sessions need another process."""
-        if text := device_failed(error):
-            self.emit(m.Broken(text=text))
-            raise error
-
     # Commands
 
-    def _obey(self, command: Order, came: float) -> None:
+    def _obey(self, command: Instruction, came: float) -> None:
         match command:
             case None:
                 self._stopping = True
             case m.Warm():
-                self._load(Weights(command.checkpoint, self.settings.optimization))
+                self._load(ModelKey(command.checkpoint, self.settings.optimization))
             case m.Open():
                 self._wait(Waiting(command))
             case Loaded():
@@ -149,7 +147,7 @@ class Worker:
     def _wait(self, waiting: Waiting) -> None:
         """Begin or continue a session as soon as its checkpoint is there."""
         self._sessions[waiting.order.session] = waiting
-        self._load(self._sessions.weights(waiting.order))
+        self._load(self._sessions.key(waiting.order))
         self._guard(waiting, self._start)
 
     def _suspend(self, name: str) -> None:
@@ -162,14 +160,16 @@ class Worker:
             case Playing() as session:
                 self._guard(session, put_aside)
 
-    def _load(self, weights: Weights) -> None:
-        self.checkpoints.load(weights, self._sessions.weights_in_use)
+    def _load(self, key: ModelKey) -> None:
+        self.checkpoints.load(key, self._sessions.keys_in_use)
+        if self.checkpoints.loading:
+            self._sessions.disturb()
 
     def _loaded(self, loaded: Loaded) -> None:
         self.checkpoints.add(loaded)
         if isinstance(loaded.result, Exception):
-            self._give_up_if_broken(loaded.result)
-        for waiting in self._sessions.waiting_for(loaded.weights):
+            raise_if_broken(loaded.result, self.emit)
+        for waiting in self._sessions.waiting_for(loaded.key):
             if isinstance(loaded.result, Exception):
                 self._sessions.drop(waiting.order.session)
                 self.emit(m.Failed(session=waiting.order.session, text=sentence(loaded.result)))
@@ -179,7 +179,7 @@ class Worker:
     def _start(self, waiting: Waiting, load_seconds: float | None = None) -> None:
         """Begin a session, or continue it, if its checkpoint is there."""
         order = waiting.order
-        if (model := self.checkpoints.get(self._sessions.weights(order))) is None:
+        if (model := self.checkpoints.get(self._sessions.key(order))) is None:
             return
         if waiting.suspended is not None and (session := waiting.suspended.proceed(model)) is not None:
             self._sessions[order.session] = session
@@ -187,7 +187,9 @@ class Worker:
         (height, width), fps = model.size, model.fps
         encoder = live_encoder(width, height, fps, gpu_index(self.device))
         session = Playing(order, model, encoder, self.settings, time.monotonic(), load_seconds)
-        session.account.begin(self._meter)
+        session.account.begin(self._meter, self._sessions.accounts)
+        if self.checkpoints.loading:
+            session.account.disturbed()
         self._sessions[order.session] = session
         self.emit(_ready(order.session, model))
         if order.past is not None:
@@ -204,9 +206,6 @@ class Worker:
 
     def _begin(self, session: Playing) -> None:
         self.emit(m.Begun(session=session.session, parent=session.history.tree.head))
-        for other in self._sessions.playing:
-            if other is not session:
-                other.account.disturbed()
         session.begin(time.monotonic())
         self._making.append(session)
 
@@ -219,6 +218,7 @@ class Worker:
         decision = self._sessions.decide()
         session = self._sessions.due(decision)
         if session is not None and decision.job is Job.BLOCK and not self._inbox.held_up:
+            self._sessions.disturb(but=session)
             self._guard(session, self._begin)
 
     def _deliver(self, session: Playing) -> None:

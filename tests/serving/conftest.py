@@ -8,6 +8,7 @@ import pytest
 
 from devtools.live_player import Server
 from mgdemo.serving import Settings
+from mgdemo.serving.engines import NO_HEARTBEAT, EngineHealth
 
 
 @pytest.fixture
@@ -32,10 +33,23 @@ async def settled(player):
     return len(player.of("block"))
 
 
+@pytest.fixture
+def slow_starts(monkeypatch):
+    """A worker that has not been heard yet is not silent, however slowly this machine starts one."""
+    trouble = EngineHealth.trouble
+
+    def heard(health, timeout):
+        return "" if health.heartbeat is NO_HEARTBEAT else trouble(health, timeout)
+
+    monkeypatch.setattr(EngineHealth, "trouble", heard)
+
+
 @contextlib.contextmanager
 def servers(folder, loader, **defaults):
-    """serve(**settings) -> Server over worlds of a loader; blocks are made once, idle or not."""
+    """serve(**settings) -> Server over worlds of a loader; blocks are made once, idle or not, and a session
+    waits for its player as long as a slow machine takes to connect it."""
     defaults |= {"loader": loader, "regenerate": False, "stand_seconds": 0, "threads": 1}
+    defaults["connect_seconds"] = 3600
     with contextlib.ExitStack() as stack:
 
         def start(**settings):

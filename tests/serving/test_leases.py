@@ -1,8 +1,11 @@
 """Sessions whose device is lent for a while: it is asked for, runs out, is refused; they go on exactly."""
 
 import asyncio
+import contextlib
 import hashlib
 import threading
+import time
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
@@ -64,19 +67,35 @@ class Request:
         await self.over()
 
 
+async def lent(server, session):
+    """The request that a session gets its device by, once it wants one."""
+    await wait_for(session, lambda status: status.lease == "wanted")
+    return Request(server.service, session.token)
+
+
 @pytest.fixture
 def lender():
     return Lender()
 
 
 @pytest.fixture
-def server(tmp_path, lender):
-    settings = Settings(
-        engine="zerogpu", loader=WORLDS, record_dir=tmp_path, stand_seconds=0, regenerate=False, sessions=2
-    )
-    server = Server(settings, leases(settings, lender))
-    yield server
-    server.close()
+def serve_lent(tmp_path, lender):
+    """serve_lent(loader) -> Server; all of them are closed in the end."""
+    with contextlib.ExitStack() as stack:
+
+        def start(loader=WORLDS):
+            given = {"stand_seconds": 0, "regenerate": False, "sessions": 2, "loader": loader}
+            settings = Settings(engine="zerogpu", record_dir=tmp_path, **given)
+            server = Server(settings, leases(settings, lender))
+            stack.callback(server.close)
+            return server
+
+        yield start
+
+
+@pytest.fixture
+def server(serve_lent):
+    return serve_lent()
 
 
 def track(frames):
@@ -87,9 +106,12 @@ def over(status):
     return status.lease == "over"
 
 
-def lasting(monkeypatch, seconds):
-    """Makes leases of 60 s so long."""
-    monkeypatch.setattr(lending, "MARGIN", 60 - seconds)
+@contextlib.contextmanager
+def leases_over(monkeypatch):
+    """While this lasts, the time of all leases is over."""
+    with monkeypatch.context() as patch:
+        patch.setattr(lending, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + 3600))
+        yield
 
 
 def truth(tree, seed=0):
@@ -116,17 +138,16 @@ async def test_a_world_goes_on_in_another_lease_with_the_same_frames(server, len
     async with Player(server, session.token) as player:
         status = await wait_for(session, lambda status: status.phase == "loading")
         assert status.lease == "wanted" and "GPU" in status.text
-        lasting(monkeypatch, 1.5)
         first = Request(server.service, session.token)
         await player.press("KeyW")
         await player.block(1)
-        assert 0 < session.status().lease_seconds <= 1.5
-        status = await wait_for(session, over)
-        assert "Your 60 seconds on the GPU are over. Press Go on" in status.text
-        await first.over()
+        assert 0 < session.status().lease_seconds <= 60
+        with leases_over(monkeypatch):
+            status = await wait_for(session, over)
+            assert "Your 60 seconds on the GPU are over. Press Go on" in status.text
+            await first.over()
         assert session.phase.frames and server.service.health()["playing"] == 0, "the place is free"
         made = player.of("block")[-1]["block"]
-        lasting(monkeypatch, 50)
         await player.send(type="go_on")
         status = await wait_for(session, lambda status: status.lease == "wanted")
         assert status.phase == "buffering"
@@ -141,10 +162,47 @@ async def test_a_world_goes_on_in_another_lease_with_the_same_frames(server, len
     assert frames == list(range(len(frames))), "the player got each frame once"
 
 
+async def test_what_another_loader_has_loaded_in_this_process_is_not_taken_over(serve_lent):
+    for loader in ("benchmarks.stub_world:load_small", WORLDS):
+        server = serve_lent(loader)
+        session = server.open()
+        async with Player(server, session.token) as player:
+            request = await lent(server, session)
+            await player.press("KeyW")
+            await player.block(1)
+            film, tree = await film_of(session)
+            await request.over()
+    assert film == truth(tree)
+
+
+async def test_a_checkpoint_that_outlives_a_lease_is_not_loaded_once_more(server, monkeypatch):
+    calls, may, load = [], threading.Event(), remembering_world.load
+
+    def slow(checkpoint, **options):
+        calls.append(checkpoint)
+        may.wait(60)
+        return load(checkpoint, **options)
+
+    monkeypatch.setattr(remembering_world, "load", slow)
+    name = "universal-30"  # which no other test has loaded into this process
+    session = server.open(checkpoint=name)
+    async with Player(server, session.token):
+        request = await lent(server, session)
+        await until(lambda: calls)
+        with leases_over(monkeypatch):
+            await request.over()
+    session = server.open(checkpoint=name)
+    async with Player(server, session.token) as player:
+        await lent(server, session)
+        may.set()
+        await player.press("KeyW")
+        await player.block(1)
+    assert calls == [name]
+
+
 async def test_a_scenario_has_one_lease_as_long_as_it_needs(server, lender):
     session = server.open(track=track(45))
-    await wait_for(session, lambda status: status.lease == "wanted")
-    request = Request(server.service, session.token)
+    request = await lent(server, session)
     ended = await end_of(session)
     await request.over()
     assert (ended.outcome, ended.frames) == ("ended", 45)
@@ -155,8 +213,7 @@ async def test_a_refusal_is_said_and_a_world_that_has_begun_is_kept(server, lend
     lender.refuses = RuntimeError("You have exceeded your quota. Try again in 3:00:00. ")
     refused = server.open()
     async with Player(server, refused.token):
-        await wait_for(refused, lambda status: status.lease == "wanted")
-        Request(server.service, refused.token)
+        await lent(server, refused)
         ended = await end_of(refused)
     assert ended.outcome == "error" and ended.text.startswith(
         "You have exceeded your quota. Try again in 3:00:00."
@@ -164,17 +221,16 @@ async def test_a_refusal_is_said_and_a_world_that_has_begun_is_kept(server, lend
     assert "Press Start to try again" in ended.text
 
     lender.refuses = None
-    lasting(monkeypatch, 1)
     session = server.open()
     async with Player(server, session.token) as player:
-        await wait_for(session, lambda status: status.lease == "wanted")
-        Request(server.service, session.token)
+        await lent(server, session)
         await player.press("KeyW")
-        await wait_for(session, over)
+        await player.block(1)
+        with leases_over(monkeypatch):
+            await wait_for(session, over)
         lender.refuses = RuntimeError("No GPU was available after 60s")
         await player.send(type="go_on")
-        await wait_for(session, lambda status: status.lease == "wanted")
-        Request(server.service, session.token)
+        await lent(server, session)
         status = await wait_for(session, over)
         assert status.text.startswith("No GPU was available after 60s. Press Go on to try again")
         film, tree = await film_of(session)
@@ -184,8 +240,7 @@ async def test_a_refusal_is_said_and_a_world_that_has_begun_is_kept(server, lend
 async def test_a_page_that_is_left_gives_its_device_back(server):
     session = server.open()
     async with Player(server, session.token) as player:
-        await wait_for(session, lambda status: status.lease == "wanted")
-        request = Request(server.service, session.token)
+        request = await lent(server, session)
         await player.press("KeyW")
         await player.block(1)
         await request.leave()
@@ -196,8 +251,7 @@ async def test_a_page_that_is_left_gives_its_device_back(server):
 async def test_a_player_that_is_lost_gives_the_device_back(server):
     session = server.open()
     async with Player(server, session.token) as player:
-        await wait_for(session, lambda status: status.lease == "wanted")
-        request = Request(server.service, session.token)
+        request = await lent(server, session)
         await player.press("KeyW")
         await player.block(1)
     await request.over()
@@ -246,15 +300,18 @@ async def test_runs_of_a_comparison_have_leases_and_go_on_by_themselves(
     server, lender, monkeypatch, tmp_path
 ):
     comparisons = Comparisons(server.service, RunStore(tmp_path / "runs"), device="GPU")
-    monkeypatch.setattr(lending, "MARGIN", run_seconds(117, None) - 1.5)  # too short by far
     job = comparisons.start(planned("universal-400", "gta_drive", frames=117), "page")
     while not job.done:
         await until(lambda: job.done or any(state.wants for state in job.states()))
         wanting = [state.wants for state in job.states() if state.wants]
         assert len(wanting) <= 1, "one GPU at a time"
         for token in wanting:
-            await Request(server.service, token).over()
-        monkeypatch.setattr(lending, "MARGIN", 3)
+            request = Request(server.service, token)
+            if len(lender.seconds) < 2:  # the first lease is over too soon
+                await until(lambda: 0 < job.states()[0].share < 1)
+                with leases_over(monkeypatch):
+                    await until(lambda: any(state.wants for state in job.states()))
+            await request.over()
     comparisons.close()
     assert [state.phase for state in job.states()] == ["finished", "finished"]
     assert len(lender.seconds) == 3 and lender.seconds[0] == run_seconds(117, None) > lender.seconds[1]

@@ -95,8 +95,10 @@ def test_a_full_queue(free, waiting, words):
 
 
 def test_a_visitor_has_a_share_of_the_places():
-    words = "At your address 2 sessions are running or waiting already: stop one, then press Start again."
-    assert full(True, 0, 2, Settings()).text == words
+    two, one = (full(True, 0, n, Settings(visitor_sessions=n)).text for n in (2, 1))
+    counted = "running or waiting (counted by login or address)"
+    assert two == f"You already have 2 sessions {counted}: stop one, then press Start again."
+    assert one == f"You already have 1 session {counted}: stop it, then press Start again."
     assert full(True, 0, 1, Settings()) is full(True, 0, 99, Settings(visitor_sessions=0)) is None
 
 
@@ -113,9 +115,9 @@ def test_the_idle_clock_needs_a_world():
 
 
 def test_who_rests_ends_only_when_others_wait():
-    resting = Facts(live=True, met=True, active=0, resting=True)
+    resting = Facts(live=True, met=True, active=0, idle_allowed=True)
     assert ending(resting, SETTINGS, 10_000) is None
-    crowded = Facts(live=True, met=True, active=0, resting=True, crowded=True)
+    crowded = Facts(live=True, met=True, active=0, idle_allowed=True, crowded=True)
     assert "Nothing was pressed" in ending(crowded, SETTINGS, 10_000)[1]
 
 

@@ -17,6 +17,7 @@ from mgdemo.serving import ServingError, SessionRequest, SessionService, Setting
 from mgdemo.serving.engines import EngineHealth
 from mgdemo.serving.engines.fleets import Fixed
 from mgdemo.serving.warming import LONGEST_PAUSE, PAUSE, Warming
+from tests.serving.conftest import settled
 
 pytestmark = pytest.mark.anyio
 
@@ -52,6 +53,8 @@ async def test_metrics_tell_of_sessions_blocks_and_inputs(serve, monkeypatch, tm
         await player.until(lambda: player.of("block")[-1]["input_seq"] == 1)
         await player.block(3)
         await until(lambda: server.service.health()["workers"][0]["memory_bytes"])
+        await player.send(type="pause", on=True)  # or they would change while they are read
+        await settled(player)
         now = await samples(server)
         assert (now["mgdemo_playing",], now["mgdemo_queued",], now["mgdemo_places",]) == (1, 0, 1)
         assert now["mgdemo_sessions_total",] == now["mgdemo_wait_seconds_count",] == 1

@@ -3,13 +3,14 @@
 import asyncio
 import base64
 import io
+from types import SimpleNamespace
 
 import httpx
 import pytest
 from PIL import Image
 
 from devtools.live_player import Player, end_of, until, wait_for
-from mgdemo.serving import ServingError
+from mgdemo.serving import ServingError, operator_token
 from mgdemo.serving.operator_token import WRONG
 
 pytestmark = pytest.mark.anyio
@@ -92,7 +93,8 @@ async def test_a_draining_server_begins_nothing_tells_all_and_can_go_on(serve):
     assert (await ask(server, "readyz")).status_code == 200
 
 
-async def test_nobody_gets_in_without_the_token_and_guessing_ends_soon(serve):
+async def test_nobody_gets_in_without_the_token_and_guessing_ends_soon(serve, monkeypatch):
+    monkeypatch.setattr(operator_token, "time", SimpleNamespace(monotonic=lambda: 0.0))
     server = serve(operator_token=TOKEN)
     session = server.open()
     paths = {"operator/state": None, "operator/end": {"session": "x"}, "operator/drain": {"on": True}}

@@ -211,6 +211,25 @@ def test_a_collapsed_picture_is_told_with_the_node_to_rewind_to(stage):
     assert (it.phase(), it.session.status().warning) == ("paused", None)
 
 
+def test_a_rewind_that_takes_long_is_no_lost_connection_and_is_done_once(stage):
+    it = stage()
+    it.ready()
+    it.block(1)
+    it.block(2)
+    it.say(m.Rewind(node=1))
+    it.block(3)  # it was in the making; the player drops it
+    it.session.tick(time.monotonic() + 30)
+    assert it.outbox.closed is None
+    it.say(m.Rewind(node=1))  # from a page that has connected again, say
+    done = {"message": m.Rewound(node=1, block=0, frames=12), "picture": b"jpeg"}
+    it.event(m.RewindDone, **done)
+    assert it.phase() == "paused" and it.engines[0].told(it.session) == [m.Rewind(node=1)]
+    for node in (2, 1):
+        it.say(m.Rewind(node=node))
+    it.event(m.RewindDone, **done | {"message": m.Rewound(node=2, block=1, frames=24)})
+    assert it.engines[0].told(it.session)[1:] == [m.Rewind(node=2), m.Rewind(node=1)]
+
+
 def test_nodes_that_do_not_exist_are_not_rewound_to(stage):
     it = stage()
     it.ready()
@@ -279,6 +298,33 @@ def test_a_session_whose_engine_fails_before_anything_is_shown_begins_on_others(
     it.engines[1].lost("The engine stopped unexpectedly (fire).")
     assert it.service.ended(second).text == "The engine stopped unexpectedly (fire)."
     assert it.phase() == "loading"
+
+
+def test_a_session_that_moves_waits_for_a_slow_load_and_not_for_one_that_fails_again(stage, monkeypatch):
+    it, clock = stage(), time.monotonic
+
+    def pass_seconds(seconds):
+        ahead = time.monotonic() + seconds - clock()
+        monkeypatch.setattr(time, "monotonic", lambda: clock() + ahead)
+        it.session.tick(time.monotonic())
+
+    def loads(progress, checkpoint="universal"):
+        it.engines[0].event(m.Loading(checkpoint=checkpoint, progress=progress, text="Reading"))
+
+    it.ready()
+    it.block(1)
+    it.engines[0].lost("The engine stopped unexpectedly (fire).")
+    for progress in (0.0, 0.25, 0.5):
+        pass_seconds(100)
+        loads(progress)
+    pass_seconds(100)
+    assert it.phase() == "buffering"
+    it.engines[0].lost("The engine stopped unexpectedly (fire).")
+    loads(0.25)
+    loads(0.75, "another")
+    pass_seconds(100)
+    until_ended(it)
+    assert it.session.status().text.startswith("The device could not be restarted in time.")
 
 
 def test_events_that_crossed_the_end_change_nothing(stage):

@@ -290,7 +290,7 @@ async def test_a_scenario_without_a_page_comes_to_its_end(serve):
     assert (await end_of(session)).text == "The scenario is complete."
 
 
-async def test_a_worker_that_hangs_is_ended_and_the_next_session_begins(serve):
+async def test_a_worker_that_hangs_is_ended_and_the_next_session_begins(serve, slow_starts):
     server = serve(worker_timeout_seconds=6)
     session = server.open("universal-hang")
     async with Player(server, session.token):
@@ -305,7 +305,7 @@ async def test_a_worker_that_hangs_is_ended_and_the_next_session_begins(serve):
         assert health["running"] and not health["trouble"]
 
 
-async def test_a_worker_that_is_silent_is_ended_though_its_pipes_are_open(serve):
+async def test_a_worker_that_is_silent_is_ended_though_its_pipes_are_open(serve, slow_starts):
     server = serve(worker_timeout_seconds=5)
     session = server.open()
     async with Player(server, session.token) as player:
@@ -317,7 +317,7 @@ async def test_a_worker_that_is_silent_is_ended_though_its_pipes_are_open(serve)
     assert server.service.metrics()["crashes_total"] == 1
 
 
-async def test_a_worker_with_nothing_to_do_is_left_alone(serve):
+async def test_a_worker_with_nothing_to_do_is_left_alone(serve, slow_starts):
     server = serve(worker_timeout_seconds=4)
     session = server.open()
     async with Player(server, session.token) as player:

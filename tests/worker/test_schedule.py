@@ -4,9 +4,16 @@ import math
 from dataclasses import replace
 
 import pytest
+from PIL import Image
 
+from benchmarks import stub_world
+from mgdemo import messages as m
+from mgdemo.actions import ActionTrack
+from mgdemo.settings import Settings
+from mgdemo.video.encode import live_encoder
 from mgdemo.worker.pace import Splice
 from mgdemo.worker.schedule import MARGIN, PATIENCE, Decision, Job, Turn, decide
+from mgdemo.worker.sessions import Playing
 
 
 def live(session, due, cost=0.1, first=None, splice=None):
@@ -54,6 +61,22 @@ def test_scenarios_fill_the_gaps_and_take_turns():
     assert chosen(turns, 9.3) == ("other", 9.3)
     assert chosen(turns, 9.7) == ("live", pytest.approx(10 - MARGIN - 0.1)), "theirs would end too late now"
     assert chosen(turns, 9.1 + PATIENCE + 0.1)[0] == "other", "but none waits without an end"
+
+
+def test_a_scenario_that_has_just_begun_is_not_in_a_hurry():
+    model = stub_world.load_small("universal", device="cpu")
+    order = m.Open(
+        session="new",
+        checkpoint="universal",
+        image=Image.new("RGB", (60, 40)),
+        seed=0,
+        track=ActionTrack.hold("universal", [], None, 45),
+    )
+    new = Playing(order, model, live_encoder(*model.size[::-1], model.fps, None), Settings(), now=9.9)
+    new.attach(jpeg=False)
+    assert chosen([new.turn(9.95, True)], 9.95) == ("new", 9.95)
+    assert chosen([live("live", due=10), new.turn(9.95, True)], 9.95)[0] == "live"
+    assert chosen([live("live", due=10), new.turn(9.95, True)], 9.95 + PATIENCE)[0] == "new"
 
 
 def test_what_nobody_watches_only_fills_the_gaps_however_long_it_waits():

@@ -249,6 +249,21 @@ def test_rewinding_reaches_the_same_picture_by_making_blocks_again():
     assert (last.node, last.parent, last.block, last.first_frame) == (5, 2, 2, 21)
 
 
+def test_a_session_that_was_resumed_on_its_way_back_arrives_paused():
+    bench = Bench(regenerate=False, rewind_megabytes=0)  # all blocks on the way are made again
+    bench.open("a")
+    for number in range(4):
+        bench.worker.hear(press("a", number))
+        bench.until(lambda number=number: len(bench.of(m.Thumbnail)) == number + 1)
+    bench.worker.hear(m.ToSession(session="a", message=m.Rewind(node=2)))
+    bench.worker.hear(m.ToSession(session="a", message=m.Pause(on=False)))
+    bench.until(lambda: bench.of(m.RewindDone))
+    bench.worker.hear(press("a", 5))
+    for _ in range(3):
+        bench.worker.work(0.1)
+    assert len(bench.of(m.Block)) == 4, "the player is told that it is paused"
+
+
 def test_a_picture_that_stands_costs_no_device_time_until_a_key_is_pressed_and_is_rewound():
     bench = Bench(regenerate=False)
     bench.open("a")
@@ -259,6 +274,7 @@ def test_a_picture_that_stands_costs_no_device_time_until_a_key_is_pressed_and_i
         bench.worker.work(0.1)
     assert bench.log.count("a begin") == bench.worlds[0].block == 2, "the world is asked for nothing"
     assert bench.worker.heartbeat().stuck_seconds == 0
+    bench.worker.work(1)  # by now its player has nothing left to show
     bench.worker.hear(press("a", 2))
     bench.until(lambda: len(bench.of(m.Thumbnail)) == 3)
     assert bench.of(m.Block)[-1].message.held == ("forward",) and bench.of(m.Block)[-1].late_ms == 0

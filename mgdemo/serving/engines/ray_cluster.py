@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 
-from mgdemo.errors import UserError
+from mgdemo.errors import UserError, first_line
 from mgdemo.serving.engines import Engine, OnEvent, OnLost, Slot, T
 from mgdemo.serving.engines.ray_actor import RayEngine
 from mgdemo.serving.engines.ray_asking import ask_there
@@ -134,6 +134,6 @@ class RayCluster:
 
 
 def _nowhere(address: str, error: Exception) -> ClusterError:
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+    reason = first_line(error)
     place = "on this host" if address == "auto" else f"at {address}"
     return ClusterError(f"There is no Ray cluster {place} ({reason[:200]}): {CURE}.")
