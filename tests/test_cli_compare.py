@@ -3,6 +3,7 @@
 import pytest
 from PIL import Image
 
+from mgdemo import checkpoints
 from mgdemo.cli import main
 from mgdemo.paths import SCENARIOS
 from mgdemo.video.mp4 import metadata
@@ -73,6 +74,40 @@ def test_several_scenarios_are_replayed_and_films_have_their_names(tmp_path, mon
     assert metadata(out / "walk.mp4")["checkpoint"].startswith("universal")
     assert len(list((out / "runs").iterdir())) == 2
     assert "Slalom" in capsys.readouterr().out
+
+
+def test_of_several_films_each_is_made_again_with_its_own_checkpoint(tmp_path, monkeypatch, capsys):
+    stub(monkeypatch)
+    out, walk = tmp_path / "out", tmp_path / "walk.yaml"
+    walk.write_text("title: A walk\nmode: universal\nactions:\n  - {hold: forward, for: 1 s}\n")
+    assert main(["replay", str(walk), SLALOM, "--output-folder", str(out)]) == 0
+    films = [out / "walk.mp4", out / "slalom.mp4"]
+    foreign = tmp_path / "foreign.mp4"
+    foreign.write_bytes(films[0].read_bytes().replace(b"universal-tiny", b"universal-mine"))
+    asked, resolve = [], checkpoints.resolve
+    monkeypatch.setattr(
+        checkpoints, "resolve", lambda *a, **k: (asked.append(k["mode"]), resolve(*a, **k))[1]
+    )
+    capsys.readouterr()
+    assert main(["replay", *map(str, [*films, foreign]), "--output-folder", str(tmp_path / "again")]) == 0
+    said = capsys.readouterr()
+    assert asked == ["universal"], "the mode's own checkpoint is for what is not here"
+    assert f"{foreign} was made with universal-mine, which is not here; using" in said.err
+    assert all(f"The frames are those of {film}." in said.out for film in [*films, foreign])
+    assert main(["replay", *map(str, films), "--config", str(walk)]) == 2
+    assert "--config is for one scenario" in capsys.readouterr().err
+    assert main(["replay", *map(str, films), "--output-folder", str(out)]) == 2
+    assert f"{films[0]} would be overwritten" in capsys.readouterr().err
+
+
+def test_films_of_scenarios_that_are_called_the_same_all_stay(tmp_path, monkeypatch):
+    stub(monkeypatch)
+    walks = [tmp_path / one / "folder" / "walk.yaml" for one in "abc"]
+    for walk in walks:
+        walk.parent.mkdir(parents=True)
+        walk.write_text("title: A walk\nmode: universal\nactions:\n  - {hold: forward, for: 1 s}\n")
+    assert main(["replay", *map(str, walks), "--output-folder", str(tmp_path)]) == 0
+    assert {path.stem for path in tmp_path.glob("*.mp4")} == {"folder-walk", "folder-walk-2", "folder-walk-3"}
 
 
 def test_pictures_of_a_folder_are_rows(tmp_path, monkeypatch, capsys):

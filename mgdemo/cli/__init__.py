@@ -23,7 +23,7 @@ EXAMPLES = """examples:
   python -m mgdemo generate --mode universal --image street.jpg --output-folder out --num-output-frames 150
   python -m mgdemo compare 'scenarios/*/*.yaml'      which world follows its controls?
   python -m mgdemo download --mode universal        fetch the published weights
-  python -m mgdemo check --deep                     what weights are here, and are they whole?
+  python -m mgdemo check --deep                     which weights are here, and are they intact?
 """
 
 
@@ -63,7 +63,7 @@ def parser() -> argparse.ArgumentParser:
     command = _adding(commands, program)
     _recording(command)
     _comparing(command(compare, "compare checkpoints over scenarios"))
-    summary = "put scenarios together; take WBench's cases, and give its results"
+    summary = "put scenarios together; import WBench's cases, and export results for it"
     about = commands.add_parser("scenario", help=summary, description=f"{summary[0].upper() + summary[1:]}.")
     _scenarios(_adding(about.add_subparsers(required=True, metavar="COMMAND"), program))
     summary = "run this program on a Space of the Hugging Face Hub"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from mgdemo.actions import MODES, ActionTrack, Mode
 from mgdemo.blocks import LATENTS_PER_BLOCK, block_frames, frames_in_blocks
+from mgdemo.cli.recorded import checkpoint_of, keep_source, say_missing, say_same
 from mgdemo.cli.terminal import ask, frames_bar, status
 from mgdemo.console import ConsoleError, typed_action
 from mgdemo.errors import UserError
@@ -153,11 +154,8 @@ def replay(args: argparse.Namespace) -> int | None:
     args.scenario = paths[0]
     opened = _opened(args.scenario)
     made = _record(args, opened.scenario.track, opened)
-    if made and opened.frames_sha256:
-        from mgdemo.replay import open_replay
-
-        same = open_replay(made.mp4).frames_sha256 == opened.frames_sha256
-        print(f"The frames are {'' if same else 'not '}those of {args.scenario}.")
+    if made:
+        say_same(args.scenario, opened, _opened(made.mp4).frames_sha256)
     return None
 
 
@@ -173,19 +171,16 @@ def _opened(path: Path) -> Replay:
 
 def _record(args: argparse.Namespace, track: ActionTrack, replay: Replay | None) -> Recording | None:
     """The video of a whole track; None if nothing was made."""
-    from mgdemo.checkpoints import catalog
     from mgdemo.render import blocks
 
     args.output_folder.mkdir(parents=True, exist_ok=True)
-    made_with = replay.checkpoint if replay else None
-    here = any(entry.name == made_with and entry.available for entry in catalog())
-    setting = Setting.of(args, track.mode, made_with if here else None)
+    if replay:
+        keep_source(args.scenario, args.output_folder, ("demo.mp4", "demo_icon.mp4", "demo.yaml"))
+    here = checkpoint_of(replay)
+    setting = Setting.of(args, track.mode, here)
     start = setting.start_image(args.image, replay)
-    if made_with and not (here or args.checkpoint or args.config):
-        words = (
-            f"{args.scenario} was made with {made_with}, which is not here; using {setting.title} instead."
-        )
-        print(words, file=sys.stderr)
+    if replay and not (args.checkpoint or args.config):
+        say_missing(args.scenario, replay, here, setting.title)
     seed = args.seed if args.seed is not None else (replay.scenario.seed if replay else None) or 0
     title = replay.scenario.title if replay else f"{setting.title}, random actions"
     marks = replay.scenario.marks if replay else ()

@@ -14,10 +14,10 @@ from mgdemo.random_actions import choices, random_choices
 from mgdemo.scenario.body import Body, Written
 from mgdemo.scenario.check import Checked, check
 from mgdemo.scenario.grammar import (
-    MAX_FRAMES,
     MAX_LENGTH,
     MAX_MARKS,
     MAX_MINUTES,
+    MOST_FRAMES,
     IncludeStep,
     MarkStep,
     MirrorStep,
@@ -72,7 +72,7 @@ class Compiler:
         for step, at in zip(steps, node.parts, strict=True):
             part, times, place = self._part(source, step, at)
             early = body.early if body.actions else part.early
-            if body.total + part.total * times - early > MAX_FRAMES * UNIT:
+            if body.total + part.total * times - early > MOST_FRAMES * UNIT:
                 raise source.error(place, TOO_LONG)
             if len(body.marks) + len(part.marks) * times > MAX_MARKS:
                 raise source.error(place, TOO_MANY_MARKS)

@@ -27,7 +27,7 @@ from pydantic import (
 from pydantic.config import JsonDict
 
 from mgdemo.actions import MODES, Mode
-from mgdemo.blocks import FPS
+from mgdemo.blocks import BLOCK_FRAMES, FPS
 from mgdemo.errors import UserError
 from mgdemo.scenario.opposites import OPPOSITES
 from mgdemo.scenario.times import TIME, Duration
@@ -38,6 +38,7 @@ MAX_BYTES = 256 * 1024
 MAX_DEPTH = 20
 MAX_MINUTES = 10
 MAX_FRAMES = MAX_MINUTES * 60 * FPS
+MOST_FRAMES = MAX_FRAMES + 4 * BLOCK_FRAMES  # a film of 10 minutes ends with its last block, or soon after it
 MAX_MARKS = 100
 MAX_LENGTH = {"title": 120, "description": 2000, "image": 120, "include": 120, "mark": 60}
 

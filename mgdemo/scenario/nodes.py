@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from mgdemo.scenario.grammar import MAX_BYTES, MAX_DEPTH, MAX_FRAMES, ScenarioError
+from mgdemo.scenario.grammar import MAX_BYTES, MAX_DEPTH, MAX_FRAMES, MOST_FRAMES, ScenarioError
 from mgdemo.scenario.words import quoted
 
 # PyYAML's C parser where it was built in: a hundred times faster, with the same events.
@@ -140,7 +140,7 @@ class Source:
                 seen.add(part.text)
                 part = part, self._node(next(events), events, depth + 1)
             node.parts.append(part)
-            if len(node.parts) > MAX_FRAMES:
+            if len(node.parts) > MOST_FRAMES:
                 raise self.error(node, f"this list is too long; a scenario has at most {MAX_FRAMES} frames")
         return node
 
