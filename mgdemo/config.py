@@ -166,6 +166,11 @@ class Optimization:
     int8: bool = False  # the decoder's large convolutions in 8 bits
     low_vram: bool = False  # what only the start needs waits on the host; no block is regenerated
 
+    @property
+    def eight_bits(self) -> bool:
+        """Whether frames differ by more than rounding: only where that was asked for."""
+        return self.fp8 or self.int8
+
     @classmethod
     def parse(cls, text: str) -> Optimization:
         """The defaults, changed by words joined with commas: "fp8", "low-vram", "no-graphs"; "none" first

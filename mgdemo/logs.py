@@ -9,6 +9,7 @@ import hashlib
 import json
 import logging
 import time
+import traceback
 from collections import OrderedDict
 from datetime import UTC, datetime
 
@@ -53,17 +54,24 @@ class JsonLines(logging.Formatter):
 
 
 class Quiet(logging.Filter):
-    """Lets the same line through once in a while: what strangers do must not fill the disk."""
+    """Lets the same line through once in a while: what strangers do must not fill the disk.
+
+    Errors are the same if they are of one type, and raised at one place.
+    """
 
     def __init__(self):
         super().__init__()
         self._last: OrderedDict[str, float] = OrderedDict()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        now = time.monotonic()
-        if now - self._last.get(str(record.msg), -QUIET_SECONDS) < QUIET_SECONDS:
+        now, line = time.monotonic(), str(record.msg)
+        if isinstance(record.exc_info, tuple) and record.exc_info[0] is not None:
+            kind, _, trace = record.exc_info
+            places = [f"{place.filename}:{place.lineno}" for place in traceback.extract_tb(trace)]
+            line = " ".join((line, kind.__name__, *places[-1:]))
+        if now - self._last.get(line, -QUIET_SECONDS) < QUIET_SECONDS:
             return False
-        self._last[str(record.msg)] = now
+        self._last[line] = now
         while len(self._last) > 100:
             self._last.popitem(last=False)
         return True

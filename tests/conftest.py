@@ -24,6 +24,7 @@ LIVE = (
     "ui/test_compare_routes.py",
     "ui/test_crowd.py",
     "ui/test_login.py",
+    "ui/test_mcp_visitors.py",
     "ui/test_serve.py",
 )
 MODEL = (

@@ -75,13 +75,17 @@ def test_it_works_where_it_was_asked(tmp_path, monkeypatch):
 
 
 def test_short_tasks_share_a_process_that_ends_when_nothing_comes(monkeypatch):
-    monkeypatch.setattr(helpers, "CHILD", "import mgdemo.apart as it; it.IDLE_SECONDS = 0.5; it.main()")
     monkeypatch.setattr(helpers, "_resting", [])
     pids = [apart(os.getpid, patience=PATIENCE) for _ in range(3)]
     assert len(set(pids)) == 1
     assert apart(os.getpid, patience=PATIENCE, once=True) == pids[0]
-    assert (another := apart(os.getpid, patience=PATIENCE)) != pids[0], "that one has ended"
-    time.sleep(1.5)
+    monkeypatch.setattr(helpers, "CHILD", "import mgdemo.apart as it; it.IDLE_SECONDS = 0.5; it.main()")
+    another = apart(os.getpid, patience=PATIENCE)
+    assert another != pids[0], "that one has ended"
+    until = time.monotonic() + PATIENCE
+    while os.waitid(os.P_PID, another, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
+        assert time.monotonic() < until
+        time.sleep(0.05)
     assert apart(os.getpid, patience=PATIENCE) != another
 
 

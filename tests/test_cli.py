@@ -110,6 +110,23 @@ def test_what_generate_made_can_be_replayed_from_its_mp4_or_its_yaml(worlds, pho
     assert recorded.track == given(worlds[0]) and recorded.seed == 5
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("replay", "outputs/demo.yaml"),
+        ("replay", "outputs/demo.mp4", "--seed", 8),
+        ("generate", "--scenario", "outputs/demo.yaml"),
+    ],
+)
+def test_what_is_replayed_is_not_overwritten(worlds, photo, arguments, capsys):
+    run("generate", "--image", photo, "--num-output-frames", 3)
+    files = [Path("outputs") / name for name in ("demo.yaml", "demo.mp4", "demo_icon.mp4")]
+    before = [file.read_bytes() for file in files]
+    assert run(*arguments) == 2
+    assert "would be overwritten: choose another folder with --output-folder" in capsys.readouterr().err
+    assert [file.read_bytes() for file in files] == before and len(worlds) == 1
+
+
 @pytest.fixture
 def scenario(tmp_path, photo):
     """14 frames, which reach into the second block, beginning at the photo."""
@@ -144,7 +161,7 @@ def test_an_image_that_ships_is_referred_to_by_name(worlds, photo, scenario, mon
     assert run("generate", "--num-output-frames", 3) == 0
     assert load_scenario("outputs/demo.yaml").image == "embedded:meadow"
     assert not Path("outputs/demo.png").exists()
-    assert run("replay", "outputs/demo.yaml") == 0
+    assert run("replay", "outputs/demo.yaml", "--output-folder", "again") == 0
     assert worlds[1].image.getpixel((0, 0)) == (128, 128, 0)
 
 

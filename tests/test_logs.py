@@ -9,7 +9,7 @@ import sys
 import pytest
 from PIL import Image
 
-from mgdemo.logs import JsonLines, session_id
+from mgdemo.logs import JsonLines, Quiet, session_id
 from mgdemo.picture import StartImage
 from mgdemo.serving import SessionRequest, SessionService, Settings, SettingsError
 from mgdemo.serving.engines import EngineHealth
@@ -63,6 +63,25 @@ def test_every_line_is_json_those_of_uvicorn_and_of_errors_too():
     lines = [json.loads(line) for line in done.stderr.splitlines()]
     assert [line["logger"] for line in lines] == ["uvicorn.error", "py.warnings", "mgdemo.x"]
     assert "ZeroDivisionError" in lines[2]["error"] and lines[2]["message"] == "failed"
+
+
+def test_an_error_that_strangers_repeat_is_told_once_and_hides_no_other(caplog):
+    log = logging.getLogger("strangers")
+    log.addFilter(Quiet())
+
+    def fail(number):
+        try:
+            if number:
+                raise ValueError(number)
+            raise KeyError(number)
+        except LookupError:
+            log.exception("An event failed.")
+        except ValueError:
+            log.exception("An event failed.")
+
+    for number in (1, 2, 0, 3, 0):
+        fail(number)
+    assert [line.exc_info[0] for line in caplog.records] == [ValueError, KeyError]
 
 
 def test_a_style_that_there_is_not_is_said():

@@ -193,7 +193,7 @@ def error(text: str | bytes, name: str = "walk.yaml") -> str:
         (f"  - [{'1,' * 100_000}]", "this list is too long"),
         ("  - {holds: W, for: 1s}", 'unknown field "holds" for a step (did you mean hold?); use for,'),
         (
-            "  - {for: 1s}\n  - {for: 600s}",
+            "  - {for: 2s}\n  - {for: 600s}",
             "line 5, column 11: here the scenario gets longer than 10 minutes;",
         ),
         ("  - {repeat: 15000, actions: [{for: 1s}]}", "longer than 10 minutes"),
@@ -555,3 +555,10 @@ def test_a_scenario_keeps_the_text_that_it_was_read_from(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_bytes(b"\xef\xbb\xbf" + text.encode())
     assert parse_scenario(text).text == load_scenario(path).text == text
+
+
+def test_a_film_of_ten_minutes_ends_with_its_last_block_and_is_still_a_scenario():
+    scenario = parse_scenario("title: Long\nmode: universal\nactions: [{hold: W, for: 10 min}]\n")
+    track = scenario.track.padded()
+    for many in (track, random_actions("universal", len(track) + 12, 0)):
+        assert parse_scenario(scenario_yaml(many, title="Long")).track == many

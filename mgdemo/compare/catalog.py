@@ -16,6 +16,7 @@ from mgdemo.hashes import file_sha256
 from mgdemo.picture import StartImage
 from mgdemo.references import ImageMissing, start_image, wanted_image
 from mgdemo.replay import Replay, open_replay
+from mgdemo.seeds import seed_of
 
 SEEDS = re.compile(r"(\d{1,9})\.\.(\d{1,9})")
 MOST_SEEDS = 100
@@ -129,21 +130,24 @@ def files_of(patterns: Sequence[str]) -> list[Path]:
         paths = [Path(pattern)]
         if not paths[0].exists():
             paths = sorted(map(Path, glob(pattern, recursive=True)))  # noqa: PTH207 (it may be absolute)
-        if not paths:
+        files = [path for path in paths if path.is_file()]
+        if not files:
             raise PlanError(f"{pattern} is not a scenario, a film or a pattern of such files.")
-        found += [path for path in paths if path.is_file()]
+        found += files
     return list(dict.fromkeys(found))
 
 
 def seeds_of(texts: Sequence[str]) -> list[int]:
-    """Seeds from texts such as "7" and "0..3". Raises PlanError."""
+    """Seeds from texts such as "7" and "0..3". Raises UserError."""
     found: list[int] = []
     for text in texts:
         if match := SEEDS.fullmatch(text):
-            first, last = map(int, match.groups())
+            first, last = map(seed_of, match.groups())
+            if first > last:
+                raise PlanError(f"{text} has no seeds in it: give the smaller one first.")
             found += range(first, min(last, first + MOST_SEEDS) + 1)
         elif text.isascii() and text.isdigit():
-            found.append(int(text))
+            found.append(seed_of(text))
         else:
             raise PlanError(f"{text} is not a seed: give a number, or several as in 0..3.")
     if len(found) > MOST_SEEDS:

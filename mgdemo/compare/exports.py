@@ -38,6 +38,10 @@ class ExportError(UserError):
     """A file that could not be made; the message says what to do."""
 
 
+class ExportsBusy(ExportError):
+    """It could be made later."""
+
+
 @dataclass(frozen=True)
 class _Order:
     """What a child makes: the scores, or the files of a report in `folder`."""
@@ -104,9 +108,9 @@ class Exports:
             if (going := self._going.get(what)) is not None:
                 return going
             if len(self._going) >= WAITING:
-                raise ExportError("Too many files are being made here: try again in a minute.")
+                raise ExportsBusy("Too many files are being made here: try again in a minute.")
             if account and list(self._askers.values()).count(account) >= OF_ONE:
-                raise ExportError(f"{OF_ONE} files of yours are being made here: wait for one of them.")
+                raise ExportsBusy(f"{OF_ONE} files of yours are being made here: wait for one of them.")
             self._askers[what], self._waiting[what] = account, make
             future = self._going[what] = Future()
             self._pool.submit(self._make_next)

@@ -12,11 +12,10 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from typing import Literal
-from weakref import WeakValueDictionary
 
 from mgdemo import messages as m
 from mgdemo.compare.plan import KEY_LENGTH, Grid, Run, check_size
-from mgdemo.compare.room import Room
+from mgdemo.compare.room import Making, Room
 from mgdemo.compare.run import Outcome, Runner
 from mgdemo.compare.store import RunStore, StoredRun
 from mgdemo.errors import WENT_WRONG, UserError
@@ -121,7 +120,7 @@ class Job:
         with self._lock:
             for key, state in self._states.items():
                 if not state.over:
-                    self._states[key] = CellState(key, "cancelled", words="Cancelled.")
+                    self._states[key] = CellState(key, "cancelled", words="Canceled.")
         self._done.set()
         self._wake.set()
 
@@ -142,10 +141,9 @@ class Comparisons:
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._lock, self._closed = threading.Lock(), False
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._room: Room  # of the loop, like the locks
+        self._room: Room  # of the loop
         self._tasks: dict[Job, asyncio.Task] = {}
-        # By a run's key: two grids may have it in common.
-        self._making: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._making = Making()
 
     def start(self, grid: Grid, visitor: str = "", account: str = "") -> Job:
         """Run a grid, or join the job that runs it already. Finished runs in the store cost nothing.
@@ -240,37 +238,39 @@ class Comparisons:
         columns = [row[column] for column in range(len(grid.columns)) for row in grid.runs]
         todo = [run for run in {run.key: run for run in columns}.values() if not self._kept(job, run)]
         async with asyncio.TaskGroup() as group:
-            for run in todo:
-                await self._room.enter()
-                place = contextlib.ExitStack()  # given back once, after the session or when cancelled
-                place.callback(self._room.leave)
-                group.create_task(self._make(job, run, visitor, place)).add_done_callback(
-                    lambda _, place=place: place.close()
-                )
+            while todo:
+                run = min(todo, key=lambda run: run.key in self._making)  # rather what no other grid makes
+                todo.remove(run)
+                with contextlib.ExitStack() as held:
+                    held.callback(await self._making.begin(run.key))  # first, so that no place stands empty
+                    if self._kept(job, run):
+                        continue
+                    await self._room.enter()
+                    place = held.enter_context(contextlib.ExitStack())  # given back once: after the session
+                    place.callback(self._room.leave)
+                    task = group.create_task(self._make(job, run, visitor, place.close))
+                    whole = held.pop_all()
+                    task.add_done_callback(lambda _, whole=whole: whole.close())
 
     def _kept(self, job: Job, run: Run) -> bool:
         if (stored := self.store.get(run.key)) is not None:
             job.change(CellState(run.key, "finished", 1.0, stored=stored, kept=True))
         return stored is not None
 
-    async def _make(self, job: Job, run: Run, visitor: str, place: contextlib.ExitStack) -> None:
-        """One run. If it fails, the others are made nevertheless."""
+    async def _make(self, job: Job, run: Run, visitor: str, leave: Callable[[], None]) -> None:
+        """One run, in a place. If it fails, the others are made nevertheless. leave: the place."""
         key = run.key
-        lock = self._making.setdefault(key, asyncio.Lock())
 
         def heard(status: m.Status, picture: bytes | None, token: str) -> None:
             wants = token if status.lease == "wanted" else ""
             job.change(replace(_running(key, status, picture), wants=wants))
 
         def played() -> None:
-            place.close()
+            leave()
             job.change(CellState(key, "measuring", 1.0, words="Measuring."))
 
         try:
-            async with lock:
-                if self._kept(job, run):
-                    return
-                stored = await self._runner.make(run, heard, played, visitor)
+            stored = await self._runner.make(run, heard, played, visitor)
             job.change(CellState(key, "finished", 1.0, stored=stored))
         except (UserError, OSError) as error:
             log.warning("A run of %s failed: %s", run.variant.checkpoint, error)

@@ -86,11 +86,7 @@ def _page(
     )
     environment.filters["percent"] = percent
     environment.filters["points"] = points
-    # Facts are in the page once, as text; what is repeated by hand is written out below.
-    data = {
-        **view,
-        "rows": [{**row, "cells": [{**c, "facts": None} for c in row["cells"]]} for row in view["rows"]],
-    }
+    facts = [[cell.stored.facts if cell.stored else None for cell in row] for row in rows]
     return environment.get_template("report.html").render(
         title=title,
         summary=summary(grid),
@@ -98,8 +94,8 @@ def _page(
         device=device,
         date=datetime.now().strftime("%Y-%m-%d"),
         view=view,
-        data=data,
-        costs=[costs.rows([cell.stored and cell.stored.facts for cell in row]) for row in rows],
+        facts=facts,
+        costs=[costs.rows(row) for row in facts],
         repeats=[[_repeat(cell) for cell in row] for row in rows],
         modules=player.import_map(),
         player_css=player.CSS.read_text("utf-8"),

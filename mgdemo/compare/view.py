@@ -71,7 +71,7 @@ class ProgressView(TypedDict):
 class CellView(ProgressView):
     """One run. frames, width, height: of its film, known from the plan; video: "" until it is finished.
 
-    The lists after `lanes` are empty until then, and `facts` is None: all that is needed to repeat the run.
+    The lists after `lanes` are empty until then.
     """
 
     title: str
@@ -88,7 +88,6 @@ class CellView(ProgressView):
     moments: list[Moment]
     scores: list[ScoreView]
     controls: list[ControlView]
-    facts: dict | None
 
 
 class MarkView(TypedDict):
@@ -199,7 +198,6 @@ def _cell(run: Run, state: CellState, film: Film, cell: Cell | None) -> CellView
         "moments": [],
         "scores": [],
         "controls": [],
-        "facts": None,
     }
     if stored is not None:
         measures, splits = stored.measures, cell and cell.splits
@@ -208,7 +206,6 @@ def _cell(run: Run, state: CellState, film: Film, cell: Cell | None) -> CellView
         view["moments"] = moments(measures, splits)
         view["scores"] = [_score(name, measures, cell) for name in THRESHOLDS]
         view["controls"] = _controls(measures)
-        view["facts"] = stored.facts
     return view
 
 

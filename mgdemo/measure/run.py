@@ -11,7 +11,6 @@ from mgdemo.measure.follows import Follows
 from mgdemo.measure.holds import Holds
 from mgdemo.measure.mirrors import mirrors
 from mgdemo.measure.returns import Returns, loops
-from mgdemo.measure.splits import Splits
 
 # Below these a clip fails; true frames score 0.95 and more (tests/measure).
 THRESHOLDS = {"follows": 0.6, "mirrors": 0.5, "returns": 0.6, "holds": 0.8, "splits": 0.9}
@@ -28,28 +27,23 @@ class RunMeasures:
         *,
         known: bool = True,
         returns: Iterable[tuple[int, int]] | None = None,
-        compared: bool = False,
         marks: Sequence[int] = (),
     ):
         """
         start: the start image as the world sees it, uint8 [H, W, 3].
         known: whether the checkpoint moves at the embedded worlds' speeds.
         returns: frames to compare; by default those at which the camera should be back where it began.
-        compared: whether `add` gets a baseline's frames, too.
         marks: frames that part segments; without them, a segment is 2 s.
         """
         self._follows = Follows(track, known=known, marks=marks)
         self._holds = Holds(start, marks)
         self._returns = Returns(loops(track) if returns is None else list(returns))
-        self._splits = Splits() if compared else None
 
-    def add(self, frames: np.ndarray, baseline: np.ndarray | None = None) -> None:
-        """The next frames, uint8 [T, H, W, 3]; with them the baseline's, as many."""
-        for i, frame in enumerate(frames):
+    def add(self, frames: np.ndarray) -> None:
+        """The next frames, uint8 [T, H, W, 3]."""
+        for frame in frames:
             for measure in (self._follows, self._holds, self._returns):
                 measure.add(frame)
-            if self._splits is not None and baseline is not None:
-                self._splits.add(frame, baseline[i])
 
     def result(self) -> dict:
         """Each measure's `score` (0 to 1, or None where it does not apply) and what it comes from."""
@@ -58,5 +52,5 @@ class RunMeasures:
             "mirrors": mirrors(self._follows.track.mode, self._follows.windows),
             "returns": self._returns.result(),
             "holds": self._holds.result(),
-            "splits": self._splits.result() if self._splits is not None else {"score": None},
+            "splits": {"score": None},  # from a baseline, which is another run: see `Splits`
         }

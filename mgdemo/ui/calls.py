@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from mgdemo.errors import UserError
+from mgdemo.serving.limits import several
 
 
 class TooManyCalls(UserError):
@@ -15,10 +16,10 @@ class TooManyCalls(UserError):
 
 
 class Calls:
-    """Those of all visitors. most: of one visitor; 0 is any number. what: they are and do, in words."""
+    """Those of all visitors. most: of one visitor; 0 is any number. noun, state: what each is, in words."""
 
-    def __init__(self, most: int, what: str = "calls are still running"):
-        self.most, self._what = most, what
+    def __init__(self, most: int, noun: str = "call", state: str = "running"):
+        self.most, self._noun, self._state = most, noun, state
         self._under_way: Counter[str] = Counter()
         self._lock = threading.Lock()
 
@@ -27,9 +28,9 @@ class Calls:
         """While it lasts, a call of that visitor is under way. Raises TooManyCalls; "" is not counted."""
         with self._lock:
             if account and self.most and self._under_way[account] >= self.most:
-                raise TooManyCalls(
-                    f"{self.most} of your {self._what}, the limit per visitor: wait for one to finish."
-                )
+                have = f"You already have {several(self.most, self._noun)} {self._state}"
+                which = "it" if self.most == 1 else "one"
+                raise TooManyCalls(f"{have}, which is the limit: wait for {which} to finish.")
             self._under_way[account] += 1
         try:
             yield

@@ -5,8 +5,9 @@ from typing import Any
 # The player itself says what goes on, and no event of the page is part of the API.
 EVENT_OPTIONS: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
-# Of events that take the chosen checkpoint. While the next mode's list is on its way to the page, the page
-# still sends the name that it shows, which Gradio would refuse; `Library.entry` refuses unknown ones.
+# Of events that take what is chosen in a list that the server changes: a checkpoint, or a film of the visit.
+# While the next list is on its way to the page, and when the server has forgotten the page, Gradio would
+# refuse what the page shows; whoever takes it refuses what is unknown.
 AS_SENT: dict[str, Any] = EVENT_OPTIONS | {"preprocess": False}
 
 # Of a choice that is a value of the page. What is chosen while another choice is on its way comes next:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import traceback
 from html import escape
 from typing import Any
 
@@ -19,7 +18,7 @@ log.addFilter(Quiet())
 
 
 class Events(gr.Blocks):
-    """A page; Gradio alone would print a traceback for each error of an event, whoever's fault it is."""
+    """A page; Gradio alone would print a traceback for each error of an event, whoever caused it."""
 
     async def process_api(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         try:
@@ -34,7 +33,5 @@ def _said(error: Exception) -> gr.Error:
         return error
     if isinstance(error, UserError):
         return gr.Error(escape(str(error)), print_exception=False)
-    *_, place = traceback.extract_tb(error.__traceback__)
-    what = f"An event of the page failed with {type(error).__name__} at {place.filename}:{place.lineno}."
-    log.error(what, exc_info=error)
+    log.error("An event of the page failed.", exc_info=error)
     return gr.Error(FAILED, print_exception=False)

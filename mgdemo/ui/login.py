@@ -7,7 +7,13 @@ from importlib.util import find_spec
 
 import gradio as gr
 from gradio.context import LocalContext
+from gradio.routes import App
 from gradio.utils import get_space
+from starlette.requests import HTTPConnection
+from starlette.responses import JSONResponse
+from starlette.status import WS_1008_POLICY_VIOLATION
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 from mgdemo.errors import UserError
 from mgdemo.serving import Settings, SettingsError
@@ -34,6 +40,41 @@ def whoever() -> str:
     if visitor is None:
         return ""
     return account(visitor.client.host if visitor.client else "", visitor.username or _hub_login(visitor))
+
+
+def whose_request(connection: HTTPConnection) -> str:
+    """Whose request or WebSocket it is, logged in or not, of a route that is not one of Gradio's."""
+    host = connection.client.host if connection.client else ""
+    return account(host, _password_login(connection) or hub_login(connection.scope))
+
+
+class LoginCheck:
+    """ASGI middleware that lets nobody pass without a login where the page asks for one (`--auth`).
+
+    For routes of ours: Gradio checks its own alone.
+    """
+
+    def __init__(self, app: ASGIApp):
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        asks = isinstance(scope["app"], App) and scope["app"].auth is not None
+        if not asks or _password_login(HTTPConnection(scope)):
+            await self.app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await WebSocket(scope, receive, send).close(WS_1008_POLICY_VIOLATION)
+        else:
+            await JSONResponse({"error": "Log in first: load the page again."}, 401)(scope, receive, send)
+
+
+def _password_login(connection: HTTPConnection) -> str | None:
+    """Who has logged in at Gradio's form, by its cookie."""
+    app = connection.scope["app"]
+    if not isinstance(app, App):
+        return None
+    names = f"access-token-{app.cookie_id}", f"access-token-unsecure-{app.cookie_id}"
+    tokens = (connection.cookies.get(name) for name in names)
+    return next((app.tokens[token] for token in tokens if token in app.tokens), None)
 
 
 def _hub_login(visitor: gr.Request) -> str | None:

@@ -25,7 +25,11 @@ JS_ON_LOAD = """
     .then((module) => module.mount(element, { trigger, props, watch, upload, options: OPTIONS }))
     .catch((error) => {
       console.error(error);
-      element.querySelector(".message").textContent = "A part of the page could not be loaded: reload it.";
+      const words = document.createElement("p");
+      words.className = "problem";
+      words.role = "alert";
+      words.textContent = "A part of the page could not be loaded: reload it.";
+      element.append(words);
     });
 """
 

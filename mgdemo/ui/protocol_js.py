@@ -11,7 +11,7 @@ from typing import get_args
 
 from pydantic import TypeAdapter
 
-from mgdemo import blocks
+from mgdemo import blocks, scenario
 from mgdemo import messages as m
 from mgdemo.actions import CAMERA_STEP
 from mgdemo.settings import Settings
@@ -38,16 +38,13 @@ CONSTANTS = {
     },
     "CODECS": m.CODECS,
     "PACKET_HEADER_BYTES": m.PACKET_HEADER.size,
-    "MAX_TEXT": m.MAX_TEXT,
-    "MAX_HELD": m.MAX_HELD,
     "FPS": blocks.FPS,
     "BLOCK_FRAMES": blocks.BLOCK_FRAMES,
     "FIRST_BLOCK_FRAMES": blocks.FIRST_BLOCK_FRAMES,
     "CAMERA_STEP": CAMERA_STEP,
-    "CONNECT_SECONDS": Settings.connect_seconds,
     "RECONNECT_SECONDS": Settings.reconnect_seconds,
     "LINK_PREFIXES": {"PLAY": share.PLAY, "REPLAY": share.REPLAY, "COMPARE": share.COMPARE},
-    "MAX_LINK": share.MAX_LINK,
+    "MAX_SCENARIO_BYTES": scenario.MAX_BYTES,
     "MAX_UPLOAD_BYTES": share.MAX_UPLOAD_BYTES,
     "QUESTIONS": ASKS,
 }

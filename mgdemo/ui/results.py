@@ -10,10 +10,12 @@ from typing import Any
 import gradio as gr
 from gradio.blocks import Block
 
+from mgdemo.references import SHIPPED
 from mgdemo.replay import open_replay
 from mgdemo.serving import Recording
+from mgdemo.serving.limits import several
 from mgdemo.ui.calls import Calls, TooManyCalls
-from mgdemo.ui.events import CHOICE
+from mgdemo.ui.events import AS_SENT, CHOICE
 from mgdemo.ui.links import Links
 from mgdemo.ui.login import whoever
 from mgdemo.ui.share import Shared
@@ -21,7 +23,9 @@ from mgdemo.video.films import Branch, RecordingGone
 
 BRANCHES = 2  # films of branches made at the same time; the other processes stay free for other films
 
-MAKING = Calls(1, "films is being made")
+FORGOTTEN = "The server no longer knows this page's films: load the page again."
+
+MAKING = Calls(1, "film", "being made")
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ class Results:
         self.film = gr.State(None)
         links.offer(self.link, _shared, [self.film])
         few: dict[str, Any] = {"concurrency_id": "branches", "concurrency_limit": BRANCHES}
-        self.choice.input(self.choose, [self.films, self.choice], self.panel, **CHOICE, **few)
+        self.choice.input(self.choose, [self.films, self.choice], self.panel, **AS_SENT | CHOICE, **few)
 
     @property
     def panel(self) -> list[Block]:
@@ -86,7 +90,11 @@ class Results:
 
     def choose(self, films: list[Left], key: str) -> tuple:
         """Updates for `panel`. The files of a branch are made when it is chosen."""
-        label, film = _offered(films)[key]
+        offered = _offered(films)
+        if str(key) not in offered:
+            gr.Warning(FORGOTTEN)
+            return (gr.skip(),) * len(self.panel)
+        label, film = offered[str(key)]
         try:
             with MAKING.one(whoever()) if isinstance(film, Branch) else nullcontext():
                 recording = film.write() if isinstance(film, Branch) else film
@@ -108,7 +116,7 @@ def kept_words(hours: float) -> str:
     if not hours:
         return "It stays on this server as long as there is room: save what you want to keep."
     days = round(hours / 24)
-    time = f"{days} days" if days > 1 else f"{max(1, round(hours))} hours"
+    time = several(days, "day") if days > 1 else several(max(1, round(hours)), "hour")
     return f"It stays on this server for {time} at most, less when room is short: save what you want to keep."
 
 
@@ -121,4 +129,5 @@ def _shared(film: str) -> Shared:
     """The session in a film, for a link. Raises ScenarioError."""
     replay = open_replay(film)
     scenario = replay.scenario
-    return Shared(scenario.mode, replay.checkpoint or "", scenario.image, scenario.seed or 0, scenario)
+    image = scenario.image if (scenario.image or "").startswith(SHIPPED) else None  # one's own is in no link
+    return Shared(scenario.mode, replay.checkpoint or "", image, scenario.seed or 0, scenario)

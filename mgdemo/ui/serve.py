@@ -81,6 +81,8 @@ def launch(
     address.check()
     if settings.mcp and find_spec("mcp") is None:
         raise ServeError("MCP needs the package mcp: pip install 'mcp>=1.21,<2'.")
+    if settings.mcp and logins:
+        raise ServeError("MCP tools cannot log in: leave out --auth (MGDEMO_AUTH) or --mcp (MGDEMO_MCP).")
     private_folder(settings.record_dir, "MGDEMO_RECORD_DIR")
     trust_proxies(settings)
     if settings.operator_port:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
 import logging
 import secrets
@@ -25,7 +24,7 @@ from mgdemo.ui.page_watch import LEASE
 from mgdemo.ui.results import Left, Results
 
 LIVE = "gradio_api/live"  # where the service's WebSocket is
-STOP_SECONDS = 60  # that the page waits for a film
+STOP_SECONDS = 15  # that a page waits for a film at once, before it asks again
 STOPS = 8  # pages that wait so, each in one of Gradio's job slots
 MAX_EARLIER = 10  # sessions of before whose films a page may ask for
 READY = "Your film is ready."
@@ -49,7 +48,7 @@ def connect(
     request (and of the inputs, if there are any), whatever else is chosen meanwhile.
     """
     about = [] if running is None else [running]
-    stops = Calls(service.settings.visitor_sessions, "films are still being written")
+    stops = Calls(service.settings.visitor_sessions, "film", "being written")
 
     def described(session: Session, *values) -> tuple:
         return () if describe is None else (describe(session.request, *values),)
@@ -95,15 +94,18 @@ def connect(
         yield from service.lending.hold(str(event._data.get("token")))
 
     async def stop(films: list[Left], event: gr.EventData) -> tuple:
-        """Ends a session whose socket is down, and waits for its film."""
+        """Ends a session whose socket is down, and waits for its film a while; the page asks again."""
 
         async def answer() -> tuple:
             token = str(event._data.get("token"))
             session = service.get(token)
             if session is not None:
                 session.end("ended", "Stopped.")  # also if the page may not wait
-                with stops.one(whoever()), contextlib.suppress(TimeoutError):  # then the film comes later
-                    await asyncio.wait_for(session.ended(), STOP_SECONDS)
+                try:
+                    with stops.one(whoever()):
+                        await asyncio.wait_for(session.ended(), STOP_SECONDS)
+                except TimeoutError:
+                    return _answer(saving=True, token=token), *(gr.skip(),) * len(results.outputs)
             return await in_thread(leaving, films, token)
 
         return await _guarded(answer, len(results.outputs))
@@ -124,10 +126,9 @@ def connect(
 
     def delete(films: list[Left], key: str) -> tuple:
         """Deletes all that is kept of the session whose film is shown, its other branches too."""
-        token = key.partition(" ")[0]
-        if any(left.token == token for left in films):
-            service.delete(token)
-            gr.Info("Your recording was deleted.")
+        token = str(key).partition(" ")[0]
+        service.delete(token)  # whoever knows its token owns it, even if `films` was forgotten
+        gr.Info("Your recording was deleted.")
         return results.show([left for left in films if left.token != token])
 
     def over(token: str) -> gr.HTML:
@@ -144,9 +145,10 @@ def connect(
         # The one event that lasts; Gradio has job slots of its own for these (`serve.launch`).
         held = {"concurrency_limit": service.lending.at_once, "concurrency_id": LEASE}
         screen.lease(lease, trigger_mode="multiple", **EVENT_OPTIONS, **held)
-    few = {"concurrency_limit": STOPS, "concurrency_id": "stop"}
+    # It is asked again by what comes of its answer, when Gradio has not noted its end yet: "once" drops that.
+    few = {"concurrency_limit": STOPS, "concurrency_id": "stop", "trigger_mode": "multiple"}
     screen.stop(stop, results.films, shown, **options | few)
-    results.delete.click(delete, [results.films, results.choice], results.outputs, **options)
+    results.delete.click(delete, [results.films, results.choice], results.outputs, **options | AS_SENT)
     screen.finished(finished, results.films, results.outputs, **options)
 
 

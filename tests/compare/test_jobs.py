@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from queue import Queue
 
 import pytest
 from test_runs import planned, settings
@@ -9,6 +10,7 @@ from test_runs import planned, settings
 from mgdemo.compare import jobs
 from mgdemo.compare.jobs import CellState, Comparisons
 from mgdemo.compare.plan import PlanError
+from mgdemo.compare.room import Room
 from mgdemo.compare.store import RunStore
 from mgdemo.serving import ServingError, SessionService
 
@@ -73,6 +75,25 @@ def test_what_two_grids_have_in_common_is_made_once(comparisons):
     assert [state.phase for state in second.states()] == ["finished", "finished"]
 
 
+def test_what_another_grid_makes_takes_no_place(comparisons, monkeypatch):
+    monkeypatch.setattr(jobs, "Room", lambda most: Room(lambda: 2))
+    begun: Queue[str] = Queue()
+
+    async def make(run, heard, played, visitor=""):
+        begun.put(run.variant.checkpoint)
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(comparisons._runner, "make", make)
+    first_job = comparisons.start(planned("universal"))
+    assert begun.get(timeout=PATIENCE) == "universal"
+    second = comparisons.start(planned("universal", "gta_drive"))
+    assert begun.get(timeout=PATIENCE) == "gta_drive", "the second place is free"
+    first_job.cancel()
+    assert begun.get(timeout=PATIENCE) == "universal", "now the other grid makes it"
+    second.cancel()
+    assert first_job.wait(PATIENCE) and second.wait(PATIENCE)
+
+
 def test_cancel_keeps_what_is_finished_and_asks_for_nothing_more(comparisons):
     job = comparisons.start(planned("universal-300", frames=45, rows=4))
 
@@ -86,7 +107,7 @@ def test_cancel_keeps_what_is_finished_and_asks_for_nothing_more(comparisons):
     finished = [state for state in states if state.phase == "finished"]
     assert 1 <= len(finished) < 4
     assert states == finished + [
-        CellState(s.key, "cancelled", words="Cancelled.") for s in states[len(finished) :]
+        CellState(s.key, "cancelled", words="Canceled.") for s in states[len(finished) :]
     ]
     assert {folder.name for folder in comparisons.store.folder.iterdir()} == {state.key for state in finished}
     health = comparisons.service.health()
@@ -108,7 +129,7 @@ def test_a_run_that_waits_can_be_cancelled_too(comparisons):
 
 
 def test_a_run_shows_a_picture_while_it_is_made(comparisons):
-    job = comparisons.start(planned("universal-200", frames=57))
+    job = comparisons.start(planned("universal-200", frames=297))
     states = asyncio.run(first(job, lambda states: states[0].picture))
     assert states[0].picture.startswith(b"\xff\xd8"), "a JPEG"
     job.cancel()
@@ -162,7 +183,7 @@ def test_old_jobs_are_forgotten_and_their_runs_are_kept(comparisons, monkeypatch
 
 
 def test_closing_ends_what_is_under_way(comparisons):
-    job = comparisons.start(planned("universal-200", frames=117))
+    job = comparisons.start(planned("universal-400", frames=117))
     asyncio.run(first(job, running))
     comparisons.close()
     assert job.done and job.states()[0].phase == "cancelled"

@@ -9,6 +9,7 @@ from PIL import Image
 from mgdemo.actions import ActionTrack
 from mgdemo.compare.catalog import cases, seeds_of, variant
 from mgdemo.compare.plan import Case, PlanError, Variant, grid, summary
+from mgdemo.errors import UserError
 from mgdemo.paths import SCENARIOS
 from mgdemo.picture import StartImage
 
@@ -127,14 +128,15 @@ def test_a_scenario_whose_picture_is_missing_asks_for_it(tmp_path):
     path.write_text("title: T\nmode: universal\nimage: lost.png\nactions: [{hold: W, for: 1s}]\n")
     with pytest.raises(PlanError, match=r"lost\.png: choose it with --images"):
         cases([str(path)])
-    with pytest.raises(PlanError, match="is not a scenario"):
-        cases([str(tmp_path / "*.yml")])
+    for nothing in (tmp_path / "*.yml", tmp_path, f"{tmp_path}*"):
+        with pytest.raises(PlanError, match="is not a scenario"):
+            cases([str(nothing)])
 
 
 def test_seeds_as_people_write_them():
     assert seeds_of(["7", "0..2", "7"]) == [7, 0, 1, 2]
-    for wrong in ("x", "-1", "3..", "0..1000000"):
-        with pytest.raises(PlanError):
+    for wrong in ("x", "-1", "3..", "0..1000000", "3..0", str(2**32)):
+        with pytest.raises(UserError):
             seeds_of([wrong])
 
 

@@ -156,19 +156,25 @@ test_runs.made(pathlib.Path(sys.argv[1]), test_runs.planned("universal", rows=6)
 def test_killed_at_any_moment_a_grid_continues_after_the_last_finished_run(tmp_path):
     """Whatever was there at the kill is whole, and is not made again."""
     store, chance = RunStore(tmp_path / "runs"), random.Random(5)
-    plan = planned("universal", rows=6)
-    for _ in range(20):
+    plan, until = planned("universal", rows=6), time.monotonic() + 300
+    unfinished, finished = "runs/*/video.mp4", "runs/[!.]*/run.json"
+    for awaited in 3 * (unfinished, finished):
         if all(store.get(run.key) for run in plan.all):
             break  # nothing is left to be made
         process = subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path)], start_new_session=True)
-        time.sleep(chance.uniform(0.3, 3.0))
+        there = set(tmp_path.glob(awaited))
+        while set(tmp_path.glob(awaited)) <= there:
+            assert process.poll() is None and time.monotonic() < until
+            time.sleep(0.01)
+        time.sleep(chance.uniform(0, 0.4))
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        for folder in (tmp_path / "runs").glob("[!.]*"):  # none, if it was killed very early
+        for folder in (tmp_path / "runs").glob("[!.]*"):
             stored = store.get(folder.name)
             assert stored is not None and json.dumps(stored.measures)
             assert sum(1 for _ in read_frames(stored.video)) == 21
     before = {run.key: store.get(run.key) for run in plan.all}
+    assert any(before.values())
     outcomes = made(tmp_path, plan)[0].outcomes()
     assert all(o.stored for o in outcomes)
     assert all(o.kept for o in outcomes if before[o.run.key] is not None)

@@ -46,7 +46,7 @@ async def test_runs_of_one_grid_go_on_at_once_on_two_devices(start, two, tmp_pat
 
 async def test_beside_a_grid_on_two_devices_a_visitor_gets_a_place_at_once(start, two):
     server, comparisons = two()
-    job = comparisons.start(planned("universal-200", frames=FRAMES, rows=3))
+    job = comparisons.start(planned("universal-400", frames=FRAMES, rows=3))
     await until(job, lambda states: len(made(states)) == 2)
     session = server.open()
     assert session.status().phase != "queued"
@@ -63,7 +63,7 @@ async def test_beside_a_grid_on_two_devices_a_visitor_gets_a_place_at_once(start
 
 async def test_a_run_whose_worker_dies_goes_on_with_the_same_frames(start):
     server, comparisons = start(WORLDS)
-    job = comparisons.start(planned("universal-200", frames=FRAMES))
+    job = comparisons.start(planned("universal-400", frames=FRAMES))
     shares = asyncio.create_task(shares_of(job))
     for deaths in (1, 2):
         blocks = server.service.metrics()["blocks_total"]
@@ -98,7 +98,7 @@ async def shares_of(job):
 
 async def test_when_one_of_two_workers_dies_the_run_on_the_other_one_is_not_touched(start, two):
     server, comparisons = two()
-    job = comparisons.start(planned("universal-200", frames=FRAMES, rows=2))
+    job = comparisons.start(planned("universal-400", frames=FRAMES, rows=2))
     await until(job, lambda states: len(made(states)) == 2)
     os.kill(workers(os.getpid())[0], signal.SIGKILL)
     assert await digests(job) == await undisturbed(start, rows=2)
@@ -108,7 +108,7 @@ async def test_when_one_of_two_workers_dies_the_run_on_the_other_one_is_not_touc
 
 async def test_a_worker_that_dies_while_a_run_gives_way_takes_nothing_of_it(start):
     server, comparisons = start(WORLDS)
-    job = comparisons.start(planned("universal-200", frames=FRAMES))
+    job = comparisons.start(planned("universal-400", frames=FRAMES))
     await until(job, made)
     session = server.open()
     async with Player(server, session.token) as player:

@@ -82,7 +82,7 @@ def test_a_finished_run_has_its_film_its_curves_and_its_scores(tmp_path):
     ]
     now[0].stored.measures["follows"]["worst"] = "look_left"
     one, two = json.loads(json.dumps(grid_view(plan, now, film)))["rows"][0]["cells"]
-    assert one["video"] == f"film/{done.key}" and one["facts"] == {"seed": 0}
+    assert one["video"] == f"film/{done.key}"
     assert {curve["name"] for curve in one["curves"]} >= {"sharpness", "color drift", "flicker"}
     assert all(len(curve["values"]) == 57 for curve in one["curves"])
     assert one["wrong"], "noise does not walk"

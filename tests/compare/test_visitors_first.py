@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 
 async def test_a_visitor_gets_the_place_of_a_run_which_continues_afterwards(start):
     server, comparisons = start()
-    alone = comparisons.start(planned("universal-200", frames=141))
+    alone = comparisons.start(planned("universal-400", frames=141))
     await until(alone, lambda _: alone.done)  # before it, the same grid would join this job
     digest = alone.states()[0].stored.facts["frames_sha256"]
     (comparisons.store.folder / alone.states()[0].key / "run.json").unlink()
@@ -70,7 +70,7 @@ async def test_with_a_free_place_both_go_on_and_the_visitor_is_not_late(start):
 
 async def test_a_crash_while_a_run_gives_way_costs_it_nothing(start):
     server, comparisons = start()
-    job = comparisons.start(planned("universal-200", frames=141, rows=2))
+    job = comparisons.start(planned("universal-400", frames=141, rows=2))
     await until(job, made)
     session = server.open("universal-crash")
     async with Player(server, session.token) as player:
@@ -81,7 +81,7 @@ async def test_a_crash_while_a_run_gives_way_costs_it_nothing(start):
 
 async def test_a_grid_does_not_fill_the_queue_for_visitors(start):
     server, comparisons = start(queue=0)
-    job = comparisons.start(planned("universal-200", frames=141, rows=3))
+    job = comparisons.start(planned("universal-400", frames=141, rows=3))
     await until(job, made)
     session = server.open()
     async with Player(server, session.token) as player:

@@ -9,7 +9,11 @@ import pytest
 
 from benchmarks.watching import workers
 from devtools.web_process import web_process
-from tests.serving.conftest import anyio_backend, servers  # noqa: F401 (a fixture)
+from tests.serving.conftest import (  # noqa: F401 (a fixture)
+    anyio_backend,
+    servers,
+    slow_starts,
+)
 from tests.serving.conftest import serve as serve_plain  # noqa: F401 (a fixture: over worlds that don't)
 
 WORLDS = "benchmarks.remembering_world:load"

@@ -20,7 +20,7 @@ DYING = "benchmarks.remembering_world:load_on_dying_devices"
 
 @pytest.mark.parametrize("dead", ["cuda:1", "cuda:2"])
 async def test_with_one_device_of_two_dead_all_visitors_play(serve, dead):
-    server = serve(loader=DYING, device=f"{dead},cpu", sessions=4, connect_seconds=3600)
+    server = serve(loader=DYING, device=f"{dead},cpu", sessions=4)
     sessions = [server.open() for _ in range(8)]
     for four in (sessions[:4], sessions[4:]):
         players = [Player(server, session.token) for session in four]
@@ -103,7 +103,7 @@ def seen_blocks(player):
     return {block["block"] for block in player.of("block")}
 
 
-async def test_a_load_that_never_ends_though_it_reports_progress_has_a_limit(serve):
+async def test_a_load_that_never_ends_though_it_reports_progress_has_a_limit(serve, slow_starts):
     server = serve(loader=DYING, device="cuda:4", load_seconds=6, worker_timeout_seconds=6)
     session = server.open()
     async with Player(server, session.token):

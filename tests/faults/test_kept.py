@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from devtools.live_player import Player, until
-from devtools.web_process import Script, web_process
+from devtools.web_process import Script, played, web_process
 from mgdemo.compare.keep import Kept
 from mgdemo.serving.disk import MOST_COMPARED, MOST_UPLOADS, Item, delete_copies, excess, sweep
 
@@ -191,3 +191,18 @@ async def test_uploads_that_break_off_or_pile_up_are_cleaned_while_it_runs(start
             while len(list(folder.glob("old*"))) > 1:
                 await asyncio.sleep(0.2)
     assert (folder / "old4").exists()
+
+
+async def test_a_page_that_was_forgotten_still_deletes_its_recording(start, tmp_path):
+    web = start(record_dir=tmp_path / "sessions")
+    async with Script(web) as script:
+        labels = {c["id"]: c["props"].get("value") for c in script.config["components"]}
+        clicks = [e for e in script.events("click") if labels[e["targets"][0][0]] == "Delete my recording"]
+        token = (await script.start())["token"]
+        async with script.player(token) as socket:
+            await played(socket, 2)
+        await script.answer(script.order(script.events("stop")[0], {"token": token}))
+        (folder,) = Path(tmp_path / "sessions").glob("*-*-*")
+        script.page = "another"  # of whose films the server knows nothing, as of one of very many pages
+        await script.answer(script.order(clicks[0], values={1: f"{token} "}))
+        assert not folder.exists()

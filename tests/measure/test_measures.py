@@ -8,12 +8,15 @@ import pytest
 
 from mgdemo.actions import MODES
 from mgdemo.measure.run import THRESHOLDS, RunMeasures
+from mgdemo.measure.splits import Splits
 
 
 def measured(clips, frames, **options):
-    measures = RunMeasures(clips.track, clips.start, compared=True, **options)
-    measures.add(frames, clips.true)
-    return measures.result()
+    measures, splits = RunMeasures(clips.track, clips.start, **options), Splits()
+    measures.add(frames)
+    for frame, true in zip(frames, clips.true, strict=True):
+        splits.add(frame, true)
+    return measures.result() | {"splits": splits.result()}
 
 
 def scores(result):

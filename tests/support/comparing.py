@@ -18,7 +18,7 @@ async def until(job, condition):
 
 def made(states):
     """Those of which a part is made, and that go on."""
-    return [state for state in states if state.phase == "running" and state.share > 0]
+    return [state for state in states if state.phase == "running" and 0 < state.share < 1]
 
 
 async def digests(job):

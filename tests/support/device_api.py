@@ -14,10 +14,12 @@ from urllib.parse import parse_qsl, urlsplit
 
 @dataclass
 class DeviceApi:
-    """gpus: that there are. left: seconds of each visitor's quota, or None for as many as one likes."""
+    """gpus: that there are. left: seconds of each visitor's quota, or None for as many as one likes.
+    names: of real GPUs, as CUDA_VISIBLE_DEVICES takes them."""
 
     gpus: int = 2
     left: int | None = None
+    names: tuple[str, ...] = ("GPU-0", "GPU-1")
     calls: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     changed: threading.Condition = field(default_factory=threading.Condition)
     _held: dict[str, int] = field(default_factory=dict)  # GPUs by token
@@ -84,7 +86,7 @@ class DeviceApi:
         return 200, {
             "idle": idle,
             "nvidiaIndex": free[0],
-            "nvidiaUUID": f"GPU-{free[0]}",
+            "nvidiaUUID": self.names[free[0]],
             "allowToken": token,
         }
 

@@ -14,7 +14,7 @@ def cell_view(key, video, frames=FRAMES, **other):
         "mode": "universal", "image": "meadow", "seed": 0, "frames": frames, "width": numbered_film.WIDTH,
         "height": numbered_film.HEIGHT, "video": video,
         "lanes": [{"control": "forward", "label": "W", "hint": "Forward", "lost": False, "spans": [[0, 60]]}],
-        "curves": [], "wrong": [], "moments": [], "scores": [], "controls": [], "facts": None,
+        "curves": [], "wrong": [], "moments": [], "scores": [], "controls": [],
     } | other  # fmt: skip
 
 

@@ -23,12 +23,12 @@ def hanging(function):
     return hang
 
 
-shutdown.GIVE_UP_SECONDS = 5.0
 match os.environ["HANG"]:
     case "page":  # all of its jobs
         PageWatch.trouble = lambda self: "The page does not answer." if FILE.exists() else ""
     case "clock":  # with the lock of the service
         clock.LATE = 1.0
+        shutdown.END_SECONDS = 5.0  # nothing can be saved any more
         Session.tick = hanging(Session.tick)
     case "loop":  # where it answers /readyz
         watchdog.LATE = 1.0

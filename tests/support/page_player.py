@@ -9,6 +9,7 @@ from mgdemo.ui.library import Library
 
 HEIGHT, WIDTH = 48, 64  # of the stub's pictures
 PATIENCE = 60  # seconds; only reached when something is broken
+DECODING = 2  # frames that may still appear after a pause
 REAL = Library(checkpoints.catalog, checkpoints.start_images, scenario.library, checkpoints.opening_loop)
 EMBEDDED = [entry for entry in checkpoints.catalog() if entry.embedded]
 
@@ -20,12 +21,18 @@ SOCKETS = """
   };
 """
 
-# Another one: window.states has the states that its players went through.
-STATES = """
-  window.states = [];
+# Another one: window.passed has what its players showed one after the other, each as [kind, text].
+PASSED = """
+  window.passed = [];
   new MutationObserver((records) => {
-    for (const { target } of records) if (target.matches(".player")) states.push(target.dataset.state);
-  }).observe(document, { subtree: true, attributeFilter: ["data-state"] });
+    for (const { target: it } of records) {
+      if (it === document) continue;
+      if (it.matches(".player")) passed.push(["state", it.dataset.state]);
+      else if (it.matches(".status")) passed.push(["status", it.textContent]);
+      else if (it.matches("progress")) passed.push(["progress", String(it.value)]);
+      else if (it.matches(".pad.used")) passed.push(["used", it.dataset.control]);
+    }
+  }).observe(document, { subtree: true, childList: true, attributeFilter: ["data-state", "value", "class"] });
 """
 
 
@@ -50,14 +57,35 @@ class Player:
 
     def expect_passing(self, state):
         """Waits until it has been in a state that may not last, since the last call of this."""
+        self.expect_passed("state", f"^{state}$")
+        self.scope.evaluate(
+            """(state) => {
+              const is = ([kind, text]) => kind === "state" && text === state;
+              passed.splice(0, passed.findIndex(is) + 1);
+            }""",
+            state,
+        )
+
+    def expect_passed(self, kind, pattern):
+        """Waits until it has shown what may not last.
+
+        kind: "state", the words of its "status", its bar's "progress", or a control that is "used".
+        """
         self.scope.wait_for_function(
-            "(state) => states.includes(state) && states.splice(0, states.indexOf(state) + 1)", arg=state
+            "([wanted, words]) => passed.some(([kind, text]) => kind === wanted && RegExp(words).test(text))",
+            arg=[kind, pattern],
         )
 
     def wait_for_health(self, condition):
         """Waits until what the server says of its health meets a condition."""
+        self.wait_until(
+            lambda: condition(self.page.evaluate("fetch('gradio_api/live-health').then((it) => it.json())"))
+        )
+
+    def wait_until(self, condition):
+        """Looks again and again at what the page does not know, or what takes more than one look."""
         until = time.monotonic() + PATIENCE
-        while not condition(self.page.evaluate("fetch('gradio_api/live-health').then((it) => it.json())")):
+        while not condition():
             assert time.monotonic() < until
             self.page.wait_for_timeout(100)
 
@@ -147,6 +175,5 @@ class HeldEvents:
 
     def wait_for(self, number: int) -> list[Route]:
         """Those that have come, once they are so many."""
-        while len(self._held) < number:
-            self._player.page.wait_for_timeout(100)
+        self._player.wait_until(lambda: len(self._held) >= number)
         return self._held

@@ -15,7 +15,7 @@ from mgdemo.config import CheckpointConfig
 from mgdemo.serving import SessionService, Settings
 from mgdemo.ui.library import Library
 from tests.support.chromium import chromium
-from tests.support.page_player import HEIGHT, STATES, WIDTH, Player
+from tests.support.page_player import HEIGHT, PASSED, WIDTH, Player
 
 SCENARIOS = {
     "universal": "title: There and round\ndescription: Short.\nmode: universal\nactions:\n"
@@ -126,7 +126,7 @@ def visit(browser):
             context.set_default_timeout(60_000)
             page = context.new_page()
             page.on("pageerror", lambda error: problems.append(str(error)))
-            page.add_init_script(STATES)
+            page.add_init_script(PASSED)
             if route:
                 page.route(*route)
             if script:

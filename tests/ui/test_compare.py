@@ -1,15 +1,17 @@
 """The Compare tab in a real browser: choose, run, watch, cancel, come back, and vote without names."""
 
 import re
+import threading
 
 import pytest
 from playwright.sync_api import expect
 
+from mgdemo.compare.run import Runner
 from tests.support.page_player import HeldEvents
 
 CHECKPOINTS = "Checkpoints, a column each; the first one is the baseline"
 SCENARIOS = "Scenarios, a row each"
-PATIENCE = 60_000
+PATIENCE = 60_000  # ms
 OVER = re.compile(r"finished\.$|finished, ")
 
 
@@ -91,7 +93,6 @@ def test_from_a_preset_to_films_side_by_side_and_after_a_reload(address, compare
     expect(tab.summary).to_contain_text("2 runs, 210 frames")
     expect(tab.root.locator(".lost summary")).to_contain_text("What changes between modes")
     tab.run.click()
-    tab.expect("running")
     expect(tab.cells).to_have_count(2)
     tab.expect("ended")
     expect(tab.message).to_have_text("2 runs finished.")
@@ -139,7 +140,14 @@ def test_what_is_chosen_while_the_tab_opens_counts(address, visit, preset, part,
     expect(tab.run).to_be_enabled(enabled=part == "summary")
 
 
-def test_a_running_grid_is_found_by_another_page_which_cannot_cancel_it(address, compare):
+def test_a_running_grid_is_found_by_another_page_which_cannot_cancel_it(address, compare, monkeypatch):
+    looked, measure = threading.Event(), Runner._measure
+
+    def measure_later(*run):
+        looked.wait(PATIENCE / 1000)
+        measure(*run)
+
+    monkeypatch.setattr(Runner, "_measure", measure_later)
     tab = compare(address)
     two_seeds_of_two_worlds(tab, "10, 11")
     tab.run.click()
@@ -153,6 +161,7 @@ def test_a_running_grid_is_found_by_another_page_which_cannot_cancel_it(address,
     tab.page.reload()
     tab.expect("running")
     expect(tab.cancel).to_be_visible()
+    looked.set()
     tab.expect("ended")
     other.expect("ended")
     tab.expect_films(4)

@@ -1,5 +1,6 @@
 """What the Compare tab asks the server for, and what nobody gets: through the app's own routes."""
 
+import asyncio
 import contextlib
 import csv
 import io
@@ -7,6 +8,7 @@ import json
 import os
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from starlette.applications import Starlette
@@ -15,13 +17,15 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 from mgdemo.compare.device import Device
+from mgdemo.compare.exports import ExportError, ExportsBusy
 from mgdemo.compare.grids import Grids
 from mgdemo.compare.votes import as_csv
 from mgdemo.serving import SessionService, Settings
+from mgdemo.ui.api.comparing import compared
 from mgdemo.ui.compare.bench import Bench
 from mgdemo.ui.compare.choice import Choice
-from mgdemo.ui.compare.live import UNKNOWN
-from mgdemo.ui.compare.routes import FOLLOWERS, ROOT, routes
+from mgdemo.ui.compare.live import BUSY, UNKNOWN
+from mgdemo.ui.compare.routes import CROWDED, FOLLOWERS, ROOT, routes
 from mgdemo.ui.compare.standing import standing_of
 from mgdemo.video.mp4 import metadata, read_frames
 
@@ -54,6 +58,21 @@ def job(bench):
     job, _ = bench.start(bench.plan(CHOICE))
     assert job.wait(PATIENCE)
     return job
+
+
+def heard(socket, *kinds):
+    """The next message of one of these types. Fails if it does not come."""
+
+    def wait():
+        while (message := socket.receive_json())["type"] not in kinds:
+            pass
+        return message
+
+    apart = ThreadPoolExecutor(1)  # nothing else could end a wait for a message that never comes
+    try:
+        return apart.submit(wait).result(PATIENCE)
+    finally:
+        apart.shutdown(wait=False)
 
 
 def films(client, job):
@@ -134,19 +153,84 @@ def test_only_the_page_that_asked_may_cancel_and_only_when_no_other_wants_it(cli
             cancel(wrong)
         socket.send_text("no JSON")
         cancel(mine)
-        while (message := socket.receive_json())["type"] != "note":
-            assert message["type"] == "progress"
+        message = heard(socket, "note")
         assert "others" in message["text"].lower() and not job.done
         cancel(others)
-        while (message := socket.receive_json())["type"] != "done":
-            pass
+        message = heard(socket, "done")
     assert job.wait(PATIENCE) and message["totals"]["cancelled"] >= 3
 
 
+def test_a_page_that_has_left_keeps_nobody_from_canceling(client, bench):
+    choice = Choice(("universal/one",), checkpoints=("universal-slow",), seeds="4..7")
+    job, left = bench.start(bench.plan(choice))
+    with client.websocket_connect(f"/{ROOT}/{job.id}/live?blind") as socket:
+        socket.send_json({"type": "follow", "token": left})
+        socket.send_json({"type": "cancel", "token": "guessed"})
+        heard(socket, "note")  # so the other one is heard, too
+    _, mine = bench.start(bench.plan(choice))
+    with client.websocket_connect(f"/{ROOT}/{job.id}/live?blind") as socket:
+        assert not job.done, "it goes on while nobody follows it"
+        socket.send_json({"type": "cancel", "token": mine})
+        assert heard(socket, "done", "note")["type"] == "done"
+    assert job.wait(PATIENCE)
+
+
+@pytest.fixture
+def busy(bench, monkeypatch):
+    """While this event is set, other files are being made."""
+    table, busy = bench.exports.table, threading.Event()
+    busy.set()
+
+    def asked(*args):
+        if busy.is_set():
+            raise ExportsBusy("Too many files are being made here: try again in a minute.")
+        return table(*args)
+
+    monkeypatch.setattr(bench.exports, "table", asked)
+    return busy
+
+
+def test_scores_come_once_other_files_are_made_and_meanwhile_a_sign_of_life(client, busy, job, monkeypatch):
+    monkeypatch.setattr("mgdemo.ui.compare.live.AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr("mgdemo.ui.compare.live.ALIVE_SECONDS", 0.01)
+    with client.websocket_connect(f"/{ROOT}/{job.id}/live") as socket:
+        assert heard(socket, "note", "done")["text"] == BUSY
+        heard(socket, "alive")
+        busy.clear()
+        assert heard(socket, "grid", "done")["view"]["rows"][0]["cells"][0]["scores"]
+        assert heard(socket, "done")["text"] == ""
+
+
+def test_a_program_waits_for_its_scores_while_other_files_are_made(bench, busy, job, monkeypatch):
+    monkeypatch.setattr("mgdemo.ui.api.comparing.SECOND", 0.01)
+
+    async def states():
+        async for state in compared(bench, job.grid, "page"):
+            whole = [run["phase"] for run in state["runs"]] == ["finished"] * 2
+            if whole and "files" not in state:  # it waits
+                assert not state["done"]
+                busy.clear()
+        return state
+
+    last = asyncio.run(states())
+    assert not busy.is_set() and last["done"] and last["files"]
+    assert all("follows" in run["scores"] for run in last["runs"])
+
+
+def test_scores_that_cannot_be_made_are_told_at_the_end(client, bench, job, monkeypatch):
+    def asked(*args):
+        raise ExportError("See the log.")
+
+    monkeypatch.setattr(bench.exports, "table", asked)
+    with client.websocket_connect(f"/{ROOT}/{job.id}/live") as socket:
+        assert heard(socket, "note", "done")["text"] == "See the log."
+
+
 def test_an_unknown_grid_closes_the_socket(client):
+    # It opens: of a socket that was not accepted, a browser hears no code.
     with (
-        pytest.raises(WebSocketDisconnect) as closed,
         client.websocket_connect(f"/{ROOT}/{'0' * 24}/live") as socket,
+        pytest.raises(WebSocketDisconnect) as closed,
     ):
         socket.receive_json()
     assert closed.value.code == UNKNOWN
@@ -180,7 +264,7 @@ def test_nothing_tells_whose_the_films_of_a_ballot_are(client, job, tmp_path):
         (tmp_path / "film.mp4").write_bytes(film.content)
         assert metadata(tmp_path / "film.mp4") == {}
         assert not any(secret.encode() in film.content for secret in secrets_of(job))
-        sizes.add((cell["frames"], json.dumps(cell["lanes"]), cell["facts"], json.dumps(cell["scores"])))
+        sizes.add((cell["frames"], json.dumps(cell["lanes"]), json.dumps(cell["scores"])))
     assert len(sizes) == 1, "beside their pictures both are the same"
 
 
@@ -258,8 +342,12 @@ def test_one_visitor_follows_with_so_many_pages_and_says_little(client, job, ben
         for _ in range(FOLLOWERS):
             socket = stack.enter_context(client.websocket_connect(f"/{ROOT}/{job.id}/live?blind"))
             socket.receive_json()
-        with pytest.raises(WebSocketDisconnect), client.websocket_connect(f"/{ROOT}/{job.id}/live?blind"):
-            raise AssertionError("one more")
+        # Accepted first: of a socket that was not, a browser hears neither code nor reason.
+        one_more = stack.enter_context(client.websocket_connect(f"/{ROOT}/{job.id}/live?blind"))
+        with pytest.raises(WebSocketDisconnect) as refused:
+            one_more.receive_json()
+        assert (refused.value.code, refused.value.reason) == (4429, CROWDED)
+        assert len(CROWDED.encode()) <= 123, "as much as a close may say"
         with pytest.raises(WebSocketDisconnect) as closed:
             for _ in range(30):
                 socket.send_text("[" * 3000)

@@ -48,12 +48,37 @@ def test_one_visitor_who_waits_for_films_leaves_the_job_slots_to_others(stub_lib
             waiting = [asyncio.create_task(stop(each)) for each in (SCRIPT, SCRIPT, VISITOR)]
             await asyncio.sleep(0)
             third = await asyncio.wait_for(stop(SCRIPT), PATIENCE)
-            assert third.startswith("2 of your films are still being written")
+            assert third.startswith("You already have 2 films being written")
             assert not any(each.done() for each in waiting)
             ended.set()
             assert await asyncio.gather(*waiting) == ["", "", ""]
 
         asyncio.run(stop_over_and_over())
+    finally:
+        service.close()
+
+
+def test_a_page_asks_again_for_a_film_that_takes_long(stub_library, tmp_path, monkeypatch):
+    service, ended = SessionService(Settings(record_dir=tmp_path)), asyncio.Event()
+    session = Stub(end=lambda *outcome: None, ended=ended.wait)
+    monkeypatch.setattr("mgdemo.ui.sessions_ui.STOP_SECONDS", 0.1)
+    try:
+        demo = ui.build(service, stub_library)
+        monkeypatch.setattr(service, "get", lambda token: session)
+        stop = next(fn.fn for fn in demo.fns.values() if fn.name == "stop")
+
+        async def answered():
+            answer, *films = await stop([], gr.EventData(None, {"token": "x"}))
+            return answer.props["session"], films
+
+        async def ask_twice():
+            answer, films = await answered()
+            assert answer["saving"] and answer["token"] == "x" and films == [gr.skip()] * len(films)
+            ended.set()
+            answer, _ = await answered()
+            assert answer["ended"] and "saving" not in answer
+
+        asyncio.run(ask_twice())
     finally:
         service.close()
 

@@ -71,7 +71,7 @@ def test_a_world_rests_when_its_gpu_is_gone_and_goes_on_with_another(serve, visi
 def test_a_scenario_says_before_how_long_it_needs_and_gets_it(serve, visit):
     address = serve(fleet=lambda settings: leases(settings, lend), engine="zerogpu")
     player = visit(address, "scenarios")
-    expect(player.panel).to_contain_text("A run is lent a GPU for about")
+    expect(player.panel).to_contain_text("Running it borrows a GPU for about")
     player.start()
     player.expect("ended")
     photograph(player, "scenario")

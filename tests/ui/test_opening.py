@@ -56,3 +56,12 @@ def test_who_wants_no_motion_gets_the_still_picture(address, visit):
     expect(player.root.locator(".poster")).to_be_visible()
     expect(player.root.locator("video.loop")).to_be_hidden()
     assert not player.root.locator("video.loop").evaluate("(video) => video.src")
+
+
+@pytest.mark.parametrize("script", ["player/start_images.js", "player/links.js", "player/player.js"])
+def test_a_part_of_the_page_that_cannot_be_loaded_says_so(address, browser, script):
+    page = browser.new_page()
+    page.route(f"**/ui/{script}", lambda route: route.abort())
+    page.goto(address)
+    expect(page.get_by_text("A part of the page could not be loaded: reload it.").first).to_be_visible()
+    page.close()

@@ -105,11 +105,14 @@ def test_of_choices_in_quick_succession_the_last_one_counts(address, visit):
     first.continue_()
     player.scope.wait_for_function(REDDISH, arg=player.root.locator(".poster").element_handle())
 
-    held = HeldEvents(player, 1)
+    held = HeldEvents(player, 2)
     player.world(MODES["templerun"].title)
-    (first,) = held.wait_for(1)
+    held.wait_for(1)
     player.world(MODES["universal"].title)
-    first.continue_()
+    held.wait_for(1)[0].continue_()
+    last = held.wait_for(2)[1]
+    expect(player.panel.get_by_label("Checkpoint")).to_have_value("Grey run")
+    last.continue_()
     expect(player.panel.get_by_label("Checkpoint")).to_have_value("Grey world")
     expect(player.pad("forward")).to_be_visible()
 
@@ -348,7 +351,7 @@ def test_stop_before_the_play_is_there(address, visit):
     player = visit(address)
     clicks = "(root) => [root.querySelector('.start'), root.querySelector('.stop')].forEach((b) => b.click())"
     for _ in range(2):  # the second time there is an earlier play that could be stopped by mistake
-        player.page.evaluate("states.length = 0")
+        player.page.evaluate("passed.length = 0")
         player.root.evaluate(clicks)
         player.expect_passing("saving")
         player.expect("ended")

@@ -23,6 +23,20 @@ def panel(monkeypatch):
         yield results.Results(Links(), 1), visitor
 
 
+def test_a_film_that_is_not_known_any_more_is_told(panel, monkeypatch):
+    (form, _), said = panel, []
+    monkeypatch.setattr(gr, "Warning", said.append)
+    assert form.choose([], "token 1") == (gr.skip(),) * len(form.panel)
+    assert said == ["The server no longer knows this page's films: load the page again."]
+
+
+@pytest.mark.parametrize(
+    ("hours", "words"), [(0.1, "1 hour"), (1, "1 hour"), (30, "30 hours"), (48, "2 days")]
+)
+def test_how_long_a_film_is_kept_is_said_in_words(hours, words):
+    assert results.kept_words(hours).startswith(f"It stays on this server for {words} at most")
+
+
 def test_one_visitor_has_one_branchs_film_made_at_a_time(panel, monkeypatch):
     """Two are made at once for all visitors, and each may take minutes."""
     (form, visitor), begun, hold, said = panel, threading.Event(), threading.Event(), []
@@ -40,7 +54,7 @@ def test_one_visitor_has_one_branchs_film_made_at_a_time(panel, monkeypatch):
     first.start()
     assert begun.wait(PATIENCE)
     assert form.choose([slow], "token 1") == (gr.skip(),) * len(form.panel)
-    assert said == ["1 of your films is being made, the limit per visitor: wait for one to finish."]
+    assert said == ["You already have 1 film being made, which is the limit: wait for it to finish."]
     hold.set()
     first.join()
     visitor.name = "bob"

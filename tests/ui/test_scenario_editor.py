@@ -113,7 +113,7 @@ def test_an_error_names_its_line_and_the_last_good_drawing_stays(editor):
     expect(editor.panel.locator(".chosen .marks")).to_have_text("corner")
     expect(editor.player.scenario("My own walk (yours)")).to_be_checked()
     editor.player.start()
-    editor.player.expect_lit("look_right", "used")
+    editor.player.expect_passed("used", "^look_right$")
     editor.player.expect("ended")
     assert editor.player.frame == 104  # the last of whole blocks
 
@@ -189,8 +189,7 @@ def test_what_is_chosen_right_after_a_change_stays_chosen(editor, monkeypatch):
     editor.write(TEXT.replace("# ahead", "# slow"))
     editor.page.wait_for_timeout(100)
     editor.replace("# slow", "# slow, too")
-    while not checks:
-        editor.page.wait_for_timeout(20)
+    editor.player.wait_until(lambda: checks)
     scenarios = editor.panel.get_by_role("radiogroup", name="Scenario")
     scenarios.get_by_text("There and round", exact=True).click()
     expect(editor.text).not_to_contain_text("# slow")
@@ -238,9 +237,9 @@ def test_who_comes_back_before_the_other_one_is_open_finds_what_was_written(edit
     editor.write(TEXT)
     editor.panel.get_by_role("button", name="Save in this browser").click()
     expect(editor.player.scenario(re.compile("^My own walk Universal"))).to_be_checked()
-    editor.replace("# ahead", "# far ahead")
-    expect(editor.panel.get_by_role("button", name="Save in this browser")).to_be_enabled()
-    held = HeldEvents(editor.player, 1)
+    editor.replace("2s}   # ahead", "3s}   # far ahead")
+    expect(editor.verdict).to_contain_text("5.0 s")  # it has been checked: no event is on its way
+    held = HeldEvents(editor.player, 2)
     group = editor.panel.get_by_role("radiogroup", name="Scenario")
     choose = "(group, kind) => group.querySelector(`input[value^=${kind}]`).click()"
     group.evaluate(choose, "listed")
@@ -248,6 +247,7 @@ def test_who_comes_back_before_the_other_one_is_open_finds_what_was_written(edit
     group.evaluate(choose, "own")
     first.continue_()
     expect(editor.text).to_contain_text("There and round")
+    held.wait_for(2)[1].continue_()
     expect(editor.text).to_contain_text("# far ahead")
 
 

@@ -11,9 +11,12 @@ from threading import Thread
 
 import httpx
 import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
 
 from devtools.ports import free_port
 from mgdemo import ui
+from mgdemo.messages import UNKNOWN
 from mgdemo.paths import ROOT
 from mgdemo.serving import SessionService, Settings
 
@@ -60,8 +63,18 @@ def test_a_file_says_where_the_page_is_served_and_variables_come_before_it(start
     assert f"http://localhost:{port} and at this machine's other" in process.stdout.readline()
     with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
         assert client.get("/config").status_code == 401
+        votes, follower = "/gradio_api/compare/votes.csv", f"ws://127.0.0.1:{port}/gradio_api/compare/x/live"
+        assert client.get(votes).status_code == 401, "Gradio checks its own routes alone"
+        with pytest.raises(InvalidStatus, match="403"), connect(follower):
+            pass
         client.post("/login", data={"username": "ann", "password": "pass"})
         assert client.get("/config").json()["root"].endswith("/worlds")
+        assert client.get(votes).status_code == 200
+        cookies = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
+        with connect(follower, additional_headers={"Cookie": cookies}) as page:
+            with pytest.raises(ConnectionClosed) as closed:
+                page.recv()
+            assert closed.value.rcvd and closed.value.rcvd.code == UNKNOWN
 
 
 def test_a_taken_port_and_a_wrong_one_end_in_one_sentence(start):
@@ -74,6 +87,12 @@ def test_a_taken_port_and_a_wrong_one_end_in_one_sentence(start):
         assert "server_port" not in err and "Traceback" not in err
     _, err = start(GRADIO_SERVER_PORT="abc").communicate(timeout=60)
     assert err.startswith("mgdemo: GRADIO_SERVER_PORT is 'abc': give a number") and "Traceback" not in err
+
+
+def test_tools_that_could_never_log_in_are_not_offered(start, tmp_path):
+    (tmp_path / "logins.txt").write_text("ann:pass\n")
+    _, err = start("--mcp", "--auth", str(tmp_path / "logins.txt")).communicate(timeout=60)
+    assert err.startswith("mgdemo: MCP tools cannot log in: leave out --auth")
 
 
 def test_a_record_folder_that_cannot_be_written_is_told_at_the_start(start, tmp_path):

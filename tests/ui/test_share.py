@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 from mgdemo.actions import ActionTrack
 from mgdemo.replay import film_tags, open_replay
 from mgdemo.scenario import scenario_yaml
+from mgdemo.ui.links import OWN_PICTURE
 from mgdemo.ui.share import Shared, fragment
 from mgdemo.video.mp4 import read_frames, write_mp4
 from tests.support.page_player import HEIGHT, WIDTH, Player
@@ -132,6 +133,23 @@ def test_a_link_to_a_play_replays_it(address, visit, tmp_path):
     assert np.abs(frames[0] - frames[1]).max() < 30  # key frames may lie elsewhere
 
 
+def test_a_link_to_a_play_that_began_with_ones_own_picture_opens_without_it(address, visit, tmp_path):
+    mine = tmp_path / "mine.png"
+    Image.new("RGB", (90, 60), (90, 20, 20)).save(mine)
+    one = visit(address, script=CLIPBOARD)
+    one.upload("Use your own picture", mine)
+    expect(one.panel.locator(".start-image")).to_have_count(4)
+    one.start()
+    one.wait_for_frame(20)
+    one.stop()
+    link = copied(one, one.results.get_by_role("button", name="Copy link"))
+    said(one, OWN_PICTURE)
+    it = follow(one, link)
+    expect(it.scenario(re.compile("A session of .* \\(yours\\)"))).to_be_checked()
+    it.start()
+    it.expect("ended")
+
+
 def test_a_link_with_a_path_prefix_and_no_clipboard(serve, visit):
     address = serve(root_path="/demo/world")
 
@@ -217,6 +235,9 @@ def test_a_scenario_without_its_picture_waits_for_it(address, visit, tmp_path):
         expect(it.root.locator(".start")).to_be_disabled()
         images = it.panel.get_by_role("radiogroup", name="Start image")
         expect(images.get_by_role("radio", checked=True)).to_have_count(0)
+    player.page.reload()  # it is asked for again, not replaced
+    expect(it.message).to_contain_text("This scenario starts from odd.yaml: choose it.")
+    expect(it.root.locator(".start")).to_be_disabled()
     it.upload("Use your own picture", crossing)
     expect(it.root.locator(".start")).to_be_enabled()
     expect(it.start_image("Your own picture")).to_be_checked()

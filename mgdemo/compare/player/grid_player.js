@@ -132,9 +132,9 @@ export class GridPlayer {
 
   /** Has the films of the cells that can be seen run together. */
   arrange() {
-    const seen = this.rows.cells.filter((cell) => cell.film && !cell.root.hidden);
+    const seen = this.rows.cells.filter(({ screen, root }) => screen.film && !root.hidden).map(({ screen }) => screen);
     this.lockstep.setScreens(seen.map(({ film, context }) => ({ film, context })), this.frames); // prettier-ignore
-    this.fastest = seen.every((cell) => cell.exact) ? Infinity : FASTEST;
+    this.fastest = seen.every(({ exact }) => exact) ? Infinity : FASTEST;
     this.note.hidden = this.fastest > FASTEST;
     this.lockstep.setSpeed(Math.min(this.state.speed, this.fastest));
     this.transport.render(this.lockstep.clock, this.data.fps, this.fastest);

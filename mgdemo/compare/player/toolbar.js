@@ -1,7 +1,8 @@
 /** Choices of how to look: which row, beside or over each other, names and keys, zoom. */
 
 import { element } from "./dom.js";
-import { MOST_GAIN, VIEWS } from "./state.js";
+import { Pair } from "./pair.js";
+import { VIEWS } from "./state.js";
 
 const WORDS = { side: "Side by side", wipe: "Wipe", blink: "Blink", difference: "Difference" };
 const KEYS = { side: "S", wipe: "W", blink: "B", difference: "D" };
@@ -25,14 +26,7 @@ export class Toolbar {
       { role: "radiogroup", "aria-label": "How to compare" },
       ...VIEWS.map((kind, i) => element("label", { title: `${WORDS[kind]} (${KEYS[kind]})` }, this.radios[i], WORDS[kind])),
     );
-    this.a = element("select", { "aria-label": "Below", onchange: () => view({ a: Number(this.a.value) }) });
-    this.b = element("select", { "aria-label": "Above", onchange: () => view({ b: Number(this.b.value) }) });
-    this.gain = element("input", { type: "range", min: 1, max: MOST_GAIN, step: 1, oninput: () => view({ gain: Number(this.gain.value) }) }); // prettier-ignore
-    this.gainValue = element("output");
-    this.gainLabel = element("label", {}, "Gain", this.gain, this.gainValue);
-    this.wipe = element("input", { type: "range", min: 0, max: 1, step: 0.01, oninput: () => view({ wipe: Number(this.wipe.value) }) }); // prettier-ignore
-    this.wipeLabel = element("label", {}, "At", this.wipe);
-    this.pair = element("div.pair", {}, this.a, element("span", {}, "and"), this.b, this.wipeLabel, this.gainLabel);
+    this.pair = new Pair(view);
     const toggle = (words, key, name) =>
       element("button.toggle", { type: "button", title: `${words} over the pictures (${key})`, "aria-keyshortcuts": key, onclick: () => onchange({ [name]: !state()[name] }) }, words); // prettier-ignore
     this.names = toggle("Names", "N", "names");
@@ -40,8 +34,8 @@ export class Toolbar {
     const zoomButton = (words, label, factor) =>
       element("button", { type: "button", title: label, "aria-label": label, onclick: () => onzoom(factor) }, words);
     this.zoomed = zoomButton("100 %", "Whole picture (0)", 0);
-    this.zoom = element("div.zoom", { role: "group", "aria-label": "Zoom" }, zoomButton("−", "Smaller (-)", 1 / 1.5), this.zoomed, zoomButton("+", "Larger (+)", 1.5)); // prettier-ignore
-    this.root = element("div.toolbar", {}, this.row, this.views, element("div.over-pictures", {}, this.names, this.keys), this.zoom, this.pair); // prettier-ignore
+    const zoom = element("div.zoom", { role: "group", "aria-label": "Zoom" }, zoomButton("−", "Smaller (-)", 1 / 1.5), this.zoomed, zoomButton("+", "Larger (+)", 1.5)); // prettier-ignore
+    this.root = element("div.toolbar", {}, this.row, this.views, element("div.over-pictures", {}, this.names, this.keys), zoom, this.pair.root); // prettier-ignore
   }
 
   /** @param {import("./types.js").GridView} data */
@@ -49,8 +43,7 @@ export class Toolbar {
     const names = rows.map(({ title }, i) => element("option", { value: i }, title));
     this.row.replaceChildren(...names, element("option", { value: -1 }, "All rows"));
     this.row.hidden = rows.length < 2;
-    for (const select of [this.a, this.b])
-      select.replaceChildren(...columns.map((title, i) => element("option", { value: i }, title)));
+    this.pair.offer(columns);
     this.views.hidden = columns.length < 2;
   }
 
@@ -58,14 +51,7 @@ export class Toolbar {
   render({ row, view, names, keys, zoom }) {
     this.row.value = String(row);
     for (const radio of this.radios) radio.checked = radio.value === view.kind;
-    this.pair.hidden = view.kind === "side";
-    this.a.value = String(view.a);
-    this.b.value = String(view.b);
-    this.wipeLabel.hidden = view.kind !== "wipe";
-    this.wipe.value = String(view.wipe);
-    this.gainLabel.hidden = view.kind !== "difference";
-    this.gain.value = String(view.gain);
-    this.gainValue.textContent = `${view.gain}x`;
+    this.pair.render(view);
     this.names.ariaPressed = String(names);
     this.keys.ariaPressed = String(keys);
     this.zoomed.textContent = `${Math.round(100 * zoom.scale)} %`;

@@ -12,7 +12,7 @@
  *   error: string, picture: string}} Progress
  * @typedef {Progress & {title: string, mode: string, image: string, seed: number, frames: number, width: number,
  *   height: number, video: string, lanes: Lane[], curves: Curve[], wrong: Span[], moments: Moment[], scores: Score[],
- *   controls: ControlScore[], facts: object | null}} CellData
+ *   controls: ControlScore[]}} CellData
  * @typedef {{name: string, frame: number}} Mark
  * @typedef {{title: string, seed: number, frames: number, marks: Mark[], cells: CellData[]}} RowData
  * @typedef {{name: string, label: string, hint: string, group: string, row: number, column: number}} Control

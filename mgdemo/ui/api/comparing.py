@@ -7,7 +7,7 @@ import json
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any, cast
 
-from mgdemo.compare.exports import FILES, ExportError
+from mgdemo.compare.exports import FILES, ExportError, ExportsBusy
 from mgdemo.compare.jobs import CellState, Job
 from mgdemo.compare.plan import Grid
 from mgdemo.compare.table import Cell
@@ -64,6 +64,7 @@ async def compared(
     It is cancelled when nobody listens any more, unless a page wants it, too.
     """
     job, token = await in_thread(bench.start, grid, visitor, account)
+    bench.wanted.arrive(job.id, token)
     held = None
     try:
         said = -SECOND
@@ -76,8 +77,12 @@ async def compared(
                 yield _state(job, states)
         states = job.states()
         table = None
-        if any(state.stored for state in states):
-            table = await shared(bench.exports.table(job))
+        while table is None and any(state.stored for state in states):
+            try:
+                table = await shared(bench.exports.table(job, bench.service.owners.name(account)))
+            except ExportsBusy:
+                yield _state(job, states) | {"done": False}
+                await asyncio.sleep(SECOND)
         yield _state(job, states, table) | {"files": {name: address(job, name) for name in FILES}}
     finally:
         bench.cancel(job.id, token)

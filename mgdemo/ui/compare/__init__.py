@@ -82,7 +82,7 @@ def compare_tab(bench: Bench) -> CompareTab:
             plain = all(words == PLAIN for words in choice.optimizations)
             device = device_now() if plain else bench.device()
             grid = Planner(library, device, bench.service.settings.compare_frames).plan(choice)
-            kept = {run.key for run in grid.all if bench.known_device and bench.store.get(run.key)}
+            kept = {run.key for run in grid.all if bench.known_device and bench.store.film(run.key)}
             words = size_of(grid, bench.speeds(grid.columns), kept, bench.service.devices)
             return shown | {"summary": words + bench.cost(grid, kept), "lost": losses_of(grid)}
         except UserError as error:

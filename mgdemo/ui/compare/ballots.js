@@ -2,10 +2,12 @@
 
 import { element } from "../../compare/player/dom.js";
 import { mountGrid } from "../../compare/player/index.js";
-import { addressOf } from "../player/connection.js";
+import { ask } from "./ask.js";
 import { absolute } from "./films.js";
 import { Questions } from "./questions.js";
 import { drawStanding } from "./standing.js";
+
+const NEXT = "Next pair";
 
 export class Ballots {
   /** @param {HTMLElement} root filled by this @param {(text: string) => void} say what goes on */
@@ -22,7 +24,7 @@ export class Ballots {
     this.words = element("p.count");
     this.questions = new Questions((answers) => this.cast(answers));
     this.names = element("p.names", { tabIndex: -1, hidden: true });
-    this.next = element("button.primary", { type: "button", hidden: true, onclick: () => this.draw() }, "Next pair");
+    this.next = element("button.primary", { type: "button", hidden: true, onclick: () => this.draw() });
     this.standing = element("div.standing");
     root.append(this.words, this.stage, this.questions.root, this.names, this.next, this.standing);
   }
@@ -46,11 +48,17 @@ export class Ballots {
     if (!answer || grid !== this.grid) return;
     this.pairs = answer.pairs;
     if (this.open) this.words.textContent = this.heading();
-    else if (!this.names.hidden) this.next.hidden = this.voted >= this.pairs;
+    else if (!this.names.hidden && this.voted < this.pairs) this.offer(NEXT);
   }
 
   heading() {
     return `Pair ${this.voted + 1} of ${this.pairs}: ${this.title}. The names come after your vote.`;
+  }
+
+  /** A button that draws a pair. @param {string} words */
+  offer(words) {
+    this.next.textContent = words;
+    this.next.hidden = false;
   }
 
   clear() {
@@ -68,7 +76,8 @@ export class Ballots {
     this.drawing = true;
     const answer = await this.ask(`gradio_api/compare/${grid}/ballot`, {});
     this.drawing = false;
-    if (!answer || grid !== this.grid || this.open) return;
+    if (grid !== this.grid || this.open) return;
+    if (!answer) return this.offer("Try again");
     const { voted, pairs, ballot, view } = answer;
     this.voted = voted;
     this.pairs = pairs;
@@ -103,7 +112,7 @@ export class Ballots {
     this.questions.root.hidden = true;
     this.names.hidden = false;
     this.voted++;
-    this.next.hidden = this.voted >= this.pairs;
+    if (this.voted < this.pairs) this.offer(NEXT);
     (this.next.hidden ? this.names : this.next).focus();
     this.words.textContent = `Your vote is kept: ${this.voted} of ${this.pairs} pairs.`;
     this.showStanding();
@@ -118,13 +127,10 @@ export class Ballots {
   /** The server's answer; null, with a sentence, if there is none. @param {string} path @param {object} [said] */
   async ask(path, said) {
     try {
-      const response = await fetch(addressOf(path), said && { method: "POST", body: JSON.stringify(said) });
-      const answer = await response.json();
-      if (response.ok) return answer;
-      this.say(answer.error);
-    } catch {
-      this.say("The server cannot be reached: try again.");
+      return await ask(path, said);
+    } catch (error) {
+      this.say(error.message);
+      return null;
     }
-    return null;
   }
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import secrets
 import threading
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
@@ -28,6 +27,7 @@ from mgdemo.serving.engines.zerogpu import lent_device
 from mgdemo.ui.compare.choice import Choice
 from mgdemo.ui.compare.found import Found
 from mgdemo.ui.compare.planner import Planner
+from mgdemo.ui.compare.wanted import Wanted
 from mgdemo.ui.library import Library
 
 FOLDER = "compare"  # below the folder of recordings
@@ -59,7 +59,7 @@ class Bench:
         self._probed: float | None = None  # frames a second of an embedded world; 0: it cannot be made
         self._comparisons: Comparisons | None = None
         self._running: list[Job] = []  # and some that have ended since
-        self._wanted: dict[str, set[str]] = {}  # by a grid's id: the tokens of the pages that asked for it
+        self.wanted = Wanted()
         self._found = Found(self.grids, self.store)
         self._lock, self._asking = threading.Lock(), threading.Lock()
         service.share_disk(self._on_disk)
@@ -112,12 +112,11 @@ class Bench:
 
         visitor, account: as in `SessionRequest`.
         """
-        job, token = self._ready().start(grid, visitor, account), secrets.token_urlsafe(12)
+        job = self._ready().start(grid, visitor, account)
         with self._lock:
             self._running = [each for each in self._running if not each.done and each is not job] + [job]
             self._found.forget(job.id)
-            self._wanted = {id: pages for id, pages in self._wanted.items() if id in self._running_ids()}
-            self._wanted.setdefault(job.id, set()).add(token)
+            token = self.wanted.ask(job.id, {each.id for each in self._running})
         self.kept.own([job.id, *(run.key for run in grid.all)], job.owner)
         self.grids.keep(grid)
         return job, token
@@ -138,13 +137,8 @@ class Bench:
 
     def cancel(self, id: str, token: str) -> bool:
         """A page does not want a grid any more: it ends, unless other pages want it. Whether it ends."""
-        with self._lock:
-            wanted = self._wanted.get(id, set())
-            if token not in wanted:
-                return False
-            wanted.discard(token)
-            if wanted:
-                return False
+        if not self.wanted.refuse(id, token):
+            return False
         if (job := self.find(id)) is not None:
             job.cancel()
         return True
@@ -153,14 +147,12 @@ class Bench:
         """What a visitor is charged for the runs of a grid that are not kept yet, a sentence; "": nothing."""
         todo = {run.key: run.frames for run in grid.all if run.key not in kept}.values()
         lent = sum(self.service.lending.run_seconds(frames) or 0 for frames in todo)
-        return f" Each run is lent a GPU of its own, for about {lent} s together." if lent else ""
+        return f" Each run borrows a GPU of its own; together they need about {lent} s." if lent else ""
 
     def lease(self, id: str, token: str) -> Iterator[None]:
         """Have the device that a run of a grid waits for while this is iterated, for a page that wants the
         grid; see `Lending.hold`."""
-        with self._lock:
-            wanted = token in self._wanted.get(id, set())
-        if wanted and (job := self.find(id)) is not None:
+        if self.wanted.by(id, token) and (job := self.find(id)) is not None:
             yield from self.service.lending.hold(wanting(job.states()))
 
     def close(self) -> None:
@@ -182,6 +174,3 @@ class Bench:
         with self._lock:
             jobs = [job for job in self._running if not job.done]
         return self.kept.items({job.id for job in jobs} | {run.key for job in jobs for run in job.grid.all})
-
-    def _running_ids(self) -> set[str]:
-        return {job.id for job in self._running}

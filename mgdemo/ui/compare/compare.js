@@ -13,6 +13,7 @@
 import { element, write } from "../../compare/player/dom.js";
 import { mountGrid } from "../../compare/player/index.js";
 import { newLink } from "../player/choices.js";
+import { ANSWER_MS } from "../player/events.js";
 import { offerLink } from "../player/links.js";
 import { LINK_PREFIXES } from "../player/protocol.js";
 import { keepInTab } from "../player/tab_memory.js";
@@ -26,12 +27,15 @@ import { ended, numbers, underWay } from "./wording.js";
 const PARTS = [".summary", ".problem", ".lost", ".run", ".cancel", ".blind", ".share", ".standing-of-runs", "progress", ".message", ".numbers", ".stage", ".ballots", ".files"]; // prettier-ignore
 const PRIVATE = "Whoever opens it sees this comparison while it is kept here; your own files are not in the link.";
 const UNKNOWN = "This comparison isn't kept here any more. Press Run to make it again.";
+const LOST = "The connection to the server was lost. Trying again.";
+const CANCELING = "Canceling. What is finished stays.";
+const CANCELING_LATER = "There is no connection to the server: canceling as soon as it is back.";
+const SILENT = "The server has not answered yet. Check your connection, then press Run again.";
 
 class Compare {
   /** @param {HTMLElement} root @param {Record<string, any>} gradio */
   constructor(root, { trigger, props }) {
     this.trigger = trigger;
-    this.props = props;
     this.plans = new Plans(props.plan, () => trigger("opened"));
     /** @type {HTMLElement} */
     this.root = root.querySelector(".compare");
@@ -45,6 +49,8 @@ class Compare {
     this.finished = this.failed = 0;
     this.connecting = false;
     this.asked = false; // for a GPU
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    this.patience = undefined; // with an event that starts a grid
     this.files = new Files(this.parts.files, (text) => this.say(text));
     this.ballots = new Ballots(this.parts.ballots, (text) => this.say(text));
     this.bind();
@@ -83,8 +89,9 @@ class Compare {
     return this.plans.current;
   }
 
-  showPlan() {
-    if (!this.plans.take(this.props.plan)) return;
+  /** @param {import("./plans.js").Plan} plan */
+  showPlan(plan) {
+    if (!this.plans.take(plan)) return;
     const { summary, problem, lost } = this.parts;
     write(summary, this.plan.summary);
     write(problem, this.plan.problem);
@@ -100,17 +107,20 @@ class Compare {
     if (this.phase === "starting") return;
     this.setPhase("starting");
     this.say("Starting.");
+    clearTimeout(this.patience);
+    this.patience = setTimeout(() => this.answer({ id: "", error: SILENT }), ANSWER_MS);
     this.trigger("run");
   }
 
   cancel() {
-    this.following?.cancel(this.job.token);
-    this.say("Canceling. What is finished stays.");
+    this.following?.cancel();
+    this.say(this.connecting ? CANCELING_LATER : CANCELING);
   }
 
   /** Python's answer. @param {Job | null} job */
   answer(job) {
     if (!job) return;
+    clearTimeout(this.patience);
     if (job.error) {
       this.say(job.error);
       return this.setPhase(this.job ? "ended" : "failed");
@@ -130,11 +140,11 @@ class Compare {
     this.connecting = true;
     this.ballots.show(blind ? job.grid : "");
     this.setPhase("running");
-    this.following = new Following(job.grid, blind, {
+    this.following = new Following(job, blind, {
       onmessage: (message) => this.heard(message),
-      onlost: () => {
+      onlost: (reason) => {
         this.connecting = true;
-        this.say("The connection to the server was lost. Trying again.");
+        this.say(reason || (this.following.canceling ? CANCELING_LATER : LOST));
       },
       onunknown: () => {
         this.clear();
@@ -161,7 +171,9 @@ class Compare {
     const over = done || Boolean(message.over);
     const news = totals.finished !== this.finished || totals.failed !== this.failed;
     if (message.type === "note") this.say(message.text);
-    else if (over || news || this.connecting) this.say(over ? ended(totals) : underWay(totals));
+    else if (done) this.say(`${ended(totals)} ${message.text}`.trim());
+    else if (over) this.say(ended(totals));
+    else if (news || this.connecting) this.say(this.following.canceling ? CANCELING : underWay(totals));
     this.finished = totals.finished;
     this.failed = totals.failed;
     this.connecting = false;
@@ -209,9 +221,9 @@ class Compare {
 export function mount(root, gradio) {
   const compare = new Compare(root, gradio);
   const { props, watch, trigger } = gradio;
-  watch("plan", () => compare.showPlan());
+  watch("plan", () => compare.showPlan(props.plan));
   watch("job", () => compare.answer(props.job));
-  compare.showPlan();
+  compare.showPlan(props.plan);
   compare.answer(props.job);
   // A link is on its way to the tab, and says itself what there is to plan.
   const linked = newLink() || window.location.hash.startsWith(`#${LINK_PREFIXES.COMPARE}`);

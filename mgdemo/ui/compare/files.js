@@ -2,6 +2,7 @@
 
 import { element } from "../../compare/player/dom.js";
 import { addressOf } from "../player/connection.js";
+import { ask } from "./ask.js";
 
 const FILES = { "report.html": "Report", "report.csv": "CSV", "report.json": "JSON", "grid.mp4": "Film", "contact-sheet.png": "Contact sheet" }; // prettier-ignore
 
@@ -24,14 +25,12 @@ export class Files {
     const url = addressOf(`gradio_api/compare/${grid}/files/${name}`);
     this.say(`${label} is being made. This may take a while.`);
     try {
-      const response = await fetch(`${url}?make`);
-      const answer = await response.json();
-      if (!response.ok) throw new Error(answer.error);
+      const answer = await ask(new URL("?make", url));
       if (grid !== this.grid) return;
       element("a", { href: url.href, download: answer.name }).click();
       this.say(`${label} is ready: ${answer.name}.`);
     } catch (error) {
-      this.say(error instanceof TypeError ? "The server cannot be reached: try again." : error.message);
+      this.say(error.message);
     } finally {
       button.ariaBusy = "false";
     }

@@ -1,9 +1,10 @@
 """The WebSocket by which a page follows a grid, and cancels it. Gradio's events stay short.
 
 Messages to the page, as JSON: `grid` with the whole view, when a run is finished and when all is scored;
-`progress` with what changes meanwhile; `done`. With `gpu`, a run waits to be lent one: the page asks by the
-Gradio event `lease`. A page that votes blindly gets only totals, no view. From the
-page: `cancel` with its token. over: all runs have ended; scores may still come.
+`progress` with what changes meanwhile; `note` with a sentence; `done`, with one if there are no scores;
+`alive` now and then. With `gpu`, a run waits to be lent one: the page asks by the Gradio event `lease`. A
+page that votes blindly gets only totals, no view. over: all runs have ended; scores may still come.
+From the page: `follow` and `cancel`, each with the token by which it asked for the grid.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Sequence
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from mgdemo.compare.exports import ExportError, title_of
+from mgdemo.compare.exports import ExportError, ExportsBusy, title_of
 from mgdemo.compare.jobs import CellState, Job
 from mgdemo.compare.table import Cell
 from mgdemo.compare.view import grid_view, progress
@@ -26,6 +27,10 @@ from mgdemo.ui.compare.bench import Bench, wanting
 from mgdemo.ui.compare.progress import totals
 
 MESSAGES, BURST_SECONDS = 2, 5  # a page says one at most
+ALIVE_SECONDS = 5.0  # between two signs of life
+AGAIN_SECONDS = 5.0  # until scores are asked for again
+LEAVING = (1000, 1001, 1005)  # the codes of pages that leave, not of lost connections
+BUSY = "Other files are being made here first: the scores follow by themselves."
 SHARED = "Others want this comparison, too, so it goes on."
 
 
@@ -37,13 +42,11 @@ async def live(bench: Bench, socket: WebSocket, visitor: str = "") -> None:
         if job is None:
             await socket.close(UNKNOWN)
             return
-        listening = asyncio.create_task(_listen(bench, socket, job))
-        try:
-            await _tell(bench, socket, job, visitor, blind="blind" in socket.query_params)
-            await listening
-        finally:
-            listening.cancel()
-    except (WebSocketDisconnect, RuntimeError, OSError):
+        async with asyncio.TaskGroup() as group:  # all end with the first one
+            group.create_task(_tell(bench, socket, job, visitor, blind="blind" in socket.query_params))
+            group.create_task(_keep_alive(socket))
+            await _listen(bench, socket, job)
+    except* (WebSocketDisconnect, RuntimeError, OSError):
         pass  # the page is gone, perhaps while something was on its way
 
 
@@ -58,6 +61,17 @@ async def _tell(bench: Bench, socket: WebSocket, job: Job, visitor: str, *, blin
         view = await in_thread(_view, job, states, cells)
         await tell("grid", states, view=view)
 
+    async def scores(states: list[CellState]) -> list[list[Cell]]:
+        waits = False
+        while True:
+            try:
+                return await shared(bench.exports.table(job, visitor))
+            except ExportsBusy:
+                if not waits:
+                    await tell("note", states, text=BUSY)
+                waits = True
+                await asyncio.sleep(AGAIN_SECONDS)
+
     seen = None
     async for states in job.changes():
         finished = [state.key for state in states if state.stored is not None]
@@ -68,13 +82,13 @@ async def _tell(bench: Bench, socket: WebSocket, job: Job, visitor: str, *, blin
         else:
             await tell("progress", states, cells=progress(states))
         seen = finished
-    states = job.states()
+    states, trouble = job.states(), ""
     if not blind and any(state.stored for state in states):
         try:
-            await whole(states, await shared(bench.exports.table(job, visitor)))
+            await whole(states, await scores(states))
         except ExportError as error:
-            await tell("note", states, text=str(error))
-    await tell("done", states)
+            trouble = str(error)
+    await tell("done", states, text=trouble)
 
 
 def _view(job: Job, states: Sequence[CellState], cells: Sequence[Sequence[Cell]] | None) -> object:
@@ -82,20 +96,44 @@ def _view(job: Job, states: Sequence[CellState], cells: Sequence[Sequence[Cell]]
     return grid_view(job.grid, states, lambda stored: f"{folder}/{stored.key}.mp4", cells, title_of(job.grid))
 
 
+async def _keep_alive(socket: WebSocket) -> None:
+    """Signs of life, by which the page knows a silent connection from a lost one."""
+    while True:
+        await asyncio.sleep(ALIVE_SECONDS)
+        await socket.send_text('{"type": "alive"}')
+
+
 async def _listen(bench: Bench, socket: WebSocket, job: Job) -> None:
     """What the page says, until it goes. Raises WebSocketDisconnect then."""
     budget = Budget(MESSAGES, BURST_SECONDS, time.monotonic())
-    while True:
-        text = (await next_text(socket)) or ""
-        if not budget.take(time.monotonic()):
-            await socket.close(TOO_MANY)
-            return
-        try:
-            said = json.loads(text)
-        except (ValueError, RecursionError):
-            continue
-        if not isinstance(said, dict) or said.get("type") != "cancel":
-            continue
-        if not bench.cancel(job.id, str(said.get("token"))) and not job.done:
-            note = {"type": "note", "totals": totals(job.grid, job.states()), "text": SHARED}
-            await socket.send_text(json.dumps(note))
+    follows, lost = "", True
+    try:
+        while True:
+            text = (await next_text(socket)) or ""
+            if not budget.take(time.monotonic()):
+                await socket.close(TOO_MANY)
+                raise WebSocketDisconnect(TOO_MANY)
+            kind, token = _said(text)
+            if kind == "follow" and not follows:
+                follows = token
+                bench.wanted.arrive(job.id, token)
+            elif kind == "cancel" and not bench.cancel(job.id, token) and not job.done:
+                note = {"type": "note", "totals": totals(job.grid, job.states()), "text": SHARED}
+                await socket.send_text(json.dumps(note))
+    except WebSocketDisconnect as error:
+        lost = error.code not in LEAVING
+        raise
+    finally:
+        if follows:
+            bench.wanted.leave(job.id, follows, lost=lost)
+
+
+def _said(text: str) -> tuple[str, str]:
+    """The type and the token of a message; of what is none, nothing."""
+    try:
+        said = json.loads(text)
+    except (ValueError, RecursionError):
+        said = None
+    if not isinstance(said, dict):
+        return "", ""
+    return str(said.get("type")), str(said.get("token"))

@@ -18,7 +18,6 @@ from mgdemo.picture import StartImage
 from mgdemo.references import SHIPPED, ImageMissing, shipped_image, start_image
 from mgdemo.replay import Replay
 from mgdemo.scenario import Scenario
-from mgdemo.seeds import seed_of
 from mgdemo.ui.compare.choice import PLAIN, Choice
 from mgdemo.ui.files import picture_at, replay_at, uploaded
 from mgdemo.ui.library import Library
@@ -106,7 +105,7 @@ def _picture(path: str, _changed: int, shipped: tuple[Path, ...], name: str) -> 
 
 
 def _seeds(text: str) -> list[int]:
-    return [seed_of(seed) for seed in seeds_of(text.replace(",", " ").split())]
+    return seeds_of(text.replace(",", " ").split())
 
 
 def _with_seeds(column: Variant, seeds: Sequence[int]) -> list[Variant]:

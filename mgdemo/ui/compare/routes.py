@@ -13,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
@@ -22,12 +23,12 @@ from mgdemo.compare.exports import FILES, title_of
 from mgdemo.compare.jobs import Job
 from mgdemo.errors import UserError
 from mgdemo.messages import TOO_MANY
-from mgdemo.serving.visitors import account, hub_login
 from mgdemo.serving.waiting import in_thread, shared
 from mgdemo.ui.compare.bench import Bench
 from mgdemo.ui.compare.blind import SIDES, blind_view
 from mgdemo.ui.compare.live import live
 from mgdemo.ui.compare.results import Results
+from mgdemo.ui.login import LoginCheck, whose_request
 from mgdemo.video.mp4 import without_tags
 
 ROOT = "gradio_api/compare"
@@ -37,6 +38,9 @@ UNCACHED = {"Cache-Control": "no-store"}
 GONE = "This comparison isn't kept here any more. Press Run to make it again."
 MAX_BODY = 10_000
 FOLLOWERS = 12  # pages of one visitor that follow comparisons: each change makes a view for each of them
+CROWDED = (
+    f"Comparisons are followed on {FOLLOWERS} other pages of yours: close one of them, and this one goes on."
+)
 
 Answer = Callable[[Request], Awaitable[Response]]
 
@@ -52,8 +56,7 @@ def routes(bench: Bench) -> list[BaseRoute]:
 
     def visitor_of(connection: HTTPConnection) -> str:
         """The same for all pages of one visitor: whoever clears the browser's memory votes no second time."""
-        host = connection.client.host if connection.client else ""
-        return bench.service.owners.name(account(host, hub_login(connection.scope))) or "unknown"
+        return bench.service.owners.name(whose_request(connection)) or "unknown"
 
     async def film(request: Request) -> Response:
         """A finished run of a grid."""
@@ -114,7 +117,8 @@ def routes(bench: Bench) -> list[BaseRoute]:
         visitor = visitor_of(socket)
         if followers[visitor] >= FOLLOWERS:
             bench.service.counts.refused("followers")
-            await socket.close(TOO_MANY)
+            await socket.accept()  # the browser hears no code of a socket that was not
+            await socket.close(TOO_MANY, CROWDED)
             return
         followers[visitor] += 1
         try:
@@ -124,15 +128,16 @@ def routes(bench: Bench) -> list[BaseRoute]:
             if not followers[visitor]:
                 del followers[visitor]
 
+    checked = [Middleware(LoginCheck)]
     return [
-        WebSocketRoute(f"/{ROOT}/{{id}}/live", follow),
-        Route(f"/{ROOT}/{{id}}/films/{{key}}.mp4", _guarded(film)),
-        Route(f"/{ROOT}/{{id}}/files/{{name}}", _guarded(file)),
-        Route(f"/{ROOT}/{{id}}/ballot", _guarded(ballot), methods=["GET", "POST"]),
-        Route(f"/{ROOT}/{{id}}/standing", _guarded(standing)),
-        Route(f"/{ROOT}/ballots/{{token}}/{{side}}.mp4", _guarded(nameless)),
-        Route(f"/{ROOT}/ballots/{{token}}", _guarded(vote), methods=["POST"]),
-        Route(f"/{ROOT}/votes.csv", _guarded(votes)),
+        WebSocketRoute(f"/{ROOT}/{{id}}/live", follow, middleware=checked),
+        Route(f"/{ROOT}/{{id}}/films/{{key}}.mp4", _guarded(film), middleware=checked),
+        Route(f"/{ROOT}/{{id}}/files/{{name}}", _guarded(file), middleware=checked),
+        Route(f"/{ROOT}/{{id}}/ballot", _guarded(ballot), methods=["GET", "POST"], middleware=checked),
+        Route(f"/{ROOT}/{{id}}/standing", _guarded(standing), middleware=checked),
+        Route(f"/{ROOT}/ballots/{{token}}/{{side}}.mp4", _guarded(nameless), middleware=checked),
+        Route(f"/{ROOT}/ballots/{{token}}", _guarded(vote), methods=["POST"], middleware=checked),
+        Route(f"/{ROOT}/votes.csv", _guarded(votes), middleware=checked),
     ]
 
 

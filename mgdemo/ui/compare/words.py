@@ -11,6 +11,7 @@ from mgdemo.blocks import FPS
 from mgdemo.compare.plan import Grid, Run, Speeds, seconds_of
 from mgdemo.compare.translate import MEANINGS
 from mgdemo.references import SHIPPED
+from mgdemo.serving.limits import several
 from mgdemo.ui.start_images import name_of
 
 MOST_LINES = 12
@@ -21,7 +22,7 @@ def size_of(grid: Grid, speeds: Speeds, kept: Collection[str] = (), devices: int
     """speeds: as far as known. kept: keys of runs that exist already. devices: that make runs at once."""
     runs = {run.key: run for run in grid.all}
     todo = [run for run in runs.values() if run.key not in kept]
-    text = f"{_several(len(runs), 'run')}, {grid.frames} frames, {grid.frames / FPS:.0f} s of video"
+    text = f"{several(len(runs), 'run')}, {grid.frames} frames, {grid.frames / FPS:.0f} s of video"
     there = len(runs) - len(todo)
     if not todo:
         return f"{text}. {'It is' if there == 1 else 'All are'} there already."
@@ -44,7 +45,7 @@ def _loses(run: Run) -> str:
         frames[_hint(mode, lost.control)] += lost.end - lost.start
     if not frames:
         return ""
-    parts = [f"{hint.lower()} ({_several(count, 'frame')})" for hint, count in frames.items()]
+    parts = [f"{hint.lower()} ({several(count, 'frame')})" for hint, count in frames.items()]
     title = run.variant.title or run.variant.checkpoint
     return f"{run.case.title} in {title}: nothing corresponds to {', '.join(parts)}."
 
@@ -111,10 +112,6 @@ def _table(caption: str, head: list[str], rows: list[list[str]]) -> str:
         f"<table><caption>{escape(caption)}</caption><thead><tr>{cells(head, 'th')}</tr></thead>"
         f"<tbody>{body}</tbody></table>"
     )
-
-
-def _several(count: int, noun: str) -> str:
-    return f"{count} {noun}{'s' * (count != 1)}"
 
 
 def _time(seconds: float) -> str:

@@ -4,6 +4,8 @@ import { leaveOnEscape, toggleFullScreen } from "./fullscreen.js";
 import { bindMenu, bindPictureMenu } from "./picture.js";
 import { bindShortcuts } from "./shortcuts.js";
 
+const AT_PLAY = ["pause", "step", "statistics"];
+
 /**
  * @param {import("./view.js").View} view
  * @param {Record<"start" | "stop" | "toggle" | "step" | "back" | "cure" | "statistics", () => void>} actions
@@ -15,7 +17,12 @@ export function bindButtons(view, actions, { running, picture }) {
   const fullScreen = async () => (await toggleFullScreen(root)) && view.focus();
   const { start, stop, toggle, step, back, statistics } = actions;
   const buttons = { start, stop, pause: toggle, step, statistics, full: fullScreen };
-  for (const [name, action] of Object.entries(buttons)) parts[name].addEventListener("click", action);
+  for (const [name, action] of Object.entries(buttons))
+    parts[name].addEventListener("click", (event) => {
+      action();
+      // Clicked, not pressed by a key: the next Space is the world's.
+      if (event.detail && AT_PLAY.includes(name)) view.focus();
+    });
   parts.note.querySelector("button").addEventListener("click", () => {
     actions.cure();
     view.focus();

@@ -1,9 +1,10 @@
 /**
  * The analog camera: a pointer dragged over the picture and a gamepad's stick turn it together. Values are
- * [pitch, yaw] a video frame in the model's unit, where a held key is worth 0.1; up and right are positive.
+ * [pitch, yaw] a video frame in the model's unit, where a held key is worth CAMERA_STEP; up and right are positive.
  */
 
-const HELD = 0.1;
+import { CAMERA_STEP } from "./protocol.js";
+
 export const LIMIT = 0.3; // models have not seen the camera turn much faster
 const EVERY_MS = 33; // a change is sent at most this often
 const DRAG_MS = 250; // over which a movement of the pointer is spread, so that a short one reaches a block too
@@ -72,7 +73,7 @@ export class Camera {
     if (this.timer !== null) return;
     this.fade();
     const value = this.axes.map((has, i) => {
-      const speed = has ? this.dragged[i] + this.stick[i] * HELD : 0;
+      const speed = has ? this.dragged[i] + this.stick[i] * CAMERA_STEP : 0;
       return Math.round(Math.max(-LIMIT, Math.min(LIMIT, speed)) * STEPS) / STEPS || 0; // not -0
     });
     const changed = value.some((v, i) => v !== this.value[i]);

@@ -64,6 +64,7 @@ export class Connection {
   open() {
     const socket = new this.world.WebSocket(this.url);
     this.socket = socket;
+    this.heard(); // its handshake may hang, too
     socket.binaryType = "arraybuffer";
     socket.onopen = () => {
       this.heard();

@@ -2,7 +2,8 @@
 
 import { keepInTab, keptInTab } from "./tab_memory.js";
 
-const ANSWER_MS = 20_000; // that an event may take
+export const ANSWER_MS = 20_000; // that an event may take
+const STOP_MS = 60_000; // that Stop may take: the server waits for the film, and the event for its turn
 const KEPT = 6; // tokens of sessions whose films the page shows again when it is reloaded
 
 export class Events {
@@ -18,24 +19,36 @@ export class Events {
     this.dispatch = dispatch;
     /** @type {string | null} of the last answer */
     this.answered = null;
+    /** @type {string | null} the event whose answer is awaited */
+    this.awaited = null;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this.patience = undefined;
   }
 
   /** @param {string} event @param {object} [data] */
   ask(event, data) {
-    if (event !== "finished") {
-      clearTimeout(this.patience);
-      this.patience = setTimeout(() => this.dispatch({ type: "timeout" }), ANSWER_MS);
-    }
+    if (event === "stop" && event === this.awaited) return; // it waits for the film already
+    if (event !== "finished") this.wait(event);
     this.trigger(event, data);
+  }
+
+  /** @param {string | null} event whose answer is waited for from now on */
+  wait(event) {
+    clearTimeout(this.patience);
+    this.awaited = event;
+    if (!event) return;
+    const late = () => {
+      this.awaited = null;
+      this.dispatch({ type: "timeout" });
+    };
+    this.patience = setTimeout(late, event === "stop" ? STOP_MS : ANSWER_MS);
   }
 
   onanswer() {
     const answer = this.props.session;
     if (!answer || answer.id === this.answered) return;
     this.answered = answer.id;
-    clearTimeout(this.patience);
+    this.wait(null);
     this.dispatch({ type: "answered", answer });
   }
 

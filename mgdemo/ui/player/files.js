@@ -1,8 +1,8 @@
 /** Files that a visitor chooses or drops: what they are, and how they get to the server. */
 
 import { NotMp4, readTags } from "./mp4_tags.js";
+import { MAX_UPLOAD_BYTES } from "./protocol.js";
 
-export const MAX_BYTES = 40e6; // as the server takes; of a film only the tags travel
 const FILM = /\.(mp4|m4v|mov)$/i;
 const SCENARIO = /\.ya?ml$/i;
 const PICTURE = /\.(png|apng|jpe?g|jpe|jfif|pjpeg|pjp|webp|gif|bmp|dib|ico|avif|hei[cf]|tiff?|jp2|jpx|tga|p[bgpn]m)$/i;
@@ -38,7 +38,7 @@ export async function send(file, upload) {
   const { name } = file;
   try {
     const sent = kindOf(file) === "film" ? await tagsOf(file) : file;
-    if (sent.size > MAX_BYTES) return { name, problem: "size" };
+    if (sent.size > MAX_UPLOAD_BYTES) return { name, problem: "size" };
     const { path } = await upload(sent);
     return { name, path };
   } catch (error) {

@@ -1,5 +1,6 @@
 /** The strip under the picture, which shows one branch of the session; its slider rewinds, and so do the branches. */
 
+import { rewindable } from "./phases.js";
 import { FPS } from "./protocol.js";
 import { Tree } from "./tree.js";
 
@@ -17,11 +18,13 @@ export function strideFor(count, room) {
 export class Filmstrip {
   /**
    * @param {HTMLElement} root
-   * @param {{onseek: (node: number) => void, onpreview: (url: string | null, words: string) => void}} handlers
-   *   onpreview: while the slider is being moved, the picture there; null when it is let go
+   * @param {{state: () => import("./phases.js").State, onseek: (node: number) => void,
+   *   onpreview: (url: string | null, words: string) => void}} hooks  onpreview: while the slider is being moved, the
+   *   picture there; null when it is let go
    */
-  constructor(root, { onseek, onpreview }) {
+  constructor(root, { state, onseek, onpreview }) {
     this.root = root;
+    this.state = state;
     /** @type {HTMLElement} */
     this.strip = root.querySelector(".strip");
     /** @type {HTMLInputElement} */
@@ -33,6 +36,7 @@ export class Filmstrip {
     this.urlOf = () => "";
     this.onpreview = onpreview;
     this.tree = new Tree();
+    this.shown = this.tree.head; // the node of the picture that is shown; the head may be further on
     /** @type {Map<number, HTMLImageElement>} */
     this.pictures = new Map();
     this.moving = false;
@@ -49,6 +53,7 @@ export class Filmstrip {
     // Back where it was taken, it has not changed.
     for (const type of ["pointerup", "pointercancel"])
       this.slider.addEventListener(type, () => setTimeout(() => this.letGo()));
+    new ResizeObserver(() => this.update()).observe(this.strip);
     this.branches.addEventListener("click", ({ target }) => {
       const node = /** @type {Element} */ (target).closest("button")?.dataset.node;
       if (node) onseek(Number(node));
@@ -58,6 +63,7 @@ export class Filmstrip {
   /** Begins with a session. @param {number} fps @param {(node: number) => string} urlOf a node's picture */
   open(fps, urlOf) {
     this.tree = new Tree();
+    this.shown = this.tree.head;
     this.fps = fps;
     this.urlOf = urlOf;
     this.close();
@@ -68,7 +74,7 @@ export class Filmstrip {
   /** What is known already of a session. @param {{nodes: [number, number, number][], head: number}} welcome */
   know({ nodes, head }) {
     for (const node of nodes) this.tree.know(...node);
-    this.tree.go(head);
+    this.rewound(head);
     this.update();
   }
 
@@ -88,6 +94,24 @@ export class Filmstrip {
     this.onpreview(null, "");
   }
 
+  /** A picture of this node is shown. @param {number} node */
+  show(node) {
+    if (node === this.shown || !this.tree.nodes.has(node)) return;
+    this.shown = node;
+    this.update();
+  }
+
+  /** The session stands at the end of this node, whose picture is on its way. @param {number} node */
+  rewound(node) {
+    this.tree.go(node);
+    this.shown = node;
+  }
+
+  /** The node from which presses go back: where a rewind goes, or what is shown. */
+  get from() {
+    return this.state().rewind?.to ?? this.shown;
+  }
+
   get chosen() {
     return this.branch[Number(this.slider.value)];
   }
@@ -96,16 +120,16 @@ export class Filmstrip {
     return `${(this.tree.frames(node) / this.fps).toFixed(1)} s`;
   }
 
-  /**
-   * Brings everything up to date with the tree. @param {number} [at] the node to which the session is rewinding: the
-   * next press of an arrow key counts from there
-   */
-  update(at = this.tree.head) {
+  /** Brings everything up to date with the tree. */
+  update() {
     if (this.root.inert) return;
+    const state = this.state();
+    this.slider.disabled = this.branches.inert = !rewindable(state);
     this.branch = this.tree.branch();
     this.slider.max = String(this.branch.length - 1);
     if (!this.moving) {
-      const place = this.branch.indexOf(at);
+      const still = state.phase === "paused" || state.phase === "rewinding";
+      const place = this.branch.indexOf(still ? this.from : this.tree.head);
       this.slider.value = String(place < 0 ? this.branch.length - 1 : place);
       this.name();
     }
@@ -121,6 +145,7 @@ export class Filmstrip {
 
   drawStrip() {
     const { width, height } = this.strip.getBoundingClientRect();
+    if (!width) return; // not laid out, and drawn when it is
     const count = this.branch.length;
     const ratio = parseFloat(getComputedStyle(this.root).getPropertyValue("--ratio")) || 1.8;
     const stride = strideFor(count, Math.floor(width / (height * ratio)) || 1);

@@ -76,6 +76,7 @@ export class KeyPanel {
   ask(control) {
     this.stopAsking();
     const button = this.buttons.get(control.name);
+    button.focus(); // Safari does not focus a button that is clicked
     button.dataset.takesKeys = "";
     button.textContent = ASK;
     button.ariaLabel = `${ASK} for ${control.hint}`;

@@ -18,9 +18,10 @@
  * @typedef {{state: State, effects: Effect[]}} Step
  */
 
-import { INITIAL, beginning, rewindable, running, showing, startable } from "./phases.js";
+import { INITIAL, back, beginning, rewindable, running, showing, startable } from "./phases.js";
 
 const READY = "Your film is ready.";
+const SILENT = "The server isn't responding. Check your connection, then press Start to try again.";
 const UNSAVED = "The connection was lost. Your film will be here when you reload this page.";
 
 /** @param {State} state @param {Partial<State>} changes @param {...Effect} effects @returns {Step} */
@@ -32,6 +33,8 @@ const fresh = ({ hidden, read }) => ({ ...INITIAL, hidden, read });
 
 const send = (type, fields = {}) => ({ type: "send", message: { type, ...fields } });
 const ask = (event, data = undefined) => ({ type: "ask", event, data });
+/** Has the session stopped, and its film waited for. @param {State} state */
+const stopping = (state) => to(state, {}, { type: "stop", token: state.session.token });
 const HOLD = { type: "hold" }; // the clock of the pictures
 const RESUME = [{ type: "release" }, { type: "acknowledge" }, send("pause", { on: false })];
 
@@ -64,8 +67,8 @@ const HANDLERS = {
     if (state.end) return conclude(state, state.end, clear);
     if (!state.session) return to(state, { phase: "saving" }); // it is not there yet: stopped when it is
     /** @type {Partial<State>} */
-    const stopping = { phase: "saving", pause: null, stepping: false, rewind: null, preview: null };
-    return to(state, stopping, clear, { type: "stop", token: state.session.token });
+    const saving = { phase: "saving", pause: null, stepping: false, rewind: null, preview: null };
+    return to(state, saving, clear, { type: "stop", token: state.session.token });
   },
 
   toggle: (state, event) => (state.pause ? HANDLERS.resume(state, event) : pause(state, "hand")),
@@ -121,13 +124,14 @@ const HANDLERS = {
 
   // What Gradio's events answer
 
-  /** @param {State} state @param {{answer: Session & {error?: string, ended?: boolean, text?: string}}} event */
+  /** @param {State} state @param {{answer: import("./phases.js").Answer}} event */
   answered(state, { answer }) {
-    const { error, ended, text = "", ...session } = answer;
+    const { error, ended, saving, text = "", ...session } = answer;
     const waits = state.phase === "starting" || (state.phase === "saving" && !state.session);
     if (error) return waits ? conclude(state, { phase: "error", text: error }) : stay(state);
+    const mine = session.token === (state.session?.token ?? state.asked); // else that of one before comes late
+    if (saving) return mine && state.phase === "saving" ? stopping(state) : stay(state); // its film takes long
     if (ended) {
-      const mine = session.token === (state.session?.token ?? state.asked); // else that of one before comes late
       const over = mine && (waits || state.phase === "saving");
       return over ? conclude(state, { phase: text ? "ended" : "idle", text }) : stay(state);
     }
@@ -139,7 +143,7 @@ const HANDLERS = {
 
   timeout(state) {
     if (!["starting", "saving"].includes(state.phase)) return stay(state);
-    const text = "The server isn't responding. Check your connection, then press Start to try again.";
+    const text = state.phase === "saving" && state.session ? UNSAVED : SILENT;
     return conclude(state, { phase: "error", text });
   },
 
@@ -155,6 +159,7 @@ const HANDLERS = {
   /** @param {State} state @param {{paused: boolean, again: boolean, notice?: string}} event again: this page had it before */
   welcome(state, { paused, again, notice = "" }) {
     const now = { ...back(state), notice };
+    if (state.phase === "saving") return stopping(now); // it was not heard
     if (!now.session?.live || !running(now)) return stay(now);
     if (!again && paused) return to(now, { pause: "rewound" }, HOLD);
     // Both may have moved on while they were disconnected. A paused server says by itself where it stands (`rewound`).
@@ -173,8 +178,7 @@ const HANDLERS = {
   rewound(state, { node }) {
     if (!running(state) || !state.session?.live) return stay(state);
     const { rewind } = state;
-    if (rewind && rewind.to !== node)
-      return to(state, { rewind: { ...rewind, resume: false } }, HOLD, send("rewind", { node: rewind.to }));
+    if (rewind && rewind.to !== node) return to(state, {}, HOLD, send("rewind", { node: rewind.to }));
     const pause = state.pause ?? "rewound";
     const server = { ...state.server, warning: null };
     const arrived = to(state, { phase: "paused", pause, server, rewind: null, stepping: false, pictures: true }, HOLD);
@@ -193,7 +197,7 @@ const HANDLERS = {
   /** The connection dropped and is being tried again; long: for longer than the server waits. */
   lost(state, { long }) {
     if (state.end) return stay(state);
-    if (state.phase === "saving" && long) return conclude(state, { phase: "error", text: UNSAVED });
+    if (state.phase === "saving" && long) return stopping(state); // by Gradio's event, which waits for the film
     if (!running(state)) return stay(state);
     const text = long
       ? "Still trying to reconnect. Your session has ended by now; its film will appear here."
@@ -278,13 +282,6 @@ function lent(before, now) {
 function stand(state) {
   if (state.phase === "standing" || !showing(state)) return stay(state);
   return to(state, { phase: "standing" }, { type: "stand" });
-}
-
-/** The connection is there again: what went on before goes on. @param {State} state @returns {State} */
-function back(state) {
-  if (state.phase !== "lost") return state;
-  const phase = state.rewind ? "rewinding" : state.pause ? "paused" : state.pictures ? "buffering" : "loading";
-  return { ...state, phase, text: "" };
 }
 
 /** @param {State} state @param {{phase: Phase, text: string, recording?: boolean}} end @param {...Effect} effects */

@@ -103,9 +103,9 @@ export class Live {
 
   /** @param {import("./protocol.js").Rewound} rewound */
   onrewound(rewound) {
-    this.filmstrip.tree.go(rewound.node);
+    this.filmstrip.rewound(rewound.node);
     this.playback.rewound(rewound);
     this.hooks.dispatch({ type: "rewound", node: rewound.node });
-    this.filmstrip.update(this.hooks.state().rewind?.to);
+    this.filmstrip.update();
   }
 }

@@ -5,7 +5,7 @@
 
 import { running } from "./phases.js";
 
-const NEXT = "What you chose now applies at the next start. This session keeps its own world and picture.";
+const NEXT = "Your new choice applies from the next start; this session keeps its own world and picture.";
 export const CLOSE = "Close";
 const COLLAPSED = "The picture has collapsed: the model lost the world.";
 

@@ -5,6 +5,7 @@
  *   "rewinding" | "resting" | "lost" | "saving" | "ended" | "error" | "replaced"} Phase
  * @typedef {"hand" | "idle" | "rewound" | "hidden"} PauseReason  after all but "hand", any control resumes
  * @typedef {{id: string, token: string, path: string, live: boolean, choice: string}} Session  choice: what was started
+ * @typedef {Session & {error?: string, ended?: boolean, saving?: boolean, text?: string}} Answer  of Gradio's events
  * @typedef {import("./protocol.js").Status} Status
  * @typedef {Pick<import("./protocol.js").End, "phase" | "text" | "recording">} End
  * @typedef {object} State
@@ -59,3 +60,10 @@ export const rewindable = (state) =>
   Boolean(state.session?.live) && (showing(state) || state.phase === "paused" || state.phase === "rewinding");
 /** Whether no picture of the session has been shown yet. @param {State} state */
 export const beginning = ({ phase }) => BEGINNING.has(phase);
+
+/** The connection is there again: what went on before goes on. @param {State} state @returns {State} */
+export function back(state) {
+  if (state.phase !== "lost") return state;
+  const phase = state.rewind ? "rewinding" : state.pause ? "paused" : state.pictures ? "buffering" : "loading";
+  return { ...state, phase, text: "" };
+}

@@ -57,6 +57,7 @@ class Player {
       onblunt: (why) => disable(this.settings.sharper, why),
     });
     this.filmstrip = new Filmstrip(parts.past, {
+      state: () => this.state,
       onseek: (node) => this.rewind(node),
       onpreview: (url, at) => this.onpreview(url, at),
     });
@@ -76,11 +77,12 @@ class Player {
 
   /** @param {Event} event */
   dispatch(event) {
-    const { state, effects } = reduce(this.state, event);
-    const changed = state !== this.state;
+    const before = this.state;
+    const { state, effects } = reduce(before, event);
     this.state = state;
     for (const effect of effects) this.effects[effect.type](effect);
-    if (changed) this.view.render(this.state, this.facts);
+    if (state !== before) this.view.render(this.state, this.facts);
+    if (state.phase !== before.phase) this.filmstrip.update();
   }
 
   // What Python sets, and what is asked of it
@@ -133,7 +135,7 @@ class Player {
   start() {
     if (this.state.phase === "resting") return this.dispatch({ type: "start" });
     if (!startable(this.state) || (this.setup.blocked && this.state.phase !== "replaced")) return;
-    const other = [...players].find((player) => player !== this && running(player.state));
+    const other = runningBeside(this);
     if (other && this.warned !== other.state.session?.token) {
       this.warned = other.state.session?.token;
       const where = `Your session on the ${other.gradio.options.title} tab is still running: stop it first`;
@@ -146,7 +148,7 @@ class Player {
 
   /** A control's key on an idle page starts a session, and counts as held from then on. */
   wake() {
-    if (this.state.phase === "idle" && this.setup.live && this.view.shown) this.start();
+    if (this.state.phase === "idle" && this.setup.live && this.view.shown && !runningBeside(this)) this.start();
     return this.state.phase === "starting" && this.live && this.view.shown;
   }
 
@@ -160,15 +162,14 @@ class Player {
   }
 
   goBack() {
-    if (!rewindable(this.state)) return;
-    const { tree } = this.filmstrip;
-    this.rewind(tree.before(this.state.rewind?.to ?? this.shownNode ?? tree.head, BACK_SECONDS * FPS));
+    const { tree, from } = this.filmstrip;
+    if (rewindable(this.state)) this.rewind(tree.before(from, BACK_SECONDS * FPS));
   }
 
   /** @param {number} node */
   rewind(node) {
     this.dispatch({ type: "rewind", node });
-    this.filmstrip.update(this.state.rewind?.to);
+    this.filmstrip.update();
   }
 
   /** @param {string | null} url @param {string} at */
@@ -190,7 +191,6 @@ class Player {
     this.playback.forget();
     this.view.open();
     this.steering.used();
-    this.shownNode = null;
   }
 
   /** @param {import("./protocol.js").Welcome} welcome */
@@ -208,17 +208,18 @@ class Player {
   }
 
   /** @param {import("./playout.js").Packet} packet */
-  onshown({ index, of }) {
+  onshown({ index, node, of }) {
     this.view.show(index);
+    this.filmstrip.show(node);
     if (this.state.phase === "paused") this.view.renderStatus(this.state, this.facts); // where a step or rewind is
     if (!of) return;
-    this.shownNode = of.node;
     // Of a regenerated block, the frames before the splice obey what the first version did.
     if (of.splice === null || index >= of.splice) this.steering.pads.use(of.held);
   }
 
   /** @param {number} now */
   ontick(now) {
+    if (this.state.phase !== "playing") this.steering.used(); // only what is seen fades
     const patience = 1000 * Number(this.view.root.dataset.idleSeconds);
     const fades = this.live && !this.steering.mode.stands && this.settings.idle.checked;
     if (fades && this.steering.idleFor(now) > patience) this.dispatch({ type: "idle" });
@@ -228,6 +229,9 @@ class Player {
     this.view.renderStatus(this.state, this.facts);
   }
 }
+
+/** The player of the other tab, if it has a session. @param {Player} player */
+const runningBeside = (player) => [...players].find((other) => other !== player && running(other.state));
 
 /** What buttons, keys and the hiding of the page do. @param {Player} player */
 function bindActions(player) {
@@ -267,7 +271,7 @@ function effectsOf(player) {
     open: () => player.open(),
     close: () => player.close(),
     hold: () => playback.hold(),
-    release: ({ once = false }) => [steering.used(), playback.release(once)],
+    release: ({ once = false }) => [steering.used(), steering.repeat(), playback.release(once)], // a rewind lets go
     acknowledge: () => playback.acknowledge(),
     rest: () => playback.rest(),
     stand: () => playback.stand(),

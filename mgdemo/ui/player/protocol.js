@@ -11,10 +11,6 @@ export const CODECS = { h264: 1, jpeg: 2 };
 
 export const PACKET_HEADER_BYTES = 16;
 
-export const MAX_TEXT = 4096;
-
-export const MAX_HELD = 32;
-
 export const FPS = 25;
 
 export const BLOCK_FRAMES = 12;
@@ -23,13 +19,11 @@ export const FIRST_BLOCK_FRAMES = 9;
 
 export const CAMERA_STEP = 0.1;
 
-export const CONNECT_SECONDS = 10;
-
 export const RECONNECT_SECONDS = 30;
 
 export const LINK_PREFIXES = { PLAY: "play=", REPLAY: "replay=", COMPARE: "compare=" };
 
-export const MAX_LINK = 16000;
+export const MAX_SCENARIO_BYTES = 262144;
 
 export const MAX_UPLOAD_BYTES = 40000000;
 

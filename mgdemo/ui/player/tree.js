@@ -35,14 +35,15 @@ export class Tree {
 
   /** The session stands at the end of `node`. @param {number} node */
   go(node) {
-    if (!this.branch().includes(node)) this.tip = node;
+    if (!this.branch().includes(node))
+      this.tip = this.ends.findLast((end) => this.branch(end).includes(node)) ?? node;
     this.head = node;
   }
 
-  /** The nodes of the branch that is shown, from the start on. @returns {number[]} */
-  branch() {
+  /** The nodes of the branch that is shown, or of the one that ends at `tip`, from the start on. @returns {number[]} */
+  branch(tip = this.tip) {
     const branch = [];
-    for (let at = this.nodes.get(this.tip); at; at = this.nodes.get(at.parent)) branch.push(at.node);
+    for (let at = this.nodes.get(tip); at; at = this.nodes.get(at.parent)) branch.push(at.node);
     return branch.reverse();
   }
 

@@ -8,6 +8,7 @@
 
 import { addressOf } from "./connection.js";
 import { keyboard } from "./keyboard.js";
+import { CLOSE } from "./notes.js";
 import { pressable, rewindable, running, showing, startable } from "./phases.js";
 import { words } from "./wording.js";
 
@@ -132,6 +133,7 @@ export class View {
     write(note.querySelector("span"), facts.note);
     const button = note.querySelector("button");
     button.hidden = !facts.cure;
+    button.disabled = facts.cure !== CLOSE && !rewindable(state);
     write(button, facts.cure);
   }
 

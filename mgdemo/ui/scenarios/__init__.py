@@ -141,13 +141,17 @@ def scenarios_tab(
         mode, text = library.entry(checkpoint).mode, open.get("text")
         origin = Origin(id=str(open.get("id") or ""), edited=open.get("edited") is True)
         listed = view.listed(mode)
-        same = [it for it in listed if track_key(it.track) == open.get("track")] or listed
-        shown = view.show_listed(mode, next(iter(same), None), checkpoint, own)
+        same = [it for it in listed if track_key(it.track) == open.get("track")]
+        found = next(iter(same or listed), None)
+        shown = view.show_listed(mode, found, checkpoint, own)
         try:
             if isinstance(text, str) and library.of_mode((found := editor.read(text)).mode):
+                image, own = (image, own) if image else view.start(found, own)
                 return view.show_own(found, checkpoint, seed, image, own, origin)
         except ScenarioError as error:
             return view.show_broken(str(text), error, shown, origin)
+        if same and not image:  # its own picture is beside it, or is asked for again
+            image, own = view.start(same[0], own)
         return *shown[: -len(form.all)], *form.put(mode, checkpoint, seed, image, own)
 
     def scenario_of(text: str) -> Scenario:

@@ -8,13 +8,13 @@
  * @typedef {{title: string, mode: string, detail: string}} About
  */
 
+import { MAX_SCENARIO_BYTES } from "../player/protocol.js";
 import { keepInTab, keptInTab } from "../player/tab_memory.js";
 import { ownScenarios } from "./own.js";
 
 const PAUSE_MS = 300; // in typing, before the text is checked
 const LATE_MS = 10_000; // after which a text's verdict is no longer waited for
 const QUIET_MS = 1200; // before an error is read out: half a word is none
-export const MAX_BYTES = 256 * 1024; // as the parser takes
 const PICTURE = { width: 160, height: 90 };
 
 /** What is being written, also while another tab is open. */
@@ -154,12 +154,12 @@ class Editor {
     this.forget();
     if (this.checking) return void (this.again = { put: again });
     const size = new Blob([draft.text]).size;
-    this.checking = size <= MAX_BYTES;
+    this.checking = size <= MAX_SCENARIO_BYTES;
     if (this.checking) {
       this.late = window.setTimeout(() => this.checked(), LATE_MS);
       return this.trigger("edited", { text: draft.text, put });
     }
-    const words = `This is larger than ${MAX_BYTES / 1024} KB: cut it into several scenarios.`;
+    const words = `This is larger than ${MAX_SCENARIO_BYTES / 1024} KB: cut it into several scenarios.`;
     return this.say({ words, problem: true, line: null });
   }
 

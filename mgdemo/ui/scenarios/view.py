@@ -150,7 +150,7 @@ def described(scenario: Scenario | None, lending: Lending | None = None) -> str:
         return problem("There are no built-in scenarios for this world yet. Use a file of your own.")
     frames = len(scenario.track)
     lent = lending and lending.run_seconds(frames)
-    cost = f". A run is lent a GPU for about {lent} s" if lent else ""
+    cost = f". Running it borrows a GPU for about {lent} s" if lent else ""
     return (
         f"<h2>{escape(scenario.title)}</h2><p>{escape(scenario.description)}</p>"
         f"<p class=quiet>{MODES[scenario.mode].title}, {frames / FPS:.1f} s, {frames} frames{cost}</p>"

@@ -3,6 +3,7 @@ import { mock, test } from "node:test";
 
 import { Connection, appUrl, backoff, socketUrl } from "../../../mgdemo/ui/player/connection.js";
 import { parsePacket } from "../../../mgdemo/ui/player/decoder.js";
+import { fakeSockets } from "../fake_sockets.js";
 
 test("addresses follow the app: prefix, iframe, https", () => {
   const at = (config, page) => socketUrl(appUrl("gradio_api/live/t", config, page)).href;
@@ -22,26 +23,8 @@ test("retries come slower and slower, up to a limit", () => {
 function stage() {
   mock.timers.enable({ apis: ["setTimeout"] });
   const seen = [];
-  const sockets = [];
+  const { Socket, sockets } = fakeSockets();
   let now = 0;
-  class Socket {
-    readyState = 0;
-    sent = [];
-    constructor(url) {
-      this.url = url;
-      sockets.push(this);
-    }
-    send(text) {
-      this.sent.push(JSON.parse(text));
-    }
-    close() {
-      this.readyState = 3;
-    }
-    accept() {
-      this.readyState = 1;
-      this.onopen();
-    }
-  }
   const handlers = {
     onmessage: (message) => seen.push(message.type),
     onpacket: (data) => seen.push(data.byteLength),
@@ -82,6 +65,22 @@ test("a connection that has gone silent counts as dropped", (t) => {
   wait(9000);
   assert.deepEqual(seen, ["lost"]);
   assert.equal(sockets[0].readyState, 3);
+});
+
+test("a handshake that hangs is given up, and tried again while the server still keeps the session", (t) => {
+  t.after(() => mock.timers.reset());
+  const { sockets, seen, wait } = stage();
+  for (let i = 0; i < 3; i++) {
+    wait(8000);
+    wait(1000);
+  }
+  assert.deepEqual(seen, ["lost", "lost", "lost"]);
+  assert.deepEqual(sockets.map(({ readyState }) => readyState), [3, 3, 3, 0]);
+  sockets.at(-1).accept();
+  wait(7000);
+  sockets.at(-1).onmessage({ data: '{"type":"welcome"}' });
+  wait(7000);
+  assert.equal(seen.at(-1), "welcome");
 });
 
 test("it is tried again for as long as the page is there", (t) => {

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { MAX_BYTES, kindOf, send, sort } from "../../../mgdemo/ui/player/files.js";
+import { kindOf, send, sort } from "../../../mgdemo/ui/player/files.js";
+import { MAX_UPLOAD_BYTES } from "../../../mgdemo/ui/player/protocol.js";
 
 const file = (name, type) => ({ name, type });
 
@@ -48,6 +49,6 @@ test("what cannot be sent says why", async () => {
     throw new Error("offline");
   };
   assert.deepEqual(await send(new File(["x"], "a.png"), broken), { name: "a.png", problem: "connection" });
-  const large = { name: "a.png", size: MAX_BYTES + 1 };
+  const large = { name: "a.png", size: MAX_UPLOAD_BYTES + 1 };
   assert.deepEqual(await send(large, broken), { name: "a.png", problem: "size" });
 });

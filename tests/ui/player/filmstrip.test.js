@@ -75,3 +75,14 @@ test("a strip has as many pictures as fit, and seldom other ones", () => {
     assert.ok(Math.ceil(count / stride) <= 8 && (stride === 1 || count / stride > 4), `${count}: ${stride}`);
   }
 });
+
+test("a page that was loaded again in the middle of a branch sees it to its end", () => {
+  const tree = new Tree();
+  for (const [node, parent, block] of [[1, 0, 0], [2, 1, 1], [3, 2, 2], [4, 1, 1]]) tree.know(node, parent, block);
+  tree.go(2);
+  assert.deepEqual([tree.branch(), tree.head], [[0, 1, 2, 3], 2]);
+  tree.go(4);
+  assert.deepEqual(tree.branch(), [0, 1, 4]);
+  tree.go(1);
+  assert.deepEqual([tree.branch(), tree.head], [[0, 1, 4], 1]);
+});

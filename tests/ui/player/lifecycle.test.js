@@ -136,6 +136,12 @@ test("a control pressed on the way resumes there at once", () => {
   page.on("rewound", { node: 3 }).is("buffering", "hold", "release", "acknowledge", "send pause false");
 });
 
+test("a control pressed on a way in two parts resumes at its end", () => {
+  const page = playing().on("rewind", { node: 5 }).on("rewind", { node: 3 }).on("input", { waiting: 0 });
+  page.on("rewound", { node: 5 }).is("rewinding", "hold", "send rewind 3");
+  page.on("rewound", { node: 3 }).is("buffering", "hold", "release", "acknowledge", "send pause false");
+});
+
 test("whoever chooses another moment on the way gets there", () => {
   const page = playing().on("rewind", { node: 5 }).on("rewind", { node: 4 }).is("rewinding");
   page.on("rewind", { node: 3 }).is("rewinding");
@@ -218,10 +224,33 @@ test("the late end of a session before is not that of the next one", () => {
   page.on("answered", { answer: { ...SESSION, token: "next" } }).on("answered", { answer: late }).is("starting");
 });
 
-test("when the connection goes while the film is saved, the page says where to find it", () => {
-  const page = playing().on("stop").on("lost", { long: false }).is("saving").on("lost", { long: true });
-  page.is("error", "disconnect", "close");
+test("when the connection goes while the film is saved, Gradio's event waits for it", () => {
+  const page = playing().on("stop").on("lost", { long: false }).is("saving");
+  page.on("lost", { long: true }).is("saving", "stop");
+  page.on("answered", { answer: { id: "2", token: "t", ended: true, text: "Stopped." } });
+  page.is("ended", "disconnect", "close");
+});
+
+test("a film that takes long is asked for until it is there", () => {
+  const page = started().on("lost", { long: false }).on("stop").is("saving", "clear", "stop");
+  page.on("answered", { answer: { id: "2", token: "t", saving: true } }).is("saving", "stop");
+  page.on("lost", { long: true }).is("saving", "stop");
+  page.on("answered", { answer: { id: "3", token: "t", saving: true } }).is("saving", "stop");
+  page.on("answered", { answer: { id: "4", token: "another", saving: true } }).is("saving");
+  page.on("answered", { answer: { id: "5", error: "You already have 2 films being written" } }).is("saving");
+  page.on("lost", { long: true }).is("saving", "stop");
+  page.on("end", { end: { phase: "ended", text: "Stopped.", recording: true }, draining: false });
+  page.is("ended", "disconnect", "close", "ask finished t");
+  page.on("answered", { answer: { id: "6", token: "t", saving: true } }).is("ended");
+});
+
+test("if nobody answers while the film is saved, the page says where to find it", () => {
+  const page = playing().on("stop").on("lost", { long: true }).on("timeout").is("error", "disconnect", "close");
   assert.match(page.state.text, /reload this page/);
+});
+
+test("a Stop that was lost with its connection is said again", () => {
+  playing().on("stop").on("lost", { long: false }).on("welcome", { paused: false, again: true }).is("saving", "stop");
 });
 
 test("a block's news come before the status of every second; a rewind ends the warning", () => {
