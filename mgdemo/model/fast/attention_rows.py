@@ -82,7 +82,7 @@ def rotate_store(
     _rotate_store[(len(qkv),)](
         qkv, weight_q, weight_k, cos, sin, slots, q, ring_k, ring_v, eps,
         WIDTH=heads * dim, PAIRS=cos.shape[-1], HALF=dim // 2, QUERY=query,
-        BLOCK=power_of_2(heads * dim), num_warps=4,
+        BLOCK=power_of_2(heads * dim), num_warps=1,
     )  # fmt: skip
     return q
 
@@ -147,21 +147,22 @@ def _store_few(
 
 @triton.jit
 def _attend_few(
-    q, cos, sin, ring_k, ring_v, out, scale, norm, tokens, stride, window, filled,
-    SHARED: tl.constexpr, QUANTIZE: tl.constexpr, HEADS: tl.constexpr, DIM: tl.constexpr,
-    PAIRS: tl.constexpr, NORM: tl.constexpr, H: tl.constexpr, D: tl.constexpr,
+    q, cos, sin, ring_k, ring_v, out, scale, norm, tokens, stride, filled,
+    WINDOW: tl.constexpr, SHARED: tl.constexpr, QUANTIZE: tl.constexpr, HEADS: tl.constexpr,
+    DIM: tl.constexpr, PAIRS: tl.constexpr, NORM: tl.constexpr, H: tl.constexpr, D: tl.constexpr,
 ):  # fmt: skip
     row = tl.program_id(0)
     frame, token = row // tokens, row % tokens
     query = _head_rows(q + row * stride, HEADS, DIM, H, D)
     query = _normalized_rotated(query, cos, sin, frame, DIM, PAIRS, NORM, H, D) / DIM**0.5
-    first = 0 if SHARED else token * window
+    first = 0 if SHARED else token * WINDOW
     best = tl.full((H,), float("-inf"), tl.float32)
     total = tl.zeros((H,), tl.float32)
     seen = tl.zeros((H, D), tl.float32)
-    for j in range(filled):
+    for j in tl.static_range(WINDOW):  # all keys are asked for before the first is there
         here = (first + j) * HEADS * DIM
         score = tl.sum(query * _head_rows(ring_k + here, HEADS, DIM, H, D), 1)
+        score = tl.where(j < filled, score, float("-inf"))
         better = tl.maximum(best, score)
         weight, keep = tl.exp(score - better), tl.exp(best - better)
         total = total * keep + weight
@@ -200,7 +201,7 @@ def attend_few(
         k, v, cos, sin, slots, ring_k, ring_v, len(k) // frames, k.stride(0), window, **sizes
     )
     _attend_few[(len(q),)](
-        q, cos, sin, ring_k, ring_v, *out, len(q) // frames, q.stride(0), window, filled,
-        SHARED=streams == 1, QUANTIZE=out.quantized, **sizes,
+        q, cos, sin, ring_k, ring_v, *out, len(q) // frames, q.stride(0), filled,
+        WINDOW=window, SHARED=streams == 1, QUANTIZE=out.quantized, **sizes,
     )  # fmt: skip
     return out if quantize else out.values

@@ -14,69 +14,10 @@ from mgdemo.model.attention import attention
 from mgdemo.model.cache import Memory, Ring
 from mgdemo.model.fast import rows
 from mgdemo.model.fast.attention_rows import attend_few, rms_norm, rotate_store
-from mgdemo.model.fast.product import EightBitWeights, product
-from mgdemo.model.fast.rows import FP8, INT8, Rows, activated, residual_norm
+from mgdemo.model.fast.linear import EightBitLinear, Linear, RowLinear
+from mgdemo.model.fast.rows import Rows, activated, residual_norm
 from mgdemo.model.layers import Attention, BlockInputs, Layer, Layers
 from mgdemo.model.rotary import Rotation
-
-
-class RowLinear(nn.Module):
-    """A linear layer on rows [N, C]."""
-
-    reads: torch.dtype | None = None  # rows in 8 bits, and in which type
-    weight: Tensor
-    bias: Tensor | None
-
-    def __init__(self, weight: Tensor, bias: Tensor | None):
-        super().__init__()
-        self.register_buffer("weight", weight.detach(), persistent=False)
-        self.register_buffer("bias", None if bias is None else bias.detach(), persistent=False)
-
-    @classmethod
-    def after_gelu(cls, weight: Tensor, bias: Tensor | None) -> RowLinear:
-        return cls(weight, bias)
-
-    def forward(self, x: Tensor, *, gelu: bool = False) -> Tensor:
-        """With `gelu`, through a GELU in its tanh form."""
-        if gelu and x.is_cuda:  # in the product's own kernel
-            product = torch._addmm_activation  # pyright: ignore[reportPrivateImportUsage]
-            return product(cast(Tensor, self.bias), x, self.weight.t(), use_gelu=True)
-        out = F.linear(x, self.weight, self.bias)
-        return F.gelu(out, approximate="tanh") if gelu else out
-
-    def extra_repr(self) -> str:
-        outputs, inputs = self.weight.shape
-        return f"{inputs}, {outputs}, bias={self.bias is not None}"
-
-
-class EightBitLinear(nn.Module):
-    """A linear layer on rows [N, C] in 8 bits, a scale for each row and each output.
-
-    In int8, which is three times as precise as e4m3 for rows without outliers.
-    """
-
-    def __init__(self, weight: Tensor, bias: Tensor | None, reads: torch.dtype = INT8):
-        super().__init__()
-        self.reads = reads
-        self.weights = EightBitWeights.from_weight(weight, bias, reads)
-
-    @classmethod
-    def after_gelu(cls, weight: Tensor, bias: Tensor | None) -> EightBitLinear:
-        """One that reads what another's `gelu` gives: in e4m3, because a row's maximum is not yet known when
-        its first tile is written."""
-        return cls(weight, bias, FP8)
-
-    def forward(self, x: Tensor | Rows, *, gelu: bool = False) -> Tensor | Rows:
-        """With `gelu`, through a GELU in its tanh form, the results are in 8 bits again."""
-        x = x if isinstance(x, Rows) else cast(Rows, activated(x, quantize=self.reads))
-        return product(x, self.weights, gelu=gelu)
-
-    def extra_repr(self) -> str:
-        outputs, inputs = self.weights.weight.values.shape
-        return f"{inputs}, {outputs}, bias={self.weights.bias is not None}, {self.reads}"
-
-
-Linear = type[RowLinear] | type[EightBitLinear]
 
 
 class FusedSelfAttention(nn.Module):
@@ -116,16 +57,20 @@ class FusedSelfAttention(nn.Module):
 class FusedCrossAttention(Attention):
     """Attention to the image's keys and values, which `key_value` computes as in the plain module."""
 
+    bias: Tensor  # that `add` leaves out
+
     def __init__(self, plain: Attention, linear: Linear):
         nn.Module.__init__(self)
         self.heads = plain.heads
         self.q = linear(plain.q.weight, plain.q.bias)
         self.k, self.v, self.norm_q, self.norm_k = plain.k, plain.v, plain.norm_q, plain.norm_k
-        self.o = RowLinear(plain.o.weight, plain.o.bias)
+        self.o = RowLinear(plain.o.weight, None)
+        self.register_buffer("bias", plain.o.bias.detach(), persistent=False)
 
-    def forward(self, x: Tensor | Rows, cross: tuple[Tensor, Tensor]) -> Tensor:
+    def add(self, stream: Tensor, x: Tensor | Rows, cross: tuple[Tensor, Tensor]) -> None:
+        """Add what it gives for x to rows of a stream, in place."""
         q = rms_norm(self.q(x), self.norm_q.weight, self.norm_q.eps).unflatten(1, (self.heads, -1))
-        return self.o(attention(q[None], *cross)[0].flatten(1))
+        self.o.add(stream, attention(q[None], *cross)[0].flatten(1))
 
 
 class FusedActionModule(nn.Module):
@@ -147,20 +92,20 @@ class FusedActionModule(nn.Module):
         self.mouse_attn_q = plain.mouse_attn_q
         self.proj_keyboard = linear(plain.proj_keyboard.weight, plain.proj_keyboard.bias)
 
-    def mouse(self, x: Tensor | Rows, moved: Tensor, actions: ActionInputs, ring: Ring) -> Tensor:
-        """What the mouse, whose features are `moved` [F, width], adds to rows x [F * S, C]."""
+    def add_mouse(self, x: Tensor, moved: Tensor, actions: ActionInputs, ring: Ring) -> Tensor | None:
+        """Let the mouse, whose features are `moved` [F, width], add to rows x [F * S, C]; what it leaves."""
         hidden = activated(self.first(x), added=moved, gelu=True, quantize=self.second.reads)
         hidden = residual_norm(
             self.second(hidden), self.norm.weight, self.norm.bias, self.norm.eps, quantize=self.qkv.reads
         )
         q, k, v = self.qkv(hidden).chunk(3, dim=1)
-        return self.proj_mouse(self._attend(q, k, v, actions.of_mouse, ring, self.proj_mouse.reads))
+        return self.proj_mouse.add(x, self._attend(q, k, v, actions.of_mouse, ring, self.proj_mouse.reads))
 
-    def keyboard(self, x: Tensor, pressed: Tensor, actions: ActionInputs, ring: Ring) -> Tensor:
-        """What the keyboard, whose features are `pressed` [F, 2 H D], adds to rows x."""
+    def add_keyboard(self, x: Tensor, pressed: Tensor, actions: ActionInputs, ring: Ring) -> Tensor | None:
+        """Let the keyboard, whose features are `pressed` [F, 2 H D], add to rows x."""
         k, v = pressed.chunk(2, dim=1)
         q, reads = self.mouse_attn_q(x), self.proj_keyboard.reads
-        return self.proj_keyboard(self._attend(q, k, v, actions.of_frame, ring, reads))
+        return self.proj_keyboard.add(x, self._attend(q, k, v, actions.of_frame, ring, reads))
 
     def _attend(
         self, q: Tensor, k: Tensor, v: Tensor, turn: Rotation, ring: Ring, quantize: torch.dtype | None
@@ -280,15 +225,18 @@ class FusedLayers(nn.Module):
                 layer.self_attn.store(h, inputs.rotation, held.video)
                 return None
             update = layer.self_attn(h, inputs.rotation, held.video)
-            norm, reads = layer.norm3, layer.cross_attn.q.reads
-            h = residual_norm(x, norm.weight, norm.bias, norm.eps, update=update, gate=gate1, quantize=reads)
-            update = layer.cross_attn(h, held.cross)
+            norm, cross = layer.norm3, layer.cross_attn
+            h = residual_norm(
+                x, norm.weight, norm.bias, norm.eps, update=update, gate=gate1, ahead=cross.bias,
+                quantize=cross.q.reads,
+            )  # fmt: skip
+            cross.add(x, h, held.cross)
+            update = None
             if layer.action_model is not None and held.mouse is not None:
-                h = rows.residual(x, update, quantize=layer.action_model.first.reads)
-                update = layer.action_model.mouse(h, next(moved), actions, held.mouse)
+                update = layer.action_model.add_mouse(x, next(moved), actions, held.mouse)
             if layer.action_model is not None and held.keyboard is not None:
-                x = cast(Tensor, rows.residual(x, update))
-                update = layer.action_model.keyboard(x, next(pressed), actions, held.keyboard)
+                x = x if update is None else rows.residual(x, update)
+                update = layer.action_model.add_keyboard(x, next(pressed), actions, held.keyboard)
             h = residual_norm(x, scale2, shift2, self.eps, update=update, quantize=layer.up.reads)
             added = {"update": layer.down(layer.up(h, gelu=True)), "gate": gate2}
-        return None if remember else cast(Tensor, rows.residual(x, **added))[None]
+        return None if remember else rows.residual(x, **added)[None]

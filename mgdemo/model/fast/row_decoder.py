@@ -18,6 +18,7 @@ from mgdemo.model.fast.convolution import (
 )
 from mgdemo.model.fast.convolution_hopper import LARGER, HopperConvolution, usable
 from mgdemo.model.fast.decoder import NextState
+from mgdemo.model.fast.pixel_attention import attend_pixels
 from mgdemo.model.fast.pixel_norm import Code, pixel_norm
 from mgdemo.model.vae import Decoder
 from mgdemo.model.vae_layers import AttentionBlock, CausalConv3d, ResidualBlock, RMSNorm, State, Upsample
@@ -168,8 +169,7 @@ class RowAttention(nn.Module):
         inside = x[:, 1:-1, 1:-1]
         normalized = pixel_norm(x, self.norm.gamma.flatten(), silu=False)[:, 1:-1, 1:-1].flatten(1, 2)
         qkv = F.linear(normalized, self.to_qkv.weight.flatten(1), self.to_qkv.bias)
-        q, k, v = (t.unsqueeze(1) for t in qkv.chunk(3, dim=2))
-        seen = F.scaled_dot_product_attention(q, k, v)[:, 0]
+        seen = attend_pixels(*qkv.chunk(3, dim=2))
         inside += F.linear(seen, self.proj.weight.flatten(1), self.proj.bias).view(inside.shape)
         return x
 

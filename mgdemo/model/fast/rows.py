@@ -67,9 +67,9 @@ def store_row(values, out, scale, norm, row, to, mask, QUANTIZE: tl.constexpr):
 
 @triton.jit
 def _residual_norm(
-    x, update, gate, gain, shift, out, scale, norm, tokens, per_frame, eps,
-    WIDTH: tl.constexpr, UPDATE: tl.constexpr, GATED: tl.constexpr, MODULATED: tl.constexpr,
-    NORMALIZED: tl.constexpr, QUANTIZE: tl.constexpr, BLOCK: tl.constexpr,
+    x, update, gate, ahead, gain, shift, out, scale, norm, tokens, per_frame, eps,
+    WIDTH: tl.constexpr, UPDATE: tl.constexpr, GATED: tl.constexpr, AHEAD: tl.constexpr,
+    MODULATED: tl.constexpr, NORMALIZED: tl.constexpr, QUANTIZE: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     row = tl.program_id(0)
     frame = row // tokens
@@ -81,7 +81,10 @@ def _residual_norm(
         if GATED:
             added *= tl.load(gate + frame * per_frame + c, mask, 0.0).to(tl.float32)
         value += added
-        tl.store(x + row * WIDTH + c, value.to(x.dtype.element_ty), mask)
+        kept = value
+        if AHEAD:
+            kept += tl.load(ahead + c, mask, 0.0).to(tl.float32)
+        tl.store(x + row * WIDTH + c, kept.to(x.dtype.element_ty), mask)
     if NORMALIZED:
         away = tl.where(mask, value - tl.sum(value) / WIDTH, 0.0)
         normalized = away * tl.rsqrt(tl.sum(away * away) / WIDTH + eps)
@@ -94,8 +97,6 @@ def _residual_norm(
             normalized *= tl.load(gain + c, mask, 0.0).to(tl.float32)
             normalized += tl.load(shift + c, mask, 0.0).to(tl.float32)
         store_row(normalized, out, scale, norm, row, row * WIDTH + c, mask, QUANTIZE)
-    elif QUANTIZE:
-        store_row(value, out, scale, norm, row, row * WIDTH + c, mask, QUANTIZE)
 
 
 def residual_norm(
@@ -106,11 +107,13 @@ def residual_norm(
     *,
     update: Tensor | None = None,
     gate: Tensor | None = None,
+    ahead: Tensor | None = None,
     quantize: torch.dtype | None = None,
 ) -> Tensor | Rows:
     """x += gate * update, in place, and the layer norm of x [N, C] with a gain and a shift.
 
     They are [C], or [F, C], one a frame (of one stride, and so is `gate`): then the gain counts from 1.
+    ahead: [C], is added to x with the update, but not to what is normalized.
     """
     rows, width = x.shape
     modulated = gain.ndim == 2
@@ -118,26 +121,24 @@ def residual_norm(
     frames = gain.shape[0] if modulated else gate.shape[0] if gate is not None else 1
     per_frame = gain.stride(0) if modulated else gate.stride(0) if gate is not None else 0
     _residual_norm[(rows,)](
-        x, update, gate, gain, shift, *out, rows // frames, per_frame, eps,
-        WIDTH=width, UPDATE=update is not None, GATED=gate is not None, MODULATED=modulated, NORMALIZED=True,
-        QUANTIZE=out.quantized, BLOCK=power_of_2(width), num_warps=warps_for(width, out.quantized),
+        x, update, gate, ahead, gain, shift, *out, rows // frames, per_frame, eps, WIDTH=width,
+        UPDATE=update is not None, GATED=gate is not None, AHEAD=ahead is not None, MODULATED=modulated,
+        NORMALIZED=True, QUANTIZE=out.quantized, BLOCK=power_of_2(width),
+        num_warps=warps_for(width, out.quantized),
     )  # fmt: skip
     return out if quantize else out.values
 
 
-def residual(
-    x: Tensor, update: Tensor, gate: Tensor | None = None, *, quantize: torch.dtype | None = None
-) -> Tensor | Rows:
-    """x += gate * update, in place, with gate [F, C] of a row's frame; returns x, or its rows in 8 bits."""
+def residual(x: Tensor, update: Tensor, gate: Tensor | None = None) -> Tensor:
+    """x += gate * update, in place, with gate [F, C] of a row's frame; returns x."""
     rows, width = x.shape
     frames, per_frame = (1, 0) if gate is None else (len(gate), gate.stride(0))
-    out = empty_rows(x.shape, x, quantize) if quantize else Rows(x)
     _residual_norm[(rows,)](
-        x, update, gate, None, None, *out, rows // frames, per_frame, 0.0,
-        WIDTH=width, UPDATE=True, GATED=gate is not None, MODULATED=False, NORMALIZED=False,
-        QUANTIZE=out.quantized, BLOCK=power_of_2(width), num_warps=warps_for(width, out.quantized),
+        x, update, gate, None, None, None, None, None, None, rows // frames, per_frame, 0.0, WIDTH=width,
+        UPDATE=True, GATED=gate is not None, AHEAD=False, MODULATED=False, NORMALIZED=False, QUANTIZE=False,
+        BLOCK=power_of_2(width), num_warps=warps_for(width),
     )  # fmt: skip
-    return out if quantize else x
+    return x
 
 
 def empty_rows(shape: Sequence[int], x: Tensor, quantize: torch.dtype | None) -> Rows:
