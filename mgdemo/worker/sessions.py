@@ -157,6 +157,7 @@ class Playing:
         """A player is there, and has nothing to show yet: a picture that stands comes to it paused."""
         self.input.release()
         self.pausing.on, self.pausing.steps = self.pausing.on or self.standing, 0
+        self._idling.told = False
         self.player.attached, self.player.jpeg, self.player.wants_key = True, jpeg, True
         if isinstance(self.repeating, Restoring):
             self.repeating.show = True

@@ -38,7 +38,7 @@ def playing(player):
 
 
 def test_a_world_without_input_stands_and_moves_on_with_the_first_key(standing_address, visit):
-    player = visit(standing_address)
+    player = visit(standing_address, script=SOCKETS)
     player.player.evaluate("(player) => (player.dataset.idleSeconds = 1)")  # is for modes that don't stand
     player.start()
     player.expect("standing")
@@ -53,6 +53,13 @@ def test_a_world_without_input_stands_and_moves_on_with_the_first_key(standing_a
     player.expect("playing")
     player.expect_lit("forward", "used")
     player.wait_for_frame(frame + 24)
+    player.page.keyboard.up("w")
+    player.expect("standing")
+    player.page.evaluate("sockets.at(-1).close(4000)")
+    player.expect_passing("lost")
+    player.expect("standing")
+    player.page.keyboard.down("w")
+    player.expect("playing")
     player.page.keyboard.up("w")
     player.expect("standing")
     player.page.reload()

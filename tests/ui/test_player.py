@@ -362,6 +362,17 @@ def test_a_pause_outlasts_a_lost_line_and_a_page_loaded_anew(play):
     play.wait_for_frame(frame + 20)
 
 
+def test_who_resumes_on_a_line_that_is_lost_plays_on_when_it_is_back(play):
+    play.page.keyboard.press("p")
+    play.expect("paused")
+    play.page.evaluate("sockets.at(-1).send = () => {}")  # nobody has noticed yet
+    play.page.keyboard.press("p")
+    play.page.evaluate("sockets.at(-1).close(4000)")
+    play.expect_passing("lost")
+    play.expect("playing")
+    play.wait_for_frame(play.frame + 40)
+
+
 @pytest.mark.parametrize("size", [(1280, 800), (360, 740)])
 def test_nothing_moves_between_the_states(size, address, visit):
     player = visit(address, viewport={"width": size[0], "height": size[1]})

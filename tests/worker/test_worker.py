@@ -309,6 +309,16 @@ def test_a_player_that_comes_back_to_a_picture_that_stands_gets_it_paused():
     assert bench.log.count("a begin") == 2
 
 
+def test_a_player_that_comes_back_and_plays_on_at_once_is_told_again_that_the_picture_stands():
+    bench = Bench()
+    bench.open("a")
+    bench.until(lambda: bench.of(m.Standing))
+    bench.worker.hear(m.Attach(session="a"))
+    bench.worker.hear(m.ToSession(session="a", message=m.Pause(on=False)))
+    bench.until(lambda: len(bench.of(m.Standing)) == 2)
+    assert bench.log.count("a begin") == 2
+
+
 PLACE = Image.open(ROOT / "worlds" / "universal" / "start" / "meadow-1.png").convert("RGB")
 
 

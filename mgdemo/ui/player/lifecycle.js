@@ -163,9 +163,9 @@ const HANDLERS = {
     if (!now.session?.live || !running(now)) return stay(now);
     if (!again && paused) return to(now, { pause: "rewound" }, HOLD);
     // Both may have moved on while they were disconnected. A paused server says by itself where it stands (`rewound`).
-    if (now.rewind && !paused) return to(now, {}, send("rewind", { node: now.rewind.to }));
-    const on = Boolean(now.pause);
-    return to(now, {}, ...(on === paused ? [] : [send("pause", { on })]));
+    if (paused) return stay(now);
+    if (now.rewind) return to(now, {}, send("rewind", { node: now.rewind.to }));
+    return to(now, {}, ...(now.pause ? [send("pause", { on: true })] : []));
   },
 
   /** @param {State} state @param {{news: Partial<Status>}} event news: sooner than the status of every second */
@@ -179,10 +179,12 @@ const HANDLERS = {
     if (!running(state) || !state.session?.live) return stay(state);
     const { rewind } = state;
     if (rewind && rewind.to !== node) return to(state, {}, HOLD, send("rewind", { node: rewind.to }));
+    // Unasked, it follows a new connection: a page that was playing goes on, one that was loaded again waits.
+    const resumes = rewind ? rewind.resume : state.pictures && !state.pause;
     const pause = state.pause ?? "rewound";
     const server = { ...state.server, warning: null };
     const arrived = to(state, { phase: "paused", pause, server, rewind: null, stepping: false, pictures: true }, HOLD);
-    if (!rewind?.resume) return arrived;
+    if (!resumes) return arrived;
     const resumed = HANDLERS.resume(arrived.state, { waiting: 0 });
     return to(resumed.state, {}, ...arrived.effects, ...resumed.effects);
   },

@@ -186,12 +186,22 @@ test("a pause and a way back outlast a lost connection, whichever side knows of 
   const page = playing().on("toggle", { waiting: 2 }).on("lost", { long: false });
   page.on("welcome", { paused: false, again: true }).is("paused", "send pause true");
   page.on("lost", { long: false }).on("welcome", { paused: true, again: true }).is("paused");
+  page.on("rewound", { node: 9 }).is("paused", "hold");
+  assert.equal(page.state.pause, "hand");
   page.on("toggle", { waiting: 2 }).on("rewind", { node: 3 }).on("lost", { long: false });
   page.on("welcome", { paused: false, again: true }).is("rewinding", "send rewind 3");
   page.on("lost", { long: false }).on("welcome", { paused: true, again: true }).is("rewinding");
   page.on("rewound", { node: 3 }).is("paused", "hold");
-  page.on("input", { waiting: 0 }).on("lost", { long: false });
-  page.on("welcome", { paused: true, again: true }).is("buffering", "send pause false");
+});
+
+test("whoever was playing on goes on, though the server has not heard of it, or its world stands", () => {
+  const page = rewound(playing()).on("input", { waiting: 0 }).on("lost", { long: false });
+  page.on("welcome", { paused: true, again: true }).is("buffering");
+  page.on("rewound", { node: 3 }).is("buffering", "hold", "release", "acknowledge", "send pause false");
+  page.on("shown").status("standing").is("standing", "stand").on("lost", { long: false });
+  page.on("welcome", { paused: false, again: true }).is("buffering");
+  page.on("rewound", { node: 4 }).is("buffering", "hold", "release", "acknowledge", "send pause false");
+  page.status("standing").is("standing", "stand");
 });
 
 test("a page that was loaded again takes its session up", () => {
@@ -199,6 +209,8 @@ test("a page that was loaded again takes its session up", () => {
   page.on("answered", { answer: SESSION }).is("starting", "remember", "open", "connect");
   page.status("paused").on("welcome", { paused: true, again: false }).is("loading", "hold");
   page.on("rewound", { node: 7 }).is("paused", "hold");
+  const standing = started().status("playing").on("welcome", { paused: false, again: false }).is("loading");
+  standing.on("rewound", { node: 7 }).is("paused", "hold"); // until somebody is there to play
 });
 
 test("a session that ended meanwhile gives its film", () => {
