@@ -228,6 +228,45 @@ def test_keys_on_one_tab_do_not_stop_what_runs_on_the_other(serve, visit):
     scenarios.stop()
 
 
+RECEIVED = """
+  window.WebSocket = class extends WebSocket {
+    constructor(...all) {
+      super(...all);
+      this.addEventListener("message", ({ data }) => {
+        if (typeof data === "string") return;
+        window.received = new DataView(data).getUint32(4, true); // the last frame
+      });
+    }
+  };
+"""
+
+
+def test_a_scenario_whose_line_drops_is_seen_on_from_where_it_was(serve, visit):
+    scenarios = visit(serve(), "scenarios", script=SOCKETS + RECEIVED)
+    scenarios.choose("Checkpoint", "Hanging world")
+    last = frames_in_blocks(TROUBLE_BLOCK) - 1
+    scenarios.player.evaluate("""(player) => {
+      window.shown = [];
+      const look = (records) => {
+        if (!shown.length) window.dispatchEvent(new KeyboardEvent("keydown", { code: "KeyP" }));
+        shown.push(...records.map((record) => Number(record.oldValue ?? -1)));
+      };
+      const options = { attributeFilter: ["data-frame"], attributeOldValue: true };
+      new MutationObserver(look).observe(player, options);
+    }""")
+    scenarios.start()
+    scenarios.expect("paused")
+    scenarios.page.wait_for_function("(last) => window.received === last", arg=last)
+    scenarios.page.evaluate("sockets.at(-1).close(4000)")
+    scenarios.expect_passing("lost")
+    scenarios.expect("paused")
+    assert scenarios.frame < last
+    scenarios.page.keyboard.press("p")
+    scenarios.wait_for_frame(last)
+    assert scenarios.page.evaluate("shown") == list(range(-1, last)), "and no frame is left out"
+    scenarios.stop()
+
+
 def test_a_stall_says_so(serve, visit):
     player = visit(serve())
     player.choose("Checkpoint", "Hanging world")

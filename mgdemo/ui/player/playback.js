@@ -39,9 +39,8 @@ export class Playback {
     this.playout = null;
     /** @type {Meter | null} */
     this.meter = null;
-    this.live = false;
+    this.live = this.ticking = false;
     this.reset();
-    this.ticking = false;
   }
 
   reset() {
@@ -59,6 +58,7 @@ export class Playback {
     this.playout = new Playout({ fps: welcome.fps, live });
     this.meter = new Meter(welcome.fps);
     this.reset();
+    this.screen.configure(welcome);
     this.connect(welcome);
   }
 
@@ -66,8 +66,8 @@ export class Playback {
   connect(welcome) {
     this.welcome = welcome;
     this.latest = null;
-    this.screen.configure(welcome);
-    this.playout.clear();
+    if (this.live) this.screen.close();
+    this.playout.connect();
     this.run();
   }
 

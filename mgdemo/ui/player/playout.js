@@ -200,7 +200,13 @@ export class Playout {
     this.drySince = null;
   }
 
-  /** Forgets what was received (a new connection starts with a key frame); the rates learned stay. */
+  /** A new connection starts with a key frame: what came before is too old to be played, except of a scenario. */
+  connect() {
+    if (this.live) this.clear();
+    else if (!this.queue.length) this.restart();
+  }
+
+  /** Forgets what was received; the rates learned stay. */
   clear() {
     this.queue = [];
     this.regenerated = null;

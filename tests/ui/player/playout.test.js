@@ -134,8 +134,8 @@ test("clear forgets the pictures; the next ones start at once", () => {
 // Blocks made again
 
 /** A player at frame `shown` of block 1 (frames 12 to 23) of which all is received, and how to make it again. */
-function midBlock(shown, kind = CODECS.h264) {
-  const playout = new Playout({ fps: FPS, live: true });
+function midBlock(shown, kind = CODECS.h264, live = true) {
+  const playout = new Playout({ fps: FPS, live });
   let now = 0;
   const send = (node, splice, count = BLOCK) => {
     playout.announce({ node, frames: BLOCK, first_frame: node * BLOCK, made_ms: 100, early_ms: 0, splice });
@@ -265,6 +265,24 @@ test("a step is not paced", () => {
   playout.due(60_000);
   send(2, null); // long after the buffer ran dry
   assert.deepEqual([playout.speed, playout.reserve], [1, 0]);
+});
+
+test("over a new connection a scenario goes on with what it has, and a wait for more is nobody's fault", () => {
+  const { playout, until } = midBlock(15, CODECS.h264, false);
+  playout.connect();
+  assert.deepEqual(told(until(23)), "16 17 18 19 20 21 22 23".split(" "));
+  playout.due(60_000);
+  playout.connect();
+  playout.announce({ node: 3, frames: BLOCK, first_frame: 36, made_ms: 100, early_ms: 0, splice: null });
+  playout.push({ index: 36, node: 3, key: true, kind: CODECS.h264, data: null }, 60_000);
+  assert.deepEqual([playout.speed, playout.reserve], [1, 0]);
+  assert.deepEqual(told(playout.due(60_000)), ["36"]);
+});
+
+test("over a new connection a live world goes on with what comes now", () => {
+  const { playout } = midBlock(15);
+  playout.connect();
+  assert.equal(playout.waiting, 0);
 });
 
 test("after a rewind frames are counted from there", () => {
