@@ -197,6 +197,20 @@ def test_who_presses_on_while_it_goes_back_plays_on(play):
     play.expect_lit("right", "used")
 
 
+def test_who_resumes_while_it_goes_back_plays_on(play):
+    play.wait_for_frame(80)
+    looks = play.player.evaluate("""(player) => {
+      const [pause, message] = [".pause", ".message"].map((part) => player.querySelector(part));
+      return ["Backspace", "KeyP"].map((code) => {
+        window.dispatchEvent(new KeyboardEvent("keydown", { code }));
+        return [pause.ariaLabel, pause.disabled, message.textContent];
+      });
+    }""")
+    assert looks == [["Resume", False, "Rewinding"], ["Pause", False, "Rewinding, then playing on"]]
+    expect(branch(play, 2)).to_be_visible()
+    play.expect("playing")
+
+
 def test_a_session_that_continues_in_another_window_can_be_taken_back(play):
     play.page.evaluate("""() => {
       window.other = new WebSocket(sockets.at(-1).url);

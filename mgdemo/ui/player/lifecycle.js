@@ -18,7 +18,7 @@
  * @typedef {{state: State, effects: Effect[]}} Step
  */
 
-import { INITIAL, back, beginning, rewindable, running, showing, startable } from "./phases.js";
+import { INITIAL, back, beginning, pauses, rewindable, running, showing, startable } from "./phases.js";
 
 const READY = "Your film is ready.";
 const SILENT = "The server isn't responding. Check your connection, then press Start to try again.";
@@ -71,7 +71,10 @@ const HANDLERS = {
     return to(state, saving, clear, { type: "stop", token: state.session.token });
   },
 
-  toggle: (state, event) => (state.pause ? HANDLERS.resume(state, event) : pause(state, "hand")),
+  toggle(state, event) {
+    if (state.rewind) return to(state, { rewind: { ...state.rewind, resume: pauses(state) } });
+    return state.pause ? HANDLERS.resume(state, event) : pause(state, "hand");
+  },
 
   /** @param {State} state @param {{waiting: number}} event waiting: pictures that are there to be shown */
   resume(state, { waiting }) {
@@ -161,9 +164,8 @@ const HANDLERS = {
     const now = { ...back(state), notice };
     if (state.phase === "saving") return stopping(now); // it was not heard
     if (!now.session?.live || !running(now)) return stay(now);
-    if (!again && paused) return to(now, { pause: "rewound" }, HOLD);
     // Both may have moved on while they were disconnected. A paused server says by itself where it stands (`rewound`).
-    if (paused) return stay(now);
+    if (paused) return again ? stay(now) : to(now, { pause: "rewound" }, HOLD);
     if (now.rewind) return to(now, {}, send("rewind", { node: now.rewind.to }));
     return to(now, {}, ...(now.pause ? [send("pause", { on: true })] : []));
   },

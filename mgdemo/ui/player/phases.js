@@ -17,7 +17,7 @@
  * @property {boolean} pictures  whether a picture of the session has been shown
  * @property {PauseReason | null} pause
  * @property {boolean} stepping  whether one block is being made and shown during the pause
- * @property {{to: number, resume: boolean} | null} rewind  resume: a control was pressed meanwhile
+ * @property {{to: number, resume: boolean} | null} rewind  resume: it was wished meanwhile
  * @property {string | null} preview  the moment to which the slider would go, while it is moved
  * @property {boolean} hidden  whether the page is hidden, and that counts
  * @property {string} notice  what the server says of how the world runs
@@ -49,6 +49,8 @@ const BEGINNING = new Set(["starting", "queued", "loading"]);
 
 /** Whether pictures are shown as they come. @param {State} state */
 export const showing = ({ phase }) => SHOWING.has(phase);
+/** Whether they stand still, or will where the rewind arrives. @param {State} state */
+export const pauses = ({ pause, rewind }) => (rewind ? !rewind.resume : pause !== null);
 /** Whether there is something that can be stopped. @param {State} state */
 export const running = ({ phase }) => RUNNING.has(phase);
 /** Whether the button over the picture does something. @param {State} state */

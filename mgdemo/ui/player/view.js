@@ -9,7 +9,7 @@
 import { addressOf } from "./connection.js";
 import { keyboard } from "./keyboard.js";
 import { CLOSE } from "./notes.js";
-import { pressable, rewindable, running, showing, startable } from "./phases.js";
+import { pauses, pressable, rewindable, running, showing, startable } from "./phases.js";
 import { words } from "./wording.js";
 
 const PARTS =
@@ -121,9 +121,9 @@ export class View {
     const goes = LABELS[state.phase];
     start.disabled = !pressable(state) || (Boolean(facts.blocked) && !goes);
     label.textContent = goes ?? facts.start;
-    pause.disabled = !(showing(state) || state.phase === "paused");
-    step.disabled = pause.disabled || !rewindable(state);
-    pause.ariaLabel = state.pause ? "Resume" : "Pause";
+    pause.disabled = !(showing(state) || ["paused", "rewinding"].includes(state.phase));
+    step.disabled = pause.disabled || state.phase === "rewinding" || !rewindable(state);
+    pause.ariaLabel = pauses(state) ? "Resume" : "Pause";
     pause.title = `${pause.ariaLabel} (${keyboard.names.name("KeyP")})`;
     write(message, says.message);
     // The same words written again would be read out again.

@@ -11,6 +11,8 @@
  * @property {number | null} displayed  frames per second that are shown
  */
 
+import { pauses } from "./phases.js";
+
 const FIRST = "Generating the first frames";
 const WAITING = "Waiting for the next frames";
 const HINT = "Press Start, then hold the keys shown here or press the buttons.";
@@ -31,7 +33,7 @@ const MESSAGES = {
   buffering: ({ server }) => (server?.phase === "buffering" && server.text) || WAITING,
   standing: () => "The world stands still. Press any control to move.",
   paused: ({ pause, preview }) => (preview ? `Rewind to ${preview}` : PAUSES[pause]),
-  rewinding: () => "Rewinding",
+  rewinding: (state) => (pauses(state) ? "Rewinding" : "Rewinding, then playing on"),
   saving: () => "Saving your film",
   ended: () => "", // it is said below, where the film is
   replaced: () => "Your session continues in another window. Press the button to take it back to this one.",

@@ -136,6 +136,13 @@ test("a control pressed on the way resumes there at once", () => {
   page.on("rewound", { node: 3 }).is("buffering", "hold", "release", "acknowledge", "send pause false");
 });
 
+test("P pressed on the way counts there, and pressed twice it does not", () => {
+  const page = playing().on("rewind", { node: 3 }).on("toggle", { waiting: 0 }).is("rewinding");
+  page.on("rewound", { node: 3 }).is("buffering", "hold", "release", "acknowledge", "send pause false");
+  page.on("rewind", { node: 2 }).on("toggle", { waiting: 0 }).on("toggle", { waiting: 0 }).is("rewinding");
+  page.on("rewound", { node: 2 }).is("paused", "hold");
+});
+
 test("a control pressed on a way in two parts resumes at its end", () => {
   const page = playing().on("rewind", { node: 5 }).on("rewind", { node: 3 }).on("input", { waiting: 0 });
   page.on("rewound", { node: 5 }).is("rewinding", "hold", "send rewind 3");
