@@ -108,6 +108,21 @@ def test_a_gamepad_steers_and_lets_go(address, visit):
     player.stop()
 
 
+def test_a_gamepad_of_another_layout_steers_nothing(address, visit):
+    player = playing(visit(address, script=GAMEPAD))
+    player.page.evaluate("""() => {
+      const other = { ...structuredClone(pad), mapping: "" };
+      for (const button of [9, 12]) other.buttons[button].pressed = true; // elsewhere: Start and up
+      navigator.getGamepads = () => [other, null, pad];
+      pad.buttons[15].pressed = true; // right
+      plug();
+    }""")
+    player.expect_lit("right", "used")
+    player.expect_lit("forward", "held", False)
+    player.expect("playing")
+    player.stop()
+
+
 def azerty(page):
     """press(kind, code, key): keys of a French keyboard."""
     keyboard = page.context.new_cdp_session(page)

@@ -65,7 +65,7 @@ export function read(pad, controls) {
   return { codes: [...codes], look: stick(pad.axes[2], pad.axes[3]), start: pressed(START) };
 }
 
-/** Feeds what is held, and the camera, from the gamepads that are connected. */
+/** Feeds what is held, and the camera, from the gamepads of the standard layout that are connected. */
 export class Gamepads {
   /**
    * @param {import("./held.js").Held} held @param {import("./camera.js").Camera} camera
@@ -86,7 +86,8 @@ export class Gamepads {
   poll() {
     if (this.polling) return;
     const tick = () => {
-      const pads = [...navigator.getGamepads()].filter((pad) => pad?.connected);
+      // Of another layout nobody knows which button is which.
+      const pads = [...navigator.getGamepads()].filter((pad) => pad?.connected && pad.mapping === "standard");
       this.polling = pads.length > 0;
       if (this.polling) requestAnimationFrame(tick);
       this.apply(this.hooks.shown() ? pads.map((pad) => read(pad, this.controls)) : []);
