@@ -6,9 +6,10 @@ import time
 import pytest
 from playwright.sync_api import expect
 
+from mgdemo.scenario import parse_scenario
 from mgdemo.ui.scenarios import editor as scenario_editor
-from mgdemo.ui.share import MAX_LINK
-from tests.support.page_player import HeldEvents
+from mgdemo.ui.share import MAX_LINK, Shared, fragment
+from tests.support.page_player import HeldEvents, Player
 from tests.ui.test_share import CLIPBOARD, copied, follow
 
 TEXT = """# Mine, with a comment
@@ -268,6 +269,25 @@ def test_a_link_takes_the_edited_text_along_or_says_why_not(editor):
     expect(editor.verdict).to_contain_text("6100 frames")
     button.click()
     expect(editor.page.get_by_text("too long for a link")).to_be_visible()
+
+
+def test_what_was_done_after_a_link_to_a_scenario_outlasts_a_reload(address, visit):
+    link = fragment(Shared("universal", "universal", None, 7, parse_scenario(TEXT)))
+    held = []
+    player = visit(f"{address}#{link}", route=("**/queue/join*", lambda it: held.append(it)))
+    player.wait_until(lambda: held)  # the link is on its way
+    player.page.unroute("**/queue/join*")
+    player.page.reload()
+    editor = Editor(Player(player.page, player.page.main_frame, "scenarios"))
+    expect(editor.lanes).to_have_attribute("aria-label", re.compile("corner at 2.0 s"))
+    editor.open().replace("2s}   # ahead", "3s}   # far ahead")
+    expect(editor.verdict).to_contain_text("5.0 s")
+    editor.page.reload()
+    expect(editor.text).to_contain_text("# far ahead")
+    editor.player.choose_scenario("There and round")
+    expect(editor.text).to_contain_text("There and round")
+    editor.page.reload()
+    expect(editor.text).to_contain_text("There and round")
 
 
 def test_a_start_image_that_is_not_there_is_asked_for_by_name(editor):

@@ -4,13 +4,18 @@ import { LINK_PREFIXES } from "./protocol.js";
 import { keepInTab, keptInTab } from "./tab_memory.js";
 
 const OPENED = "opened"; // the link that the page was opened by
-const link = () => {
+/** The page's link, without "#"; "" if it has none. */
+export const link = () => {
   const fragment = window.location.hash.slice(1);
   return Object.values(LINK_PREFIXES).some((prefix) => fragment.startsWith(prefix)) ? fragment : "";
 };
 
 /** Whether the page was opened by a link that it has not opened before. */
 export const newLink = () => link() !== "" && link() !== keptInTab(OPENED);
+
+/** Whether the page's link holds a scenario that has not been opened yet: what was chosen after it is stronger. */
+export const unopenedReplay = () =>
+  link().startsWith(LINK_PREFIXES.REPLAY) && keptInTab("scenarios draft")?.link !== link();
 
 /**
  * Keeps what a tab's player shows when the page goes.
@@ -30,7 +35,7 @@ export function restoreChoices(trigger) {
   if (newLink()) return;
   for (const name of ["play", "scenarios"]) {
     const chosen = keptInTab(`${name} choices`);
-    const linked = name === "scenarios" && link().startsWith(LINK_PREFIXES.REPLAY); // it is opened again
+    const linked = name === "scenarios" && unopenedReplay();
     if (chosen && !linked) trigger(`restore_${name}`, { ...chosen, ...keptInTab(`${name} draft`) });
   }
   const compared = keptInTab("compare choices");

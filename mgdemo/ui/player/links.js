@@ -8,7 +8,7 @@
  * @typedef {{fragment: string, note: string, id: string}} Copy  note: what the link leaves out
  */
 
-import { newLink, restoreChoices } from "./choices.js";
+import { newLink, restoreChoices, unopenedReplay } from "./choices.js";
 import { send, sort } from "./files.js";
 import { LINK_PREFIXES } from "./protocol.js";
 import { uniteRadios } from "./radio_group.js";
@@ -94,5 +94,5 @@ export function mount(element, { trigger, props, watch, upload }) {
   window.addEventListener("hashchange", look);
   // When the page is loaded again, what was chosen after the link is restored instead.
   restoreChoices(trigger);
-  if (newLink() || window.location.hash.startsWith(`#${LINK_PREFIXES.REPLAY}`)) look();
+  if (newLink() || unopenedReplay()) look();
 }

@@ -2,12 +2,14 @@
  * The editor of a scenario's text: has it checked a moment after each change, says what is wrong and marks the line,
  * keeps it in this browser, and downloads it.
  *
- * Python sets `doc`, {text, listed, own, edited, id}: what is open now; and `verdict`, {words, problem, line, about}. It hears "edited" with
- * {text}, and "mounted" once. The editor itself is Gradio's: it tells of changes by the document's event "mg-typed".
+ * Python sets `doc`, {text, listed, own, edited, id}: what is open now, without an id as long as it is what the page
+ * came with; and `verdict`, {words, problem, line, about}. It hears "edited" with {text}, and "mounted" once. The editor
+ * itself is Gradio's: it tells of changes by the document's event "mg-typed".
  *
  * @typedef {{title: string, mode: string, detail: string}} About
  */
 
+import { link } from "../player/choices.js";
 import { MAX_SCENARIO_BYTES } from "../player/protocol.js";
 import { keepInTab, keptInTab } from "../player/tab_memory.js";
 import { ownScenarios } from "./own.js";
@@ -75,11 +77,12 @@ class Editor {
     new MutationObserver(() => this.dress()).observe(this.box, { childList: true, subtree: true });
   }
 
-  /** What brings it back when the page is loaded again. */
+  /** What brings it back when the page is loaded again, and the link that was opened before it. */
   get remembered() {
     const { text, opened, listed, changed, open } = draft;
-    if (listed && text === opened) return { editing: open };
-    return { text, id: ownScenarios.current, edited: changed, editing: open };
+    const always = { editing: open, link: this.props.doc.id && link() };
+    if (listed && text === opened) return always;
+    return { ...always, text, id: ownScenarios.current, edited: changed };
   }
 
   get toggleButton() {

@@ -64,7 +64,7 @@ class Editor:
         gr.HTML(TOGGLE, apply_default_css=False, elem_classes="edit")
         with gr.Column(elem_classes="editor"):
             self.panel = gr.HTML(
-                doc=_doc(text, LISTED),
+                doc=_doc(text, LISTED) | {"id": ""},
                 verdict=verdict(scenario),
                 html_template=TEMPLATE,
                 js_on_load=on_load("ui/scenarios/editor.js", "edited", "mounted"),
