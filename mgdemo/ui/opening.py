@@ -54,8 +54,8 @@ def connect(
         shared, checkpoint = read_link(event)
         if shared.scenario is None:
             raise refusal(share.DAMAGED)
-        scenario = dataclasses.replace(shared.scenario, image=shared.image, seed=shared.seed)
-        return gr.Tabs(selected="scenarios"), *scenarios.open(Replay(scenario, checkpoint))
+        began = dataclasses.replace(shared.scenario, image=shared.image, seed=shared.seed)
+        return gr.Tabs(selected="scenarios"), *scenarios.open(Replay(shared.scenario, checkpoint), began)
 
     def open_comparison(event: gr.EventData) -> tuple:
         try:

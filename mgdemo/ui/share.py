@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import dataclasses
 import json
 import re
 import zlib
@@ -12,13 +13,14 @@ from dataclasses import dataclass
 
 from mgdemo.actions import MODES
 from mgdemo.errors import UserError
-from mgdemo.scenario import MAX_BYTES, Scenario, ScenarioError, parse_scenario, scenario_yaml
+from mgdemo.scenario import MAX_BYTES, Scenario, ScenarioError, bare_yaml, parse_scenario
 from mgdemo.seeds import MAX_SEED
 
 PLAY, REPLAY = "play=", "replay="  # what the fragment begins with: without a scenario, and with one
 COMPARE = "compare="  # a comparison, see mgdemo/ui/compare/link.py
 MAX_LINK = 16_000  # characters of a fragment: what chats and mails pass on
 MAX_UPLOAD_BYTES = 40 * 10**6  # of a file that is opened on the page
+INCLUDE = re.compile(r"\binclude\b[\"']?\s*:")  # the field; the word may stand in a comment or a title
 SHIPPED = r"embedded:[^/\\]{1,120}"  # the name of a start image that ships
 DAMAGED = "This link is incomplete, so the page opened with its defaults. Copy the whole link and try again."
 
@@ -51,22 +53,20 @@ def fragment(shared: Shared) -> str:
     fields = {key: getattr(shared, key) for key in ("mode", "checkpoint", "image", "seed")}
     if shared.scenario is None:
         return PLAY + packed(fields)
-    for written in _texts(shared.scenario):
+    for written in _texts(shared, shared.scenario):
         text = REPLAY + packed(fields | {"scenario": written})
         if len(text) <= MAX_LINK:
             return text
     raise ShareError("This session is too long for a link. Save its film or scenario and share the file.")
 
 
-def _texts(scenario: Scenario) -> Iterator[str]:
+def _texts(shared: Shared, scenario: Scenario) -> Iterator[str]:
     """A scenario as its author wrote it, if that says it all by itself; then its bare actions."""
     with contextlib.suppress(ScenarioError):
-        alone = scenario.text and not re.search(r"\binclude\b", scenario.text)
+        alone = scenario.text and not INCLUDE.search(scenario.text)
         if alone and parse_scenario(scenario.text).track == scenario.track:
             yield scenario.text
-    yield scenario_yaml(
-        scenario.track, title=scenario.title, description=scenario.description, marks=scenario.marks
-    )
+    yield bare_yaml(dataclasses.replace(scenario, image=shared.image, seed=shared.seed))
 
 
 def parse(text: str) -> Shared:

@@ -10,7 +10,7 @@ import pytest
 
 from mgdemo.actions import ActionTrack
 from mgdemo.random_actions import random_actions
-from mgdemo.scenario import Mark, Scenario
+from mgdemo.scenario import Mark, Scenario, parse_scenario
 from mgdemo.ui.files import uploaded
 from mgdemo.ui.share import MAX_LINK, Shared, ShareError, fragment, parse
 
@@ -26,18 +26,37 @@ def packed(fields):
     return key + base64.urlsafe_b64encode(zlib.compress(data, 9)).decode().rstrip("=")
 
 
-def scenario(track, title="A walk: “über” & <b>"):
-    return Scenario(title, "", track.mode, None, None, track, marks=(Mark("corner", 3),))
+def scenario(track, title="A walk: “über” & <b>", image=None, seed=0):
+    return Scenario(title, "", track.mode, image, seed, track, marks=(Mark("corner", 3),))
 
 
 @pytest.mark.parametrize("image", ["embedded:meadow-1", None])
 @pytest.mark.parametrize("played", [None, TRACK])
 def test_a_link_brings_back_what_was_chosen(image, played):
-    shared = Shared("universal", "universal-tiny", image, 4294967295, scenario(played) if played else None)
+    seed = 4294967295
+    it = scenario(played, image=image, seed=seed) if played else None
+    shared = Shared("universal", "universal-tiny", image, seed, it)
     text = fragment(shared)
     assert text.startswith("replay=" if played else "play=")
     assert re.fullmatch("(re)?play=[A-Za-z0-9_-]+", text)
     assert parse(text) == shared
+
+
+@pytest.mark.parametrize(
+    ("actions", "kept"),
+    [
+        ("  - {hold: [W], for: 2s}  # include a turn here", True),
+        ("  - {include: embedded:slalom}", False),
+        ('  - {"include" : embedded:slalom}', False),
+    ],
+)
+def test_a_text_that_includes_no_other_travels_as_it_was_written(actions, kept):
+    text = f"# Mine\ntitle: Around\nmode: gta_drive\nseed: 5\nactions:\n{actions}\n"
+    link = fragment(Shared("gta_drive", "gta_drive", "embedded:suburb-1", 7, parse_scenario(text)))
+    there = parse(link).scenario
+    assert there.track == parse_scenario(text).track
+    assert (there.text == text) == kept
+    assert kept or (there.image, there.seed) == ("embedded:suburb-1", 7)
 
 
 def test_a_minute_of_busy_play_fits():

@@ -290,6 +290,21 @@ def test_what_was_done_after_a_link_to_a_scenario_outlasts_a_reload(address, vis
     expect(editor.text).to_contain_text("There and round")
 
 
+def test_seed_and_start_image_of_a_link_outlast_a_change_of_its_text(address, visit):
+    link = fragment(Shared("universal", "universal", "embedded:green", 7, parse_scenario(TEXT)))
+    editor = Editor(visit(f"{address}#{link}", "scenarios")).open()
+    seed, green = editor.panel.get_by_label("Seed"), editor.player.start_image("Green")
+    expect(seed).to_have_value("7")
+    expect(green).to_be_checked()
+    editor.replace("My own walk", "Another name")
+    expect(editor.panel.get_by_role("heading", name="Another name")).to_be_visible()
+    expect(seed).to_have_value("7")
+    expect(green).to_be_checked()
+    editor.replace("seed: 5", "seed: 6")
+    expect(seed).to_have_value("6")
+    expect(green).to_be_checked()
+
+
 def test_a_start_image_that_is_not_there_is_asked_for_by_name(editor):
     editor.write(TEXT.replace("seed: 5", "image: my street.png"))
     expect(editor.player.message).to_contain_text("This scenario starts from my street.png: choose it.")

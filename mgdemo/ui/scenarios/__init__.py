@@ -37,14 +37,15 @@ GONE = "This scenario is not here any more: choose another one."
 class ScenarioTab:
     """What others need of the tab.
 
-    The functions give the updates of `outputs`, or raise UserError: `open` of a Replay, `open_file` of what
-    the page says of a file that it has sent, `restore` of what it says was open, and of checkpoint, seed,
-    start image and own picture.
+    The functions give the updates of `outputs`, or raise UserError: `open` of a Replay, and of a scenario
+    with the start image and the seed to take, which need not be those in its text; `open_file` of what the
+    page says of a file that it has sent; `restore` of what it says was open, and of checkpoint, seed, start
+    image and own picture.
     """
 
     form: SessionForm
     outputs: list[Block]
-    open: Callable[[Replay], tuple]
+    open: Callable[[Replay, Scenario], tuple]
     open_file: Callable[[dict], tuple]
     restore: Callable[..., tuple]
 
@@ -96,9 +97,11 @@ def scenarios_tab(
                 text, error, view.show_listed(mode, first, checkpoint, own), Origin(id=id)
             )
 
-    def open_(replay: Replay, image: str | None = None, id: str = "") -> tuple:
-        """image: the path of its start image, if known; id: what the browser calls it, if it keeps it."""
+    def open_(replay: Replay, began: Scenario | None = None, image: str | None = None, id: str = "") -> tuple:
+        """began: what start image and seed are taken from, if not from its scenario; image: the path of its
+        start image, if known; id: what the browser calls it, if it keeps it."""
         scenario = replay.scenario
+        began = began or scenario
         if not library.of_mode(scenario.mode):
             raise FormError(
                 f"{scenario.title} is for {MODES[scenario.mode].title}, which isn't available here."
@@ -106,14 +109,14 @@ def scenarios_tab(
         say_replaced(library, "film", scenario.mode, replay.checkpoint)
         own = image = form.keep(replay.image) if replay.image is not None else image
         if image is None:
-            image, own = view.start(scenario, None)
-        return view.show_own(scenario, replay.checkpoint, scenario.seed or 0, image, own, Origin(id=id))
+            image, own = view.start(began, None)
+        return view.show_own(scenario, replay.checkpoint, began.seed or 0, image, own, Origin(id=id))
 
     def open_file(data: dict) -> tuple:
         replay, picture = sent_replay(data), data.get("picture")
         if not isinstance(picture, dict):
             return open_(replay)
-        return open_(replay, str(sent_picture(picture)))
+        return open_(replay, image=str(sent_picture(picture)))
 
     def choose_upload(valid: Scenario | None, event: gr.EventData) -> tuple:
         try:
