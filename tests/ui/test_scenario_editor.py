@@ -35,6 +35,16 @@ def address(serve):
     return serve()
 
 
+# A script for the page: its browser has no room for scenarios.
+FULL = """
+  const setItem = Storage.prototype.setItem;
+  Storage.prototype.setItem = function (key, value) {
+    if (this === localStorage && key === "mgdemo.scenarios") throw Error("full");
+    setItem.call(this, key, value);
+  };
+"""
+
+
 class Editor:
     """The editor of a page's Scenarios tab."""
 
@@ -232,6 +242,33 @@ def test_saved_scenarios_are_listed_opened_and_removed(editor, tmp_path):
     editor.panel.get_by_role("button", name="Press again to remove").click()
     expect(own).to_have_count(0)
     expect(editor.text).to_contain_text("# far ahead")  # it stays open
+
+
+def test_what_the_browser_cannot_keep_can_be_brought_back(address, visit):
+    player = visit(address, "scenarios", script=FULL)
+    editor = Editor(player).open()
+    back = editor.panel.get_by_role("button", name="Bring it back")
+    expect(back).to_be_hidden()
+    editor.write(TEXT)
+    expect(player.scenario("My own walk (yours)")).to_be_checked()
+    editor.panel.get_by_role("button", name="Close editor").click()
+    player.choose_scenario("There and round")
+    expect(editor.text).to_contain_text("There and round")
+    expect(editor.panel.get_by_text("This browser keeps nothing more")).to_be_visible()
+
+    editor.replace("There and round", "Another one")
+    expect(player.scenario("Another one (yours)")).to_be_checked()
+    player.world("Temple Run")
+    expect(editor.text).to_contain_text("A run")
+    back.click()
+    expect(editor.text).to_contain_text("Another one")
+    expect(player.scenario("Another one (yours)")).to_be_checked()
+    back.click()  # which cannot keep that one either
+    expect(editor.text).to_contain_text("# ahead")
+    expect(player.scenario("My own walk (yours)")).to_be_checked()
+    expect(editor.verdict).to_have_text("Ready to run: 4.0 s, 100 frames.")
+    back.click()
+    expect(editor.text).to_contain_text("Another one")
 
 
 def test_who_comes_back_before_the_other_one_is_open_finds_what_was_written(editor):

@@ -5,45 +5,17 @@
  * Python sets `doc`, {text, listed, own, edited, id}: what is open now, without an id as long as it is what the page
  * came with; and `verdict`, {words, problem, line, about}. It hears "edited" with {text}, and "mounted" once. The editor
  * itself is Gradio's: it tells of changes by the document's event "mg-typed".
- *
- * @typedef {{title: string, mode: string, detail: string}} About
  */
 
 import { link } from "../player/choices.js";
 import { MAX_SCENARIO_BYTES } from "../player/protocol.js";
 import { keepInTab, keptInTab } from "../player/tab_memory.js";
+import { bringBack, download, draft, keep, lacking, leave, remembered } from "./draft.js";
 import { ownScenarios } from "./own.js";
 
 const PAUSE_MS = 300; // in typing, before the text is checked
 const LATE_MS = 10_000; // after which a text's verdict is no longer waited for
 const QUIET_MS = 1200; // before an error is read out: half a word is none
-const PICTURE = { width: 160, height: 90 };
-
-/** What is being written, also while another tab is open. */
-export const draft = {
-  text: "",
-  opened: "", // the text as it was when it was opened
-  listed: true, // whether it was one of the library's then
-  changed: false, // since it was opened or saved
-  /** @type {About | null} of the last text that was a scenario */
-  about: null,
-  open: false,
-};
-
-/** A file's name for a title. Pure. @param {string} title */
-function fileName(title) {
-  const name = title.toLowerCase().replace(/[^\p{Letter}\p{Number}]+/gu, "-").replace(/^-+|-+$/g, "").slice(0, 60);
-  return `${name || "scenario"}.yaml`;
-}
-
-/** The start image that a tab shows, small, as data. @param {HTMLElement} panel @returns {string | null} */
-function pictureOf(panel) {
-  const poster = /** @type {HTMLImageElement | null} */ (panel.querySelector(".player .poster"));
-  if (!poster?.naturalWidth) return null;
-  const canvas = Object.assign(document.createElement("canvas"), PICTURE);
-  canvas.getContext("2d").drawImage(poster, 0, 0, PICTURE.width, PICTURE.height);
-  return canvas.toDataURL("image/jpeg", 0.7);
-}
 
 class Editor {
   /** @param {HTMLElement} element @param {any} gradio */
@@ -63,26 +35,19 @@ class Editor {
     this.again = null; // it has changed meanwhile
     const button = (name, action) => element.querySelector(`.${name}`).addEventListener("click", action);
     button("save", () => this.whenChecked(() => this.save()));
-    button("download", () => this.whenChecked(() => this.download()));
+    button("download", () => this.whenChecked(download));
     button("undo", () => this.undo());
+    button("bring-back", () => this.bringBack());
     document.addEventListener("mg-typed", (event) => this.ontyped(/** @type {CustomEvent} */ (event).detail));
     this.panel.addEventListener("click", ({ target }) => {
       if (/** @type {Element} */ (target).closest(".edit-toggle")) this.toggle(!draft.open, true);
     });
     this.panel.addEventListener("mg-leave", (event) => this.leave(/** @type {CustomEvent} */ (event)));
     window.addEventListener("pagehide", () => {
-      if (draft.changed) this.keep();
-      keepInTab("scenarios draft", this.remembered);
+      if (draft.changed) keep(this.panel);
+      keepInTab("scenarios draft", remembered(props.doc.id && link()));
     });
     new MutationObserver(() => this.dress()).observe(this.box, { childList: true, subtree: true });
-  }
-
-  /** What brings it back when the page is loaded again, and the link that was opened before it. */
-  get remembered() {
-    const { text, opened, listed, changed, open } = draft;
-    const always = { editing: open, link: this.props.doc.id && link() };
-    if (listed && text === opened) return always;
-    return { ...always, text, id: ownScenarios.current, edited: changed };
   }
 
   get toggleButton() {
@@ -102,7 +67,7 @@ class Editor {
       this.toggleButton.ariaExpanded = String(open);
       this.toggleButton.textContent = open ? "Close editor" : "Edit scenario";
     }
-    if (!open && draft.changed) this.keep();
+    if (!open && draft.changed) keep(this.panel);
     if (!open || !byHand) return;
     const smooth = matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth";
     this.panel.querySelector(".scenario.chosen")?.scrollIntoView({ block: "start", behavior: smooth });
@@ -112,7 +77,7 @@ class Editor {
   /** Another scenario is to be opened, by what stands in the event: after the verdict that is on its way, which would
    * bring this one back. @param {CustomEvent} event */
   leave(event) {
-    if (draft.changed) this.keep();
+    if (draft.changed) keep(this.panel);
     this.forget();
     if (!this.checking) return;
     event.preventDefault();
@@ -126,10 +91,10 @@ class Editor {
     this.again = null;
   }
 
-  /** Another scenario is open. What was written of the one before is kept. */
+  /** Another scenario is open. What was written of the one before is kept, or can be brought back. */
   ondoc() {
     const { text, listed, own, edited } = this.props.doc;
-    if (draft.changed && text !== draft.text) this.keep();
+    if (text !== draft.text && !leave(this.panel)) this.toggle(true); // to offer what could not be kept
     this.forget();
     Object.assign(draft, { text, opened: text, listed, changed: edited });
     ownScenarios.open(own || null);
@@ -211,29 +176,21 @@ class Editor {
     if (save.disabled !== kept) save.disabled = kept;
     const same = draft.text === draft.opened;
     if (undo.disabled !== same) undo.disabled = same;
+    this.element.querySelector(".unkept").toggleAttribute("hidden", !lacking());
   }
 
-  /** Keeps the text among the visitor's scenarios. @returns {boolean} */
-  keep() {
-    const { title, mode, detail } = draft.about ?? { title: "Untitled", mode: "", detail: "" };
-    const kept = ownScenarios.save({ title, mode, detail, text: draft.text, picture: pictureOf(this.panel) });
-    if (kept) draft.changed = false;
-    return kept;
+  bringBack() {
+    bringBack(this.panel);
+    this.check(true);
   }
 
   save() {
-    const words = this.keep()
+    const words = keep(this.panel)
       ? "Saved in this browser, under “Your scenarios”."
       : "This browser keeps nothing more: remove a scenario of yours, or download this one.";
     this.element.querySelector('[role="status"]').textContent = words;
     this.element.querySelector(".verdict p").textContent = words;
     this.dress();
-  }
-
-  download() {
-    const url = URL.createObjectURL(new Blob([draft.text], { type: "application/yaml" }));
-    Object.assign(document.createElement("a"), { href: url, download: fileName(draft.about?.title ?? "") }).click();
-    setTimeout(() => URL.revokeObjectURL(url), 1000);
   }
 
   undo() {

@@ -19,6 +19,10 @@ PLACE = re.compile(rf"{NAME}, line (\d+), column (\d+): (.*)", re.DOTALL)
 TEMPLATE = """
 <div class="verdict"><p></p></div>
 <p class="sr-only" role="status"></p>
+<div class="unkept tools" role="alert" hidden>
+  <p>This browser keeps nothing more, and so not what you have just written.</p>
+  <button type="button" class="bring-back">Bring it back</button>
+</div>
 <div class="tools">
   <button type="button" class="save">Save in this browser</button>
   <button type="button" class="download">Download</button>

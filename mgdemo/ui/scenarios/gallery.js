@@ -9,7 +9,7 @@
  */
 
 import { addressOf } from "../player/connection.js";
-import { draft } from "./editor.js";
+import { draft } from "./draft.js";
 import { ownScenarios } from "./own.js";
 
 const OPEN = "open";
