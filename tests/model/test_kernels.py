@@ -21,6 +21,7 @@ from mgdemo.model.fast.calibration import best_end
 from mgdemo.model.fast.convolution import Kernel
 from mgdemo.model.fast.decoder import GraphedDecoder
 from mgdemo.model.fast.kernels import OptimizationError, replace_layers
+from mgdemo.model.fast.linear import EightBitLinear, RowLinear
 from mgdemo.model.fast.pixel_norm import Code, pixel_norm
 from mgdemo.model.fast.product import EightBitWeights
 from mgdemo.model.fast.row_decoder import fits, with_margins
@@ -201,6 +202,17 @@ def test_the_decoder_continues_from_a_stream_that_the_plain_one_began(graphed):
         model.vae.decoder = GraphedDecoder(model.vae.decoder)
     for piece in latents.split((1, 1, 2, 1, 2), dim=2):
         near(model.vae.decode(piece, ours), vae.decode(piece, plain))
+
+
+@pytest.mark.parametrize("with_bias", [True, False])
+def test_what_a_layer_adds_to_a_stream_is_there_or_left_to_be_added(with_bias):
+    stream, x, weight = torch.randn(5, 48), torch.randn(5, 32), torch.randn(48, 32)
+    bias = torch.randn(48) if with_bias else None
+    expected, added = stream + F.linear(x, weight, bias), stream.clone()
+    assert RowLinear(weight, bias).add(added, x) is None
+    near(added, expected)
+    left = EightBitLinear(weight, bias).add(stream, x)
+    near(stream + left, expected, 0.02)
 
 
 @pytest.mark.parametrize(

@@ -206,7 +206,7 @@ def test_who_resumes_while_it_goes_back_plays_on(play):
         return [pause.ariaLabel, pause.disabled, message.textContent];
       });
     }""")
-    assert looks == [["Resume", False, "Rewinding"], ["Pause", False, "Rewinding, then playing on"]]
+    assert looks == [["Resume", False, "Rewinding"], ["Pause", False, "Rewinding, then resuming"]]
     expect(branch(play, 2)).to_be_visible()
     play.expect("playing")
 

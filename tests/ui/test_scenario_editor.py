@@ -254,7 +254,7 @@ def test_what_the_browser_cannot_keep_can_be_brought_back(address, visit):
     editor.panel.get_by_role("button", name="Close editor").click()
     player.choose_scenario("There and round")
     expect(editor.text).to_contain_text("There and round")
-    expect(editor.panel.get_by_text("This browser keeps nothing more")).to_be_visible()
+    expect(editor.panel.get_by_text("Your browser could not save what you just wrote.")).to_be_visible()
 
     editor.replace("There and round", "Another one")
     expect(player.scenario("Another one (yours)")).to_be_checked()

@@ -33,7 +33,7 @@ const MESSAGES = {
   buffering: ({ server }) => (server?.phase === "buffering" && server.text) || WAITING,
   standing: () => "The world stands still. Press any control to move.",
   paused: ({ pause, preview }) => (preview ? `Rewind to ${preview}` : PAUSES[pause]),
-  rewinding: (state) => (pauses(state) ? "Rewinding" : "Rewinding, then playing on"),
+  rewinding: (state) => (pauses(state) ? "Rewinding" : "Rewinding, then resuming"),
   saving: () => "Saving your film",
   ended: () => "", // it is said below, where the film is
   replaced: () => "Your session continues in another window. Press the button to take it back to this one.",

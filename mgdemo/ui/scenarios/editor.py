@@ -20,7 +20,7 @@ TEMPLATE = """
 <div class="verdict"><p></p></div>
 <p class="sr-only" role="status"></p>
 <div class="unkept tools" role="alert" hidden>
-  <p>This browser keeps nothing more, and so not what you have just written.</p>
+  <p>Your browser could not save what you just wrote.</p>
   <button type="button" class="bring-back">Bring it back</button>
 </div>
 <div class="tools">
