@@ -230,6 +230,7 @@ def test_what_was_made_is_kept_when_it_is_interrupted_or_fails(worlds, photo, mo
     [
         (("generate", "--num-output-frames", 10), "--num-output-frames 10 is not a multiple of 3; give 9"),
         (("generate", "--num-output-frames", -3), "is not a multiple of 3; give 3"),
+        (("generate", "--num-output-frames", 3765), "3765 is longer than 10 minutes: its film could not be"),
         (("generate", "--image", "none.png"), "none.png cannot be used as a start image: No such file"),
         (
             ("generate", "--image", "text.png"),

@@ -113,11 +113,17 @@ def generate(args: argparse.Namespace) -> None:
       python -m mgdemo generate --mode templerun --image temple.png --output-folder out --seed 7
       python -m mgdemo generate --image street.jpg --scenario my.yaml --checkpoint embedded
     """
+    from mgdemo.scenario.grammar import MOST_FRAMES
+
     count = args.num_output_frames
     if count is not None and (count < 1 or count % LATENTS_PER_BLOCK):
         near = max(LATENTS_PER_BLOCK, count - count % LATENTS_PER_BLOCK)
         raise UsageError(f"--num-output-frames {count} is not a multiple of 3; give {near}, for example.")
     frames = frames_in_blocks((count or LATENTS) // LATENTS_PER_BLOCK)
+    if frames > MOST_FRAMES:
+        raise UsageError(
+            f"--num-output-frames {count} is longer than 10 minutes: its film could not be replayed."
+        )
     if not args.scenario:
         _record(args, random_actions(args.mode or "universal", frames, args.seed or 0), None)
         return

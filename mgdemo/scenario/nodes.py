@@ -17,7 +17,8 @@ from mgdemo.scenario.words import quoted
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 MAX_DIRECTIVES = 10  # lines beginning with %, which cost the parser the square of their number
 INTEGER = re.compile(r"[-+]?[0-9]{1,20}|0x[0-9a-fA-F]{1,16}|0o[0-7]{1,20}")
-FLOAT = re.compile(r"[-+]?(?:\.[0-9]{1,20}|[0-9]{1,20}(?:\.[0-9]{0,20})?)(?:[eE][-+]?[0-9]{1,3})?")
+# As many decimals as the smallest float32 is written with.
+FLOAT = re.compile(r"[-+]?(?:\.[0-9]{1,60}|[0-9]{1,20}(?:\.[0-9]{0,60})?)(?:[eE][-+]?[0-9]{1,3})?")
 TOO_DEEP = "this is nested too deeply; use fewer repeats inside each other"
 CONSTANTS = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),

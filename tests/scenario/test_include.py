@@ -54,6 +54,12 @@ def test_what_is_recorded_or_linked_needs_no_other_file(write):
     assert "include" not in alone.text
 
 
+def test_however_small_a_camera_value_is_its_text_can_be_read(write):
+    made = load_scenario(write("small.yaml", "{camera: {pitch: 1e-30, yaw: -1.2345678e-14}, for: 1s}"))
+    assert made.track.mouse is not None and made.track.mouse.any()
+    assert parse_scenario(scenario_yaml(made.track, title="Small")).track == made.track
+
+
 def test_flatten_makes_one_file_of_several(write, tmp_path, capsys):
     write("other.yaml", "mark: a", "{hold: W, for: 1s}")
     path = write(
